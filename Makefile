@@ -1,0 +1,38 @@
+# The environment is made in .venv from pyproject.toml; nothing else is needed but Python 3.11+, pip and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint bench readme clean
+
+.venv/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else "make: Python %d.%d found, 3.11 or newer needed: make PYTHON=python3.12 ..." % v[:2])'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: .venv/ready  ## the quickstart study, on sounds that need no download, and its figure
+	@$(BIN)/overhear sweep quickstart
+	@$(BIN)/overhear analyze results/quickstart
+	@echo
+	@echo 'Records: results/quickstart (Parquet; overhear status results/quickstart)'
+	@echo 'Figure:  results/quickstart/figures/accuracy_vs_parameters.png'
+	@echo 'Next:    overhear sweep quickstart --repeats 3, or your own recordings: README.md, "Your own recordings"'
+
+test: .venv/ready  ## the whole suite; real recordings are found through OVERHEAR_DATA
+	@$(BIN)/python -m pytest
+
+lint: .venv/ready
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy overhear.py scaling sweeps analysis benchmarks
+
+bench: .venv/ready  ## speed against what a user would pick instead, in one run
+	@$(BIN)/python benchmarks/frontends.py
+	@$(BIN)/python benchmarks/step.py
+
+readme: .venv/ready  ## the map and the records tables, from the code
+	@$(BIN)/python tests/test_readme.py
+
+clean:  ## the environment; results stay
+	rm -rf .venv build *.egg-info

@@ -1,0 +1,1 @@
+"""From records to claims. Needs neither torch nor Ray."""

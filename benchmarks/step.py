@@ -1,0 +1,81 @@
+"""One training step of CP-ResNet (W = 32, batch 10, 1 x 256 x 431): ours beside the plain way.
+
+Ours is what `scaling.trial` does: channels-last, bfloat16 autocast where the processor has it,
+fused Adam. The peer is the same network in float32, contiguous layout, Adam one tensor at a time.
+"""
+
+import argparse
+from collections.abc import Callable
+
+import torch
+from common import medians, report, timed
+from torch.nn import functional
+
+from scaling import machine, networks
+from scaling.config import Network
+from scaling.seeds import torch_stream
+
+BATCH, SHAPE, CLASSES = 10, (256, 431), 10
+TARGET, LIMIT = 3.5, 2.0  # with native bfloat16; without it ours has only layout and Adam
+
+
+def step(network: Network, here: machine.Machine, plain: bool) -> Callable[[], None]:
+    """A call that makes one update, forward to optimizer."""
+    model = networks.build(network, CLASSES, torch_stream(0, "initialization")).to(here.device)
+    if plain:
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, foreach=False)
+    else:
+        model = model.to(memory_format=torch.channels_last)
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, fused=True)
+    draws = torch_stream(0, "benchmark")
+    x_BCFN = torch.randn(BATCH, 1, *SHAPE, generator=draws).to(here.device)
+    labels_B = torch.randint(CLASSES, (BATCH,), generator=draws).to(here.device)
+
+    def update() -> None:
+        with here.autocast():
+            output = model(x_BCFN)
+        loss = functional.cross_entropy(output.logits_BY.float(), labels_B)
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        optimizer.step()
+        if here.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return update
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--width", type=int, default=32)
+    chosen = parser.parse_args()
+    ours, plain = machine.here(), machine.here(precision="float32")
+    base = Network(kind="cp_resnet", width=chosen.width, depth=1, pointwise=1)
+    damped = base.model_copy(update={"damping": 0.99})
+    seconds = medians(
+        {
+            "ours": step(base, ours, plain=False),
+            "plain": step(base, plain, plain=True),
+            "ours, damped": step(damped, ours, plain=False),
+        },
+        chosen.repeats,
+    )
+    native = ours.precision == torch.bfloat16
+    report(
+        f"One training step, W = {chosen.width}, batch {BATCH}, 1 x 256 x 431, "
+        f"{ours.precision_name}",
+        [
+            timed(
+                "against float32, contiguous, per-tensor Adam",
+                seconds["ours"],
+                seconds["plain"],
+                TARGET if native else None,
+                LIMIT if native else None,
+            ),
+            timed("damped, against undamped", seconds["ours, damped"], seconds["ours"]),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    main()

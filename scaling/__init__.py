@@ -1,0 +1,1 @@
+"""One trial, from sound to numbers. Knows neither Ray nor figures."""

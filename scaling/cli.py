@@ -1,0 +1,164 @@
+"""`overhear train` and `overhear data ...`: one trial here, and what there is to train on.
+
+Heavy libraries are imported when a command runs, so that help is instant.
+"""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as network.width=64."),
+]
+Root = Annotated[str | None, typer.Option(help="Where the dataset lies (default: OVERHEAR_DATA).")]
+Json = Annotated[bool, typer.Option("--json", help="The same facts as JSON lines.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
+Skip = Annotated[bool, typer.Option(help="Leave unreadable recordings out and say how many.")]
+
+data = typer.Typer(help="Datasets: list, describe, check.", no_args_is_help=True)
+
+
+def pairs(settings: list[str] | None) -> dict[str, str]:
+    """`key=value` words as a mapping. Raises ValueError for a word without `=`."""
+    found = {}
+    for word in settings or []:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise ValueError(f"{word}: settings are written key=value, as network.width=64")
+        found[key] = value
+    return found
+
+
+def train(
+    settings: Settings = None,
+    recipe: Annotated[str, typer.Option(help="Which settings to start from.")] = "quickstart",
+    root: Root = None,
+    out: Annotated[str, typer.Option(help="Results folder or URI.")] = "results/train",
+    device: Device = "auto",
+    precision: Precision = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads; 0: all.")] = 0,
+    skip_unreadable: Skip = False,
+    dry_run: Annotated[bool, typer.Option(help="Its cost only; trains nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train one trial, here, without Ray, from a recipe."""
+    from scaling import networks
+    from scaling.config import changed, nearest
+    from scaling.recipes import RECIPES
+    from scaling.sound import prepare
+
+    if recipe not in RECIPES:
+        raise ValueError(f"--recipe {recipe}: not a recipe{nearest(recipe, RECIPES)}")
+    trial = changed(RECIPES[recipe], pairs(settings))
+    clips = prepare.scan([trial], root)
+    cost = networks.cost(trial, clips[trial.sound.dataset].table["label"].nunique())
+    if dry_run:
+        facts = {"trial": trial.id, "kept_weights": cost.weights, **cost._asdict()}
+        del facts["parts"]
+        _print_facts(facts, as_json)
+        if not as_json:
+            _print_parts(cost)
+        return
+    _train(trial, clips, out, (device, precision, threads), skip_unreadable)
+
+
+def _train(
+    trial: Any, clips: Any, out: str, where: tuple[str, str, int], skip_unreadable: bool
+) -> None:
+    from scaling import machine
+    from scaling.perform import perform
+    from scaling.records import Results
+    from scaling.sound import prepare
+
+    results = Results(out)
+    results.prepare()
+    here = machine.here(*where)
+    (store,) = prepare.stores([trial], clips, skip_unreadable).values()
+    typer.echo(f"trial {trial.id} on {here.name}, {here.precision_name}, {len(store.table)} clips")
+    for progress in perform(trial, store, here, results):
+        heard = "" if progress.accuracy is None else f", accuracy {progress.accuracy:.3f}"
+        state = f"epoch {progress.epoch}/{progress.epochs}{heard}, {progress.seconds:.1f} s"
+        typer.echo(state if progress.status == "running" else f"{progress.status}: {state}")
+        if progress.error:
+            raise ValueError(f"trial {trial.id} failed: {progress.error}")
+    typer.echo(f"records in {results.where}")
+
+
+def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(facts))
+    else:
+        for name, value in facts.items():
+            typer.echo(f"{name:16} {value:,}" if isinstance(value, int) else f"{name:16} {value}")
+
+
+def _print_parts(cost: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("layer", "map", box=None)
+    for column in ("parameters", "weights", "multiply-adds"):
+        table.add_column(column, justify="right")
+    for part in cost.parts:
+        shape = f"{part.map[0]} x {part.map[1]}"
+        numbers = (f"{n:,}" for n in (part.parameters, part.weights, part.macs))
+        table.add_row(part.name, shape, *numbers)
+    Console().print(table)
+
+
+@data.command("list")
+def list_datasets(as_json: Json = False) -> None:
+    """What can be trained on."""
+    from scaling.sound.datasets import DATASETS
+
+    for dataset in DATASETS.values():
+        if as_json:
+            typer.echo(json.dumps({"name": dataset.name, "about": dataset.about}))
+        else:
+            typer.echo(f"{dataset.name:12} {dataset.about}")
+
+
+@data.command()
+def describe(name: str, root: Root = None, as_json: Json = False) -> None:
+    """How many clips there are of each class, fold and device."""
+    from scaling.sound import datasets
+
+    clips = datasets.scan(name, root)
+    table = clips.table
+    facts: dict[str, Any] = {
+        "dataset": name,
+        "root": str(clips.root),
+        "clips": len(table),
+        "digest": clips.digest,
+    }
+    for column in ("label", "fold", "device", "city", "speaker"):
+        counts = table[column].dropna().astype(str).value_counts().sort_index()
+        counts = counts[counts.index != ""]
+        if len(counts):
+            facts[column] = {str(value): int(count) for value, count in counts.items()}
+    facts["sources"] = int(table.loc[table["source"] != "", "source"].nunique())
+    if as_json:
+        typer.echo(json.dumps(facts))
+        return
+    for fact, value in facts.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{word} {count}" for word, count in value.items())
+        typer.echo(f"{fact:8} {value}")
+
+
+@data.command()
+def check(name: str, root: Root = None) -> None:
+    """Decode every clip and name those that cannot be read."""
+    from scaling.sound import datasets
+    from scaling.sound.store import unreadable
+
+    clips = datasets.scan(name, root)
+    bad = unreadable(clips)
+    for clip, reason in bad.items():
+        typer.echo(f"{clip}: {reason}")
+    if bad:
+        raise ValueError(f"{len(bad)} of {len(clips.table)} clips cannot be read")
+    typer.echo(f"{name}: {len(clips.table)} clips, all readable, digest {clips.digest}")

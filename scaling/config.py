@@ -1,0 +1,297 @@
+"""Trial: everything that decides what a trial's records say, and nothing else.
+
+Conventions: a default means "off" (or the plain choice), so that a new field never renames an old
+trial; recommended values live in recipes.py. Where a trial runs (device, precision, threads, paths)
+is not part of it. Contents: the parts of a Trial, Trial itself with its id, and the doors through
+which people's words come in: `changed` (dotted fields), `flat` (columns) and `explain` (an error as
+one line).
+"""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Part(BaseModel):
+    """A frozen, checked piece of a Trial; unknown names and non-finite numbers are refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
+    )
+
+
+class Features(Part):
+    """What the front end computes from a wave; scaling.sound.frontends says how."""
+
+    kind: Literal["perceptual", "log_mel"]
+    window: Annotated[int, Field(ge=16, le=65536, description="STFT window and FFT size, samples")]
+    hop: Annotated[int, Field(ge=1, description="samples from frame to frame")]
+    mels: Annotated[int, Field(ge=1, le=1024, description="mel bands, Slaney scale and norm")]
+    low: Annotated[float, Field(ge=0, description="lower edge of the lowest band, Hz")] = 0.0
+    high: Annotated[float, Field(ge=0, description="upper edge, Hz; 0: half the rate")] = 0.0
+    range_db: Annotated[
+        float, Field(ge=0, description="floor, dB below the clip's loudest value; 0: no floor")
+    ] = 0.0
+
+
+class Sound(Part):
+    """Which recordings, and what of them reaches the network."""
+
+    dataset: Annotated[str, Field(min_length=1, description="a name of `overhear data list`")]
+    rate: Annotated[int, Field(ge=1000, le=192_000, description="samples per second, Hz")]
+    seconds: Annotated[
+        float, Field(gt=0, le=600, description="length of a clip: longer cut, shorter zero-padded")
+    ]
+    features: Features
+
+    @property
+    def samples(self) -> int:
+        """Length of one clip in samples at `rate`."""
+        return round(self.seconds * self.rate)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Size of one clip's features: mel bands x frames (centred frames, first at sample 0)."""
+        return self.features.mels, 1 + self.samples // self.features.hop
+
+    @model_validator(mode="after")
+    def _bands_fit(self) -> Self:
+        nyquist = self.rate / 2
+        low, high = self.features.low, self.features.high or nyquist
+        if not low < high <= nyquist:
+            raise ValueError(
+                f"features.low={low:g} and features.high={high:g} must satisfy low < high <= "
+                f"{nyquist:g} Hz, "
+                f"half of rate={self.rate}"
+            )
+        if self.samples <= self.features.window // 2:
+            raise ValueError(
+                f"seconds={self.seconds:g} is {self.samples} samples, but a window of "
+                f"{self.features.window} "
+                f"needs more than {self.features.window // 2} (edges are reflected): longer clips "
+                "or a shorter window"
+            )
+        return self
+
+
+class Split(Part):
+    """Which clips train, which are held out; scaling.sound.splits says how."""
+
+    protocol: Literal["folds", "made_folds"]
+    fold: Annotated[int, Field(ge=0, description="the fold held out for the test")]
+    validation_fold: Annotated[
+        int | None, Field(ge=0, description="a second fold held out, to choose by; null: none")
+    ] = None
+    folds: Annotated[
+        int, Field(ge=0, le=1000, description="made_folds: how many to make, numbered from 1")
+    ] = 0
+    train_devices: Annotated[
+        tuple[str, ...], Field(description="devices trained on; empty: all; the rest are unseen")
+    ] = ()
+
+    @model_validator(mode="after")
+    def _folds_differ(self) -> Self:
+        if self.validation_fold == self.fold:
+            raise ValueError(f"validation_fold={self.fold} is the test fold: name another one")
+        if (self.protocol == "made_folds") != (self.folds >= 2):
+            raise ValueError(
+                f"protocol={self.protocol} with folds={self.folds}: made_folds needs folds >= 2, "
+                "folds uses the dataset's own and takes none"
+            )
+        return self
+
+
+class Network(Part):
+    """A network as numbers; scaling.networks builds it and counts its cost."""
+
+    kind: Literal["cp_resnet"]
+    width: Annotated[int, Field(ge=1, le=4096, description="W: channels of the first stage")]
+    depth: Annotated[int, Field(ge=0, le=64, description="D: 3x3 blocks of width 2W")] = 0
+    pointwise: Annotated[int, Field(ge=0, le=64, description="K: 1x1 blocks of width 4W")] = 0
+    damping: Annotated[
+        float,
+        Field(ge=0, le=1, description="0: plain kernels; 1: outermost frequency taps are zero"),
+    ] = 0.0
+    initialization: Literal["fixup", "he"] = "fixup"
+
+
+class Training(Part):
+    """How long, how fast."""
+
+    epochs: Annotated[int, Field(ge=1, le=100_000)]
+    batch: Annotated[
+        int, Field(ge=2, description="clips per step; a last, partial batch is dropped")
+    ]
+    rate: Annotated[float, Field(gt=0, le=10, description="peak learning rate")]
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    warmup: Annotated[float, Field(ge=0, description="epochs of exponential warm-up; 0: none")] = (
+        0.0
+    )
+    final: Annotated[
+        float, Field(gt=0, le=1, description="last rate over peak, reached linearly; 1: no decay")
+    ] = 1.0
+    stepping: Literal["epoch", "step"] = "epoch"
+
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> Self:
+        if self.warmup >= self.epochs and self.warmup > 0:
+            raise ValueError(f"warmup={self.warmup:g} must end before epochs={self.epochs}")
+        return self
+
+
+class Augment(Part):
+    """What happens to training clips before the network sees them; scaling.sound.augment says
+    how.
+    """
+
+    roll: Annotated[
+        float, Field(ge=0, description="largest circular shift of the wave either way, seconds")
+    ] = 0.0
+    mixup: Annotated[float, Field(ge=0, description="alpha of the Beta distribution; 0: none")] = (
+        0.0
+    )
+
+
+class Objective(Part):
+    """What training minimizes; scaling.objectives says how."""
+
+    kind: Literal["cross_entropy"] = "cross_entropy"
+
+
+class Evaluation(Part):
+    """When held-out clips are scored (the last epoch always is)."""
+
+    every: Annotated[int, Field(ge=1, description="epochs from one evaluation to the next")] = 1
+    training_clips: Annotated[
+        bool, Field(description="score the training clips too, without augmentation")
+    ] = False
+
+
+class Trial(Part):
+    """One network, trained once. Its `id` is its content: equal trials have equal ids,
+    everywhere.
+    """
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    sound: Sound
+    split: Split
+    network: Network
+    training: Training
+    augment: Augment = Augment()
+    objective: Objective = Objective()
+    evaluation: Evaluation = Evaluation()
+
+    @cached_property
+    def id(self) -> str:
+        """First 12 hex digits of the SHA-256 of the canonical JSON of all fields that are not
+        "off".
+        """
+        stated = self.model_dump(mode="json", exclude_defaults=True)
+        canonical = json.dumps(stated, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @model_validator(mode="after")
+    def _roll_fits(self) -> Self:
+        if self.augment.roll > self.sound.seconds:
+            raise ValueError(
+                f"augment.roll={self.augment.roll:g} s must not exceed "
+                f"sound.seconds={self.sound.seconds:g}"
+            )
+        return self
+
+
+def flat(trial: Part) -> dict[str, Any]:
+    """Every field by its dotted name (`network.width`), in declaration order; tuples become joined
+    text.
+    """
+    columns: dict[str, Any] = {}
+    for name in type(trial).model_fields:
+        value = getattr(trial, name)
+        if isinstance(value, Part):
+            columns |= {f"{name}.{inner}": v for inner, v in flat(value).items()}
+        else:
+            columns[name] = ",".join(value) if isinstance(value, tuple) else value
+    return columns
+
+
+def leaves(part: type[Part] = Trial) -> dict[str, Any]:
+    """The type of every settable field by its dotted name: what `--set` accepts."""
+    found: dict[str, Any] = {}
+    for name, field in part.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Part):
+            found |= {f"{name}.{inner}": t for inner, t in leaves(kind).items()}
+        else:
+            found[name] = kind
+    return found
+
+
+def changed(trial: Trial, changes: Mapping[str, Any]) -> Trial:
+    """The same trial with some dotted fields set, checked again.
+
+    Values may be what JSON would hold or text as a person types it (`"64"`, `"a,b"` for a list).
+    Raises ValueError that names the field, the value, and the bound or the nearest name.
+    """
+    known = leaves()
+    raw = trial.model_dump(exclude_defaults=True)
+    for dotted, value in changes.items():
+        if dotted not in known:
+            raise ValueError(f"{dotted}: no such setting{nearest(dotted, known)}")
+        *parents, leaf = dotted.split(".")
+        inner = raw
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[leaf] = _typed(known[dotted], value)
+    try:
+        return Trial.model_validate(raw)
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
+
+
+def _typed(kind: Any, value: Any) -> Any:
+    """Text for a list field split at commas, `null` for an optional one; all else is left to
+    pydantic.
+    """
+    if not isinstance(value, str):
+        return value
+    if kind == tuple[str, ...]:
+        return tuple(filter(None, value.split(",")))
+    return None if value in ("null", "none") else value
+
+
+def nearest(word: str, words: Any) -> str:
+    """` (did you mean x?)` with the closest known word, or the known words when none is close."""
+    known = [str(w) for w in words]
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if not close:  # `width` for `network.width`
+        close = [w for w in known if w.split(".")[-1] == word.split(".")[-1]][:1]
+    if close:
+        return f" (did you mean {close[0]}?)"
+    return f" (known: {', '.join(known)})" if known else ""
+
+
+def explain(error: ValidationError) -> str:
+    """The first problem of a pydantic error as one line: field, value, bound; and how many more
+    there are.
+    """
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        line = f"{name}: no such setting{nearest(name, leaves())}"
+    elif first["type"] == "value_error":
+        line = f"{name + ': ' if name else ''}{first['msg'].removeprefix('Value error, ')}"
+    elif first["type"] == "missing":
+        line = f"{name}: missing"
+    else:
+        line = f"{name}={first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    return line + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")

@@ -1,0 +1,63 @@
+"""Evaluation: logits of held-out clips, and what follows from them, in all and by recording device.
+
+Conventions: every clip asked for is scored, no batch is dropped; accuracy is correct / evaluated;
+the loss is the cross-entropy in nats. Means over clips.
+"""
+
+# B clips, Y classes
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+BATCH = 64  # clips at once; no result depends on it
+
+
+@torch.inference_mode()
+def predict(
+    classify: nn.Module, waves: Callable[[np.ndarray], Tensor], clips: np.ndarray
+) -> Tensor:
+    """Logits of the clips at these rows, in evaluation mode: (clips, classes) float32 on the
+    CPU.
+    """
+    was_training = classify.training
+    classify.eval()
+    batches = (clips[start : start + BATCH] for start in range(0, len(clips), BATCH))
+    logits = [classify(waves(batch)).logits_BY.float().cpu() for batch in batches]
+    classify.train(was_training)
+    return torch.cat(logits)
+
+
+def scores(
+    logits_BY: Tensor, targets_B: np.ndarray, devices: pd.Series
+) -> Iterator[dict[str, Any]]:
+    """Accuracy and loss over all clips and over each named device, as parts of metrics rows."""
+    targets = torch.from_numpy(targets_B)
+    correct = (logits_BY.argmax(dim=1) == targets).double().numpy()
+    losses = functional.cross_entropy(logits_BY.double(), targets, reduction="none").numpy()
+    named = sorted(set(devices) - {""})
+    for device in ("all", *named):
+        chosen = np.ones(len(correct), bool) if device == "all" else (devices == device).to_numpy()
+        yield {"device": device, "metric": "accuracy", "value": float(correct[chosen].mean())}
+        yield {"device": device, "metric": "loss", "value": float(losses[chosen].mean())}
+
+
+def predictions(
+    logits_BY: Tensor, labels: tuple[str, ...], table: pd.DataFrame
+) -> Iterator[dict[str, Any]]:
+    """One part of a predictions row per clip of `table`, in its order."""
+    best = logits_BY.argmax(dim=1).tolist()
+    rows = zip(table["clip"], table["device"], table["label"], best, logits_BY.numpy(), strict=True)
+    for clip, device, label, predicted, logits in rows:
+        yield {
+            "clip": clip,
+            "device": device,
+            "label": label,
+            "predicted": labels[predicted],
+            "logits": logits,
+        }

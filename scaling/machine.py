@@ -1,0 +1,102 @@
+"""Where a trial runs: processor, precision, threads. Recorded with the outcome, never part of a
+trial's identity.
+"""
+
+import gc
+import importlib.metadata
+import json
+import platform
+import resource
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+LIBRARIES = ("torch", "torchaudio", "numpy", "soxr", "overhear")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A processor and how it computes."""
+
+    device: torch.device
+    precision: torch.dtype  # of convolutions and matrix products: float32, or bfloat16 by autocast
+    threads: int  # of torch on the CPU
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """What the network runs under."""
+        return torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.precision == torch.bfloat16
+        )
+
+    @property
+    def name(self) -> str:
+        """`cpu`, or the GPU's name."""
+        return "cpu" if self.device.type == "cpu" else torch.cuda.get_device_name(self.device)
+
+    @property
+    def precision_name(self) -> str:
+        """`float32` or `bfloat16`."""
+        return str(self.precision).removeprefix("torch.")
+
+    def peak_memory(self) -> int:
+        """Peak memory so far, bytes: of the GPU's allocations, or of this process."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    def reset(self) -> None:
+        """Undo what an earlier trial may have left in this process: threads, generators, modes,
+        memory.
+        """
+        if self.threads != torch.get_num_threads():
+            torch.set_num_threads(self.threads)
+        torch.manual_seed(0)  # no draw of ours uses it; whatever does, starts alike in every trial
+        torch.set_default_dtype(torch.float32)
+        torch.set_grad_enabled(True)
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(self.device)
+
+
+def here(device: str = "auto", precision: str = "auto", threads: int = 0) -> Machine:
+    """This machine: a GPU where there is one, bfloat16 where the processor computes it natively,
+    all its threads.
+
+    Raises ValueError for a device that is not there or a precision that is not known.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device.split(":")[0] not in ("cpu", "cuda"):
+        raise ValueError(f"device={device}: cpu, cuda or cuda:N")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device={device}: torch sees no GPU here (use cpu)")
+    chosen = torch.device(device)
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f"precision={precision}: auto, float32 or bfloat16")
+    if precision == "auto":
+        precision = "bfloat16" if _native_bfloat16(chosen) else "float32"
+    if threads < 0:
+        raise ValueError(f"threads={threads}: at least 1, or 0 for all")
+    return Machine(chosen, getattr(torch, precision), threads or torch.get_num_threads())
+
+
+def _native_bfloat16(device: torch.device) -> bool:
+    """Whether the processor multiplies bfloat16 in hardware; emulated, it is slower than
+    float32.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def versions() -> str:
+    """Python and library versions as JSON, for the outcome."""
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = importlib.metadata.version(library)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # run from a checkout that is not installed
+    return json.dumps(found)

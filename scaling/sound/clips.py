@@ -1,0 +1,228 @@
+"""The clip table: one row per clip, whatever dataset it comes from, and its checks.
+
+A dataset's reader fills a pandas DataFrame with the columns of COLUMNS; `table` checks it and gives
+it its one form. Conventions: rows stay in the reader's order, which no reader leaves to the file
+system, and are counted from 1. Contents: COLUMNS, Decoded, Clips, Dataset; `table`, `digest`; for
+clips that are files `from_files`, `fingerprint` and `decode_file`.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import soundfile
+
+# name: (pandas type, meaning). Text that is unknown is "", a fold that is unknown is <NA>.
+COLUMNS: dict[str, tuple[str, str]] = {
+    "clip": ("str", "path below the dataset's root, unique: the clip's name in every record"),
+    "label": ("str", "class"),
+    "fold": ("Int64", "the dataset's own fold"),
+    "device": ("str", "recording device"),
+    "city": ("str", "where it was recorded"),
+    "speaker": ("str", "who speaks"),
+    "source": ("str", "recording that the clip was cut from: clips of one source belong together"),
+    "size": ("Int64", "bytes of the file"),
+    "fingerprint": ("str", "hash of the file's first and last 4096 bytes"),
+}
+NAMED = 5  # how many of many offenders an error names before it counts the rest
+# A program that writes a WAV file into a pipe cannot know its length and announces 2 or 4 GiB.
+STREAMED = 0x7FFF0000
+OGG_PAGE = 65_307  # bytes of the longest Ogg page (RFC 3533, section 6)
+
+
+Rows = pd.DataFrame | Iterable[Mapping[str, object]]
+
+
+class Decoded(NamedTuple):
+    """One clip as it lies in its file."""
+
+    samples: np.ndarray  # float32, (samples, channels), full scale 1
+    rate: int  # Hz
+
+
+@dataclass(frozen=True)
+class Clips:
+    """A dataset as found under one root."""
+
+    dataset: str
+    root: Path
+    table: pd.DataFrame  # COLUMNS, one row per clip
+    decode: Callable[[Path], Decoded]  # root / clip -> sound; raises ValueError with the reason
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits that name this table and the files behind it, wherever the root lies."""
+        return digest(self.table)
+
+
+class Dataset(NamedTuple):
+    """What a reader says about its dataset; `scaling.sound.datasets` lists them."""
+
+    name: str
+    about: str
+    folders: tuple[str, ...] | None  # names below a data root, in order; (): --root; None: no files
+    classes: int | None  # None: whatever the user's own data hold
+    rate: int | None  # Hz, as distributed
+    seconds: float | None  # of one clip, as distributed
+    licence: str
+    address: str  # where to get it
+    scan: Callable[[Path], Clips]  # root -> clips; raises ValueError in one line
+
+
+def digest(table: pd.DataFrame) -> str:
+    """16 hex digits of the SHA-256 of all rows: names, labels, sizes, fingerprints; no root."""
+    lines = table[list(COLUMNS)].to_csv(index=False, lineterminator="\n")
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+
+
+def table(rows: Rows) -> pd.DataFrame:
+    """The rows in the form of COLUMNS: its columns, types and order; what is not given is unknown.
+
+    Raises ValueError for a table without rows, a clip without a name or a label, a clip listed
+    twice, and a fold that is no whole number from 0.
+    """
+    given = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    if not len(given):
+        raise ValueError("no clips found: the table has no rows")
+    unknown = set(given.columns) - set(COLUMNS)
+    assert not unknown, f"a reader gave columns {unknown}, the clip table has {list(COLUMNS)}"
+    columns = {}
+    for name, (kind, _) in COLUMNS.items():
+        values = enumerate(given.get(name, [None] * len(given)), start=1)
+        read = _text if kind == "str" else _whole
+        columns[name] = pd.Series([read(value, row) for row, value in values], dtype=kind)
+    made = pd.DataFrame(columns)
+    _check_names(made)
+    return made
+
+
+def _text(value: Any, _: int) -> str:
+    return "" if pd.isna(value) else str(value)
+
+
+def _whole(value: Any, row: int) -> int | None:
+    """A whole number from 0, also as 3.0 or "3"; None where it is unknown."""
+    if pd.isna(value) or value == "":
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if number < 0 or not number.is_integer():
+        raise ValueError(
+            f"fold={value} in row {row}: a fold is a whole number from 0, or empty where unknown"
+        )
+    return int(number)
+
+
+def _check_names(made: pd.DataFrame) -> None:
+    """Every clip has a name of its own and a label."""
+    for column in ("clip", "label"):
+        blank = np.flatnonzero(made[column].str.strip() == "")
+        if len(blank):
+            row = int(blank[0])
+            clip = "" if column == "clip" else f" (clip {made['clip'][row]})"
+            raise ValueError(f"row {row + 1}{clip} has no {column}; such rows: {len(blank)}")
+    again = np.flatnonzero(made["clip"].duplicated())
+    if len(again):
+        clip = made["clip"][int(again[0])]
+        rows = np.flatnonzero(made["clip"] == clip) + 1
+        raise ValueError(f"clip {clip} is listed {len(rows)} times, in rows {some(rows)}")
+
+
+def some(words: Iterable[object]) -> str:
+    """The first few of many words and how many more there are."""
+    every = [str(word) for word in words]
+    more = f" and {len(every) - NAMED} more" if len(every) > NAMED else ""
+    return ", ".join(every[:NAMED]) + more
+
+
+def from_files(dataset: str, root: Path, rows: Rows) -> Clips:
+    """Clips that are files below `root`: `table` of the rows, with size and fingerprint of each.
+
+    Raises ValueError as `table` does, and one that names the files that cannot be opened.
+    """
+    made = table(rows)
+    prints: list[tuple[int, str]] = []
+    absent: list[str] = []
+    for clip in made["clip"]:
+        try:
+            prints.append(fingerprint(root / clip))
+        except OSError as error:
+            absent.append(f"{clip} ({error.strerror})")
+    if absent:
+        raise ValueError(
+            f"{len(absent)} of {len(made)} clips cannot be opened below {root}: {some(absent)}"
+        )
+    made["size"] = pd.Series([size for size, _ in prints], dtype="Int64")
+    made["fingerprint"] = pd.Series([mark for _, mark in prints], dtype="str")
+    return Clips(dataset, root, made, decode_file)
+
+
+def fingerprint(path: Path) -> tuple[int, str]:
+    """Size in bytes; 16 hex digits of the SHA-256 of the first and last 4096. Raises OSError."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        ends = file.read(4096)
+        file.seek(max(0, size - 4096))
+        ends += file.read(4096)
+    return size, hashlib.sha256(ends).hexdigest()[:16]
+
+
+def decode_file(path: Path) -> Decoded:
+    """Read a sound file as it is: every channel, its own rate.
+
+    Raises ValueError with the reason in a few words: not readable, cut off, empty, not finite.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            announced, rate = file.frames, file.samplerate
+            samples = file.read(dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string.rstrip(".").lower() if path.exists() else "no such file"
+        raise ValueError(reason) from None
+    except TypeError:  # soundfile asks for the rate of a file that ends in .raw
+        raise ValueError("raw samples without a header: convert it to wav or flac") from None
+    if not len(samples):
+        raise ValueError("empty: it holds no samples")
+    if len(samples) < announced:
+        raise ValueError(f"cut off: {len(samples)} of {announced} samples could be read")
+    if missing := _missing_bytes(path):
+        raise ValueError(f"cut off: its last {missing} bytes are missing")
+    if not np.isfinite(samples).all():
+        raise ValueError("not finite: it holds NaN or infinite samples")
+    return Decoded(samples, rate)
+
+
+def _missing_bytes(path: Path) -> int:
+    """How many bytes beyond its end a WAV or Ogg file announces.
+
+    libsndfile reads such a file up to its end without a word.
+    """
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        head = file.read(12)
+        end = 0
+        if head[:4] == b"RIFF":
+            while len(chunk := file.read(8)) == 8:
+                length = int.from_bytes(chunk[4:], "little")
+                if chunk[:4] == b"data":
+                    end = file.tell() + length if length < STREAMED else 0
+                    break
+                file.seek(length + length % 2, os.SEEK_CUR)
+        elif head[:4] == b"OggS":
+            start = max(0, size - OGG_PAGE)
+            file.seek(start)
+            tail = file.read()
+            page = tail.rfind(b"OggS")
+            lengths = tail[page + 27 :][: tail[page + 26]] if len(tail) > page + 26 else b""
+            end = start + page + 27 + len(lengths) + sum(lengths)
+    return max(0, end - size)

@@ -1,0 +1,67 @@
+"""The datasets that can be trained on, and where they are found.
+
+A reader is one file here that ends in a `Dataset`; one line in DATASETS makes it known. A root is
+looked for at --root, else below the folder that the environment variable OVERHEAR_DATA names, else
+below data/. Contents: DATASETS, `scan`, `find_root`.
+"""
+
+import os
+from pathlib import Path
+
+from scaling import config
+from scaling.sound.clips import Clips, Dataset
+from scaling.sound.datasets import esc50, folders, manifest, synthetic
+
+DATASETS: dict[str, Dataset] = {
+    dataset.name: dataset
+    for dataset in (
+        synthetic.DATASET,
+        esc50.ESC10,
+        esc50.ESC50,
+        manifest.DATASET,
+        folders.DATASET,
+    )
+}
+
+
+def scan(name: str, root: Path | str | None = None) -> Clips:
+    """The clips of one dataset.
+
+    Raises ValueError for an unknown name, a missing root, and whatever its reader refuses.
+    """
+    if name not in DATASETS:
+        raise ValueError(f"{name}: no such dataset{config.nearest(name, DATASETS)}")
+    dataset = DATASETS[name]
+    clips = dataset.scan(find_root(dataset, root))
+    found = clips.table["label"].nunique()
+    if dataset.classes not in (None, found):
+        raise ValueError(
+            f"{name} has {dataset.classes} classes, but {clips.root} holds {found}: "
+            "name the right dataset, or list your own choice of clips in a manifest"
+        )
+    return clips
+
+
+def find_root(dataset: Dataset, root: Path | str | None = None) -> Path:
+    """Where a dataset lies: `root` if given, else the first default place that exists.
+
+    `Path()` for a dataset without files. Raises ValueError that names the places looked at.
+    """
+    if dataset.folders is None:
+        if root is not None:
+            raise ValueError(f"{dataset.name} needs no files: leave --root {root} out")
+        return Path()
+    if root is not None:
+        places = [Path(root).expanduser()]
+    else:
+        bases = filter(None, (os.environ.get("OVERHEAR_DATA"), "data"))
+        places = [Path(base).expanduser() / name for base in bases for name in dataset.folders]
+    for place in places:
+        if place.exists():
+            return place
+    if not places:
+        raise ValueError(f"{dataset.name} has no default place: name yours with --root")
+    line = f"{dataset.name} not found at {', '.join(map(str, places))}: name its place with --root"
+    if dataset.folders:
+        line += f", or the folder above it with OVERHEAR_DATA (to be had from {dataset.address})"
+    raise ValueError(line)

@@ -1,0 +1,1 @@
+"""Many trials. The only package that imports Ray."""

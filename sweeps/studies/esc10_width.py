@@ -1,0 +1,15 @@
+"""Width on real recordings: ESC-10, five-fold cross-validation by the official folds."""
+
+from collections.abc import Iterator
+
+from scaling.config import Trial
+from scaling.recipes import ESC10
+from sweeps.study import product
+
+QUESTION = "How much does width buy on ten classes of real recordings?"
+SOURCE = "ESC-10 (Piczak 2015) with the network of Koutini et al. 2021"
+
+
+def trials() -> Iterator[Trial]:
+    """Three widths, each tested on each of the five folds."""
+    yield from product(ESC10, network__width=(8, 16, 32), split__fold=(1, 2, 3, 4, 5))

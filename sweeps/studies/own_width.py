@@ -1,0 +1,15 @@
+"""Width on recordings of your own, cross-validated by folds made from them."""
+
+from collections.abc import Iterator
+
+from scaling.config import Trial
+from scaling.recipes import OWN
+from sweeps.study import product
+
+QUESTION = "How much does width buy on recordings of my own?"
+SOURCE = "your recordings (--root), with the network of Koutini et al. 2021"
+
+
+def trials() -> Iterator[Trial]:
+    """Three widths, each tested on each of five folds."""
+    yield from product(OWN, network__width=(8, 16, 32), split__fold=(1, 2, 3, 4, 5))

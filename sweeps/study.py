@@ -1,0 +1,128 @@
+"""Studies: a question, a source, and the trials that answer it.
+
+A study is a Python file with QUESTION, SOURCE and `trials()`, which yields Trials: one of those
+below sweeps/studies, found by its name, or the user's own, found by its path. Contents: `find` and
+`shipped`, `plan` (what a launch runs), and what studies are written with: `product`, `repeats`,
+`distinct`.
+"""
+
+import importlib
+import importlib.util
+import itertools
+import pkgutil
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from scaling.config import Trial, changed, nearest
+from sweeps import studies
+
+
+class Study(NamedTuple):
+    """What can be swept."""
+
+    name: str
+    question: str
+    source: str
+    trials: Callable[[], Iterable[Trial]]
+
+
+def product(trial: Trial, **values: Sequence[Any]) -> Iterator[Trial]:
+    """Every combination of values, the last varying fastest; a field's dots are written `__`."""
+    names = [name.replace("__", ".") for name in values]
+    for combination in itertools.product(*values.values()):
+        yield changed(trial, dict(zip(names, combination, strict=True)))
+
+
+def repeats(trials: Iterable[Trial], count: int) -> Iterator[Trial]:
+    """Each trial with seeds 0 to count - 1; trials that differ in nothing but their seed are
+    one.
+    """
+    if count < 1:
+        raise ValueError(f"repeats={count}: at least 1")
+    for trial in distinct(changed(trial, {"seed": 0}) for trial in trials):
+        yield from (changed(trial, {"seed": seed}) for seed in range(count))
+
+
+def distinct(trials: Iterable[Trial]) -> Iterator[Trial]:
+    """The trials in their order, each once."""
+    yield from {trial.id: trial for trial in trials}.values()
+
+
+def shipped() -> list[Study]:
+    """The studies that come with Overhear, by name."""
+    names = sorted(module.name for module in pkgutil.iter_modules(studies.__path__))
+    return [_study(name, importlib.import_module(f"{studies.__name__}.{name}")) for name in names]
+
+
+def find(name: str) -> Study:
+    """The study of this name, or in this Python file. Raises ValueError that says what is wrong
+    with it.
+    """
+    if not name.endswith(".py"):
+        known = {study.name: study for study in shipped()}
+        if name not in known:
+            raise ValueError(
+                f"study {name}: not one of the shipped ones{nearest(name, known)}; a file of yours "
+                "ends in .py"
+            )
+        return known[name]
+    path = Path(name)
+    if not path.is_file():
+        raise ValueError(f"study file {name}: no such file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        # whatever the user's file raises is theirs to mend; say where
+        raise ValueError(f"study file {name} does not import: {_where(error, path)}") from error
+    return _study(path.stem, module)
+
+
+def _study(name: str, module: ModuleType) -> Study:
+    said = [getattr(module, attribute, None) for attribute in ("QUESTION", "SOURCE")]
+    if not all(isinstance(text, str) for text in said) or not callable(
+        getattr(module, "trials", None)
+    ):
+        raise ValueError(
+            f"study {name}: a study states QUESTION and SOURCE as text and has a function trials()"
+        )
+    return Study(name, module.QUESTION, module.SOURCE, module.trials)
+
+
+def _where(error: Exception, path: Path) -> str:
+    """An error in the user's file as `NameError: name 'x' is not defined (line 3)`."""
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg} (line {error.lineno})"
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
+    place = f" (line {lines[-1]})" if lines else ""
+    return f"{type(error).__name__}: {error}{place}"
+
+
+def plan(study: Study, settings: Mapping[str, Any], repeat: int | None = None) -> list[Trial]:
+    """What a launch runs: the study's trials with these settings changed, repeated, each once.
+
+    Raises ValueError when a setting does not fit, or the study's own code raises or yields
+    something else.
+    """
+    try:
+        trials = list(study.trials())
+    except Exception as error:
+        raise ValueError(
+            f"study {study.name}: trials() raised {type(error).__name__}: {error}"
+        ) from error
+    for trial in trials:
+        if not isinstance(trial, Trial):
+            raise ValueError(f"study {study.name}: trials() yields {trial!r:.60}, not a Trial")
+    trials = [changed(trial, settings) for trial in trials]
+    if repeat is not None:
+        trials = list(repeats(trials, repeat))
+    trials = list(distinct(trials))
+    if not trials:
+        raise ValueError(f"study {study.name}: trials() yields none")
+    return trials

@@ -1,0 +1,60 @@
+"""What tests share: trials that take a second, and the real recordings where they are."""
+
+import dataclasses
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from scaling.config import Augment, Features, Network, Sound, Split, Training, Trial
+from scaling.sound import datasets
+from scaling.sound.store import Store, pack
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Tiny tensors gain nothing from more, and lose much where cores are busy."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Packed clips of the tests stay out of the user's cache."""
+    os.environ["OVERHEAR_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def esc10() -> Path:
+    """The root of ESC-10's real recordings."""
+    root = Path(os.environ.get("OVERHEAR_DATA", "data")) / "ESC-10"
+    if not root.is_dir():
+        pytest.skip("ESC-10 is not here: set OVERHEAR_DATA to the folder above it")
+    return root
+
+
+@pytest.fixture(scope="session")
+def store() -> Store:
+    """A few clips of the embedded dataset: every class, fold and device, in a moment's training."""
+    clips = datasets.scan("synthetic")
+    few = clips.table.groupby(["label", "fold", "device"], sort=False).head(3)
+    part = few.sort_values("clip").reset_index(drop=True)
+    return pack(dataclasses.replace(clips, table=part), 16_000, progress=False)
+
+
+@pytest.fixture
+def trial() -> Trial:
+    """A trial on the embedded dataset that trains in about a second."""
+    return Trial(
+        seed=3,
+        sound=Sound(
+            dataset="synthetic",
+            rate=16_000,
+            seconds=1.0,
+            features=Features(kind="log_mel", window=512, hop=512, mels=32, range_db=80),
+        ),
+        split=Split(protocol="folds", fold=1, train_devices=("a",)),
+        network=Network(kind="cp_resnet", width=2, depth=1, pointwise=1),
+        training=Training(epochs=3, batch=16, rate=5e-3, warmup=1, final=0.1, stepping="step"),
+        augment=Augment(roll=0.5, mixup=0.3),
+    )

@@ -1,0 +1,222 @@
+"""analysis.cli: what the commands write and print, and that --help stays light."""
+
+import json
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import typer
+from test_analysis_table import complete, end, measure, mixed, plan, results, trial
+from typer.testing import CliRunner
+
+from analysis import cli, table
+from analysis.figures import FIGURES
+from analysis.figures.accuracy_vs_parameters import points
+from scaling.records import Results
+
+__all__ = ["results"]  # the fixture
+NAME = "accuracy_vs_parameters"
+
+
+def whole(results: Results) -> str:
+    """Two sizes, of two runs and of one, on seen and unseen devices; the folder as typed."""
+    runs = [trial(), trial(seed=1), trial(network__width=16)]
+    values = {
+        one: {"seen": [0.5, 0.8 + k / 10], "unseen": [0.1, 0.6]} for k, one in enumerate(runs)
+    }
+    complete(results, values)
+    return results.where
+
+
+def test_analyze_writes_each_figure_with_its_points(results: Results) -> None:
+    cli.analyze(whole(results))
+    folder = Path(results.path("figures"))
+    assert {f.name for f in folder.iterdir()} == {
+        f"{n}.{e}" for n in FIGURES for e in ("png", "csv")
+    }
+    written = pd.read_csv(folder / f"{NAME}.csv")
+    expected = points(table.scores(results))
+    pd.testing.assert_frame_equal(written, expected, check_dtype=False, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("ending", "magic"), [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<svg")]
+)
+def test_formats_are_what_they_say(
+    results: Results, tmp_path: Path, ending: str, magic: bytes
+) -> None:
+    out = tmp_path / "deep" / "er"
+    cli.analyze(whole(results), figure=[NAME], out=str(out), format=cli.Format(ending))
+    content = (out / f"{NAME}.{ending}").read_bytes()
+    assert magic in content[:600]
+    if ending == "svg":
+        assert b">Unseen devices<" in content  # text stays text
+    assert not Path(results.path("figures")).exists()
+
+
+def test_analyze_prints_points_files_and_counts(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.analyze(whole(results))
+    said = capsys.readouterr()
+    assert said.err == ""
+    rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.out.splitlines()]
+    family = "cp_resnet"
+    # t(0.975, 1 degree) = 12.706: 85 +- 12.706 x 5
+    assert ["seen", family, "8", "1", "1", "16,000", "85.0", "21.5 to 148.5", "2"] in rows
+    assert ["unseen", family, "16", "1", "1", "32,000", "60.0", "one run", "1"] in rows
+    assert f"{NAME}.png" in said.out
+    assert f"{NAME}.csv" in said.out
+    assert "3 trials: 3 complete, 0 stopped, 0 failed, 0 running, 0 missing" in said.out
+
+
+def test_json_lines_are_the_points(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
+    where = whole(results)
+    cli.analyze(where, json=True, last=2)
+    said = capsys.readouterr()
+    lines = [json.loads(line) for line in said.out.splitlines()]
+    expected = points(table.scores(results, last=2))
+    assert len(lines) == len(expected) == 4
+    for line, row in zip(lines, expected.to_dict("records"), strict=True):
+        assert line.pop("figure") == NAME
+        if row["n"] == 1:
+            assert line.pop("low") is line.pop("high") is None
+        assert {k: row[k] for k in line} == line
+    cost = {"parameters", "kept_weights", "macs", "receptive_field"}
+    assert cost | {"family", "split", "mean", "n"} <= lines[0].keys()
+    assert f"{NAME}.png" in said.err
+
+
+def test_what_is_not_complete_is_counted_aloud(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mixed(results)
+    with pytest.warns(
+        UserWarning,
+        match="^1 stopped, 2 failed, 1 running, 1 missing of 7 trials are in no figure$",
+    ):
+        cli.analyze(results.where)
+    counted = "7 trials: 2 complete, 1 stopped, 2 failed, 1 running, 1 missing"
+    assert counted in capsys.readouterr().out
+
+
+def test_other_warnings(results: Results) -> None:
+    complete(results, {trial(): {"test": [0.5]}})
+    plan(results, "again", [trial(seed=1)], data_digest="d2")
+    measure(results, trial(seed=1), {"test": [0.5]})
+    for seed in (1, 2):
+        end(results, trial(seed=seed))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        cli.analyze(results.where, last=2)
+    assert [str(w.message) for w in caught] == [
+        "1 trials that no manifest plans are in no figure",
+        "2 trials have fewer than last=2 evaluated epochs: all were averaged",
+        "the trials saw 2 versions of synthetic: data_digest differs",
+    ]
+
+
+def test_errors_are_one_line(results: Results, tmp_path: Path) -> None:
+    plan(results, "launch", [trial()])
+    with pytest.raises(ValueError, match=r"no complete trial to draw \(1 trials: 0 complete"):
+        cli.analyze(results.where)
+    where = whole(results)
+    with pytest.raises(ValueError, match=f"figure accuracy_vs_parameter: no .*mean {NAME}"):
+        cli.analyze(where, figure=["accuracy_vs_parameter"])
+    with pytest.raises(ValueError, match=r"s3://bucket/study\S* is not on this machine: .*--out"):
+        cli.analyze("s3://bucket/study?region=eu-west-1")
+    with pytest.raises(ValueError, match=r"s3://bucket/figures is not on this machine: .*--out"):
+        cli.analyze(where, out="s3://bucket/figures")
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(ValueError, match=r"figures folder .*taken cannot be written .*--out"):
+        cli.analyze(where, out=str(tmp_path / "taken"))
+    with pytest.raises(ValueError, match="not a results folder"):
+        cli.status(str(tmp_path))
+
+
+def test_status_groups_failures_and_names_running_trials(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running = mixed(results)[5]
+    cli.status(results.where)
+    rows = [
+        [c.strip() for c in line.split("│")[1:-1]] for line in capsys.readouterr().out.splitlines()
+    ]
+    numbers = {"planned": 7, "complete": 2, "stopped": 1, "failed": 2, "running": 1, "missing": 1}
+    for state, number in numbers.items():
+        assert [state, str(number), ""] in rows
+    assert ["", "2", "OutOfMemoryError: CUDA out of memory. Tried ..."] in rows
+    assert ["", "", f"{running.id}: epoch 2 of 3"] in rows
+
+
+def test_watch_ends_when_all_is_done(
+    results: Results, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan(results, "launch", [trial()])
+    waits = []
+
+    def work(seconds: float) -> None:
+        waits.append(seconds)
+        measure(results, trial(), {"test": [0.5]})
+        if len(waits) == 2:
+            end(results, trial())
+
+    monkeypatch.setattr("time.sleep", work)
+    cli.status(results.where, watch=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert waits == [2.0, 2.0]
+    assert [line[-20:] for line in lines] == [
+        "0 running, 1 missing", "1 running, 0 missing", "0 running, 0 missing",
+    ]  # fmt: skip
+
+
+def test_watch_ends_quietly_at_control_c(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan(results, "launch", [trial()])
+
+    def interrupt(_: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", interrupt)
+    cli.status(results.where, watch=True)
+
+
+def test_watch_redraws_in_a_terminal(
+    results: Results, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete(results, {trial(): {"test": [0.5]}})
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    cli.status(results.where, watch=True)
+    assert "planned" in capsys.readouterr().out
+
+
+def test_commands_take_their_options(results: Results, tmp_path: Path) -> None:
+    app = typer.Typer()
+    app.command()(cli.analyze)
+    app.command()(cli.status)
+    words = ["analyze", whole(results), "--figure", NAME, "--out", str(tmp_path / "f")]
+    said = CliRunner().invoke(app, [*words, "--format", "svg", "--last", "2", "--json"])
+    assert said.exit_code == 0, said.output
+    assert json.loads(said.stdout.splitlines()[0])["split"] == "seen"
+    assert (tmp_path / "f" / f"{NAME}.svg").exists()
+    assert CliRunner().invoke(app, ["status", results.where]).exit_code == 0
+
+
+def test_importing_the_commands_is_light() -> None:
+    heavy = (
+        "{'pandas', 'numpy', 'pyarrow', 'matplotlib', 'seaborn', 'scipy', 'torch', 'ray', 'rich'}"
+    )
+    code = f"import sys, analysis.cli; print({heavy} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "set()"
+
+
+def test_analyze_runs_without_torch_and_ray(results: Results) -> None:
+    code = (
+        f"import sys, analysis.cli; analysis.cli.analyze({whole(results)!r}, json=True); "
+        "print({'torch', 'ray'} & set(sys.modules), file=sys.stderr)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stderr.splitlines()[-1] == "set()"

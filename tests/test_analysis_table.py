@@ -1,0 +1,295 @@
+"""analysis.table: who counts, what is averaged, what a family is.
+
+The builders of synthetic results folders here also serve test_figures and test_analysis_cli.
+"""
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analysis import table
+from scaling import config
+from scaling.config import Trial
+from scaling.records import VERSION, Results
+from scaling.seeds import stream
+
+BASE = Trial.model_validate(
+    {
+        "seed": 0,
+        "sound": {
+            "dataset": "synthetic",
+            "rate": 16000,
+            "seconds": 1,
+            "features": {"kind": "log_mel", "window": 512, "hop": 256, "mels": 64},
+        },
+        "split": {"protocol": "folds", "fold": 1, "train_devices": ["a"]},
+        "network": {"kind": "cp_resnet", "width": 8, "depth": 1, "pointwise": 1},
+        "training": {"epochs": 3, "batch": 16, "rate": 1e-3},
+    }
+)
+NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
+
+
+def trial(**changes: Any) -> Trial:
+    """BASE with some fields changed; `network__width=16` is network.width."""
+    return config.changed(BASE, {name.replace("__", "."): v for name, v in changes.items()})
+
+
+def plan(
+    results: Results, launch: str, trials: Sequence[Trial], hours: int = 0, **more: Any
+) -> None:
+    """Write one launch's manifest; parameters are 1000 x width x (depth + 1)."""
+    rows = []
+    for planned in trials:
+        size = 1000 * planned.network.width * (planned.network.depth + 1)
+        cost = {"parameters": size, "weights": size - 8, "kept_weights": size - 9, "macs": size * 7}
+        about = {"receptive_field": 103, "data_digest": "d1", "commit": "c1", **more}
+        when = NOON + timedelta(hours=hours)
+        row = {"trial": planned.id, "study": "s", **config.flat(planned), **cost}
+        rows.append(row | about | {"planned": when})
+    results.write("manifest", launch, rows)
+
+
+def measure(results: Results, of: Trial, splits: Mapping[str, Sequence[float]]) -> None:
+    """Write accuracies of the epochs 1, 2, ... of each split; device a differs from all by 0.5."""
+    rows = [
+        {"trial": of.id, "epoch": e, "split": split, "device": d, "metric": m, "value": v + plus}
+        for split, values in splits.items()
+        for e, v in enumerate(values, start=1)
+        for d, m, plus in (("all", "accuracy", 0), ("a", "accuracy", 0.5), ("all", "loss", 1))
+    ]
+    results.write("metrics", of.id, rows)
+
+
+def end(results: Results, of: Trial, status: str = "complete", error: str | None = None) -> None:
+    """Write a trial's outcome after 3 epochs."""
+    row = {"trial": of.id, "status": status, "error": error, "epochs": 3, "wall_s": 1.0}
+    machine = {"node": "n", "device": "cpu", "precision": "float32", "peak_memory_bytes": 1}
+    results.write("outcomes", of.id, [row | machine | {"versions": "{}"}])
+
+
+def complete(results: Results, trials: Mapping[Trial, Mapping[str, Sequence[float]]]) -> None:
+    """Plan, measure and end these trials."""
+    plan(results, "launch", list(trials))
+    for one, splits in trials.items():
+        measure(results, one, splits)
+        end(results, one)
+
+
+def mixed(results: Results) -> list[Trial]:
+    """Seven trials: two complete, one stopped, two failed, one running in epoch 2, one missing."""
+    trials = [trial(seed=s) for s in range(7)]
+    plan(results, "launch", trials)
+    for one in trials[:5]:
+        measure(results, one, {"test": [0.1, 0.2, 0.3 + one.seed / 100]})
+    measure(results, trials[5], {"test": [0.9, 0.9]})
+    for one, status in zip(trials, ["complete"] * 2 + ["stopped"] + ["failed"] * 2, strict=False):
+        reason = f"OutOfMemoryError: CUDA out of memory. Tried to {one.seed} it"
+        end(results, one, status, reason if status == "failed" else None)
+    return trials
+
+
+class Locked(Results):
+    """A results folder that may not be listed."""
+
+    def names(self, kind: str, suffix: str = ".parquet") -> list[str]:
+        raise OSError("ACCESS DENIED\nand much more")
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    """An empty results folder."""
+    made = Results(tmp_path / "results")
+    made.prepare()
+    return made
+
+
+def test_manifest_keeps_the_latest_plan_of_each_trial(results: Results) -> None:
+    one, two = trial(), trial(seed=1)
+    plan(results, "b", [one], hours=1, commit="early")
+    plan(results, "a", [one, two], hours=2, commit="late")
+    plan(results, "c", [two], hours=0, commit="first")
+    frame = table.manifest(results)
+    assert sorted(frame["trial"]) == sorted([one.id, two.id])
+    assert list(frame["commit"]) == ["late", "late"]
+    assert frame["split.validation_fold"].isna().all()
+    assert frame["seed"].dtype == "int64"
+
+
+def test_repeated_planning_duplicates_no_score(results: Results) -> None:
+    complete(results, {trial(): {"test": [0.5]}})
+    plan(results, "again", [trial()], hours=1)
+    frame = table.scores(results)
+    assert list(frame["device"]) == ["a", "all"]
+    assert len(table.progress(results)) == 1
+
+
+def test_progress_says_what_became_of_every_planned_trial(results: Results) -> None:
+    trials = mixed(results)
+    frame = table.progress(results).set_index("trial").loc[[t.id for t in trials]]
+    states = ["complete", "complete", "stopped", "failed", "failed", "running", "missing"]
+    assert list(frame["status"]) == states
+    assert list(frame["epochs"]) == [3, 3, 3, 3, 3, 2, 0]
+    assert list(frame["error"].notna()) == [s == "failed" for s in states]
+    assert table.counts(table.progress(results)) == {
+        "complete": 2, "stopped": 1, "failed": 2, "running": 1, "missing": 1,
+    }  # fmt: skip
+
+
+def test_only_complete_trials_are_scored(results: Results) -> None:
+    trials = mixed(results)
+    frame = table.scores(results)
+    frame = frame[frame["device"] == "all"].set_index("trial")
+    assert frame["value"].to_dict() == {trials[0].id: 0.30, trials[1].id: 0.31}
+
+
+def test_an_outcome_that_no_one_planned_is_not_scored(results: Results) -> None:
+    complete(results, {trial(): {"test": [0.5]}})
+    measure(results, trial(seed=9), {"test": [0.9]})
+    end(results, trial(seed=9))
+    assert set(table.scores(results)["trial"]) == {trial().id}
+
+
+def test_scores_average_the_last_evaluated_epochs(results: Results) -> None:
+    complete(results, {trial(): {"seen": [0.0, 0.4, 0.8], "unseen": [0.0, 0.1]}})
+    frame = table.scores(results, last=2).set_index(["split", "device"])
+    assert frame.loc[("seen", "all"), "value"] == pytest.approx(0.6)
+    assert frame.loc[("seen", "a"), "value"] == pytest.approx(1.1)
+    assert frame.loc[("seen", "all"), "spread_over_epochs"] == pytest.approx(0.08**0.5)
+    assert frame.loc[("unseen", "all"), "value"] == pytest.approx(0.05)
+    assert list(table.scores(results, last=3)["epochs"]) == [3, 3, 2, 2]
+    assert table.scores(results)["spread_over_epochs"].isna().all()
+    assert table.scores(results, metric="loss")["value"].tolist() == [1.8, 1.1]  # seen, unseen
+
+
+def test_scores_carry_the_manifest(results: Results) -> None:
+    complete(results, {trial(network__width=16): {"test": [0.5]}})
+    row = table.scores(results).iloc[0]
+    assert (row["network.width"], row["parameters"], row["commit"]) == (16, 32000, "c1")
+
+
+def test_scores_equal_a_plain_reading(results: Results) -> None:
+    random = stream(5, "accuracies")
+    splits_of = {"seen": 3, "test": 4}
+    values: dict[Trial, dict[str, list[float]]] = {
+        trial(seed=s): {split: random.random(n).tolist() for split, n in splits_of.items()}
+        for s in range(4)
+    }
+    complete(results, values)
+    frame = table.scores(results, last=3)
+    for one, splits in values.items():
+        for split, by_epoch in splits.items():
+            chosen = (frame["trial"] == one.id) & (frame["split"] == split)
+            got = frame[chosen & (frame["device"] == "all")]["value"].item()
+            assert got == pytest.approx(sum(by_epoch[-3:]) / 3)
+
+
+def test_a_study_read_once_gives_the_same(results: Results) -> None:
+    mixed(results)
+    study = table.load(results)
+    assert table.load(study) is study
+    pd.testing.assert_frame_equal(table.scores(study), table.scores(results))
+    pd.testing.assert_frame_equal(table.progress(study), table.progress(results))
+
+
+def test_no_complete_trial_gives_an_empty_table_with_all_columns(results: Results) -> None:
+    full = Results(results.path("full"))
+    complete(full, {trial(): {"test": [0.5]}})
+    plan(results, "launch", [trial()])
+    assert table.scores(results).empty
+    assert list(table.scores(results).columns) == list(table.scores(full).columns)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([{}, {"seed": 1}], ["cp_resnet"] * 2),
+        ([{"network__width": 16}, {"network__depth": 2, "split__fold": 2}], ["cp_resnet"] * 2),
+        ([{"split__validation_fold": 3}, {"network__pointwise": 0}], ["cp_resnet"] * 2),
+        ([{"network__damping": 0.99}, {}], ["damped 0.99", "base"]),
+        (
+            [{"network__damping": 0.99, "augment__mixup": 0.3}, {}],
+            ["damping=0.99, mixup=0.3", "damping=0, mixup=0"],
+        ),
+        ([{"sound__rate": 8000}, {}], ["sound.rate=8000", "sound.rate=16000"]),
+        ([{"training__rate": 1e-4}, {}], ["training.rate=0.0001", "training.rate=0.001"]),
+        ([{"sound__features__kind": "perceptual"}, {}], ["features.kind=perceptual",
+                                                         "features.kind=log_mel"]),
+        ([{"evaluation__training_clips": True}, {}], ["training_clips=true",
+                                                      "training_clips=false"]),
+        ([{"split__train_devices": ()}, {}], ["train_devices=(empty)", "train_devices=a"]),
+    ],
+)  # fmt: skip
+def test_family(results: Results, changes: list[dict[str, Any]], expected: list[str]) -> None:
+    trials = [trial(**change) for change in changes]
+    plan(results, "launch", trials)
+    frame = table.manifest(results)
+    named = dict(zip(frame["trial"], table.families(frame), strict=True))
+    assert [named[one.id] for one in trials] == expected
+
+
+def test_family_looks_at_planned_trials_not_only_complete_ones(results: Results) -> None:
+    plan(results, "launch", [trial(), trial(network__damping=0.5)])
+    measure(results, trial(), {"test": [0.5]})
+    end(results, trial())
+    assert set(table.scores(results)["family"]) == {"base"}
+
+
+def test_a_setting_younger_than_its_manifest_is_off(results: Results) -> None:
+    plan(results, "old", [trial()])
+    path = results.path("manifest", "old.parquet")
+    pq.write_table(pq.read_table(path).drop_columns(["augment.mixup", "network.damping"]), path)
+    plan(results, "new", [trial(network__damping=0.5), trial(seed=1)])
+    frame = table.manifest(results)
+    assert frame["augment.mixup"].tolist() == [0.0] * 3
+    assert sorted(table.families(frame)) == ["base", "base", "damped 0.5"]
+
+
+def test_errors_are_one_line(results: Results, tmp_path: Path) -> None:
+    for empty in (Results(tmp_path / "nowhere"), results):
+        with pytest.raises(ValueError, match=r"^.* is not a results folder .*overhear sweep"):
+            table.scores(empty)
+    with pytest.raises(ValueError, match=r"is not a results folder \(ACCESS DENIED\): give"):
+        table.progress(Locked(tmp_path))
+    complete(results, {trial(): {"test": [0.5]}})
+    with pytest.raises(ValueError, match=r"metric=acuracy: .*did you mean accuracy"):
+        table.scores(results, metric="acuracy")
+    with pytest.raises(ValueError, match=r"last=0: .*last >= 1"):
+        table.scores(results, last=0)
+
+
+def test_a_value_that_is_not_finite_is_named(results: Results) -> None:
+    complete(results, {trial(): {"test": [0.5, float("nan")]}})
+    with pytest.raises(ValueError, match=f"accuracy=nan in epoch 2 of trial {trial().id} .test."):
+        table.scores(results)
+
+
+def test_a_complete_trial_without_metrics_is_not_dropped(results: Results) -> None:
+    plan(results, "launch", [trial()])
+    end(results, trial())
+    with pytest.raises(ValueError, match=f"{trial().id} is complete but its metrics/.* is gone"):
+        table.scores(results)
+
+
+def test_a_newer_folder_is_refused(results: Results) -> None:
+    complete(results, {trial(): {"test": [0.5]}})
+    path = results.path("outcomes", f"{trial().id}.parquet")
+    newer = {b"overhear": str(VERSION + 1).encode()}
+    content: pa.Table = pq.read_table(path)
+    pq.write_table(content.replace_schema_metadata(newer), path)
+    with pytest.raises(ValueError, match=r"written by a newer Overhear .*: update"):
+        table.scores(results)
+
+
+def test_needs_neither_torch_nor_ray() -> None:
+    code = "import sys, analysis.table; print({'torch', 'ray', 'matplotlib'} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "set()"

@@ -1,0 +1,124 @@
+"""The command line as a person meets it: what it prints, and one clear line for every mistake."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import overhear
+from scaling.records import Results
+
+
+def run(*words: str) -> str:
+    result = CliRunner().invoke(overhear.app, words)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_every_command_has_help():
+    assert "sweep" in run("--help")
+    for command in ("studies", "sweep", "status", "train", "analyze"):
+        assert "Usage" in run(command, "--help")
+    for command in ("list", "describe", "check"):
+        assert "Usage" in run("data", command, "--help")
+
+
+def test_studies():
+    facts = [json.loads(line) for line in run("studies", "--json").splitlines()]
+    assert {"quickstart", "esc10_width"} <= {fact["name"] for fact in facts}
+    assert all(fact.keys() == {"name", "question", "source", "trials"} for fact in facts)
+    assert "quickstart (12 trials)" in run("studies")
+
+
+def test_train_dry_run_is_the_published_cost():
+    words = ["train", "--recipe", "quickstart", "network.width=32", "sound.rate=22050"]
+    words += ["sound.seconds=10", "sound.features.window=2048", "sound.features.hop=512"]
+    words += ["sound.features.mels=256", "--dry-run"]
+    (line,) = run(*words, "--json").splitlines()
+    facts = json.loads(line)
+    assert facts["parameters"] == 159_476
+    assert facts["kept_weights"] == 157_728
+    assert round(facts["macs"] / 1e9, 3) == 0.522
+    assert facts["receptive_field"] == 167
+    assert "159,476" in run(*words)
+
+
+TINY = ["network.width=2", "training.epochs=2", "training.warmup=1", "sound.features.mels=32"]
+
+
+def test_train_leaves_records(tmp_path: Path):
+    out = run("train", *TINY, "--out", str(tmp_path), "--threads", "1")
+    assert "complete: epoch 2/2, accuracy" in out
+    assert Results(tmp_path).read("outcomes").to_pylist()[0]["status"] == "complete"
+
+
+def test_dry_run_starts_nothing(tmp_path: Path):
+    out = run("sweep", "quickstart", "--dry-run", "--out", str(tmp_path / "r"))
+    assert "12 of 12 trials to run" in out
+    assert not (tmp_path / "r").exists()
+    facts = run(
+        "sweep", "quickstart", "--dry-run", "--json", "--set", "network.width=4", "--repeats", "3"
+    )
+    assert len(facts.splitlines()) == 6  # widths collapse; two dampings, three seeds
+
+
+def test_data():
+    assert "synthetic" in run("data", "list")
+    facts = json.loads(run("data", "describe", "synthetic", "--json"))
+    assert len(facts["label"]) == 10
+    assert len(facts["device"]) >= 4
+    assert "all readable" in run("data", "check", "synthetic")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["train", "--recipe", "quickstrat"],
+            r"--recipe quickstrat: not a recipe \(did you mean quickstart\?\)",
+        ),
+        (
+            ["train", "network.widht=3"],
+            r"network.widht: no such setting \(did you mean network.width\?\)",
+        ),
+        (["train", "network.width"], r"network.width: settings are written key=value"),
+        (
+            ["train", "network.width=0"],
+            r"network.width='0': input should be greater than or equal to 1",
+        ),
+        (["train", "split.fold=9"], r"fold=9"),
+        (["train", "split.train_devices=z"], r"z"),
+        (["train", "sound.dataset=esc11"], r"esc11: no such dataset \(did you mean esc10\?\)"),
+        (["train", "sound.dataset=esc10", "--root", "nowhere"], r"not found at nowhere"),
+        (["train", "--device", "tpu"], r"device=tpu"),
+        (["sweep", "quikstart"], r"quikstart.*did you mean quickstart"),
+        (["sweep", "quickstart", "--set", "seed=-1"], r"seed='-1'"),
+        (["sweep", "quickstart", "--set", "split.fold=77", "--dry-run"], r"fold=77: .*folds 1"),
+        (["data", "describe", "synthetics"], r"did you mean synthetic\?"),
+        (["analyze", "nowhere"], r"nowhere"),
+        (["status", "nowhere"], r"nowhere"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_mistakes_get_one_line(words: list[str], line: str, monkeypatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=line) as caught:
+        run(*words)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.glob("results/*/metrics"))
+
+
+def test_main_turns_them_into_exit_code_2(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["overhear", "train", "network.widht=3"])
+    with pytest.raises(SystemExit) as ended:
+        overhear.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "overhear: network.widht: no such setting (did you mean network.width?)\n"
+    )
+    monkeypatch.setattr("sys.argv", ["overhear", "train", "network.widht=3", "--debug"])
+    with pytest.raises(ValueError, match=r"network\.widht"):
+        overhear.main()

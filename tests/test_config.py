@@ -1,0 +1,146 @@
+import json
+import re
+
+import pytest
+
+from scaling.config import Trial, changed, explain, flat, leaves
+from scaling.recipes import RECIPES
+
+
+def test_ids_never_change():
+    """Else old records lose their trial. A recipe may be retuned; then its line here changes with
+    it.
+    """
+    plain = Trial.model_validate(
+        {
+            "seed": 0,
+            "sound": {
+                "dataset": "esc10",
+                "rate": 22050,
+                "seconds": 5,
+                "features": {"kind": "log_mel", "window": 2048, "hop": 512, "mels": 256},
+            },
+            "split": {"protocol": "folds", "fold": 1},
+            "network": {"kind": "cp_resnet", "width": 32},
+            "training": {"epochs": 3, "batch": 16, "rate": 0.001},
+        }
+    )
+    assert plain.id == "637758ed35ec"
+    assert changed(plain, {"network.damping": 0.99, "seed": 7}).id == "8d083c841e8b"
+
+
+def test_id_is_content(trial: Trial):
+    again = Trial.model_validate_json(trial.model_dump_json())
+    assert again.id == trial.id
+    assert (
+        Trial.model_validate(json.loads(json.dumps(trial.model_dump(exclude_defaults=True)))).id
+        == trial.id
+    )
+
+
+def test_stating_a_default_does_not_rename(trial: Trial):
+    assert changed(trial, {"network.damping": 0.0, "split.validation_fold": None}).id == trial.id
+
+
+# another value for each field that has more than one; those absent here are numbers, which are
+# raised
+OTHER: dict[str, dict[str, object]] = {
+    "sound.dataset": {"sound.dataset": "esc10"},
+    "sound.features.kind": {"sound.features.kind": "perceptual"},
+    "sound.features.high": {"sound.features.high": 7000.0},
+    "split.protocol": {"split.protocol": "made_folds", "split.folds": 5},
+    "split.folds": {"split.protocol": "made_folds", "split.folds": 6},
+    "split.train_devices": {"split.train_devices": ("b",)},
+    "split.validation_fold": {"split.validation_fold": 2},
+    "network.initialization": {"network.initialization": "he"},
+    "network.damping": {"network.damping": 0.5},
+    "training.optimizer": {"training.optimizer": "adamw"},
+    "training.stepping": {"training.stepping": "epoch"},
+    "training.weight_decay": {"training.weight_decay": 0.1},
+    "training.final": {"training.final": 0.5},
+    "augment.roll": {"augment.roll": 0.25},
+    "evaluation.training_clips": {"evaluation.training_clips": True},
+}
+ONE_VALUE = {"network.kind", "objective.kind"}
+
+
+@pytest.mark.parametrize("name", sorted(leaves().keys() - ONE_VALUE))
+def test_every_field_counts(trial: Trial, name: str):
+    """Whatever can be set is part of the id."""
+    changes = OTHER.get(name) or {name: flat(trial)[name] + 1}
+    assert changed(trial, changes).id != trial.id
+
+
+def test_text_is_understood(trial: Trial):
+    new = changed(
+        trial,
+        {
+            "network.width": "64",
+            "split.train_devices": "a,b",
+            "split.validation_fold": "2",
+            "evaluation.training_clips": "true",
+        },
+    )
+    assert new.network.width == 64
+    assert new.split.train_devices == ("a", "b")
+    assert new.split.validation_fold == 2
+    assert new.evaluation.training_clips
+    assert changed(new, {"split.validation_fold": "null"}).split.validation_fold is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"network.widht": 3},
+            r"^network.widht: no such setting \(did you mean network.width\?\)$",
+        ),
+        ({"width": 3}, r"^width: no such setting \(did you mean network.width\?\)$"),
+        (
+            {"network.width": "0"},
+            r"^network.width='0': input should be greater than or equal to 1$",
+        ),
+        ({"network.width": "wide"}, r"^network.width='wide': input should be a valid integer"),
+        ({"network.kind": "resnet"}, r"^network.kind='resnet': input should be 'cp_resnet'$"),
+        ({"network.damping": 1.5}, r"^network.damping=1.5: .*less than or equal to 1$"),
+        ({"training.rate": float("nan")}, r"^training.rate=nan: .*finite number$"),
+        ({"training.warmup": 3}, r"^training: warmup=3 must end before epochs=3$"),
+        ({"split.validation_fold": 1}, r"validation_fold=1 is the test fold"),
+        ({"split.protocol": "made_folds"}, r"made_folds needs folds >= 2"),
+        ({"augment.roll": 2}, r"augment.roll=2 s must not exceed sound.seconds=1$"),
+        ({"sound.features.high": 9000}, r"high=9000 must satisfy low < high <= 8000 Hz"),
+        ({"sound.seconds": 0.01}, r"seconds=0.01 is 160 samples, but a window of 512 needs more"),
+    ],
+)
+def test_mistakes_get_one_line(trial: Trial, changes: dict[str, object], line: str):
+    with pytest.raises(ValueError, match=line) as caught:
+        changed(trial, changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_several_mistakes_are_counted(trial: Trial):
+    with pytest.raises(ValueError, match=r"^network.width=0: .*\(and 1 more\)$"):
+        changed(trial, {"network.width": 0, "network.depth": -1})
+
+
+def test_extra_field_in_a_file(trial: Trial):
+    raw = trial.model_dump() | {"sede": 3}
+    with pytest.raises(ValueError, match="sede") as caught:
+        Trial.model_validate(raw)
+    assert re.fullmatch(r"sede: no such setting \(did you mean seed\?\)", explain(caught.value))  # type: ignore[arg-type]
+
+
+def test_flat_and_leaves_agree(trial: Trial):
+    assert list(flat(trial)) == list(leaves())
+
+
+def test_sizes_of_the_paper():
+    sound = RECIPES["esc10"].sound
+    ten = sound.model_copy(update={"seconds": 10.0})
+    assert ten.samples == 220_500
+    assert ten.shape == (256, 431)
+
+
+def test_trials_are_frozen(trial: Trial):
+    with pytest.raises(ValueError, match="frozen"):
+        trial.seed = 4  # type: ignore[misc]

@@ -1,0 +1,403 @@
+import copy
+import importlib.util
+import sys
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import librosa
+import numpy as np
+import pytest
+import soundfile
+import soxr
+import torch
+
+from scaling.config import Features
+from scaling.sound import frontends
+from scaling.sound.frontends import (
+    BACKENDS,
+    Standardize,
+    a_weighting,
+    build,
+    mel_filters,
+    statistics,
+)
+
+RATE = 22050
+KINDS = ("perceptual", "log_mel")
+# Rate, window, hop, mels, low, high, range_db: powers of two or not, an odd window, no floor.
+SETTINGS = [
+    (44100, 1764, 882, 40, 0.0, 0.0, 80.0),
+    (16000, 400, 160, 64, 0.0, 0.0, 0.0),
+    (16000, 401, 100, 33, 50.0, 7000.0, 60.0),
+    (8000, 256, 300, 20, 100.0, 3900.0, 0.0),
+]
+# Clips of ESC-10, most of them with stretches of digital silence.
+CLIPS = [
+    "1-100032-A-0.ogg",
+    "2-140147-A-38.ogg",
+    "2-100786-A-1.ogg",
+    "5-189237-A-12.ogg",
+    "1-48413-A-38.ogg",
+    "3-107219-A-1.ogg",
+]
+
+
+def paper(kind: str) -> Features:
+    return Features(kind=kind, window=2048, hop=512, mels=256, range_db=80)
+
+
+def small(kind: str, **changes) -> Features:
+    return Features(
+        kind=kind, **({"window": 512, "hop": 128, "mels": 40, "range_db": 80} | changes)
+    )
+
+
+def noise(clips: int, samples: int) -> torch.Tensor:
+    return 0.1 * torch.randn(clips, samples, generator=torch.Generator().manual_seed(0))
+
+
+def by_librosa(wave_T: np.ndarray, features: Features, rate: int) -> np.ndarray:
+    """The judge: librosa's own functions in float64."""
+    spectrum = librosa.stft(
+        wave_T.astype(np.float64),
+        n_fft=features.window,
+        hop_length=features.hop,
+        pad_mode="reflect",
+    )
+    power_QN = np.abs(spectrum) ** 2
+    mel_FQ = librosa.filters.mel(
+        sr=rate,
+        n_fft=features.window,
+        n_mels=features.mels,
+        fmin=features.low,
+        fmax=features.high or None,
+        dtype=np.float64,
+    )
+    floor = features.range_db or None
+    if features.kind == "log_mel":
+        return librosa.power_to_db(mel_FQ @ power_QN, top_db=floor)
+    with np.errstate(divide="ignore"):
+        weighting_Q = librosa.A_weighting(librosa.fft_frequencies(sr=rate, n_fft=features.window))
+    return mel_FQ @ (librosa.power_to_db(power_QN, top_db=floor) + weighting_Q[:, None])
+
+
+def error(module: torch.nn.Module, waves_BT: torch.Tensor, expected_BFN: np.ndarray) -> float:
+    features_BFN = module(waves_BT)
+    assert features_BFN.dtype == torch.float32
+    assert features_BFN.shape == expected_BFN.shape
+    return float(np.abs(features_BFN.double().numpy() - expected_BFN).max())
+
+
+@pytest.fixture(scope="module")
+def clips(esc10: Path) -> torch.Tensor:
+    waves = []
+    for name in CLIPS:
+        samples, rate = soundfile.read(esc10 / "audio" / name, dtype="float32")
+        waves.append(soxr.resample(samples, rate, RATE)[: 5 * RATE])
+    assert sum(float((wave == 0).mean()) > 0.3 for wave in waves) >= 3
+    return torch.from_numpy(np.stack(waves))
+
+
+@pytest.fixture(scope="module")
+def judged(clips: torch.Tensor) -> dict[str, np.ndarray]:
+    waves = clips.numpy()
+    return {kind: np.stack([by_librosa(w, paper(kind), RATE) for w in waves]) for kind in KINDS}
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("kind", "tolerance"), [("perceptual", 2e-4), ("log_mel", 2e-3)])
+def test_real_clips_equal_librosa(backend, kind, tolerance, clips, judged):
+    assert error(build(paper(kind), RATE, backend), clips, judged[kind]) < tolerance
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: f"{s[0]}-{s[1]}")
+def test_any_setting_equals_librosa(backend, kind, setting):
+    rate, window, hop, mels, low, high, range_db = setting
+    features = Features(
+        kind=kind, window=window, hop=hop, mels=mels, low=low, high=high, range_db=range_db
+    )
+    waves_BT = noise(2, 10 * window + 7)
+    expected = np.stack([by_librosa(wave, features, rate) for wave in waves_BT.numpy()])
+    assert error(build(features, rate, backend), waves_BT, expected) < 2e-3
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("window", [512, 511])
+@pytest.mark.parametrize("samples", [1279, 1280, 1281])
+def test_frames_are_one_plus_whole_hops(backend, window, samples):
+    module = build(small("log_mel", window=window), 16000, backend)
+    assert module(noise(1, samples)).shape == (1, 40, 1 + samples // 128)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_scaling_a_wave_shifts_perceptual_features(backend):
+    """By (sum of the filter) x 20 log10(gain), as averages of logarithms must, without a floor."""
+    module = build(paper("perceptual").model_copy(update={"range_db": 0.0}), RATE, backend)
+    waves_BT = noise(2, RATE)
+    rows_F1 = torch.from_numpy(mel_filters(RATE, 2048, 256, 0, RATE / 2).sum(axis=1)[:, None])
+    shift_BFN = module(waves_BT * 0.5).double() - module(waves_BT).double()
+    assert (shift_BFN - rows_F1 * 20 * np.log10(0.5)).abs().max() < 2e-5
+    assert rows_F1.min() > 0.08
+    assert rows_F1.max() < 0.11
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_floor_is_each_clips_own(backend):
+    """A loud neighbour must not lift a quiet clip's floor; digital silence is -100 dB."""
+    module = build(small("log_mel", range_db=30), 16000, backend)
+    waves_BT = noise(1, 16000) * torch.tensor([[1.0], [1e-3], [0.0]])
+    waves_BT[:, 8000:] *= 1e-4
+    loud, quiet, silent = module(waves_BT)
+    for features_FN in (loud, quiet):
+        assert float(features_FN.max() - features_FN.min()) == pytest.approx(30, abs=1e-3)
+    assert float(loud.max() - quiet.max()) == pytest.approx(60, abs=1e-3)
+    assert (silent + 100).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sine_is_loudest_in_its_band(kind):
+    edges = librosa.mel_frequencies(42, fmin=0, fmax=8000)
+    sine_T = torch.sin(2 * torch.pi * 1000 * torch.arange(16000) / 16000)
+    band = int(build(small(kind), 16000)(sine_T[None])[0, :, 60].argmax())
+    assert edges[band] < 1000 < edges[band + 2]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("window", "hop", "mels"), [(512, 128, 40), (2048, 512, 256), (401, 7, 9)])
+def test_bits_do_not_depend_on_batch_or_threads(kind, window, hop, mels, threads):
+    """Sizes that leave the clips of a batch aligned differently are among these."""
+    module = build(small(kind, window=window, hop=hop, mels=mels), 16000)
+    waves_BT = noise(5, 4 * window + 3)
+    together = module(waves_BT)
+    alone = torch.cat([module(wave_T[None].clone()) for wave_T in waves_BT])
+    assert torch.equal(together, alone)
+    assert torch.equal(together.flip(0), module(waves_BT.flip(0)))
+    strided_BT = waves_BT.t().contiguous().t()
+    assert torch.equal(together, module(strided_BT))
+    other = 3 - threads
+    torch.set_num_threads(other)
+    assert torch.equal(together, module(waves_BT))
+
+
+def test_thread_counts_are_left_alone(threads):
+    module = build(small("log_mel"), 16000)
+    module(noise(3, 4000))
+    assert torch.get_num_threads() == threads
+    with ThreadPoolExecutor(1) as newborn:
+        assert newborn.submit(torch.get_num_threads).result() == threads
+
+
+def test_each_worker_computes_on_one_thread(threads, monkeypatch):
+    module = build(small("log_mel"), 16000)
+    seen = []
+    monkeypatch.setattr(module, "_fill", lambda *_: seen.append(torch.get_num_threads()))
+    module(noise(3, 4000))
+    assert seen == [1] * threads
+
+
+def test_thread_counts_survive_an_error(threads, monkeypatch):
+    module = build(small("log_mel"), 16000)
+    monkeypatch.setattr(module, "_fill", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        module(noise(3, 4000))
+    with ThreadPoolExecutor(1) as newborn:
+        assert newborn.submit(torch.get_num_threads).result() == threads
+
+
+def test_no_thread_is_born_where_torch_may_use_one(monkeypatch):
+    """Workers of a sweep, each of one thread, share the cores."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    monkeypatch.setattr(threading.Thread, "start", lambda self: pytest.fail("a thread was started"))
+    build(small("log_mel"), 16000)(noise(3, 4000))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_modes_change_nothing(kind, threads):
+    module = build(small(kind), 16000)
+    waves_BT = noise(3, 4000)
+    plain = module(waves_BT)
+    with torch.no_grad():
+        assert torch.equal(plain, module(waves_BT.clone().requires_grad_()))
+    with torch.inference_mode():
+        assert torch.equal(plain, module(waves_BT))
+    assert torch.equal(plain, copy.deepcopy(module)(waves_BT))
+    assert module(waves_BT[:0]).shape == (0, *plain.shape[1:])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_low_precision_around_it_changes_nothing(backend, kind, threads):
+    """Neither autocast nor cheap products: on some CPUs "medium" means bfloat16."""
+    module = build(small(kind), 16000, backend)
+    waves_BT = noise(2, 4000)
+    plain = module(waves_BT)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(plain, module(waves_BT))
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        lowered = torch.backends.mkldnn.matmul.fp32_precision
+        assert torch.equal(plain, module(waves_BT))
+        assert torch.backends.mkldnn.matmul.fp32_precision == lowered != "ieee"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_take_the_plain_path_and_agree(kind):
+    module = build(small(kind), 16000)
+    waves_BT = noise(2, 4000)
+    plain_BFN = module(waves_BT.clone().requires_grad_())
+    assert plain_BFN.requires_grad
+    assert (plain_BFN - module(waves_BT)).abs().max() < 2e-4
+    waves_BT.requires_grad_()
+    # d/dg of the features of g x wave at g = 1 is 20 / ln 10 dB times each filter's share.
+    (gradient_BT,) = torch.autograd.grad(module(waves_BT)[0].sum(), waves_BT)
+    assert gradient_BT[0].isfinite().all()
+    assert (gradient_BT[1] == 0).all()
+    share = module.mel_FQ.sum() if kind == "perceptual" else 40
+    expected = float(share) * (1 + 4000 // 128) * 20 / np.log(10)
+    assert float((gradient_BT * waves_BT.detach()).sum()) == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("rate", "window", "mels", "low", "high"),
+    [(22050, 2048, 256, 0, 11025), (44100, 1764, 40, 0, 22050), (16000, 400, 64, 60, 7600)],
+)
+def test_mel_filters_equal_librosa(rate, window, mels, low, high):
+    expected = librosa.filters.mel(
+        sr=rate, n_fft=window, n_mels=mels, fmin=low, fmax=high, dtype=np.float64
+    )
+    ours = mel_filters(rate, window, mels, low, high)
+    np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-12)
+
+
+def test_a_weighting_equals_librosa():
+    frequencies = np.array([1.0, 10.0, 100.0, 440.0, 2500.0, 11025.0, 96000.0])
+    expected = librosa.A_weighting(frequencies)
+    np.testing.assert_allclose(a_weighting(frequencies), expected, rtol=1e-6)
+    low, kilo = a_weighting(np.array([0.0, 1000.0]))
+    assert low == -80
+    assert kilo == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("rate", "window", "mels", "low", "high"),
+    [
+        (16000, 400, 200, 0, 8000),
+        (22050, 512, 256, 0, 11025),
+        (22050, 512, 154, 0, 11025),
+        (22050, 512, 16, 2000, 2200),
+    ],
+)
+def test_bands_without_bins_name_the_most_that_work(rate, window, mels, low, high):
+    line = f"mels={mels} .*window={window} at rate={rate} Hz: at most [0-9]+ work"
+    with pytest.raises(ValueError, match=line) as caught:
+        mel_filters(rate, window, mels, low, high)
+    most = int(str(caught.value).split("at most ")[1].split()[0])
+    assert mel_filters(rate, window, most, low, high).any(axis=1).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # librosa's own about empty bands
+        for more in range(most + 1, mels + 1):
+            filters_FQ = librosa.filters.mel(
+                sr=rate, n_fft=window, n_mels=more, fmin=low, fmax=high
+            )
+            assert not filters_FQ.any(axis=1).all()
+
+
+def test_a_range_between_two_bins_has_no_bands():
+    with pytest.raises(ValueError, match="widen the range or take a longer window"):
+        mel_filters(16000, 64, 4, 260, 300)
+
+
+def test_an_unknown_backend_is_one_line():
+    with pytest.raises(ValueError, match=r"backend='torchaudo': .*did you mean torchaudio\?"):
+        build(paper("log_mel"), RATE, "torchaudo")
+
+
+@pytest.mark.parametrize("library", ["torchaudio", "nnAudio"])
+def test_a_missing_library_is_one_line(library, monkeypatch):
+    for module in [name for name in sys.modules if name.split(".")[0] == library]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, library, None)
+    line = f"backend='{library.lower()}' needs {library}, which cannot be imported .*: install it"
+    with pytest.raises(ValueError, match=line):
+        build(small("log_mel"), 16000, library.lower())
+
+
+def test_other_libraries_are_imported_only_when_asked_for(monkeypatch):
+    for library in ("torchaudio", "nnAudio", "librosa"):
+        monkeypatch.setitem(sys.modules, library, None)
+    spec = importlib.util.spec_from_file_location("afresh", frontends.__file__)
+    afresh = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(afresh)
+    assert afresh.build(small("log_mel"), 16000)(noise(1, 1000)).isfinite().all()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("window", "needed"), [(512, 257), (511, 257)])
+def test_waves_too_short_to_reflect(backend, window, needed):
+    module = build(small("log_mel", window=window), 16000, backend)
+    assert module(noise(1, needed)).isfinite().all()
+    line = f"a wave of {needed - 1} samples is too short for window={window}, which needs {needed}"
+    with pytest.raises(ValueError, match=line):
+        module(noise(1, needed - 1))
+
+
+def test_statistics_pool_clips_and_frames():
+    features_BFN = torch.randn(7, 5, 11) * torch.arange(1.0, 6)[:, None] + 1e6
+    mean_F, std_F = statistics(features_BFN.split(3))
+    pooled_FM = features_BFN.double().transpose(0, 1).flatten(1)
+    assert torch.allclose(mean_F.double(), pooled_FM.mean(dim=1), rtol=1.2e-7, atol=0)
+    assert torch.allclose(std_F.double(), pooled_FM.std(dim=1), rtol=1e-6, atol=0)
+    standard_BFN = Standardize(mean_F, std_F)(features_BFN)
+    assert standard_BFN.shape == features_BFN.shape
+    assert standard_BFN.mean(dim=(0, 2)).abs().max() < 0.1  # float32 steps by 1/16 at 1e6
+    assert standard_BFN.transpose(0, 1).flatten(1).std(dim=1).allclose(torch.ones(5), rtol=1e-3)
+
+
+def test_a_band_that_never_changes_becomes_zero():
+    features_BFN = torch.randn(2, 3, 4)
+    features_BFN[:, 1] = -7.3
+    mean_F, std_F = statistics([features_BFN])
+    assert std_F[1] == 1
+    standard_BFN = Standardize(mean_F, std_F)(features_BFN)
+    assert (standard_BFN[:, 1] == 0).all()
+    assert standard_BFN.isfinite().all()
+
+
+def test_statistics_need_two_frames():
+    with pytest.raises(ValueError, match="statistics of 0 frames: a deviation needs at least two"):
+        statistics([])
+    with pytest.raises(ValueError, match="statistics of 1 frames"):
+        statistics([torch.zeros(1, 3, 1)])
+
+
+def test_standardization_is_saved_and_filters_are_not():
+    saved = Standardize(torch.zeros(3), torch.ones(3)).state_dict()
+    assert {name: tuple(value.shape) for name, value in saved.items()} == {
+        "mean_F": (1, 3, 1),
+        "std_F": (1, 3, 1),
+    }
+    assert build(small("log_mel"), 16000).state_dict() == {}
+
+
+def test_blocks_do_not_show(monkeypatch):
+    """A clip is transformed in blocks of frames; one frame at a time gives the same features."""
+    module = build(small("perceptual"), 16000)
+    waves_BT = noise(2, 4000)
+    whole = module(waves_BT)
+    monkeypatch.setattr(frontends, "BLOCK", 512)
+    assert (module(waves_BT) - whole).abs().max() < 2e-5

@@ -1,0 +1,103 @@
+"""Imports point one way: scaling imports neither of the others, sweeps and analysis import scaling
+and never each other.
+"""
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("scaling", "sweeps", "analysis")
+FIGURES = {"matplotlib", "seaborn"}
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Every module a file imports, anywhere in it, by its full name."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found.add(node.module or "")
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def tops(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imported(path)}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_arrows_point_one_way(path: Path):
+    package = path.relative_to(ROOT).parts[0]
+    forbidden = {
+        "scaling": {"sweeps", "analysis", "ray", "overhear", *FIGURES},
+        "sweeps": {"analysis", "overhear", *FIGURES},
+        "analysis": {"sweeps", "torch", "torchaudio", "ray", "overhear"},
+    }[package]
+    assert tops(path) & forbidden == set()
+    if package == "sweeps" and path.name != "tuner.py":
+        assert "ray" not in tops(path)
+    if package == "analysis":
+        ours = {name for name in imported(path) if name.startswith("scaling.")}
+        assert {name.split(".")[1] for name in ours} <= {"config", "records"}
+
+
+def test_no_cycles():
+    names = {
+        ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p
+        for p in MODULES
+    }
+    arrows = {n: {i for i in imported(p) if i in names and i != n} for n, p in names.items()}
+    done: set[str] = set()
+
+    def visit(name: str, above: tuple[str, ...]) -> None:
+        assert name not in above, f"import cycle: {' -> '.join((*above, name))}"
+        if name not in done:
+            for target in arrows[name]:
+                visit(target, (*above, name))
+            done.add(name)
+
+    for name in names:
+        visit(name, ())
+
+
+def loaded(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*(n for n in sys.modules if '.' not in n))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(ended.stdout.split())
+
+
+def test_analysis_needs_neither_torch_nor_ray():
+    assert loaded("import analysis.table") & {"torch", "ray"} == set()
+
+
+def test_records_need_no_torch():
+    assert "torch" not in loaded("import scaling.records")
+
+
+def test_trials_need_neither_ray_nor_nnaudio():
+    assert loaded("import scaling.trial, scaling.perform") & {"ray", "nnAudio", *FIGURES} == set()
+
+
+def test_help_loads_nothing_heavy():
+    heavy = {"torch", "ray", "pandas", "numpy", "pyarrow", "pydantic", *FIGURES}
+    assert loaded("import overhear") & heavy == set()
+
+
+def test_help_is_instant():
+    """The best of five, so that a busy machine does not decide."""
+    seconds = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "overhear", "--help"], capture_output=True, check=True
+        )
+        seconds.append(time.perf_counter() - begun)
+    assert min(seconds) < 0.5

@@ -1,0 +1,173 @@
+"""A trial against its results folder: killed, failed, damaged, done."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from scaling import machine, perform
+from scaling.config import Trial, changed
+from scaling.records import Results
+from scaling.sound.store import Store
+
+
+@pytest.fixture
+def here() -> machine.Machine:
+    return machine.here("cpu", "float32", 1)
+
+
+def records(where: Path, trial: Trial) -> tuple[list[object], list[object], bytes]:
+    """All that a trial left, but what a clock measured."""
+    results = Results(where)
+    metrics = results.read("metrics", [trial.id]).to_pylist()
+    weights = results.get("weights", f"{trial.id}.safetensors")
+    assert weights is not None
+    return (
+        [row for row in metrics if not row["metric"].endswith("_seconds")],
+        results.read("predictions", [trial.id]).to_pylist(),
+        weights,
+    )
+
+
+def test_one_after_the_other(trial: Trial, store: Store, here: machine.Machine, tmp_path: Path):
+    results = Results(tmp_path)
+    heard = list(perform.perform(trial, store, here, results))
+    assert [p.epoch for p in heard] == [1, 2, 3]
+    assert [p.status for p in heard] == ["running", "running", "complete"]
+    assert heard[-1].accuracy is not None
+    (outcome,) = results.read("outcomes").to_pylist()
+    assert outcome["status"] == "complete"
+    assert outcome["epochs"] == 3
+    assert outcome["error"] is None
+    assert outcome["precision"] == "float32"
+    assert results.get("checkpoints", trial.id, perform.CHECKPOINT) is None
+    epochs = results.read("metrics").to_pandas()
+    assert not epochs.duplicated(["trial", "epoch", "split", "device", "metric"]).any()
+    saved = results.get("weights", f"{trial.id}.safetensors")
+    assert saved is not None
+    weights = safetensors.torch.load(saved)
+    assert "network.classifier.weight" in weights
+    assert "standardize.mean_F" in weights
+
+
+def test_done_is_done(trial: Trial, store: Store, here: machine.Machine, tmp_path: Path):
+    list(perform.perform(trial, store, here, Results(tmp_path)))
+    before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
+    (again,) = perform.perform(trial, store, here, Results(tmp_path))
+    assert again.status == "complete"
+    assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from scaling import machine
+from scaling.config import Trial
+from scaling.perform import perform
+from scaling.records import Results
+from scaling.sound.store import Store
+trial = Trial.model_validate_json(sys.argv[1])
+store = Store.open(Path(sys.argv[2]))
+here = machine.here("cpu", "float32", 1)
+for progress in perform(trial, store, here, Results(sys.argv[3])):
+    print(progress.epoch, flush=True)
+"""
+
+
+def start(trial: Trial, store: Store, where: Path) -> subprocess.Popen[str]:
+    words = [sys.executable, "-c", SCRIPT, trial.model_dump_json(), str(store.folder), str(where)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=os.environ)
+
+
+def test_killed_in_mid_epoch_and_resumed(trial: Trial, store: Store, tmp_path: Path):
+    """A real process, killed by SIGKILL twice, at different moments of an epoch: the records of one
+    left alone.
+    """
+    longer = changed(trial, {"training.epochs": 6})
+    undisturbed = start(longer, store, tmp_path / "alone")
+    assert undisturbed.wait() == 0
+    for patience in (0.05, 0.2):
+        victim = start(longer, store, tmp_path / "killed")
+        assert victim.stdout is not None
+        before = int(
+            victim.stdout.readline()
+        )  # an epoch and its checkpoint are done: the next one runs
+        time.sleep(patience)
+        victim.send_signal(signal.SIGKILL)
+        assert victim.wait() == -signal.SIGKILL
+        assert before < 6
+    survivor = start(longer, store, tmp_path / "killed")
+    assert survivor.stdout is not None
+    resumed_at = int(survivor.stdout.readline())
+    assert survivor.wait() == 0
+    assert resumed_at > 2, "the last attempt began at the start"
+    assert records(tmp_path / "killed", longer) == records(tmp_path / "alone", longer)
+
+
+def test_cut_between_metrics_and_checkpoint(
+    trial: Trial, store: Store, here: machine.Machine, tmp_path: Path
+):
+    """The narrowest moment: an epoch's metrics are written, its checkpoint is not. No row twice."""
+    list(perform.perform(trial, store, here, Results(tmp_path / "alone")))
+    results = Results(tmp_path / "cut")
+    attempt = perform.perform(trial, store, here, results)
+    next(attempt)
+    earlier = results.get("checkpoints", trial.id, perform.CHECKPOINT)
+    next(attempt)
+    assert earlier is not None
+    results.put(earlier, "checkpoints", trial.id, perform.CHECKPOINT)
+    list(perform.perform(trial, store, here, results))
+    assert records(tmp_path / "cut", trial) == records(tmp_path / "alone", trial)
+
+
+def test_a_trial_that_raises_has_failed_and_says_why(
+    trial: Trial, store: Store, here: machine.Machine, tmp_path: Path
+):
+    bad = changed(trial, {"training.batch": 100_000})
+    (told,) = perform.perform(bad, store, here, Results(tmp_path))
+    assert told.status == "failed"
+    (outcome,) = Results(tmp_path).read("outcomes").to_pylist()
+    assert outcome["status"] == "failed"
+    assert "only" in outcome["error"]
+    assert "ValueError" in outcome["error"]
+
+
+def test_a_damaged_checkpoint_costs_its_epochs_not_the_trial(
+    trial: Trial, store: Store, here: machine.Machine, tmp_path: Path
+):
+    list(perform.perform(trial, store, here, Results(tmp_path / "alone")))
+    results = Results(tmp_path / "damaged")
+    next(perform.perform(trial, store, here, results))
+    results.put(b"not a checkpoint", "checkpoints", trial.id, perform.CHECKPOINT)
+    with pytest.warns(UserWarning, match=f"trial {trial.id}: its checkpoint is damaged"):
+        list(perform.perform(trial, store, here, results))
+    assert records(tmp_path / "damaged", trial) == records(tmp_path / "alone", trial)
+
+
+def test_reset_undoes_what_a_trial_before_left(here: machine.Machine):
+    torch.set_num_threads(2)
+    torch.set_default_dtype(torch.float64)
+    torch.set_grad_enabled(False)
+    here.reset()
+    assert torch.get_num_threads() == 1
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("tpu", "auto", 0), "device=tpu: cpu, cuda or cuda:N"),
+        (("cpu", "int8", 0), "precision=int8: auto, float32 or bfloat16"),
+        (("cpu", "auto", -1), "threads=-1: at least 1"),
+    ],
+)
+def test_machines_that_are_not(words: tuple[str, str, int], line: str):
+    with pytest.raises(ValueError, match=line):
+        machine.here(*words)

@@ -1,0 +1,148 @@
+"""Sweeps through a real Ray: one that goes well, one whose worker is killed, one with a trial that
+raises.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scaling import machine
+from scaling.config import Trial, changed
+from scaling.perform import perform
+from scaling.records import Results
+from scaling.sound import datasets
+from scaling.sound.store import pack
+
+STUDY = """
+from scaling.config import Trial, changed
+QUESTION = "Does the sweep hold?"
+SOURCE = "its own test"
+def trials():
+    base = Trial.model_validate_json({base!r})
+    for changes in {changes!r}:
+        yield changed(base, changes)
+"""
+
+
+def study(folder: Path, trial: Trial, changes: list[dict[str, object]]) -> tuple[str, list[Trial]]:
+    path = folder / "mine.py"
+    path.write_text(STUDY.format(base=trial.model_dump_json(), changes=changes))
+    return str(path), [changed(trial, each) for each in changes]
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "overhear", *words]
+
+
+def overhear(*words: str, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    ended = subprocess.run(
+        command(*words), capture_output=True, text=True, check=False, timeout=240
+    )
+    assert ended.returncode == expect, ended.stdout + ended.stderr
+    return ended
+
+
+def by_epoch(where: Path) -> list[dict[str, object]]:
+    """All metrics but those of a clock, in one order."""
+    rows = Results(where).read("metrics").to_pylist()
+    kept = [row for row in rows if not str(row["metric"]).endswith("_seconds")]
+    return sorted(
+        kept, key=lambda r: (r["trial"], r["epoch"], r["split"], r["device"], r["metric"])
+    )
+
+
+def alone(trials: list[Trial], where: Path) -> list[dict[str, object]]:
+    """What the same trials record without Ray, one after the other."""
+    store = pack(datasets.scan("synthetic"), 16_000, progress=False)
+    for trial in trials:
+        list(perform(trial, store, machine.here("cpu", "float32", 1), Results(where)))
+    return by_epoch(where)
+
+
+def descendants(root: int) -> Iterator[tuple[int, str]]:
+    """(pid, command line) of every living process below one, from Linux's /proc."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1]), line
+    for pid, (parent, line) in parents.items():
+        above = parent
+        while above in parents and above != root:
+            above = parents[above][0]
+        if above == root:
+            yield pid, line
+
+
+def test_a_sweep_with_a_trial_that_raises(trial: Trial, tmp_path: Path):
+    """It is recorded as failed with its error, the others complete; again, and nothing runs;
+    retried, it runs.
+    """
+    path, trials = study(
+        tmp_path,
+        trial,
+        [{"seed": 0}, {"training.batch": 100_000}, {"seed": 1, "network.damping": 0.9}],
+    )
+    out = str(tmp_path / "results")
+    ended = overhear("sweep", path, "--out", out, "--precision", "float32", expect=1)
+    assert "2 of 3 trials complete" in ended.stdout
+    assert "1 failed" in ended.stderr
+    assert "2/3 done, 0 running, 1 failed" in ended.stderr
+    outcomes = {row["trial"]: row for row in Results(out).read("outcomes").to_pylist()}
+    assert [outcomes[t.id]["status"] for t in trials] == ["complete", "failed", "complete"]
+    assert "only" in outcomes[trials[1].id]["error"]
+    assert by_epoch(Path(out)) == alone([trials[0], trials[2]], tmp_path / "alone")
+    again = overhear("sweep", path, "--out", out, expect=1)
+    assert "3 of 3 trials have ended before and are left alone" in again.stdout
+    planned = overhear("sweep", path, "--out", out, "--dry-run", "--json")
+    facts = [json.loads(line) for line in planned.stdout.splitlines()]
+    assert [fact["status"] for fact in facts] == ["complete", "failed", "complete"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the worker through /proc")
+def test_a_worker_that_dies_is_retried(trial: Trial, tmp_path: Path):
+    """SIGKILL to a worker in mid-trial: every trial completes, no row twice, none missing, none
+    different.
+    """
+    longer = changed(trial, {"training.epochs": 12})
+    path, trials = study(tmp_path, longer, [{"seed": 0}, {"seed": 1}, {"seed": 2}])
+    out = tmp_path / "results"
+    words = command("sweep", path, "--out", str(out), "--precision", "float32", "--plain")
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as driver:
+        killed = 0
+        deadline = time.monotonic() + 120
+        while driver.poll() is None and not killed and time.monotonic() < deadline:
+            if any(out.glob("checkpoints/*/last.pt")):
+                for pid, line in descendants(driver.pid):
+                    if line.startswith("ray::ImplicitFunc") and not killed:
+                        os.kill(pid, signal.SIGKILL)
+                        killed = pid
+            time.sleep(0.05)
+        said, _ = driver.communicate(timeout=240)
+    assert killed, said
+    assert driver.returncode == 0, said
+    assert "3 of 3 trials complete" in said
+    rows = by_epoch(out)
+    assert len({tuple(row.items()) for row in rows}) == len(rows)
+    assert rows == alone(trials, tmp_path / "alone")
+
+
+def test_more_than_any_node_has_is_said_at_once(trial: Trial, tmp_path: Path):
+    path, _ = study(tmp_path, trial, [{}])
+    words = "sweep", path, "--out", str(tmp_path / "r"), "--cpus-per-trial", "1000"
+    ended = overhear(*words, expect=2)
+    assert "--cpus-per-trial 1000: the largest node has" in ended.stderr
+    assert "Traceback" not in ended.stderr
