@@ -7,8 +7,7 @@ BIN := .venv/bin
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else "make: Python %d.%d found, 3.11 or newer needed: make PYTHON=python3.12 ..." % v[:2])'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 demo: .venv/ready  ## the quickstart study, on sounds that need no download, and its figure

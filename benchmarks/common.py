@@ -18,6 +18,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+REST = 0.3  # seconds
 HISTORY = Path(__file__).with_name("history.jsonl")
 
 
@@ -52,10 +53,15 @@ def timed(
 
 
 def medians(contestants: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median seconds of one call of each; interleaved, so that a busy moment hits all alike."""
+    """Median seconds of one call of each; interleaved, so that a busy moment hits all alike.
+
+    Between two calls all rest: the idle threads of OpenBLAS spin for about 0.1 s after their
+    work, which would be charged to whoever comes next.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for run in range(repeats + 1):
         for name, call in contestants.items():
+            time.sleep(REST)
             start = time.perf_counter()
             call()
             if run > 0:  # the first call warms up

@@ -86,6 +86,10 @@ class Display:
             self.said = monotonic()
             self._print(self.line())
 
+    def retried(self, trial: str) -> None:
+        """Say that a trial's worker died and another takes it up from its last epoch."""
+        self._print(f"worker lost: {self.labels[trial]} ({trial}) goes on from its last epoch")
+
     def _print(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 

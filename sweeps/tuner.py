@@ -95,7 +95,7 @@ def sweep(
                 storage_path=scratch,
                 verbose=0,
                 failure_config=tune.FailureConfig(max_failures=ATTEMPTS - 1),
-                callbacks=[_listener(display.heard, task.results)],
+                callbacks=[_listener(display, task.results)],
             ),
         ).fit()
 
@@ -182,7 +182,7 @@ def _slots(resources: Resources) -> int:
     return min(sum(room), resources.concurrent or 10**9)
 
 
-def _listener(heard: Callable[[Progress], None], where: str) -> Any:
+def _listener(display: Display, where: str) -> Any:
     """A Tune callback that hands on what trials report, and records those whose worker kept
     dying.
     """
@@ -190,6 +190,7 @@ def _listener(heard: Callable[[Progress], None], where: str) -> Any:
 
     class Listener(Callback):
         heard: Callable[[Progress], None]
+        retried: Callable[[str], None]
 
         def __getstate__(self) -> dict[str, Any]:
             return {}  # Tune pickles its callbacks for a restore that never comes
@@ -198,6 +199,11 @@ def _listener(heard: Callable[[Progress], None], where: str) -> Any:
             self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
         ) -> None:
             self.heard(Progress(*(result[field] for field in Progress._fields)))
+
+        def on_trial_recover(
+            self, iteration: int, trials: list[Any], trial: Any, **info: Any
+        ) -> None:
+            self.retried(_name(trial))
 
         def on_trial_error(
             self, iteration: int, trials: list[Any], trial: Any, **info: Any
@@ -210,7 +216,7 @@ def _listener(heard: Callable[[Progress], None], where: str) -> Any:
             end(planned, Results(where), "failed", reason, 0, 0.0, None)
 
     listener = Listener()
-    listener.heard = heard
+    listener.heard, listener.retried = display.heard, display.retried
     return listener
 
 

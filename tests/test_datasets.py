@@ -66,14 +66,14 @@ def test_roots_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         Path(place).mkdir(parents=True)
         found = find_root(esc50.ESC10, "given" if place == "given" else None)
         assert found == Path(place)
-    with pytest.raises(ValueError, match="esc10 not found at nowhere: name its place with --root, "):
+    with pytest.raises(ValueError, match="esc10 not found at nowhere: name its place with "):
         find_root(esc50.ESC10, "nowhere")
     monkeypatch.delenv("OVERHEAR_DATA")
     assert find_root(esc50.ESC10) == Path("data/ESC-10")
     assert find_root(esc50.ESC50) == Path("data/ESC-50")
     with pytest.raises(ValueError, match="manifest has no default place: name yours with --root"):
         find_root(manifest.DATASET)
-    with pytest.raises(ValueError, match="manifest not found at x: name its place with --root$"):
+    with pytest.raises(ValueError, match=r"manifest not found at x: name its place with --root$"):
         find_root(manifest.DATASET, "x")
 
 

@@ -1,5 +1,6 @@
 """A trial against its results folder: killed, failed, damaged, done."""
 
+import math
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from scaling import machine, perform
+from scaling import machine, objectives, perform
 from scaling.config import Trial, changed
 from scaling.records import Results
 from scaling.sound.store import Store
@@ -136,6 +137,24 @@ def test_a_trial_that_raises_has_failed_and_says_why(
     assert outcome["status"] == "failed"
     assert "only" in outcome["error"]
     assert "ValueError" in outcome["error"]
+
+
+def test_a_loss_that_is_not_finite_is_a_failure_with_its_epoch(
+    trial: Trial, store: Store, here: machine.Machine, tmp_path: Path, monkeypatch
+):
+    real = objectives.OBJECTIVES["cross_entropy"]
+
+    def parts(outputs, targets, settings, epoch):
+        found = real.parts(outputs, targets, settings, epoch)
+        return {name: value * (math.nan if epoch == 1 else 1) for name, value in found.items()}
+
+    monkeypatch.setitem(objectives.OBJECTIVES, "cross_entropy", real._replace(parts=parts))
+    *_, told = perform.perform(trial, store, here, Results(tmp_path))
+    assert told.status == "failed"
+    (outcome,) = Results(tmp_path).read("outcomes").to_pylist()
+    assert outcome["error"].startswith("Diverged: the loss became nan in epoch 2")
+    assert outcome["epochs"] == 1
+    assert set(Results(tmp_path).read("metrics")["epoch"].to_pylist()) == {1}
 
 
 def test_a_damaged_checkpoint_costs_its_epochs_not_the_trial(

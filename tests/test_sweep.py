@@ -135,6 +135,7 @@ def test_a_worker_that_dies_is_retried(trial: Trial, tmp_path: Path):
     assert killed, said
     assert driver.returncode == 0, said
     assert "3 of 3 trials complete" in said
+    assert "worker lost: " in said
     rows = by_epoch(out)
     assert len({tuple(row.items()) for row in rows}) == len(rows)
     assert rows == alone(trials, tmp_path / "alone")
