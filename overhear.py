@@ -38,7 +38,7 @@ def main() -> None:
     warnings.formatwarning = lambda message, *_, **__: f"overhear: warning: {message}\n"
     try:
         app()
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         if debug:
             raise
         print(f"overhear: {error}", file=sys.stderr)

@@ -45,8 +45,8 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train one trial, here, without Ray, from a recipe."""
-    from scaling import networks
     from scaling.config import changed, nearest
+    from scaling.plan import plan
     from scaling.recipes import RECIPES
     from scaling.sound import prepare
 
@@ -54,7 +54,8 @@ def train(
         raise ValueError(f"--recipe {recipe}: not a recipe{nearest(recipe, RECIPES)}")
     trial = changed(RECIPES[recipe], pairs(settings))
     clips = prepare.scan([trial], root)
-    cost = networks.cost(trial, clips[trial.sound.dataset].table["label"].nunique())
+    planned = plan("train", [trial], {name: each.table for name, each in clips.items()})
+    (cost,) = planned.costs
     if dry_run:
         facts = {"trial": trial.id, "kept_weights": cost.weights, **cost._asdict()}
         del facts["parts"]
@@ -62,28 +63,36 @@ def train(
         if not as_json:
             _print_parts(cost)
         return
-    _train(trial, clips, out, (device, precision, threads), skip_unreadable)
+    _train(planned, clips, out, (device, precision, threads), skip_unreadable)
 
 
 def _train(
-    trial: Any, clips: Any, out: str, where: tuple[str, str, int], skip_unreadable: bool
+    planned: Any, clips: Any, out: str, where: tuple[str, str, int], skip_unreadable: bool
 ) -> None:
     from scaling import machine
     from scaling.perform import perform
+    from scaling.plan import record
     from scaling.records import Results
     from scaling.sound import prepare
 
     results = Results(out)
     results.prepare()
     here = machine.here(*where)
-    (store,) = prepare.stores([trial], clips, skip_unreadable).values()
+    (trial,) = planned.trials
+    stores = prepare.stores([trial], clips, skip_unreadable)
+    (store,) = stores.values()
+    record(planned, prepare.digests(stores), results)
     typer.echo(f"trial {trial.id} on {here.name}, {here.precision_name}, {len(store.table)} clips")
-    for progress in perform(trial, store, here, results):
-        heard = "" if progress.accuracy is None else f", accuracy {progress.accuracy:.3f}"
-        state = f"epoch {progress.epoch}/{progress.epochs}{heard}, {progress.seconds:.1f} s"
-        typer.echo(state if progress.status == "running" else f"{progress.status}: {state}")
-        if progress.error:
-            raise ValueError(f"trial {trial.id} failed: {progress.error}")
+    try:
+        for progress in perform(trial, store, here, results):
+            heard = "" if progress.accuracy is None else f", accuracy {progress.accuracy:.3f}"
+            state = f"epoch {progress.epoch}/{progress.epochs}{heard}, {progress.seconds:.1f} s"
+            typer.echo(state if progress.status == "running" else f"{progress.status}: {state}")
+            if progress.error:
+                raise ValueError(f"trial {trial.id} failed: {progress.error}")
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command goes on behind the last epoch shown", err=True)
+        raise typer.Exit(130) from None
     typer.echo(f"records in {results.where}")
 
 

@@ -33,7 +33,7 @@ _EPOCH = _field("epoch", pa.int32(), "epochs trained when this was measured, fro
 _SPLIT = _field(
     "split",
     pa.string(),
-    "train, or a held-out part: validation, test, or seen and unseen (devices)",
+    "train (as augmented), train_clean, or held out: validation, test, seen, unseen (devices)",
 )
 _ARROW_OF: dict[Any, pa.DataType] = {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 

@@ -47,6 +47,7 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Run what is missing of a study on Ray Tune; its records go to the results folder."""
+    from scaling.plan import plan as make_plan
     from scaling.records import Results
     from scaling.sound import prepare
     from sweeps import launch
@@ -57,7 +58,7 @@ def sweep(
     trials = plan(found, changes, repeats)
     clips = prepare.scan(trials, root)
     tables = {name: each.table for name, each in clips.items()}
-    planned = launch.plan(found.name, trials, tables)
+    planned = make_plan(found.name, trials, tables)
     where = out or f"results/{found.name}"
     if dry_run:
         _show(planned, launch.outcomes(Results(where), trials), where, as_json)
@@ -85,6 +86,7 @@ def _sweep(
 ) -> None:
     from rich.console import Console
 
+    from scaling.plan import record
     from scaling.records import Results
     from scaling.sound import prepare
     from sweeps import launch
@@ -95,8 +97,7 @@ def _sweep(
     results = Results(where)
     results.prepare()
     stores = prepare.stores(planned.trials, clips, skip_unreadable)
-    digests = {key.split("@")[0]: store.digest for key, store in stores.items()}
-    launch.record(planned, digests, results)
+    record(planned, prepare.digests(stores), results)
     left = launch.pending(planned, results, retry_failed)
     already = len(planned.trials) - len(left)
     if already:

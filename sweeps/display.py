@@ -1,6 +1,6 @@
 """One calm display for a sweep: trials done, running, failed; time left; best so far.
 
-A live line on a terminal, else a plain line when a trial ends (at most one every few seconds).
+A live line on a terminal, else a plain line when a trial ends and every minute.
 Times left come from the measured seconds per epoch of trials of the same cost; a cost not yet
 measured is scaled from the nearest measured one.
 """
@@ -18,7 +18,7 @@ from rich.text import Text
 from scaling.config import Trial, flat
 from scaling.perform import Progress
 
-PLAIN_EVERY = 2.0  # seconds between plain lines at least
+PLAIN_SOONEST, PLAIN_LATEST = 2.0, 60.0  # seconds from a plain line to the next
 
 
 class Best(NamedTuple):
@@ -47,7 +47,7 @@ class Display:
         self.console = console
         live = console.is_terminal and not plain
         self.live = Live(console=console, refresh_per_second=4, transient=True) if live else None
-        self.said = 0.0
+        self.said = monotonic() - PLAIN_SOONEST
 
     def __enter__(self) -> Self:
         if self.live:
@@ -82,9 +82,11 @@ class Display:
         ended = progress.status != "running"
         if self.live:
             self.live.update(Text(self.line(), overflow="ellipsis", no_wrap=True))
-        elif ended and (monotonic() - self.said > PLAIN_EVERY or self.left() == 0):
-            self.said = monotonic()
-            self._print(self.line())
+        else:
+            silence = monotonic() - self.said
+            if silence > (PLAIN_SOONEST if ended else PLAIN_LATEST) or self.left() == 0:
+                self.said = monotonic()
+                self._print(self.line())
 
     def retried(self, trial: str) -> None:
         """Say that a trial's worker died and another takes it up from its last epoch."""

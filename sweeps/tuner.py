@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -213,7 +214,10 @@ def _listener(display: Display, where: str) -> Any:
             self.heard(
                 Progress(planned.id, 0, planned.training.epochs, None, 0.0, "failed", reason)
             )
-            end(planned, Results(where), "failed", reason, 0, 0.0, None)
+            try:
+                end(planned, Results(where), "failed", reason, 0, 0.0, None)
+            except OSError as error:  # a callback that raises would end the whole sweep
+                warnings.warn(f"the failure of {planned.id} is not recorded: {error}", stacklevel=2)
 
     listener = Listener()
     listener.heard, listener.retried = display.heard, display.retried

@@ -4,6 +4,7 @@ import dataclasses
 import os
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -58,3 +59,17 @@ def trial() -> Trial:
         training=Training(epochs=3, batch=16, rate=5e-3, warmup=1, final=0.1, stepping="step"),
         augment=Augment(roll=0.5, mixup=0.3),
     )
+
+
+@pytest.fixture
+def tables() -> dict[str, pd.DataFrame]:
+    """A clip table of 2 classes, 2 folds, 2 devices."""
+    rows = [
+        {"clip": f"{label}{fold}{device}{i}", "label": label, "fold": fold, "device": device}
+        for label in "xy"
+        for fold in (1, 2)
+        for device in "ab"
+        for i in range(5)
+    ]
+    table = pd.DataFrame(rows).assign(city="", speaker="", source="", size=1, fingerprint="f")
+    return {"synthetic": table.astype({"fold": "Int64"})}

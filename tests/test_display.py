@@ -32,6 +32,15 @@ def test_plain_lines_when_trials_end(trial: Trial):
     assert lines[-1] == "2/2 done, 0 running, 0 failed, best 0.900 (width=4)"
 
 
+def test_plain_lines_every_minute(trial: Trial, monkeypatch: pytest.MonkeyPatch):
+    clock = [0.0]
+    monkeypatch.setattr("sweeps.display.monotonic", lambda: clock[0])
+    shown, stream = display([trial])
+    for clock[0] in (1.0, 50.0, 70.0, 100.0, 140.0):
+        shown.heard(progress(trial, 1, 10))
+    assert len(stream.getvalue().splitlines()) == 2  # at 70 and at 140
+
+
 def test_a_failure_is_said_at_once_with_its_reason(trial: Trial):
     shown, stream = display([trial])
     shown.heard(Progress(trial.id, 1, 3, None, 1.0, "failed", "Diverged: the loss became nan"))

@@ -37,3 +37,8 @@ def stores(
         key: pack(clips[sound.dataset], sound.rate, skip_unreadable=skip_unreadable)
         for key, sound in needed.items()
     }
+
+
+def digests(stores: dict[str, Store]) -> dict[str, str]:
+    """The digest of each dataset's clip table, by the dataset's name."""
+    return {key.partition("@")[0]: store.digest for key, store in stores.items()}

@@ -1,0 +1,116 @@
+"""What a launch is about to do: its trials, what each costs, and the manifest that says so.
+
+A launch of one trial (`overhear train`) and of a sweep leave the same manifest, so that the same
+analysis reads both.
+"""
+
+import datetime
+import subprocess
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from scaling import networks
+from scaling.config import Split, Trial, flat
+from scaling.networks.cost import Cost
+from scaling.records import Results
+from scaling.sound import splits
+
+
+class Plan(NamedTuple):
+    """A study's trials, with what each costs and learns from."""
+
+    study: str
+    trials: list[Trial]
+    costs: list[Cost]
+    train_clips: list[int]
+
+    def work(self, index: int) -> int:
+        """Multiply-adds of training one trial: forward and, twice that, backward."""
+        clips, epochs = self.train_clips[index], self.trials[index].training.epochs
+        return 3 * self.costs[index].macs * clips * epochs
+
+
+def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]) -> Plan:
+    """Count every trial's cost on its dataset's clip table.
+
+    Raises ValueError that names what does not fit: a fold or device that the table lacks, a network
+    too deep for its clips.
+    """
+    costs, train_clips = [], []
+    counted: dict[tuple[str, Split], int] = {}  # thousands of trials share a few splits
+    classes = {name: table["label"].nunique() for name, table in tables.items()}
+    for trial in trials:
+        name = trial.sound.dataset
+        costs.append(networks.cost(trial, classes[name]))
+        if (name, trial.split) not in counted:
+            counted[name, trial.split] = len(splits.make(tables[name], trial.split)["train"])
+        train_clips.append(counted[name, trial.split])
+    return Plan(study, list(trials), costs, train_clips)
+
+
+def rows(plan: Plan, digests: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The manifest's rows; `digests` name each dataset's clip table."""
+    now, commit = datetime.datetime.now(datetime.UTC), _commit()
+    return [
+        {
+            "trial": trial.id,
+            "study": plan.study,
+            **flat(trial),
+            "parameters": cost.parameters,
+            "weights": cost.weights,
+            "kept_weights": cost.weights,
+            "macs": cost.macs,
+            "receptive_field": cost.receptive_field,
+            "data_digest": digests[trial.sound.dataset],
+            "commit": commit,
+            "planned": now,
+        }
+        for trial, cost in zip(plan.trials, plan.costs, strict=True)
+    ]
+
+
+def record(plan: Plan, digests: Mapping[str, str], results: Results) -> None:
+    """Write this launch's manifest, unless earlier ones have all of its trials.
+
+    Raises ValueError when the folder holds one of the trials with other data: the two must not be
+    mixed.
+    """
+    earlier = results.read("manifest").select(["trial", "study", "data_digest"]).to_pylist()
+    known = {row["trial"]: row["data_digest"] for row in earlier}
+    for trial in plan.trials:
+        digest = digests[trial.sound.dataset]
+        if known.get(trial.id, digest) != digest:
+            raise ValueError(
+                f"results folder {results.where} has trial {trial.id} on other data "
+                f"(digest {known[trial.id]}, these clips are {digest}): name another folder with "
+                "--out"
+            )
+    if all(trial.id in known for trial in plan.trials):
+        return
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    results.write("manifest", f"{stamp}-{uuid.uuid4().hex[:6]}", rows(plan, digests))
+
+
+def _commit() -> str | None:
+    """The commit of this code, `+` behind it where files are changed; None outside a checkout."""
+    here = Path(__file__).resolve().parent
+    git = [
+        "git",
+        "-C",
+        str(here),
+        "describe",
+        "--always",
+        "--abbrev=40",
+        "--dirty=+",
+        "--exclude=*",
+    ]
+    try:
+        return (
+            subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip() or None
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,58 @@
+"""The plan of a launch and its manifest."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scaling import plan
+from scaling.config import changed
+from scaling.records import Results
+
+
+def test_work_is_three_forward_passes_of_every_clip(trial, tables):
+    planned = plan.plan("s", [trial], tables)
+    assert planned.train_clips == [10]  # 2 classes x 5 clips of fold 2 on device a
+    assert planned.work(0) == 3 * planned.costs[0].macs * 10 * 3
+
+
+def test_manifest_rows(trial, tables, tmp_path: Path):
+    planned = plan.plan("s", [trial], tables)
+    results = Results(tmp_path)
+    plan.record(planned, {"synthetic": "d1"}, results)
+    plan.record(planned, {"synthetic": "d1"}, results)
+    assert len(results.names("manifest")) == 1, "a launch that plans nothing new writes nothing"
+    (row,) = results.read("manifest").to_pylist()
+    assert row["trial"] == trial.id
+    assert row["network.width"] == 2
+    assert row["parameters"] == planned.costs[0].parameters
+    assert row["data_digest"] == "d1"
+    plan.record(plan.plan("s", [changed(trial, {"seed": 8})], tables), {"synthetic": "d1"}, results)
+    assert results.read("manifest").num_rows == 2
+
+
+def test_other_data_is_not_mixed_in(trial, tables, tmp_path: Path):
+    planned = plan.plan("s", [trial], tables)
+    plan.record(planned, {"synthetic": "d1"}, Results(tmp_path))
+    with pytest.raises(ValueError, match=rf"has trial {trial.id} on other data .*d1.*d2.*--out"):
+        plan.record(planned, {"synthetic": "d2"}, Results(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"split.fold": 7}, "fold=7"),
+        ({"split.train_devices": ("c",)}, "c"),
+        ({"sound.features.mels": 8}, "8 mel bands x 32 frames is too small"),
+    ],
+)
+def test_misfits_are_said_before_anything_starts(trial, tables, change, line):
+    with pytest.raises(ValueError, match=line) as caught:
+        plan.plan("s", [changed(trial, change)], tables)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_are_json_safe(trial, tables):
+    (row,) = plan.rows(plan.plan("s", [trial], tables), {"synthetic": "d"})
+    row["planned"] = str(row["planned"])
+    assert json.loads(json.dumps(row)) == row
