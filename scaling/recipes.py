@@ -15,15 +15,14 @@ from scaling.config import (
 )
 
 # Koutini et al. 2021, appendix A: 22,050 Hz, window 2048, hop 512, perceptual weighting, 256 mel
-# bands.
-# The floor 80 dB below the clip's maximum is librosa's default, which the authors' public code
-# uses.
+# bands. The floor 80 dB below the clip's maximum is librosa's default, which the authors' public
+# code uses.
 PERCEPTUAL = Features(kind="perceptual", window=2048, hop=512, mels=256, range_db=80)
 LOG_MEL = PERCEPTUAL.model_copy(update={"kind": "log_mel"})
 
 # Frequency damping whose outermost taps keep 0.01 of their weight: the value of the file that the
-# authors' workshop
-# paper of 2020 added; their challenge model kept 0.1. The over-parameterization paper does not say.
+# authors' workshop paper of 2020 added; their challenge model kept 0.1. The over-parameterization
+# paper does not say.
 DAMPED = 0.99
 
 # Made to answer in minutes on two cores: one second of sound, a quarter of the paper's mel bands, a
@@ -44,13 +43,11 @@ QUICKSTART = Trial(
 )
 
 # Chosen on validation folds (split.validation_fold, three training folds, W = 32, the test fold
-# never
-# scored; LOG.md, 2026-11-21): 60 epochs scored 0.938 over three rotations where 30 scored 0.921,
-# with
-# 128 mel bands 0.904, damped 0.892, damped and perceptual 0.896; at 60 epochs mixup with alpha 1
-# scored 0.929, and batches of 8 fell behind in the first rotation. Alpha 0.3 is the paper's; the
-# roll
-# reaches any shift of a clip; the ramp and the straight decay are the paper's, taken by the step.
+# never scored; LOG.md, 2026-11-21): 60 epochs scored 0.938 over three rotations where 30 scored
+# 0.921, with 128 mel bands 0.904, damped 0.892, damped and perceptual 0.896; at 60 epochs mixup
+# with alpha 1 scored 0.929, and batches of 8 fell behind in the first rotation. Alpha 0.3 is the
+# paper's; the roll reaches any shift of a clip; the ramp and the straight decay are the paper's,
+# taken by the step.
 ESC10 = Trial(
     seed=0,
     sound=Sound(dataset="esc10", rate=22_050, seconds=5.0, features=LOG_MEL),

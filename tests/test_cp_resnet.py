@@ -15,8 +15,7 @@ from scaling.networks.cp_resnet import CPResNet
 INPUT = (256, 431)  # 10 s at 22,050 Hz
 
 # W, D, K, parameters, weights, GMACs, receptive field: derived from the network's definition,
-# checked against the
-# reference classes of the authors' public code
+# checked against the reference classes of the authors' public code
 TABLE = [
     (32, 1, 1, 159_476, 157_728, 0.522, 167),
     (64, 1, 1, 630_228, 626_752, 2.043, 167),
