@@ -6,6 +6,7 @@ they came from.
 
 import sys
 import warnings
+from typing import Annotated
 
 import typer
 
@@ -28,6 +29,38 @@ app.command()(analysis.cli.status)
 app.command()(scaling.cli.train)
 app.add_typer(scaling.cli.data, name="data")
 app.command()(analysis.cli.analyze)
+
+
+@app.command()
+def erf(
+    results: Annotated[str, typer.Argument(help="results folder or URI, as a sweep wrote it")],
+    trial: Annotated[
+        list[str] | None, typer.Option(help="trial to draw; all that have weights unless given")
+    ] = None,
+    study: Annotated[list[str] | None, typer.Option(help="only the trials of this study")] = None,
+    split: Annotated[
+        str, typer.Option(help="whose clips; unseen devices, else test, unless given")
+    ] = "",
+    kind: Annotated[str, typer.Option(help="feature, logits or class")] = "feature",
+    label: Annotated[str | None, typer.Option(help="which class, with --kind class")] = None,
+    root: scaling.cli.Root = None,
+    out: Annotated[
+        str | None, typer.Option(help="local folder; RESULTS/figures unless given")
+    ] = None,
+    format: Annotated[  # noqa: A002
+        analysis.cli.Format, typer.Option(help="file format of the figures")
+    ] = analysis.cli.Format.PNG,
+    device: scaling.cli.Device = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads; 0: all.")] = 0,
+) -> None:
+    """Draw where trained networks look: maps that are missing are computed from their weights."""
+    if (kind == "class") != (label is not None):
+        raise ValueError(f"--kind {kind} with --label {label}: class, and only class, takes one")
+    trials = analysis.cli.trials_of(results, study, trial)
+    where = (device, "float32", threads)
+    split = scaling.cli.compute_maps(results, trials, (split, kind, label), root, where)
+    name = kind if label is None else f"class {label}"
+    analysis.cli.draw_fields(results, trials, split, name, out, format)
 
 
 def main() -> None:

@@ -1,35 +1,35 @@
-"""The commands of analysis: `overhear analyze` and `overhear status`.
+"""The commands of analysis: `overhear analyze`, `overhear status`, and the drawing half of `erf`.
 
 Conventions: plain functions, registered by the top-level command; what a person can mend is raised
 as a ValueError of one line. Facts go to standard output, warnings to standard error. Heavy imports
 happen inside the commands, so that --help is instant.
-Contents: analyze, status.
+Contents: analyze, status, draw_fields.
 """
 
-import math
 import sys
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
-from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from analysis import printed
+
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     import pandas as pd
-    from rich.table import Table
 
     from analysis.figures import Drawable
     from analysis.table import Study
     from scaling.records import Results
 
 WATCH_SECONDS = 2.0
-ERROR_WORDS = 6  # failures whose errors begin with the same words are counted together
 DOTS_PER_INCH = 200  # of a PNG
-PIPE_COLUMNS = 160  # a table that no terminal shows is not folded to 80
 
 
 class Format(StrEnum):
@@ -43,41 +43,74 @@ class Format(StrEnum):
 def analyze(
     results: Annotated[str, typer.Argument(help="results folder or URI, as a sweep wrote it")],
     figure: Annotated[
-        list[str] | None, typer.Option(help="figure to draw; all unless given")
+        list[str] | None, typer.Option(help="figure to draw; all that apply unless given")
     ] = None,
+    study: Annotated[
+        list[str] | None, typer.Option(help="only the trials of this study; all unless given")
+    ] = None,
+    differences: Annotated[
+        bool, typer.Option("--differences", help="add the table of paired differences")
+    ] = False,
     out: Annotated[
         str | None, typer.Option(help="local folder; RESULTS/figures unless given")
     ] = None,
     format: Annotated[Format, typer.Option(help="file format of the figures")] = Format.PNG,  # noqa: A002
-    last: Annotated[int, typer.Option(help="average over this many last evaluated epochs")] = 1,
+    last: Annotated[
+        int | None,
+        typer.Option(
+            help="average over this many last evaluated epochs; unless given, evaluation.last "
+            "where all trials agree on it, else 1"
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="print points as JSON lines")] = False,
 ) -> None:
     """Draw a study's figures, with the points of each as a table and as CSV."""
     from analysis import table
-    from analysis.figures import FIGURES
     from scaling.records import Results
 
-    chosen = _chosen(figure, FIGURES)
+    _known(figure or [])
     folder = _folder(Results(results), out)
-    study = table.load(Results(results))
-    scores = table.scores(study, last=last)
-    tally = table.counts(table.progress(study))
+    planned = table.load(Results(results), study or ())
+    averaged = table.stated_last(planned) if last is None else last
+    scores = table.scores(planned, last=averaged)
+    tally = table.counts(table.progress(planned))
     if scores.empty:
         raise ValueError(
-            f"{results} has no complete trial to draw ({_tally(tally)}): run its sweep (again)"
+            f"{results} has no complete trial to draw ({printed.tally(tally)}): "
+            "run its sweep (again)"
         )
-    for message in _hidden(study, scores, tally, last):
+    chosen = _chosen(figure, scores)
+    compared = _compared(scores) if differences else None
+    for message in _hidden(planned, scores, tally, averaged, last is None):
         warnings.warn(message, stacklevel=2)
     aside = sys.stderr if json else sys.stdout  # a program that reads JSON lines reads only these
+    if last is None and averaged > 1:
+        said = "as evaluation.last of all trials says"
+        print(f"a run is the mean of its last {averaged} evaluated epochs, {said}", file=aside)
     for name, module in chosen.items():
         points = module.points(scores)
         files = _save(module, points, folder, name, Format(format))
         if json:
-            print(*_json_lines(name, points), sep="\n")
+            print(*printed.json_lines(points, {"figure": name}), sep="\n")
         else:
-            _print(_points_table(name, points))
+            printed.show(printed.points_table(name, points, module.COLUMNS))
         print(f"{name}: {files}", file=aside)
-    print(_tally(tally), file=aside)
+    if compared is not None:
+        _report(compared, folder, json)
+    print(printed.tally(tally), file=aside)
+
+
+def _report(compared: "pd.DataFrame", folder: Path, json: bool) -> None:
+    """Save the paired differences and print them, with what so many intervals are worth."""
+    file = folder / "differences.csv"
+    with _writing(folder):
+        compared.to_csv(file, index=False)
+    if json:
+        print(*printed.json_lines(compared, {"table": "differences"}), sep="\n")
+    else:
+        printed.show(printed.differences_table(compared))
+    missed = f"of {len(compared)} intervals of 95 % expect {len(compared) / 20:.1f} to miss"
+    print(f"differences: {file} ({missed})", file=sys.stderr if json else sys.stdout)
 
 
 def status(
@@ -94,19 +127,66 @@ def status(
     where = Results(results)
     progress = table.progress(where)
     if not watch:
-        _print(_status_table(results, progress))
+        printed.show(printed.status_table(results, progress))
         return
     console = Console()
     try:
         if console.is_terminal:
-            with Live(_status_table(results, progress), console=console) as live:
+            with Live(printed.status_table(results, progress), console=console) as live:
                 for now in _repeated(where, progress):
-                    live.update(_status_table(results, now), refresh=True)
+                    live.update(printed.status_table(results, now), refresh=True)
         else:
             for now in _repeated(where, progress):
-                print(_tally(table.counts(now)), flush=True)
+                print(printed.tally(table.counts(now)), flush=True)
     except KeyboardInterrupt:
         pass  # the way to leave --watch
+
+
+def trials_of(results: str, studies: list[str] | None, names: list[str] | None) -> list[str]:
+    """These trials, else all complete ones of these studies (of all studies for none)."""
+    from analysis import table
+    from scaling.records import Results
+
+    if names:
+        return names
+    progress = table.progress(table.load(Results(results), studies or ()))
+    complete = progress.loc[progress["status"] == "complete", "trial"].tolist()
+    if not complete:
+        raise ValueError(f"{results} has no complete trial: run its sweep (again)")
+    return complete
+
+
+def draw_fields(
+    results: str, trials: list[str], split: str, kind: str, out: str | None, kind_of_file: Format
+) -> None:
+    """Draw the ERF maps of these trials, on both scales, and print their numbers."""
+    import pandas as pd
+
+    from analysis import table
+    from analysis.figures import effective_field
+    from scaling.records import Results
+
+    where = Results(results)
+    folder = _folder(where, out)
+    maps = where.read("maps", trials).to_pandas()
+    maps = maps[(maps["kind"] == kind) & (maps["split"] == split)]
+    panels = effective_field.panels(maps, table.manifest(where), kind, split)
+    numbers = pd.DataFrame(
+        {
+            "model": panel.title.partition(" (n")[0].replace("\n", ", "),
+            "n": len(panel.trials),
+            **panel.numbers,
+        }
+        for panel in panels
+    )
+    stem = f"effective_field-{kind.replace(' ', '-')}-{split}"
+    with _writing(folder), _text_as_text():
+        numbers.to_csv(folder / f"{stem}.csv", index=False)
+        for scale in effective_field.SCALES:
+            file = folder / f"{stem}-{scale}.{kind_of_file}"
+            effective_field.draw(panels, scale).savefig(file, dpi=DOTS_PER_INCH)
+            print(f"{scale}: {file}")
+    printed.show(printed.numbers_table(f"effective receptive field, {kind}, {split}", numbers))
 
 
 def _repeated(results: "Results", progress: "pd.DataFrame") -> "Iterator[pd.DataFrame]":
@@ -120,14 +200,35 @@ def _repeated(results: "Results", progress: "pd.DataFrame") -> "Iterator[pd.Data
         yield progress
 
 
-def _chosen(names: list[str] | None, figures: "dict[str, Drawable]") -> "dict[str, Drawable]":
-    """The figures of these names, in this order; all for none."""
+def _known(names: list[str]) -> None:
+    """Refuse names of no figure, before anything is read."""
+    from analysis.figures import FIGURES
     from scaling import config
 
-    for name in names or []:
-        if name not in figures:
-            raise ValueError(f"figure {name}: no such figure{config.nearest(name, figures)}")
-    return {name: figures[name] for name in names or figures}
+    for name in names:
+        if name not in FIGURES:
+            raise ValueError(f"figure {name}: no such figure{config.nearest(name, FIGURES)}")
+
+
+def _chosen(names: list[str] | None, scores: "pd.DataFrame") -> "dict[str, Drawable]":
+    """The figures of these names, in this order; for none, all that these scores can fill."""
+    from analysis.figures import FIGURES
+
+    obstacles = {name: FIGURES[name].obstacle(scores) for name in names or FIGURES}
+    for name, reason in obstacles.items():
+        if names and reason:
+            raise ValueError(f"figure {name}: {reason}")
+    return {name: FIGURES[name] for name, reason in obstacles.items() if not reason}
+
+
+def _compared(scores: "pd.DataFrame") -> "pd.DataFrame":
+    """The paired differences, of which there is at least one."""
+    from analysis.tables import differences
+
+    found = differences.differences(scores)
+    if found.empty:
+        raise ValueError(f"--differences: {differences.NOTHING}")
+    return found
 
 
 def _folder(results: "Results", out: str | None) -> Path:
@@ -143,25 +244,37 @@ def _folder(results: "Results", out: str | None) -> Path:
 
 def _save(module: "Drawable", points: "pd.DataFrame", folder: Path, name: str, kind: Format) -> str:
     """Write the drawing and its points; their paths as text."""
-    import matplotlib
 
     drawing, table = folder / f"{name}.{kind}", folder / f"{name}.csv"
+    # text stays text in SVG and PDF, to be searched and edited
+    with _writing(folder), _text_as_text():
+        module.draw(points).savefig(drawing, format=kind.value, dpi=DOTS_PER_INCH)
+        points.to_csv(table, index=False)
+    return f"{drawing} (points: {table})"
+
+
+def _text_as_text() -> "AbstractContextManager[None]":
+    """Text stays text in SVG and PDF, to be searched and edited."""
+    import matplotlib
+
+    return matplotlib.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42})
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Make the folder; what stops a file from being written to it becomes one line."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # text stays text in SVG and PDF, to be searched and edited
-        with matplotlib.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):
-            module.draw(points).savefig(drawing, format=kind.value, dpi=DOTS_PER_INCH)
-        points.to_csv(table, index=False)
+        yield
     except OSError as error:
         raise ValueError(
             f"figures folder {folder} cannot be written ({error.strerror or error}): "
             "free some space, mend its rights, or name another with --out"
         ) from None
-    return f"{drawing} (points: {table})"
 
 
 def _hidden(
-    study: "Study", scores: "pd.DataFrame", tally: dict[str, int], last: int
+    study: "Study", scores: "pd.DataFrame", tally: dict[str, int], last: int, default: bool
 ) -> Iterator[str]:
     """What a reader of the figures must know and would not see in them."""
     left_out = [f"{n} {state}" for state, n in tally.items() if n and state != "complete"]
@@ -173,83 +286,12 @@ def _hidden(
     short = scores.loc[scores["epochs"] < last, "trial"].nunique()
     if short:
         yield f"{short} trials have fewer than last={last} evaluated epochs: all were averaged"
-    digests = study.manifest.groupby("sound.dataset")["data_digest"].nunique()
+    stated = sorted(study.manifest["evaluation.last"].unique())
+    if default and len(stated) > 1:
+        several = " and ".join(map(str, stated))
+        yield f"trials state evaluation.last={several}: only the last epoch counts without --last"
+    # behind a + stand the microphones, which a study may vary
+    clips = study.manifest["data_digest"].str.partition("+")[0]
+    digests = clips.groupby(study.manifest["sound.dataset"]).nunique()
     for dataset in digests.index[digests > 1]:
         yield f"the trials saw {digests[dataset]} versions of {dataset}: data_digest differs"
-
-
-def _tally(tally: dict[str, int]) -> str:
-    """`12 trials: 9 complete, 0 stopped, 2 failed, 1 running, 0 missing`."""
-    parts = ", ".join(f"{n} {status}" for status, n in tally.items())
-    return f"{sum(tally.values())} trials: {parts}"
-
-
-def _json_lines(name: str, points: "pd.DataFrame") -> Iterator[str]:
-    """One JSON object per point; an interval that does not exist is null."""
-    for row in points.to_dict("records"):
-        known = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
-        yield dumps({"figure": name, **known}, allow_nan=False)
-
-
-def _points_table(name: str, points: "pd.DataFrame") -> "Table":
-    """The points as people read them: percent, and the cost that the figure draws."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("split", "family", title=name, title_justify="left")
-    for heading in ("width", "depth", "pointwise", "parameters", "accuracy %", "95 %", "n"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in points.to_dict("records"):
-        low, high = 100 * row["low"], 100 * row["high"]
-        table.add_row(
-            row["split"],
-            Text(row["family"]),
-            *(str(row[dial]) for dial in ("width", "depth", "pointwise")),
-            f"{row['parameters']:,}",
-            f"{100 * row['mean']:.1f}",
-            "one run" if math.isnan(low) else f"{low:.1f} to {high:.1f}",
-            str(row["n"]),
-        )
-    return table
-
-
-def _status_table(results: str, progress: "pd.DataFrame") -> "Table":
-    """Trials by status; failures by the first words of their error, running ones by name."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from analysis.table import counts
-
-    table = Table(title=Text(results), title_justify="left")
-    table.add_column("status", no_wrap=True)
-    table.add_column("trials", justify="right", no_wrap=True)
-    table.add_column("")
-    table.add_row("planned", str(len(progress)))
-    for state, number in counts(progress).items():
-        table.add_row(state, str(number))
-        rows = progress[progress["status"] == state]
-        if state == "failed":
-            for words, n in rows["error"].map(_first_words).value_counts().items():
-                table.add_row("", str(n), Text(str(words)))
-        if state == "running":
-            for _, row in rows.iterrows():
-                reached = f"epoch {row['epochs']} of {row['training.epochs']}"
-                table.add_row("", "", f"{row['trial']}: {reached}")
-    return table
-
-
-def _first_words(error: Any) -> str:
-    """How an error begins, so that like failures fall together."""
-    words = error.split() if isinstance(error, str) else []
-    beginning = " ".join(words[:ERROR_WORDS]) or "no reason recorded"
-    return beginning + (" ..." if len(words) > ERROR_WORDS else "")
-
-
-def _print(table: "Table") -> None:
-    """Print to standard output, as wide as the terminal, or unfolded where there is none."""
-    from rich.console import Console
-
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_COLUMNS)
-    console.print(table)

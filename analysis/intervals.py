@@ -76,17 +76,20 @@ def last_epochs(frame: pd.DataFrame, last: int, by: Sequence[str]) -> pd.DataFra
     return frame.sort_values("epoch", kind="stable").groupby(list(by), sort=False).tail(last)
 
 
-def spread(frame: pd.DataFrame) -> Spread:
-    """How values scatter between runs and over epochs; `frame` has columns `trial` and `value`.
+def spread(scores: pd.DataFrame) -> Spread:
+    """How values scatter between runs and over epochs.
 
-    Its rows are one split's and device's, as from table.evaluations(results, last=10).
+    `scores` has one row per run of one condition (a split, a device), as from table.scores:
+    `value`, the mean over its `epochs`, and `spread_over_epochs`, their standard deviation.
     """
-    runs = frame.groupby("trial")["value"]
-    degrees = runs.count() - 1
-    squares = float((runs.var(ddof=1).fillna(0.0) * degrees).sum())
+    mean_N, epochs_N = scores["value"].to_numpy(), scores["epochs"].to_numpy()
+    squares_N = scores["spread_over_epochs"].fillna(0.0).to_numpy() ** 2 * (epochs_N - 1)
+    within, total = int((epochs_N - 1).sum()), int(epochs_N.sum())
+    grand = float((mean_N * epochs_N).sum()) / total
+    every = float((squares_N + epochs_N * (mean_N - grand) ** 2).sum())
     return Spread(
-        between_runs=float(runs.mean().std(ddof=1)),
-        within_runs=float(np.sqrt(squares / degrees.sum())) if degrees.sum() else float("nan"),
-        pooled=float(frame["value"].std(ddof=1)),
-        runs=len(degrees),
+        between_runs=float(mean_N.std(ddof=1)) if len(mean_N) > 1 else float("nan"),
+        within_runs=float(np.sqrt(squares_N.sum() / within)) if within else float("nan"),
+        pooled=float(np.sqrt(every / (total - 1))) if total > 1 else float("nan"),
+        runs=len(mean_N),
     )

@@ -4,9 +4,10 @@ Source: columns are those of scaling.records.SCHEMAS, settings those of scaling.
 Conventions: every function takes a Results, or the Study that `load` makes of it, which is read
 only once. A trial is complete when its outcome says so, whatever metrics lie there; only complete
 trials are scored, and `progress` says what became of the others.
-Contents: load, manifest, outcomes, progress, counts, evaluations, scores, families.
+Contents: load, manifest, outcomes, progress, counts, stated_last, evaluations, scores.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,12 +15,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis.families import PRUNING, families, prunings
 from analysis.intervals import last_epochs
 from scaling import config
 from scaling.records import SCHEMAS, Results
 
-SIZE = ("network.width", "network.depth", "network.pointwise")
-REPEAT = ("seed", "split.fold", "split.validation_fold")  # tell apart runs of one size and family
 STATUSES = ("complete", "stopped", "failed", "running", "missing")
 SERIES = ["trial", "split", "device"]  # what one series of values over epochs belongs to
 
@@ -32,21 +32,26 @@ class Study(NamedTuple):
     outcomes: pd.DataFrame
 
 
-def load(results: Results | Study) -> Study:
+def load(results: Results | Study, studies: Sequence[str] = ()) -> Study:
     """What was planned and what became of it; a Study is returned as it is.
 
-    Raises ValueError when this is no results folder, or one that cannot be read.
+    Several studies may share a folder, and trials: `studies` names whose trials are looked at, all
+    unless given. Raises ValueError when this is no results folder, one that cannot be read, or one
+    without such a study.
     """
     if isinstance(results, Study):
         return results
-    return Study(results, manifest(results), outcomes(results))
+    planned, ended = manifest(results, studies), outcomes(results)
+    if studies:
+        ended = ended[ended["trial"].isin(planned["trial"])].reset_index(drop=True)
+    return Study(results, planned, ended)
 
 
-def manifest(results: Results) -> pd.DataFrame:
+def manifest(results: Results, studies: Sequence[str] = ()) -> pd.DataFrame:
     """One row per planned trial, as its latest launch planned it; columns as in SCHEMAS.
 
     A setting that is younger than its manifest has its default, which means "off".
-    Raises ValueError where no trial was planned.
+    Raises ValueError where no trial was planned, or none by a study of these names.
     """
     try:
         table, reason = results.read("manifest"), "no trial in manifest/*.parquet"
@@ -57,6 +62,14 @@ def manifest(results: Results) -> pd.DataFrame:
             f"{results.where} is not a results folder ({reason}): "
             "give the folder that `overhear sweep` wrote, results/STUDY unless --out named another"
         )
+    known = pc.unique(table["study"]).to_pylist()
+    for study in studies:
+        if study not in known:
+            raise ValueError(
+                f"--study {study}: not planned in {results.where}{config.nearest(study, known)}"
+            )
+    if studies:
+        table = table.filter(pc.is_in(table["study"], pa.array(studies, pa.string())))
     for name, default in _defaults(config.Trial).items():
         filled = pc.fill_null(table[name], pa.scalar(default, table[name].type))
         table = table.set_column(table.schema.get_field_index(name), name, filled)
@@ -130,32 +143,41 @@ def scores(results: Results | Study, metric: str = "accuracy", last: int = 1) ->
 
     `value` is the mean of the metric over the trial's last `last` evaluated epochs, `epochs` their
     number (fewer than `last` where fewer were evaluated), `spread_over_epochs` their standard
-    deviation (n - 1; nan for one epoch), `family` what `families` says. Device `all` is the mean
-    over a split's clips. Empty when no trial is complete. Errors: those of `evaluations`.
+    deviation (n - 1; nan for one epoch). Device `all` is the mean over a split's clips.
+    `family`, `pruning` and `unpruned` (the family but for its pruning) are texts, as in
+    analysis.families; `kept_parameters` are the parameters that pruning leaves; `chance` is the
+    accuracy of guessing, 1 / classes (nan where no predictions tell the classes).
+    Empty when no trial is complete. Errors: those of `evaluations`.
     """
     study = load(results)
     values = evaluations(study, metric, last).groupby(SERIES)["value"]
     frame = values.agg(value="mean", epochs="count", spread_over_epochs="std").reset_index()
-    planned = study.manifest.assign(family=families(study.manifest))
-    return frame.merge(planned, on="trial", how="left", validate="many_to_one")
+    planned = study.manifest
+    told = planned.assign(
+        family=families(planned),
+        unpruned=families(planned, PRUNING),
+        pruning=prunings(planned),
+        kept_parameters=planned["parameters"] - planned["weights"] + planned["kept_weights"],
+        chance=_chance(study),
+    )
+    return frame.merge(told, on="trial", how="left", validate="many_to_one")
 
 
-def families(manifest: pd.DataFrame) -> "pd.Series[Any]":
-    """What tells each trial from the others besides its size, seed and fold, as text.
+def stated_last(results: Results | Study) -> int:
+    """How many last epochs the study itself averages: evaluation.last where all trials agree."""
+    stated = set(load(results).manifest["evaluation.last"])
+    return int(stated.pop()) if len(stated) == 1 else 1
 
-    Every other setting with more than one value among these trials, by its shortest unambiguous
-    name: `damping=0.99, mixup=0.3`. Damping alone reads `base` or `damped 0.99`. When nothing
-    differs, the kind of network.
-    """
-    alike = {*SIZE, *REPEAT}
-    settings = [name for name in config.leaves() if name not in alike]
-    varied = [name for name in settings if manifest[name].nunique(dropna=False) > 1]
-    if not varied:
-        return manifest["network.kind"]
-    if varied == ["network.damping"]:
-        return manifest["network.damping"].map(lambda d: f"damped {_text(d)}" if d else "base")
-    parts = [f"{_short(name)}=" + manifest[name].map(_text) for name in varied]
-    return pd.concat(parts, axis=1).agg(", ".join, axis=1)
+
+def _chance(study: Study) -> "pd.Series[float]":
+    """1 / classes of each planned trial, told by the predictions of one trial on the same clips."""
+    predicted = set(study.results.names("predictions"))
+    chances: dict[str, float] = {}
+    for digest, trials in study.manifest.groupby("data_digest")["trial"]:
+        known = [trial for trial in trials if trial in predicted][:1]
+        logits = study.results.read("predictions", known)["logits"]
+        chances[str(digest)] = 1 / len(logits[0]) if len(logits) else float("nan")
+    return study.manifest["data_digest"].map(chances)
 
 
 def _evaluations_of(results: Results, trial: str, metric: str) -> tuple[pd.DataFrame, set[str]]:
@@ -198,22 +220,3 @@ def _defaults(part: type[config.Part], prefix: str = "") -> dict[str, Any]:
         elif not field.is_required() and default is not None:
             found[prefix + name] = ",".join(default) if isinstance(default, tuple) else default
     return found
-
-
-def _short(name: str) -> str:
-    """The fewest last words of a dotted name that no other setting ends in."""
-    words = name.split(".")
-    endings = [".".join(words[-k:]) for k in range(1, len(words) + 1)]
-    known = [f".{other}" for other in config.leaves()]
-    return next(e for e in endings if sum(other.endswith(f".{e}") for other in known) == 1)
-
-
-def _text(value: Any) -> str:
-    """A setting's value as a person would type it."""
-    if value == "":
-        return "(empty)"
-    if pd.isna(value):
-        return "null"
-    if isinstance(value, (bool, np.bool_)):
-        return str(value).lower()
-    return f"{value:.15g}" if isinstance(value, float) else str(value)

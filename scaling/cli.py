@@ -57,7 +57,8 @@ def train(
     planned = plan("train", [trial], {name: each.table for name, each in clips.items()})
     (cost,) = planned.costs
     if dry_run:
-        facts = {"trial": trial.id, "kept_weights": cost.weights, **cost._asdict()}
+        (kept,) = planned.kept_weights
+        facts = {"trial": trial.id, "kept_weights": kept, **cost._asdict()}
         del facts["parts"]
         _print_facts(facts, as_json)
         if not as_json:
@@ -81,7 +82,7 @@ def _train(
     (trial,) = planned.trials
     stores = prepare.stores([trial], clips, skip_unreadable)
     (store,) = stores.values()
-    record(planned, prepare.digests(stores), results)
+    record(planned, prepare.digests(planned.trials, stores), results)
     typer.echo(f"trial {trial.id} on {here.name}, {here.precision_name}, {len(store.table)} clips")
     try:
         for progress in perform(trial, store, here, results):
@@ -94,6 +95,32 @@ def _train(
         typer.echo("stopped; the same command goes on behind the last epoch shown", err=True)
         raise typer.Exit(130) from None
     typer.echo(f"records in {results.where}")
+
+
+def compute_maps(
+    results: str,
+    trials: list[str],
+    wanted: tuple[str, str, str | None],
+    root: str | None,
+    where: tuple[str, str, int],
+) -> str:
+    """Compute the ERF maps that are missing, with a word for each; the split that they are of."""
+    from scaling import machine, maps
+    from scaling.records import Results
+
+    folder = Results(results)
+    chosen = maps.trials(folder, trials)
+    asked = maps.Wanted(*wanted)
+    splits = {asked.split or maps.usual_split(trial) for trial in chosen}
+    if len(splits) > 1:
+        raise ValueError(
+            f"these trials are scored on {', '.join(sorted(splits))}: name one --split"
+        )
+    found = maps.compute(folder, chosen, asked, machine.here(*where), root)
+    for number, (trial, computed) in enumerate(found, start=1):
+        if computed:
+            typer.echo(f"{number}/{len(chosen)} {trial.id}: computed", err=True)
+    return splits.pop()
 
 
 def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
@@ -127,13 +154,14 @@ def list_datasets(as_json: Json = False) -> None:
         if as_json:
             typer.echo(json.dumps({"name": dataset.name, "about": dataset.about}))
         else:
-            typer.echo(f"{dataset.name:12} {dataset.about}")
+            typer.echo(f"{dataset.name:14} {dataset.about}")
 
 
 @data.command()
 def describe(name: str, root: Root = None, as_json: Json = False) -> None:
     """How many clips there are of each class, fold and device."""
     from scaling.sound import datasets
+    from scaling.sound.clips import UNUSED
 
     clips = datasets.scan(name, root)
     table = clips.table
@@ -147,7 +175,8 @@ def describe(name: str, root: Root = None, as_json: Json = False) -> None:
         counts = table[column].dropna().astype(str).value_counts().sort_index()
         counts = counts[counts.index != ""]
         if len(counts):
-            facts[column] = {str(value): int(count) for value, count in counts.items()}
+            shown = {str(UNUSED): "unused"} if column == "fold" else {}
+            facts[column] = {shown.get(str(v), str(v)): int(n) for v, n in counts.items()}
     facts["sources"] = int(table.loc[table["source"] != "", "source"].nunique())
     if as_json:
         typer.echo(json.dumps(facts))
@@ -159,15 +188,25 @@ def describe(name: str, root: Root = None, as_json: Json = False) -> None:
 
 
 @data.command()
-def check(name: str, root: Root = None) -> None:
-    """Decode every clip and name those that cannot be read."""
+def check(
+    name: str,
+    root: Root = None,
+    quick: Annotated[bool, typer.Option(help="Names and counts only; decode nothing.")] = False,
+) -> None:
+    """Compare a dataset with what was published, decode every clip, name what cannot be read."""
     from scaling.sound import datasets
     from scaling.sound.store import unreadable
 
+    report = datasets.check(name, root)
+    for line in report.lines:
+        typer.echo(line)
+    if report.problem:
+        raise ValueError(report.problem)
     clips = datasets.scan(name, root)
-    bad = unreadable(clips)
+    bad = {} if quick else unreadable(clips)
     for clip, reason in bad.items():
         typer.echo(f"{clip}: {reason}")
     if bad:
         raise ValueError(f"{len(bad)} of {len(clips.table)} clips cannot be read")
-    typer.echo(f"{name}: {len(clips.table)} clips, all readable, digest {clips.digest}")
+    readable = "none decoded" if quick else "all readable"
+    typer.echo(f"{name}: {len(clips.table)} clips, {readable}, digest {clips.digest}")

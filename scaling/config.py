@@ -12,7 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -85,8 +85,11 @@ class Sound(Part):
 class Split(Part):
     """Which clips train, which are held out; scaling.sound.splits says how."""
 
-    protocol: Literal["folds", "made_folds"]
-    fold: Annotated[int, Field(ge=0, description="the fold held out for the test")]
+    protocol: Literal["folds", "made_folds", "pairs"]
+    fold: Annotated[
+        int,
+        Field(ge=0, description="the fold held out for the test; pairs: the rotation"),
+    ]
     validation_fold: Annotated[
         int | None, Field(ge=0, description="a second fold held out, to choose by; null: none")
     ] = None
@@ -96,6 +99,16 @@ class Split(Part):
     train_devices: Annotated[
         tuple[str, ...], Field(description="devices trained on; empty: all; the rest are unseen")
     ] = ()
+    pairs_share: Annotated[
+        float, Field(gt=0, lt=1, description="pairs: share of (city, class) pairs held out")
+    ] = 0.3
+    pairs_seed: Annotated[
+        int, Field(ge=0, description="pairs: order of cities and classes; 0: alphabetical")
+    ] = 0
+    labels: Annotated[
+        Literal["true", "uniform", "permuted"],
+        Field(description="what training clips are taught: drawn once per clip from the seed"),
+    ] = "true"
 
     @model_validator(mode="after")
     def _folds_differ(self) -> Self:
@@ -104,8 +117,11 @@ class Split(Part):
         if (self.protocol == "made_folds") != (self.folds >= 2):
             raise ValueError(
                 f"protocol={self.protocol} with folds={self.folds}: made_folds needs folds >= 2, "
-                "folds uses the dataset's own and takes none"
+                "the others take none"
             )
+        stated = self.model_dump(exclude_defaults=True)
+        if self.protocol != "pairs" and (of_pairs := sorted(n for n in stated if "pairs_" in n)):
+            raise ValueError(f"{of_pairs[0]}: only protocol=pairs holds pairs out")
         return self
 
 
@@ -161,6 +177,92 @@ class Augment(Part):
     )
 
 
+class Microphones(Part):
+    """Clips as other devices would record them; scaling.sound.microphones says how.
+
+    Names are those of impulse responses (files without ending) in the folder `responses` beside the
+    datasets. Held-out clips as recorded, and through `train`, are seen; through `test`, unseen.
+    """
+
+    responses: Annotated[str, Field(min_length=1, description="folder below a data root")] = (
+        "MicIRP"
+    )
+    train: Annotated[
+        tuple[str, ...], Field(description="microphones that training clips may be heard through")
+    ] = ()
+    share: Annotated[
+        float, Field(ge=0, le=1, description="share of training clips heard through one of `train`")
+    ] = 0.0
+    test: Annotated[
+        tuple[str, ...], Field(description="microphones never heard in training: unseen devices")
+    ] = ()
+    ratio: Annotated[
+        float, Field(ge=1, le=100, description="dynamic-range compression behind them; 1: none")
+    ] = 1.0
+    threshold_db: Annotated[
+        float, Field(ge=-100, le=0, description="where it begins, dB against the clip's peak level")
+    ] = 0.0
+
+    @property
+    def heard(self) -> tuple[str, ...]:
+        """Every microphone that is needed."""
+        return (*self.train, *self.test)
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if both := sorted(set(self.train) & set(self.test)):
+            raise ValueError(f"{both[0]} is named in train and in test: unseen means never trained")
+        for name in ("train", "test"):
+            listed = getattr(self, name)
+            if twice := sorted({word for word in listed if listed.count(word) > 1}):
+                raise ValueError(f"{name} names {twice[0]} twice: name each microphone once")
+        if (self.share > 0) != bool(self.train):
+            raise ValueError(
+                f"share={self.share:g} with {len(self.train)} training microphones: "
+                "name both or neither"
+            )
+        return self
+
+
+class Pruning(Part):
+    """Which weights are cut, and when; scaling.pruning says how."""
+
+    kind: Literal["none", "static", "magnitude"] = "none"
+    target: Annotated[
+        int, Field(ge=0, description="weights kept in the end; 0: those at target_width")
+    ] = 0
+    target_width: Annotated[
+        int, Field(ge=0, le=4096, description="keep as many as this network has at this width")
+    ] = 0
+    initialization: Annotated[
+        Literal["keep", "rescale", "uniform"],
+        Field(description="static: what is left keeps its draw, is widened, or is drawn anew"),
+    ] = "keep"
+    schedule: Literal["geometric", "saturating", "ramp"] = "geometric"
+    start: Annotated[int, Field(ge=0, description="magnitude: epochs trained before")] = 0
+    length: Annotated[int, Field(ge=1, description="magnitude: epochs of pruning")] = 50
+    rate: Annotated[float, Field(gt=0, le=100, description="saturating: a; larger: sooner")] = 5.0
+    score: Annotated[
+        Literal["weight", "kernel"],
+        Field(description="magnitude of the weight, or of weight x damping"),
+    ] = "weight"
+    guard: Annotated[
+        float, Field(gt=0, le=1, description="magnitude: sparsity that no layer exceeds; 1: none")
+    ] = 0.99
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Self:
+        if self.kind == "none":
+            if self.model_dump(exclude_defaults=True):
+                raise ValueError("kind=none prunes nothing: name kind=static or kind=magnitude too")
+        elif (self.target > 0) == (self.target_width > 0):
+            raise ValueError(
+                f"target={self.target} and target_width={self.target_width}: exactly one of the "
+                "two must be above 0"
+            )
+        return self
+
+
 class Objective(Part):
     """What training minimizes; scaling.objectives says how."""
 
@@ -168,9 +270,10 @@ class Objective(Part):
 
 
 class Evaluation(Part):
-    """When held-out clips are scored (the last epoch always is)."""
+    """When held-out clips are scored."""
 
     every: Annotated[int, Field(ge=1, description="epochs from one evaluation to the next")] = 1
+    last: Annotated[int, Field(ge=1, description="each of this many last epochs is scored")] = 1
     training_clips: Annotated[
         bool, Field(description="score the training clips too, without augmentation")
     ] = False
@@ -189,6 +292,8 @@ class Trial(Part):
     augment: Augment = Augment()
     objective: Objective = Objective()
     evaluation: Evaluation = Evaluation()
+    microphones: Microphones = Microphones()
+    pruning: Pruning = Pruning()
 
     @cached_property
     def id(self) -> str:
@@ -207,6 +312,41 @@ class Trial(Part):
                 f"sound.seconds={self.sound.seconds:g}"
             )
         return self
+
+    @model_validator(mode="after")
+    def _pruning_fits(self) -> Self:
+        pruning, epochs = self.pruning, self.training.epochs
+        if pruning.kind == "magnitude" and pruning.start + pruning.length >= epochs:
+            raise ValueError(
+                f"pruning.start={pruning.start} and pruning.length={pruning.length} must end "
+                f"before training.epochs={epochs}: the last cut is trained on"
+            )
+        if pruning.target_width and pruning.target_width > self.network.width:
+            raise ValueError(
+                f"pruning.target_width={pruning.target_width} is above network.width="
+                f"{self.network.width}: pruning cannot add weights"
+            )
+        return self
+
+
+def unflat(row: Mapping[str, Any]) -> Trial:
+    """The Trial of a manifest's row: the inverse of `flat`. Other columns are ignored, and what an
+    older manifest lacks is off. Raises ValueError when the row is no trial of this version.
+    """
+    nested: dict[str, Any] = {}
+    for dotted, kind in leaves().items():
+        value = row.get(dotted)
+        if value is None:
+            continue
+        *parents, leaf = dotted.split(".")
+        inner = nested
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[leaf] = _typed(kind, value)
+    try:
+        return Trial.model_validate(nested)
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
 
 
 def flat(trial: Part) -> dict[str, Any]:
@@ -265,7 +405,7 @@ def _typed(kind: Any, value: Any) -> Any:
         return value
     if kind == tuple[str, ...]:
         return tuple(filter(None, value.split(",")))
-    return None if value in ("null", "none") else value
+    return None if type(None) in get_args(kind) and value in ("null", "none") else value
 
 
 def nearest(word: str, words: Any) -> str:

@@ -48,16 +48,17 @@ def scores(
 
 
 def predictions(
-    logits_BY: Tensor, labels: tuple[str, ...], table: pd.DataFrame
+    logits_BY: Tensor, labels: tuple[str, ...], targets_B: np.ndarray, table: pd.DataFrame
 ) -> Iterator[dict[str, Any]]:
     """One part of a predictions row per clip of `table`, in its order."""
     best = logits_BY.argmax(dim=1).tolist()
-    rows = zip(table["clip"], table["device"], table["label"], best, logits_BY.numpy(), strict=True)
-    for clip, device, label, predicted, logits in rows:
+    taught = targets_B.tolist()
+    rows = zip(table["clip"], table["device"], taught, best, logits_BY.numpy(), strict=True)
+    for clip, device, target, predicted, logits in rows:
         yield {
             "clip": clip,
             "device": device,
-            "label": label,
+            "label": labels[target],
             "predicted": labels[predicted],
             "logits": logits,
         }

@@ -20,6 +20,7 @@ import torch
 from scaling.config import Trial
 from scaling.machine import Machine, versions
 from scaling.records import Results
+from scaling.sound import splits
 from scaling.sound.store import Store
 from scaling.trial import Epoch, run
 
@@ -60,6 +61,9 @@ def perform(trial: Trial, store: Store, machine: Machine, results: Results) -> I
         done, before = state["epoch"], state["wall_s"]
         earlier = results.read("metrics", [trial.id])
         rows = earlier.filter(pc.field("epoch") <= done).to_pylist()
+    if trial.split.protocol == "pairs" and not state:
+        pairs = splits.pairs(store.table, trial.split).assign(trial=trial.id)
+        results.write("pairs", trial.id, pairs.to_dict("records"))
     epochs = run(trial, store, machine, state)
     status, error = "complete", None
     accuracy = None

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from scaling import networks
+from scaling import networks, pruning
 from scaling.config import Split, Trial, flat
 from scaling.networks.cost import Cost
 from scaling.records import Results
@@ -26,6 +26,7 @@ class Plan(NamedTuple):
     study: str
     trials: list[Trial]
     costs: list[Cost]
+    kept_weights: list[int]
     train_clips: list[int]
 
     def work(self, index: int) -> int:
@@ -38,22 +39,27 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
     """Count every trial's cost on its dataset's clip table.
 
     Raises ValueError that names what does not fit: a fold or device that the table lacks, a network
-    too deep for its clips.
+    too deep for its clips, a pruning target above what the network has or below what it must keep.
     """
-    costs, train_clips = [], []
+    costs, kept, train_clips = [], [], []
     counted: dict[tuple[str, Split], int] = {}  # thousands of trials share a few splits
     classes = {name: table["label"].nunique() for name, table in tables.items()}
     for trial in trials:
         name = trial.sound.dataset
         costs.append(networks.cost(trial, classes[name]))
+        kept.append(networks.kept_weights(trial, classes[name]))
+        if trial.pruning.kind != "none":
+            sizes = {part.name: part.weights for part in costs[-1].parts}
+            guard = trial.pruning.guard if trial.pruning.kind == "magnitude" else 1.0
+            pruning.check(sizes, kept[-1], guard)
         if (name, trial.split) not in counted:
             counted[name, trial.split] = len(splits.make(tables[name], trial.split)["train"])
         train_clips.append(counted[name, trial.split])
-    return Plan(study, list(trials), costs, train_clips)
+    return Plan(study, list(trials), costs, kept, train_clips)
 
 
 def rows(plan: Plan, digests: Mapping[str, str]) -> list[dict[str, Any]]:
-    """The manifest's rows; `digests` name each dataset's clip table."""
+    """The manifest's rows; `digests` name what each trial hears, by its id."""
     now, commit = datetime.datetime.now(datetime.UTC), _commit()
     return [
         {
@@ -62,34 +68,35 @@ def rows(plan: Plan, digests: Mapping[str, str]) -> list[dict[str, Any]]:
             **flat(trial),
             "parameters": cost.parameters,
             "weights": cost.weights,
-            "kept_weights": cost.weights,
+            "kept_weights": kept,
             "macs": cost.macs,
             "receptive_field": cost.receptive_field,
-            "data_digest": digests[trial.sound.dataset],
+            "data_digest": digests[trial.id],
             "commit": commit,
             "planned": now,
         }
-        for trial, cost in zip(plan.trials, plan.costs, strict=True)
+        for trial, cost, kept in zip(plan.trials, plan.costs, plan.kept_weights, strict=True)
     ]
 
 
 def record(plan: Plan, digests: Mapping[str, str], results: Results) -> None:
-    """Write this launch's manifest, unless earlier ones have all of its trials.
+    """Write this launch's manifest, unless earlier ones of its study have all of its trials.
 
     Raises ValueError when the folder holds one of the trials with other data: the two must not be
     mixed.
     """
     earlier = results.read("manifest").select(["trial", "study", "data_digest"]).to_pylist()
     known = {row["trial"]: row["data_digest"] for row in earlier}
+    listed = {(row["study"], row["trial"]) for row in earlier}
     for trial in plan.trials:
-        digest = digests[trial.sound.dataset]
+        digest = digests[trial.id]
         if known.get(trial.id, digest) != digest:
             raise ValueError(
                 f"results folder {results.where} has trial {trial.id} on other data "
                 f"(digest {known[trial.id]}, these clips are {digest}): name another folder with "
                 "--out"
             )
-    if all(trial.id in known for trial in plan.trials):
+    if all((plan.study, trial.id) in listed for trial in plan.trials):
         return
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
     results.write("manifest", f"{stamp}-{uuid.uuid4().hex[:6]}", rows(plan, digests))

@@ -7,6 +7,7 @@ from scaling.config import (
     Augment,
     Evaluation,
     Features,
+    Microphones,
     Network,
     Sound,
     Split,
@@ -65,8 +66,58 @@ OWN = ESC10.model_copy(
     }
 )
 
+# Koutini et al. 2021: perceptual features of 10 s, Adam at 1e-4, 250 epochs, 20 of them warm-up,
+# then a straight line down to 1e-6, mixup alpha 0.3, trained on device a, no pair of city and scene
+# on both sides. Not in the paper: batches of 10 and rolls of up to 50 frames (1.16 s) are those of
+# the authors' public code; where the decay begins, and which pairs are held out, are our choice.
+TAU2020 = Trial(
+    seed=0,
+    sound=Sound(dataset="tau2020_mobile", rate=22_050, seconds=10.0, features=PERCEPTUAL),
+    split=Split(protocol="pairs", fold=0, train_devices=("a",)),
+    network=Network(kind="cp_resnet", width=32, depth=1, pointwise=1),
+    training=Training(epochs=250, batch=10, rate=1e-4, warmup=20, final=0.01),
+    augment=Augment(roll=50 * 512 / 22_050, mixup=0.3),
+    evaluation=Evaluation(every=10, last=10),
+)
+
+# MicIRP's microphones, apart: these four span weak to strong coloration (1.7, 2.6, 4.5 and 11.5
+# dB, standard deviation of third-octave levels, 100 Hz to 8 kHz) and differ by at least 1.2 dB from
+# each of the six that may be trained on; four of those are within 1.2 dB of each other.
+UNSEEN_MICROPHONES = ("EMI_ribbon", "American_R331", "IR_OktavaMD57", "IR_Lomo52A5M")
+TRAINING_MICROPHONES = (
+    "Coles_4038",
+    "GEC_2373",
+    "RCA_44BX_1",
+    "BnO_BM6",
+    "EV_RE20_Flat",
+    "Altec_639",
+)
+
+# The paper's questions on ten classes and two cores: trained as recorded, heard through microphones
+# that no training clip went through, with dynamic-range compression behind them, as TAU's simulated
+# devices. Frames are twice as far apart as the paper's, so that a width of 64 costs minutes; all
+# 256 bands stay, so that a depth of 1 sees 65 % of them, as there. Half the epochs of ESC10, for
+# time; all else is that recipe's. Nothing was chosen by a score.
+ESC10_MICROPHONES = Trial(
+    seed=0,
+    sound=Sound(
+        dataset="esc10",
+        rate=22_050,
+        seconds=5.0,
+        features=LOG_MEL.model_copy(update={"hop": 1024}),
+    ),
+    split=Split(protocol="folds", fold=1),
+    network=Network(kind="cp_resnet", width=16, depth=1, pointwise=1),
+    training=Training(epochs=30, batch=16, rate=2e-3, warmup=5, final=0.01, stepping="step"),
+    augment=Augment(roll=2.5, mixup=0.3),
+    evaluation=Evaluation(every=30, last=10),
+    microphones=Microphones(test=UNSEEN_MICROPHONES, ratio=3.0, threshold_db=-20.0),
+)
+
 RECIPES: dict[str, Trial] = {
     "quickstart": QUICKSTART,
     "esc10": ESC10,
     "own": OWN,
+    "tau2020": TAU2020,
+    "esc10_microphones": ESC10_MICROPHONES,
 }

@@ -1,8 +1,8 @@
 """Records: what a results folder holds. Schemas, atomic writer, reader. No torch.
 
 A results folder is any pyarrow filesystem URI or local path; below it lies one folder per kind of
-record: `manifest/<launch>.parquet`, and per trial `metrics/`, `predictions/`, `maps/` and
-`outcomes/<trial>.parquet`, `weights/<trial>.safetensors`, `checkpoints/<trial>/`. Every file is
+record: `manifest/<launch>.parquet`, and per trial `metrics/`, `predictions/`, `pairs/`, `maps/`
+and `outcomes/<trial>.parquet`, `weights/<trial>.safetensors`, `checkpoints/<trial>/`. Every file is
 written under another name and renamed, so that a reader never sees half a file. Any Parquet reader
 can open them; the meaning of a column is in its field's metadata.
 """
@@ -44,6 +44,21 @@ def _setting(name: str, kind: Any) -> pa.Field:
     return _field(name, _ARROW_OF.get(base, pa.string()), f"setting {name} of the trial", True)
 
 
+# as scaling.erf.Numbers has them, in pixels of the input: _f mel bands, _t frames
+_FIELD_NUMBERS = (
+    ("row", pa.float64(), "mel band that the field is centred on"),
+    ("column", pa.float64(), "frame that the field is centred on"),
+    ("sigma_f", pa.float64(), "standard deviation along frequency, mel bands"),
+    ("sigma_t", pa.float64(), "standard deviation along time, frames"),
+    ("f50", pa.int32(), "central width that holds 50 % of the mass, mel bands"),
+    ("t50", pa.int32(), "the same along time, frames"),
+    ("f95", pa.int32(), "central width that holds 95.45 % of the mass, mel bands"),
+    ("t95", pa.int32(), "the same along time, frames"),
+    ("luo_side", pa.float64(), "root of the number of pixels above 4.55 % of the largest"),
+    ("participation", pa.float64(), "(sum g)^2 / sum g^2, pixels"),
+    ("inside", pa.float64(), "share of the mass inside the maximum field: 1"),
+)
+
 SCHEMAS: dict[str, pa.Schema] = {
     "manifest": pa.schema(
         [
@@ -57,7 +72,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field(
                 "receptive_field", pa.int64(), "side of the maximum receptive field, input pixels"
             ),
-            _field("data_digest", pa.string(), "digest of the clip table trained and tested on"),
+            _field("data_digest", pa.string(), "digest of the clip table (+ of the microphones)"),
             _field("commit", pa.string(), "git commit of the code that planned it, if known", True),
             _field("planned", pa.timestamp("us", "UTC"), "when this launch planned it"),
         ]
@@ -78,12 +93,20 @@ SCHEMAS: dict[str, pa.Schema] = {
             _EPOCH,
             _SPLIT,
             _field("clip", pa.string(), "the clip's path below the dataset's root"),
-            _field("device", pa.string(), "recording device, empty if unknown"),
-            _field("label", pa.string(), "true class"),
+            _field("device", pa.string(), "recording device or microphone, empty if unknown"),
+            _field("label", pa.string(), "true class; of train_clean: the class it was taught"),
             _field("predicted", pa.string(), "class of the largest logit"),
             _field(
                 "logits", pa.list_(pa.float32()), "one per class, classes in alphabetical order"
             ),
+        ]
+    ),
+    "pairs": pa.schema(
+        [
+            _TRIAL,
+            _field("city", pa.string(), "city"),
+            _field("label", pa.string(), "class"),
+            _field("part", pa.string(), "which side of the split the pair is on"),
         ]
     ),
     "maps": pa.schema(
@@ -91,10 +114,12 @@ SCHEMAS: dict[str, pa.Schema] = {
             _TRIAL,
             _EPOCH,
             _SPLIT,
-            _field("kind", pa.string(), "what was differentiated: feature, logits, class ..."),
+            _field("kind", pa.string(), "what was differentiated: feature, logits, class NAME"),
+            _field("clips", pa.int32(), "clips averaged over; one heard twice counts twice"),
             _field("rows", pa.int32(), "mel bands"),
             _field("columns", pa.int32(), "frames"),
-            _field("values", pa.list_(pa.float32()), "rows x columns, row by row"),
+            _field("values", pa.list_(pa.float32()), "mean |gradient|: rows x columns, by row"),
+            *(_field(name, kind, meaning) for name, kind, meaning in _FIELD_NUMBERS),
         ]
     ),
     "outcomes": pa.schema(

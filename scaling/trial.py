@@ -1,31 +1,35 @@
 """The training loop: `run(trial, store, machine)` trains one network and yields an epoch's records
 as they happen.
 
-The way of a clip: int16 samples from the store -> float on the device -> roll -> front end ->
-standardize -> mixup -> network -> objective. Every draw comes from a stream named by its purpose
-and its epoch, so an epoch that is run again is the same epoch. Source of the schedule: the paper's
-exponential warm-up and linear decay, in the form of its first author's later code.
+The way of a clip: int16 samples from the store -> float on the device -> microphone -> roll ->
+front end -> standardize -> mixup -> network -> objective. Every draw comes from a stream named by
+its purpose and its epoch, so an epoch that is run again is the same epoch. Source of the schedule:
+the paper's exponential warm-up and linear decay, in the form of its first author's later code.
 """
 
 # B clips, T samples, F mel bands, N frames, Y classes
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from scaling import config, evaluate, networks
 from scaling.config import Trial
+from scaling.listening import Heard, Listener
 from scaling.machine import Machine
 from scaling.networks.cp_resnet import Output
 from scaling.objectives import OBJECTIVES, Objective
+from scaling.pruner import Pruner
 from scaling.seeds import stream, torch_stream
-from scaling.sound import augment, frontends, splits
+from scaling.sound import augment, frontends
 from scaling.sound.store import Store
 
 OPTIMIZERS: dict[str, type[torch.optim.Adam]] = {
@@ -41,6 +45,18 @@ class Epoch(NamedTuple):
     metrics: list[dict[str, Any]]  # rows of the metrics table
     predictions: list[dict[str, Any]]  # rows of the predictions table; filled in the last epoch
     state: dict[str, Any]  # what `run(resume=...)` needs; save it before the next epoch changes it
+
+
+class Draws(NamedTuple):
+    """The random streams of one view of an epoch's clips."""
+
+    roll: np.random.Generator
+    microphone: np.random.Generator
+
+    @classmethod
+    def of(cls, seed: int, epoch: int, view: int) -> "Draws":
+        """Fresh ones, each named by its purpose."""
+        return cls(*(stream(seed, purpose, epoch, view) for purpose in cls._fields))
 
 
 class Diverged(ArithmeticError):
@@ -93,14 +109,15 @@ def run(
     cut and resumed. Raises ValueError when trial and clips do not fit together, Diverged when the
     loss is no longer finite.
     """
-    if store.rate != trial.sound.rate:
-        raise ValueError(f"sound.rate={trial.sound.rate}: this store holds {store.rate} Hz")
-    parts = splits.make(store.table, trial.split)
-    if len(parts["train"]) < trial.training.batch:
+    if trial.microphones.test and trial.split.train_devices:
         raise ValueError(
-            f"training.batch={trial.training.batch}: only {len(parts['train'])} clips to train on"
+            "split.train_devices and microphones.test both make unseen devices: use one of them"
         )
-    session = _Session(trial, store, machine, parts, resume)
+    listener = Listener(trial, store, machine)
+    clips = len(listener.parts["train"])
+    if clips < trial.training.batch:
+        raise ValueError(f"training.batch={trial.training.batch}: only {clips} clips to train on")
+    session = _Session(trial, listener, machine, resume)
     first = resume["epoch"] if resume else 0
     for epoch in range(first, trial.training.epochs):
         yield session.epoch(epoch)
@@ -110,20 +127,13 @@ class _Session:
     """What lives as long as one call of `run`."""
 
     def __init__(
-        self,
-        trial: Trial,
-        store: Store,
-        machine: Machine,
-        parts: dict[str, np.ndarray],
-        resume: Mapping[str, Any] | None,
+        self, trial: Trial, listener: Listener, machine: Machine, resume: Mapping[str, Any] | None
     ) -> None:
-        self.trial, self.machine, self.parts = trial, machine, parts
-        self.table, self.labels, self.targets = store.table, store.labels, store.targets
-        self.clips = store.resident(machine.device, trial.sound.samples)
-        self.frontend = frontends.build(trial.sound.features, store.rate).to(machine.device)
+        self.trial, self.listener, self.machine = trial, listener, machine
+        self.train = listener.parts["train"]
         self.objective: Objective = OBJECTIVES[trial.objective.kind]
         network = networks.build(
-            trial.network, len(store.labels), torch_stream(trial.seed, "initialization")
+            trial.network, len(listener.labels), torch_stream(trial.seed, "initialization")
         )
         mels = trial.sound.features.mels
         statistics = (torch.zeros(mels), torch.ones(mels)) if resume else self._statistics()
@@ -136,43 +146,40 @@ class _Session:
         if resume:
             self.model.load_state_dict(resume["model"])
             self.optimizer.load_state_dict(resume["optimizer"])
-
-    def waves(self, clips: np.ndarray) -> Tensor:
-        """The clips at these rows of the table, on the device: (B, T), full scale 1."""
-        batch_BT = self.clips.batch(clips, self.trial.sound.samples)
-        return batch_BT.to(self.machine.device, non_blocking=True).float().div_(32768)
-
-    @torch.no_grad()
-    def features(self, clips: np.ndarray) -> Tensor:
-        """Their features, neither augmented nor standardized: (B, F, N)."""
-        features_BFN: Tensor = self.frontend(self.waves(clips))
-        return features_BFN
+        self.pruner: Pruner | None = None
+        if trial.pruning.kind != "none":
+            target = networks.kept_weights(trial, len(listener.labels))
+            masks = resume["masks"] if resume else None
+            self.pruner = Pruner(trial, network, self.optimizer, target, masks)
 
     def _statistics(self) -> tuple[Tensor, Tensor]:
-        train, size = self.parts["train"], evaluate.BATCH
-        batches = (train[start : start + size] for start in range(0, len(train), size))
-        return frontends.statistics(self.features(batch) for batch in batches)
+        size = evaluate.BATCH
+        batches = (self.train[at : at + size] for at in range(0, len(self.train), size))
+        return frontends.statistics(self.listener.features(batch) for batch in batches)
 
     def epoch(self, epoch: int) -> Epoch:
         """Train one epoch (counted from 0), then score what is held out."""
         number, last = epoch + 1, epoch + 1 == self.trial.training.epochs
         begun = perf_counter()
+        if self.pruner:
+            self.pruner.before(epoch)
         metrics = [
             {"split": "train", "device": "all", "metric": name, "value": value}
             for name, value in self._train(epoch).items()
         ]
         trained = perf_counter()
         predictions: list[dict[str, Any]] = []
-        if last or number % self.trial.evaluation.every == 0:
-            for split, clips in self._scored():
-                logits_BY = evaluate.predict(self.model, self.features, clips)
-                table = self.table.iloc[clips]
-                found = evaluate.scores(logits_BY, self.targets[clips], table["device"])
-                name = "train_clean" if split == "train" else split
-                metrics += [{"split": name, **row} for row in found]
+        evaluation, epochs = self.trial.evaluation, self.trial.training.epochs
+        if number % evaluation.every == 0 or number > epochs - evaluation.last:
+            for heard in self.listener.scored():
+                logits_BY, targets, table = self._judge(heard)
+                found = evaluate.scores(logits_BY, targets, table["device"])
+                metrics += [{"split": heard.split, **row} for row in found]
                 if last:
-                    rows = evaluate.predictions(logits_BY, self.labels, table)
-                    predictions += [{"split": name, **row} for row in rows]
+                    rows = evaluate.predictions(logits_BY, self.listener.labels, targets, table)
+                    predictions += [{"split": heard.split, **row} for row in rows]
+        if self.pruner:
+            metrics += self.pruner.metrics()
         for name, seconds in (
             ("train_seconds", trained - begun),
             ("evaluate_seconds", perf_counter() - trained),
@@ -187,22 +194,28 @@ class _Session:
                 "epoch": number,
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
+                "masks": self.pruner.masks if self.pruner else None,
             },
         )
 
-    def _scored(self) -> Iterator[tuple[str, np.ndarray]]:
-        for split, clips in self.parts.items():
-            if split != "train" or self.trial.evaluation.training_clips:
-                yield split, clips
+    def _judge(self, heard: Heard) -> tuple[Tensor, np.ndarray, pd.DataFrame]:
+        """Logits of what is heard, its classes, and its rows of the clip table."""
+        logits, tables = [], []
+        for microphone in heard.through:
+            features = partial(self.listener.features, microphone=microphone)
+            logits.append(evaluate.predict(self.model, features, heard.clips))
+            tables.append(self.listener.rows(heard.clips, microphone))
+        targets = np.tile(self.listener.targets[heard.clips], len(heard.through))
+        return torch.cat(logits), targets, pd.concat(tables)
 
     def _train(self, epoch: int) -> dict[str, float]:
         """One pass over the training clips; means of the objective's parts over its steps, and the
         last rate.
         """
         trial, training = self.trial, self.trial.training
-        order = stream(trial.seed, "order", epoch).permutation(self.parts["train"])
+        order = stream(trial.seed, "order", epoch).permutation(self.train)
         steps = len(order) // training.batch
-        rolls = [stream(trial.seed, "roll", epoch, view) for view in range(self.objective.views)]
+        views = [Draws.of(trial.seed, epoch, view) for view in range(self.objective.views)]
         mixes = stream(trial.seed, "mixup", epoch)
         sums: dict[str, Tensor] = {}
         rate = training.rate
@@ -211,7 +224,7 @@ class _Session:
             at, end = (step / steps, 1 - 1 / steps) if training.stepping == "step" else (0.0, 0.0)
             rate = learning_rate(training, epoch + at, training.epochs - 1 + end)
             clips = order[step * training.batch : (step + 1) * training.batch]
-            parts = self._step(clips, rate, rolls, mixes, epoch)
+            parts = self._step(clips, rate, views, mixes, epoch)
             for name, value in parts.items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value
         means = {name: float(value) / steps for name, value in sums.items()}
@@ -224,14 +237,15 @@ class _Session:
         self,
         clips: np.ndarray,
         rate: float,
-        rolls: list[np.random.Generator],
+        draws: list[Draws],
         mixes: np.random.Generator,
         epoch: int,
     ) -> dict[str, Tensor]:
         """One update; returns the parts of its loss."""
-        settings, classes = self.trial.augment, len(self.labels)
-        views = [self._view(clips, roll) for roll in rolls]
-        targets_BY = functional.one_hot(torch.from_numpy(self.targets[clips]), classes).float()
+        settings, classes = self.trial.augment, len(self.listener.labels)
+        views = [self._view(clips, each) for each in draws]
+        targets_B = torch.from_numpy(self.listener.targets[clips])
+        targets_BY = functional.one_hot(targets_B, classes).float()
         targets_BY = targets_BY.to(self.machine.device)
         if settings.mixup > 0:
             mix = augment.draw_mixup(mixes, len(clips), settings.mixup)
@@ -247,11 +261,16 @@ class _Session:
         return {name: value.detach() for name, value in parts.items()}
 
     @torch.no_grad()
-    def _view(self, clips: np.ndarray, rolls: np.random.Generator) -> Tensor:
+    def _view(self, clips: np.ndarray, draws: Draws) -> Tensor:
         """One augmented copy of the clips, standardized: (B, F, N)."""
-        waves_BT = self.waves(clips)
+        waves_BT, heard = self.listener.waves(clips), self.trial.microphones
+        if heard.share > 0:
+            which_B = augment.draw_microphone(
+                draws.microphone, len(clips), heard.share, len(heard.train)
+            )
+            waves_BT = self.listener.bank(waves_BT, which_B)
         limit = round(self.trial.augment.roll * self.trial.sound.rate)
         if limit:
-            waves_BT = augment.roll(waves_BT, augment.draw_roll(rolls, len(clips), limit))
-        view_BFN: Tensor = self.model.standardize(self.frontend(waves_BT))
+            waves_BT = augment.roll(waves_BT, augment.draw_roll(draws.roll, len(clips), limit))
+        view_BFN: Tensor = self.model.standardize(self.listener.frontend(waves_BT))
         return view_BFN

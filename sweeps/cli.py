@@ -97,7 +97,7 @@ def _sweep(
     results = Results(where)
     results.prepare()
     stores = prepare.stores(planned.trials, clips, skip_unreadable)
-    record(planned, prepare.digests(stores), results)
+    record(planned, prepare.digests(planned.trials, stores), results)
     left = launch.pending(planned, results, retry_failed)
     already = len(planned.trials) - len(left)
     if already:
@@ -152,8 +152,8 @@ def _show(planned: Any, ended: dict[str, str], where: str, as_json: bool) -> Non
         state, work = ended.get(trial.id, "to run"), planned.work(index)
         if as_json:
             facts = {"trial": trial.id, "settings": labels[trial.id], "parameters": cost.parameters}
-            facts |= {"kept_weights": cost.weights, "macs": cost.macs, "train_macs": work}
-            facts |= {"receptive_field": cost.receptive_field, "status": state}
+            facts |= {"kept_weights": planned.kept_weights[index], "macs": cost.macs}
+            facts |= {"train_macs": work, "receptive_field": cost.receptive_field, "status": state}
             typer.echo(json.dumps(facts))
         numbers = f"{cost.parameters:,}", f"{cost.macs / 1e6:,.1f} M", f"{work / 1e12:,.2f} T"
         table.add_row(trial.id, labels[trial.id], *numbers, state)

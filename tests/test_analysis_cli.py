@@ -31,11 +31,12 @@ def whole(results: Results) -> str:
     return results.where
 
 
-def test_analyze_writes_each_figure_with_its_points(results: Results) -> None:
+def test_analyze_writes_each_figure_that_applies_with_its_points(results: Results) -> None:
     cli.analyze(whole(results))
     folder = Path(results.path("figures"))
+    applying = (NAME, "accuracy_vs_width")
     assert {f.name for f in folder.iterdir()} == {
-        f"{n}.{e}" for n in FIGURES for e in ("png", "csv")
+        f"{n}.{e}" for n in applying for e in ("png", "csv")
     }
     written = pd.read_csv(folder / f"{NAME}.csv")
     expected = points(table.scores(results))
@@ -66,8 +67,11 @@ def test_analyze_prints_points_files_and_counts(
     rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.out.splitlines()]
     family = "cp_resnet"
     # t(0.975, 1 degree) = 12.706: 85 +- 12.706 x 5
-    assert ["seen", family, "8", "1", "1", "16,000", "85.0", "21.5 to 148.5", "2"] in rows
-    assert ["unseen", family, "16", "1", "1", "32,000", "60.0", "one run", "1"] in rows
+    size = ["8", "1", "1", "16,000"]
+    assert ["seen", family, *size, "85.0", "21.5 to 148.5", "2", "7.1", "-"] in rows
+    size = ["16", "1", "1", "32,000"]
+    assert ["unseen", family, *size, "60.0", "one run", "1", "-", "-"] in rows
+    assert ["seen", family, "8", "1", "1", "85.0", "21.5 to 148.5", "2", "7.1", "-"] in rows
     assert f"{NAME}.png" in said.out
     assert f"{NAME}.csv" in said.out
     assert "3 trials: 3 complete, 0 stopped, 0 failed, 0 running, 0 missing" in said.out
@@ -77,17 +81,95 @@ def test_json_lines_are_the_points(results: Results, capsys: pytest.CaptureFixtu
     where = whole(results)
     cli.analyze(where, json=True, last=2)
     said = capsys.readouterr()
-    lines = [json.loads(line) for line in said.out.splitlines()]
+    every = [json.loads(line) for line in said.out.splitlines()]
+    assert {line["figure"] for line in every} == {NAME, "accuracy_vs_width"}
+    lines = [line for line in every if line["figure"] == NAME]
     expected = points(table.scores(results, last=2))
     assert len(lines) == len(expected) == 4
     for line, row in zip(lines, expected.to_dict("records"), strict=True):
         assert line.pop("figure") == NAME
         if row["n"] == 1:
-            assert line.pop("low") is line.pop("high") is None
+            assert line.pop("low") is line.pop("high") is line.pop("between_runs") is None
         assert {k: row[k] for k in line} == line
     cost = {"parameters", "kept_weights", "macs", "receptive_field"}
     assert cost | {"family", "split", "mean", "n"} <= lines[0].keys()
     assert f"{NAME}.png" in said.err
+
+
+def test_the_spread_over_epochs_is_printed_in_points(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    complete(results, {trial(seed=s): {"test": [0.5, 0.6 + s / 10]} for s in range(2)})
+    cli.analyze(results.where, last=2)
+    said = capsys.readouterr().out
+    rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.splitlines()]
+    # runs 0.55 and 0.60; over epochs deviations +-0.05 and +-0.10 on two degrees of freedom
+    assert [r[-2:] for r in rows if r[:1] == ["test"]] == [["3.5", "11.2"]]
+    assert "a run is the mean of" not in said  # it was asked for
+
+
+def test_the_study_s_own_last_epochs_are_the_default(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    complete(results, {trial(evaluation__last=2): {"test": [0.0, 0.4, 0.8]}})
+    cli.analyze(results.where)
+    said = capsys.readouterr().out
+    assert "a run is the mean of its last 2 evaluated epochs, as evaluation.last of all" in said
+    assert "│       60.0 │" in said
+    cli.analyze(results.where, last=1)
+    said = capsys.readouterr().out
+    assert "a run is the mean of" not in said
+    assert "│       80.0 │" in said
+
+
+def test_trials_that_disagree_on_the_last_epochs_are_named(results: Results) -> None:
+    runs = [trial(evaluation__last=2), trial(network__width=16)]
+    complete(results, {one: {"test": [0.0, 0.4, 0.8]} for one in runs})
+    with pytest.warns(UserWarning, match="^trials state evaluation.last=1 and 2: only the last"):
+        cli.analyze(results.where)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cli.analyze(results.where, last=2)
+
+
+def test_differences_are_printed_and_saved(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = whole(results)
+    cli.analyze(where, figure=[NAME], differences=True)
+    said = capsys.readouterr().out
+    rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.splitlines()]
+    assert ["seen", "width 16 - width 8", "", "+20.0", "one run", "1"] in rows
+    # gaps of -20 and -30 at width 8: -25 +- 12.706 x 5
+    assert ["unseen - seen", "unseen - seen", "width 8", "-25.0", "-88.5 to +38.5", "2"] in rows
+    written = pd.read_csv(Path(results.path("figures", "differences.csv")), keep_default_na=False)
+    assert list(written.columns) == ["split", "comparison", "at", "mean", "low", "high", "n"]
+    assert f"differences.csv (of {len(written)} intervals of 95 % expect 0.2 to miss)" in said
+    cli.analyze(where, figure=[NAME], differences=True, json=True)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    compared = [line for line in lines if line.get("table") == "differences"]
+    assert len(compared) == len(written)
+    assert {"split", "comparison", "at", "mean", "n"} <= compared[0].keys()
+
+
+def test_what_cannot_be_drawn_says_why_in_one_line(results: Results) -> None:
+    complete(results, {trial(): {"test": [0.5]}})
+    cli.analyze(results.where)
+    assert {f.stem for f in Path(results.path("figures")).iterdir()} == {NAME}
+    reasons = {
+        "accuracy_vs_width": "no two dense networks of one family differ in width alone",
+        "accuracy_vs_depth": "no two dense networks of one family differ in depth alone",
+        "accuracy_vs_pointwise": "no two dense networks of one family differ in pointwise alone",
+        "ways_of_scaling": "the dense networks of these trials are of one size: two ways of",
+        "sparse_width": "no trial of these is pruned",
+        "random_labels": "no trial of these was taught random labels",
+    }
+    assert {NAME, *reasons} == set(FIGURES)
+    for name, reason in reasons.items():
+        with pytest.raises(ValueError, match=f"^figure {name}: {reason}"):
+            cli.analyze(results.where, figure=[name])
+    with pytest.raises(ValueError, match=r"^--differences: no two trials .* devices$"):
+        cli.analyze(results.where, differences=True)
 
 
 def test_what_is_not_complete_is_counted_aloud(
@@ -106,17 +188,34 @@ def test_what_is_not_complete_is_counted_aloud(
 def test_other_warnings(results: Results) -> None:
     complete(results, {trial(): {"test": [0.5]}})
     plan(results, "again", [trial(seed=1)], data_digest="d2")
-    measure(results, trial(seed=1), {"test": [0.5]})
-    for seed in (1, 2):
+    plan(results, "heard otherwise", [trial(seed=3)], data_digest="d2+m1")
+    for seed in (1, 3):
+        measure(results, trial(seed=seed), {"test": [0.5]})
+    for seed in (1, 2, 3):
         end(results, trial(seed=seed))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         cli.analyze(results.where, last=2)
     assert [str(w.message) for w in caught] == [
         "1 trials that no manifest plans are in no figure",
-        "2 trials have fewer than last=2 evaluated epochs: all were averaged",
+        "3 trials have fewer than last=2 evaluated epochs: all were averaged",
         "the trials saw 2 versions of synthetic: data_digest differs",
     ]
+
+
+def test_studies_that_share_a_folder(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each sees its own trials, also those that another planned later."""
+    complete(results, {trial(): {"test": [0.5]}, trial(network__width=32): {"test": [0.7]}})
+    plan(results, "later", [trial(network__width=32)], study="later")
+    plan(results, "third", [trial(network__width=64)], study="third")
+    cli.analyze(results.where, study=["later"])
+    assert "1 trials: 1 complete" in capsys.readouterr().out
+    cli.analyze(results.where, study=["s"])
+    assert "2 trials: 2 complete" in capsys.readouterr().out
+    with pytest.raises(
+        ValueError, match=r"^--study latr: not planned in .*\(did you mean later\?\)$"
+    ):
+        cli.analyze(results.where, study=["latr"])
 
 
 def test_errors_are_one_line(results: Results, tmp_path: Path) -> None:

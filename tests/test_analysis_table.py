@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis import table
+from analysis.families import PRUNING, families, prunings
 from scaling import config
 from scaling.config import Trial
 from scaling.records import VERSION, Results
@@ -35,6 +36,9 @@ BASE = Trial.model_validate(
         "training": {"epochs": 3, "batch": 16, "rate": 1e-3},
     }
 )
+STATIC = {"pruning__kind": "static", "pruning__target_width": 4}
+THROUGH_TWO = {"microphones__train": "x,y", "microphones__share": 0.5}
+MAGNITUDE = STATIC | {"pruning__kind": "magnitude", "pruning__length": 1}
 NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
 
 
@@ -46,11 +50,16 @@ def trial(**changes: Any) -> Trial:
 def plan(
     results: Results, launch: str, trials: Sequence[Trial], hours: int = 0, **more: Any
 ) -> None:
-    """Write one launch's manifest; parameters are 1000 x width x (depth + 1)."""
+    """Write one launch's manifest; parameters are 1000 x width x (depth + pointwise).
+
+    Pruned trials keep the weights that their target names.
+    """
     rows = []
     for planned in trials:
-        size = 1000 * planned.network.width * (planned.network.depth + 1)
-        cost = {"parameters": size, "weights": size - 8, "kept_weights": size - 9, "macs": size * 7}
+        blocks = 1000 * (planned.network.depth + planned.network.pointwise)
+        size, target = planned.network.width * blocks, planned.pruning.target
+        kept = target or (planned.pruning.target_width or planned.network.width) * blocks - 8
+        cost = {"parameters": size, "weights": size - 8, "kept_weights": kept, "macs": size * 7}
         about = {"receptive_field": 103, "data_digest": "d1", "commit": "c1", **more}
         when = NOON + timedelta(hours=hours)
         row = {"trial": planned.id, "study": "s", **config.flat(planned), **cost}
@@ -217,7 +226,7 @@ def test_no_complete_trial_gives_an_empty_table_with_all_columns(results: Result
         ([{"network__damping": 0.99}, {}], ["damped 0.99", "base"]),
         (
             [{"network__damping": 0.99, "augment__mixup": 0.3}, {}],
-            ["damping=0.99, mixup=0.3", "damping=0, mixup=0"],
+            ["damped 0.99, mixup=0.3", "base, mixup=0"],
         ),
         ([{"sound__rate": 8000}, {}], ["sound.rate=8000", "sound.rate=16000"]),
         ([{"training__rate": 1e-4}, {}], ["training.rate=0.0001", "training.rate=0.001"]),
@@ -226,14 +235,78 @@ def test_no_complete_trial_gives_an_empty_table_with_all_columns(results: Result
         ([{"evaluation__training_clips": True}, {}], ["training_clips=true",
                                                       "training_clips=false"]),
         ([{"split__train_devices": ()}, {}], ["train_devices=(empty)", "train_devices=a"]),
+        ([{"split__labels": "uniform"}, {}], ["random labels", "true labels"]),
+        ([THROUGH_TWO, {}], ["trained through 2 microphones", "trained as recorded"]),
+        ([THROUGH_TWO, THROUGH_TWO | {"microphones__train": "v,w"}, {}],
+         ["trained through x,y", "trained through v,w", "trained as recorded"]),
+        ([THROUGH_TWO, THROUGH_TWO | {"microphones__share": 0.9}, {}],
+         ["trained through 2 microphones, share=0.5", "trained through 2 microphones, share=0.9",
+          "trained as recorded"]),
+        ([STATIC | {"network__damping": 0.99}, {}], ["damped 0.99, static", "base, dense"]),
+        ([STATIC, MAGNITUDE, {}], ["static", "iterative", "dense"]),
+        ([MAGNITUDE, MAGNITUDE | {"pruning__score": "kernel"}, STATIC],
+         ["iterative, score=weight", "iterative, score=kernel", "static"]),
+        ([STATIC, STATIC | {"pruning__target_width": 8, "network__width": 16}],
+         ["static, to width 4", "static, to width 8"]),
+        ([STATIC, STATIC | {"pruning__target_width": 0, "pruning__target": 99}, {}],
+         ["static, to width 4", "static, to 99 weights", "dense"]),
     ],
 )  # fmt: skip
 def test_family(results: Results, changes: list[dict[str, Any]], expected: list[str]) -> None:
     trials = [trial(**change) for change in changes]
     plan(results, "launch", trials)
     frame = table.manifest(results)
-    named = dict(zip(frame["trial"], table.families(frame), strict=True))
+    named = dict(zip(frame["trial"], families(frame), strict=True))
     assert [named[one.id] for one in trials] == expected
+
+
+def test_family_without_its_pruning(results: Results) -> None:
+    damped = {"network__damping": 0.99}
+    plan(results, "launch", [trial(**MAGNITUDE, **damped), trial(**STATIC, **damped), trial()])
+    frame = table.manifest(results)
+    assert sorted(families(frame, PRUNING)) == ["base", "damped 0.99", "damped 0.99"]
+    assert sorted(prunings(frame)) == ["dense", "iterative", "static"]
+    pruned = frame[frame["pruning.kind"] == "static"]
+    assert list(families(pruned)) == ["cp_resnet"]
+    assert list(prunings(pruned)) == ["static"]
+
+
+def test_scores_tell_family_pruning_and_what_pruning_leaves(results: Results) -> None:
+    sparse, dense = trial(**STATIC), trial()
+    complete(results, {sparse: {"test": [0.5]}, dense: {"test": [0.5]}})
+    rows = table.scores(results).drop_duplicates("trial").set_index("trial")
+    told = ["family", "unpruned", "pruning", "parameters", "kept_weights", "kept_parameters"]
+    assert list(rows.loc[sparse.id, told]) == ["static", "cp_resnet", "static", 16000, 7992, 8000]
+    assert list(rows.loc[dense.id, told]) == ["dense", "cp_resnet", "dense", 16000, 15992, 16000]
+
+
+def predict(results: Results, of: Trial, classes: int) -> None:
+    """Write one clip's predictions."""
+    clip = {"clip": "a", "device": "a", "label": "x", "predicted": "x", "logits": [0.1] * classes}
+    results.write("predictions", of.id, [{"trial": of.id, "epoch": 1, "split": "seen", **clip}])
+
+
+def test_chance_is_that_of_guessing_among_the_dataset_s_classes(results: Results) -> None:
+    one, other, silent = trial(), trial(seed=1), trial(sound__dataset="esc10")
+    for launch, planned in (("d10", one), ("d4", other), ("d2", silent)):
+        plan(results, launch, [planned], data_digest=launch)
+        measure(results, planned, {"test": [0.5]})
+        end(results, planned)
+    predict(results, one, 10)
+    predict(results, other, 4)
+    chance = table.scores(results).set_index("trial")["chance"].groupby("trial").first()
+    assert chance[one.id] == pytest.approx(0.1)
+    assert chance[other.id] == pytest.approx(0.25)
+    assert silent.id not in chance.dropna()
+
+
+def test_the_study_says_how_many_epochs_are_averaged(results: Results) -> None:
+    plan(results, "launch", [trial(), trial(seed=1)])
+    assert table.stated_last(results) == 1
+    plan(results, "launch", [trial(evaluation__last=2), trial(seed=1, evaluation__last=2)])
+    assert table.stated_last(results) == 2
+    plan(results, "again", [trial(evaluation__last=3)])
+    assert table.stated_last(results) == 1
 
 
 def test_family_looks_at_planned_trials_not_only_complete_ones(results: Results) -> None:
@@ -250,7 +323,7 @@ def test_a_setting_younger_than_its_manifest_is_off(results: Results) -> None:
     plan(results, "new", [trial(network__damping=0.5), trial(seed=1)])
     frame = table.manifest(results)
     assert frame["augment.mixup"].tolist() == [0.0] * 3
-    assert sorted(table.families(frame)) == ["base", "base", "damped 0.5"]
+    assert sorted(families(frame)) == ["base", "base", "damped 0.5"]
 
 
 def test_errors_are_one_line(results: Results, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional
 
 from scaling.seeds import stream
-from scaling.sound.augment import Mix, draw_mixup, draw_roll, mixup, roll
+from scaling.sound.augment import Mix, draw_microphone, draw_mixup, draw_roll, mixup, roll
 
 
 def test_roll_equals_rolling_each_wave():
@@ -56,3 +56,17 @@ def test_weight_one_changes_nothing():
 def test_tiny_alpha_is_hardly_any_mixup():
     mix = draw_mixup(stream(0, "mixup"), 1000, 1e-4)
     assert mix.weights_B.mean() > 0.999
+
+
+def test_microphones_are_drawn_for_a_share_of_clips_all_alike():
+    which = draw_microphone(stream(0, "microphone"), 60_000, 0.75, 6)
+    assert which.dtype == torch.int64
+    counts = np.bincount(which.numpy() + 1, minlength=7)
+    assert len(counts) == 7
+    assert counts[0] == pytest.approx(15_000, abs=500)
+    assert counts[1:].tolist() == pytest.approx([7_500] * 6, abs=400)
+
+
+def test_a_share_of_nothing_or_all_is_exact():
+    assert (draw_microphone(stream(0, "microphone"), 1000, 0.0, 6) == -1).all()
+    assert (draw_microphone(stream(0, "microphone"), 1000, 1.0, 6) >= 0).all()

@@ -20,7 +20,7 @@ def run(*words: str) -> str:
 
 def test_every_command_has_help():
     assert "sweep" in run("--help")
-    for command in ("studies", "sweep", "status", "train", "analyze"):
+    for command in ("studies", "sweep", "status", "train", "analyze", "erf"):
         assert "Usage" in run(command, "--help")
     for command in ("list", "describe", "check"):
         assert "Usage" in run("data", command, "--help")
@@ -53,6 +53,32 @@ def test_train_leaves_records(tmp_path: Path):
     out = run("train", *TINY, "--out", str(tmp_path), "--threads", "1")
     assert "complete: epoch 2/2, accuracy" in out
     assert Results(tmp_path).read("outcomes").to_pylist()[0]["status"] == "complete"
+
+
+def test_fields_are_computed_kept_and_drawn(tmp_path: Path):
+    run("train", *TINY, "network.initialization=he", "--out", str(tmp_path), "--threads", "1")
+    run("train", *TINY, "network.damping=0.99", "--out", str(tmp_path), "--threads", "1")
+    out = run("erf", str(tmp_path), "--threads", "1")
+    assert "damped 0.99" in out
+    assert "sigma_f" in out
+    maps = Results(tmp_path).read("maps").to_pandas()
+    assert list(maps["split"]) == ["unseen"] * 2
+    assert (maps["inside"] == 1).all()
+    figures = {path.name for path in (tmp_path / "figures").iterdir()}
+    stem = "effective_field-feature-unseen"
+    assert figures == {f"{stem}.csv", f"{stem}-linear.png", f"{stem}-log.png"}
+    before = (tmp_path / "maps").stat().st_mtime_ns
+    run("erf", str(tmp_path), "--format", "svg", "--threads", "1")
+    assert (tmp_path / "maps").stat().st_mtime_ns == before, "what is there is not computed again"
+    for words, line in (
+        (["--split", "moon"], "--split moon: trial .* has"),
+        (["--trial", "abc"], "--trial abc: not in"),
+        (["--kind", "class"], "class, and only class, takes one"),
+        (["--kind", "field"], "kind=field: one of feature, logits, class"),
+        (["--study", "width"], "--study width: not planned in .*train"),
+    ):
+        with pytest.raises(ValueError, match=line):
+            run("erf", str(tmp_path), *words)
 
 
 def test_dry_run_starts_nothing(tmp_path: Path):

@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from scaling.config import Trial, changed, explain, flat, leaves
+from scaling.config import Trial, changed, explain, flat, leaves, unflat
 from scaling.recipes import RECIPES
 
 
@@ -60,6 +60,29 @@ OTHER: dict[str, dict[str, object]] = {
     "training.final": {"training.final": 0.5},
     "augment.roll": {"augment.roll": 0.25},
     "evaluation.training_clips": {"evaluation.training_clips": True},
+    "split.labels": {"split.labels": "uniform"},
+    "split.pairs_share": {"split.protocol": "pairs", "split.pairs_share": 0.5},
+    "split.pairs_seed": {"split.protocol": "pairs", "split.pairs_seed": 1},
+    "microphones.responses": {"microphones.responses": "mine"},
+    "microphones.train": {"microphones.train": ("a",), "microphones.share": 0.5},
+    "microphones.share": {"microphones.train": ("a",), "microphones.share": 1.0},
+    "microphones.test": {"microphones.test": ("a",)},
+    "microphones.threshold_db": {"microphones.threshold_db": -20.0},
+    **{
+        f"pruning.{name}": {"pruning.kind": "static", "pruning.target": 9, f"pruning.{name}": value}
+        for name, value in {
+            "kind": "static",
+            "target": 10,
+            "initialization": "rescale",
+            "schedule": "ramp",
+            "start": 1,
+            "length": 2,
+            "rate": 2.0,
+            "score": "kernel",
+            "guard": 0.5,
+        }.items()
+    },
+    "pruning.target_width": {"pruning.kind": "static", "pruning.target_width": 2},
 }
 ONE_VALUE = {"network.kind", "objective.kind"}
 
@@ -69,6 +92,44 @@ def test_every_field_counts(trial: Trial, name: str):
     """Whatever can be set is part of the id."""
     changes = OTHER.get(name) or {name: flat(trial)[name] + 1}
     assert changed(trial, changes).id != trial.id
+
+
+def test_a_manifest_row_is_its_trial(trial: Trial):
+    changes = {"split.train_devices": ("a", "b"), "pruning.kind": "static", "pruning.target": 9}
+    varied = changed(trial, changes)
+    assert unflat(flat(varied) | {"trial": "?", "macs": 1}).id == varied.id
+    young = {"pruning.kind", "split.labels"}
+    older = {name: value for name, value in flat(trial).items() if name not in young}
+    assert unflat(older).id == trial.id
+    with pytest.raises(ValueError, match="sound: missing"):
+        unflat({"seed": 0})
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"pruning.kind": "static"}, "exactly one of the two must be above 0"),
+        ({"pruning.start": 3}, "kind=none prunes nothing"),
+        (
+            {"pruning.kind": "static", "pruning.target_width": 4096},
+            "target_width=4096 is above network.width",
+        ),
+        (
+            {"pruning.kind": "magnitude", "pruning.target": 9, "pruning.length": 5000},
+            "must end before training.epochs",
+        ),
+        ({"microphones.test": "a,a"}, "test names a twice"),
+        ({"microphones.train": "a"}, "name both or neither"),
+        (
+            {"microphones.test": "a", "microphones.train": "a", "microphones.share": 1},
+            "a is named in train and in test",
+        ),
+        ({"split.pairs_seed": 3}, "only protocol=pairs"),
+    ],
+)
+def test_what_does_not_fit_together(trial: Trial, changes: dict[str, object], line: str):
+    with pytest.raises(ValueError, match=line):
+        changed(trial, changes)
 
 
 def test_text_is_understood(trial: Trial):

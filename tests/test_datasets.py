@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+from typer.testing import CliRunner
 
+import overhear
 from scaling.sound import datasets
-from scaling.sound.clips import COLUMNS
+from scaling.sound.clips import COLUMNS, Report
 from scaling.sound.datasets import DATASETS, esc50, find_root, manifest, scan, synthetic
 
 
@@ -54,6 +56,25 @@ def test_every_dataset_describes_itself(name: str):
 def test_unknown_name():
     with pytest.raises(ValueError, match=r"esc_10: no such dataset \(did you mean esc10\?\)"):
         scan("esc_10")
+
+
+def test_most_datasets_say_nothing_before_they_are_read(esc: Path):
+    assert datasets.check("synthetic") == datasets.check("esc10", esc) == Report([])
+    with pytest.raises(ValueError, match=r"esc_10: no such dataset \(did you mean esc10\?\)"):
+        datasets.check("esc_10")
+    with pytest.raises(ValueError, match="esc10 not found at nowhere"):
+        datasets.check("esc10", "nowhere")
+
+
+def test_a_quick_check_decodes_nothing(tmp_path: Path):
+    write(tmp_path, "dog/a.wav")
+    (tmp_path / "dog" / "b.wav").write_text("no sound")
+    words = ["data", "check", "folders", "--root", str(tmp_path)]
+    quick = CliRunner().invoke(overhear.app, [*words, "--quick"])
+    assert quick.output.startswith("folders: 2 clips, none decoded, digest ")
+    whole = CliRunner().invoke(overhear.app, words)
+    assert whole.output.startswith("dog/b.wav: format not recognised")
+    assert str(whole.exception) == "1 of 2 clips cannot be read"
 
 
 def test_roots_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

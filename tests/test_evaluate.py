@@ -46,7 +46,8 @@ def test_unnamed_devices_have_no_row_of_their_own():
 
 def test_predictions_name_what_was_heard():
     table = pd.DataFrame({"clip": ["x", "y"], "device": ["a", ""], "label": ["cat", "dog"]})
-    rows = list(evaluate.predictions(torch.tensor([[0.0, 1.0], [0.0, 2.0]]), ("cat", "dog"), table))
+    logits, targets = torch.tensor([[0.0, 1.0], [0.0, 2.0]]), np.array([0, 1])
+    rows = list(evaluate.predictions(logits, ("cat", "dog"), targets, table))
     assert [row["predicted"] for row in rows] == ["dog", "dog"]
     assert rows[0]["clip"] == "x"
     assert rows[1]["logits"].tolist() == [0.0, 2.0]

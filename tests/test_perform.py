@@ -1,5 +1,6 @@
 """A trial against its results folder: killed, failed, damaged, done."""
 
+import dataclasses
 import math
 import os
 import signal
@@ -190,3 +191,19 @@ def test_reset_undoes_what_a_trial_before_left(here: machine.Machine):
 def test_machines_that_are_not(words: tuple[str, str, int], line: str):
     with pytest.raises(ValueError, match=line):
         machine.here(*words)
+
+
+def test_the_pair_set_is_kept(trial: Trial, store: Store, here: machine.Machine, tmp_path: Path):
+    table = store.table.assign(city=[f"city {i % 5}" for i in range(len(store.table))])
+    cities = dataclasses.replace(store, table=table)
+    by_pairs = changed(trial, {"split.protocol": "pairs", "split.fold": 0, "training.epochs": 2})
+    list(perform.perform(by_pairs, cities, here, Results(tmp_path)))
+    found = Results(tmp_path).read("pairs").to_pandas()
+    assert set(found["part"]) == {"train", "test"}
+    assert not found.duplicated(["city", "label"]).any()
+    held = set(
+        zip(*found.loc[found["part"] == "test", ["city", "label"]].to_numpy().T, strict=True)
+    )
+    heard = Results(tmp_path).read("predictions").to_pandas()
+    city = dict(zip(table["clip"], table["city"], strict=True))
+    assert set(zip(heard["clip"].map(city), heard["label"], strict=True)) <= set(map(tuple, held))

@@ -19,23 +19,24 @@ def test_work_is_three_forward_passes_of_every_clip(trial, tables):
 def test_manifest_rows(trial, tables, tmp_path: Path):
     planned = plan.plan("s", [trial], tables)
     results = Results(tmp_path)
-    plan.record(planned, {"synthetic": "d1"}, results)
-    plan.record(planned, {"synthetic": "d1"}, results)
+    plan.record(planned, {trial.id: "d1"}, results)
+    plan.record(planned, {trial.id: "d1"}, results)
     assert len(results.names("manifest")) == 1, "a launch that plans nothing new writes nothing"
     (row,) = results.read("manifest").to_pylist()
     assert row["trial"] == trial.id
     assert row["network.width"] == 2
     assert row["parameters"] == planned.costs[0].parameters
     assert row["data_digest"] == "d1"
-    plan.record(plan.plan("s", [changed(trial, {"seed": 8})], tables), {"synthetic": "d1"}, results)
+    other = changed(trial, {"seed": 8})
+    plan.record(plan.plan("s", [other], tables), {other.id: "d1"}, results)
     assert results.read("manifest").num_rows == 2
 
 
 def test_other_data_is_not_mixed_in(trial, tables, tmp_path: Path):
     planned = plan.plan("s", [trial], tables)
-    plan.record(planned, {"synthetic": "d1"}, Results(tmp_path))
+    plan.record(planned, {trial.id: "d1"}, Results(tmp_path))
     with pytest.raises(ValueError, match=rf"has trial {trial.id} on other data .*d1.*d2.*--out"):
-        plan.record(planned, {"synthetic": "d2"}, Results(tmp_path))
+        plan.record(planned, {trial.id: "d2"}, Results(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,37 @@ def test_misfits_are_said_before_anything_starts(trial, tables, change, line):
 
 
 def test_rows_are_json_safe(trial, tables):
-    (row,) = plan.rows(plan.plan("s", [trial], tables), {"synthetic": "d"})
+    (row,) = plan.rows(plan.plan("s", [trial], tables), {trial.id: "d"})
     row["planned"] = str(row["planned"])
     assert json.loads(json.dumps(row)) == row
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"pruning.kind": "static", "pruning.target": 10**9}, "cannot keep 1000000000 weights of"),
+        ({"pruning.kind": "static", "pruning.target": 3}, "would be left empty"),
+        (
+            {"pruning.kind": "magnitude", "pruning.target": 14, "pruning.length": 1},
+            "pruning.guard=0.99 protects more",
+        ),
+    ],
+)
+def test_an_impossible_target_is_refused_before_anything_trains(trial, tables, changes, line):
+    with pytest.raises(ValueError, match=line):
+        plan.plan("s", [changed(trial, changes)], tables)
+
+
+def test_the_manifest_says_what_is_kept(trial, tables):
+    pruned = changed(trial, {"pruning.kind": "static", "pruning.target_width": 1})
+    (row,) = plan.rows(plan.plan("s", [pruned], tables), {pruned.id: "d"})
+    narrow = changed(trial, {"network.width": 1})
+    (dense,) = plan.rows(plan.plan("s", [narrow], tables), {narrow.id: "d"})
+    assert row["kept_weights"] == dense["kept_weights"] == dense["weights"] < row["weights"]
+
+
+def test_a_trial_may_belong_to_several_studies(trial, tables, tmp_path: Path):
+    results, digests = Results(tmp_path), {trial.id: "d1"}
+    for study in ("one", "two", "one"):
+        plan.record(plan.plan(study, [trial], tables), digests, results)
+    assert sorted(results.read("manifest")["study"].to_pylist()) == ["one", "two"]

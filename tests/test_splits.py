@@ -1,18 +1,21 @@
-"""Parts share no clip and no source, miss nothing, and are the same for every trial of a study."""
+"""Parts share no clip and no source, miss nothing, and are the same for every trial of a study;
+random labels are drawn once, clip by clip.
+"""
 
 import warnings
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from scaling.config import Split
-from scaling.sound.clips import table
+from scaling.sound.clips import UNUSED, table
 from scaling.sound.datasets import scan
-from scaling.sound.splits import made_folds, make
+from scaling.sound.splits import made_folds, make, pairs, taught
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'future.infer_string'")
 
@@ -92,6 +95,14 @@ def test_no_unseen_device_is_no_unseen_part(clips: pd.DataFrame):
 def test_folds_keep_their_own_numbers(clips: pd.DataFrame):
     clips["fold"] = clips["fold"] * 10 - 10
     assert set(clips["fold"][make(clips, own(0))["test"]]) == {0}
+
+
+def test_unused_clips_are_in_no_part(clips: pd.DataFrame):
+    clips.loc[clips["fold"] == 3, "fold"] = UNUSED
+    parts = make(clips, own(1, validation=2))
+    assert [set(clips["fold"][rows]) for rows in parts.values()] == [{4}, {2}, {1}]
+    with pytest.raises(ValueError, match=r"^split\.fold=3: this dataset has folds 1, 2, 4$"):
+        make(clips, own(3))
 
 
 @pytest.mark.parametrize(
@@ -276,6 +287,267 @@ def test_a_rare_class_is_told():
         make(rows, made(4, fold=int(fold[0])))
 
 
+# Pairs of city and class
+
+
+def paired(fold: int = 0, validation: int | None = None, **fields: Any) -> Split:
+    """Trained on device a."""
+    given = {"fold": fold, "validation_fold": validation, "train_devices": ("a",), **fields}
+    return Split(protocol="pairs", **given)
+
+
+def grid(cities: int = 10, classes: int = 10) -> pd.DataFrame:
+    """Two recordings of every class in every city, each heard by devices a, b and s4."""
+    return table(
+        {
+            "clip": f"{label}-{city}-{n}-{device}",
+            "label": f"class {label}",
+            "city": f"city {city}",
+            "device": device,
+            "source": f"{label}-{city}-{n}",
+        }
+        for label in range(classes)
+        for city in range(cities)
+        for n in range(2)
+        for device in ("a", "b", "s4")
+    )
+
+
+def sides(rows: pd.DataFrame, parts: dict[str, np.ndarray]) -> dict[str, set[tuple[str, str]]]:
+    """The pairs that each part holds."""
+    return {
+        name: set(rows.iloc[part][["city", "label"]].itertuples(index=False, name=None))
+        for name, part in parts.items()
+    }
+
+
+def test_the_pair_rule_is_the_plain_one():
+    rows = grid()
+    for fold in range(10):
+        held = {
+            (f"city {city}", f"class {label}")
+            for city in range(10)
+            for label in range(10)
+            if (label + city + 3 * fold) % 10 < 3
+        }
+        found = pairs(rows, paired(fold))
+        test = found[found["part"] == "test"]
+        assert set(zip(test["city"], test["label"], strict=True)) == held
+        assert set(found["part"]) == {"train", "test"}
+        assert list(found) == ["city", "label", "part"]
+        assert len(found) == 100
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("fold", [0, 4])
+def test_no_pair_is_on_two_sides(seed: int, fold: int):
+    rows = grid()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        parts = make(rows, paired(fold, validation=fold + 1, pairs_seed=seed))
+    apart_and_sorted(parts)
+    held = sides(rows, parts)
+    assert {name: len(side) for name, side in held.items()} == {
+        "train": 40,
+        "validation": 30,
+        "seen": 30,
+        "unseen": 30,
+    }
+    assert held["seen"] == held["unseen"]
+    assert not held["train"] & held["seen"]
+    assert not held["validation"] & (held["train"] | held["seen"])
+    devices = [set(rows["device"].iloc[part]) for part in parts.values()]
+    assert devices == [{"a"}, {"a"}, {"a"}, {"b", "s4"}]
+    held_rows = rows.iloc[parts["seen"]]
+    for column in ("city", "label"):
+        counts = held_rows.drop_duplicates(["city", "label"])[column].value_counts()
+        assert counts.tolist() == [3] * 10
+    found = pairs(rows, paired(fold, validation=fold + 1, pairs_seed=seed))
+    for part, name in (("train", "train"), ("validation", "validation"), ("test", "seen")):
+        listed = found[found["part"] == part]
+        assert set(zip(listed["city"], listed["label"], strict=True)) == held[name]
+
+
+def test_all_devices_of_held_pairs_are_the_test():
+    rows = grid()
+    parts = make(rows, paired(train_devices=()))
+    assert {name: len(part) for name, part in parts.items()} == {"train": 420, "test": 180}
+
+
+def test_folds_of_pairs_are_apart_and_cover_all():
+    rows = grid()
+    for share, folds in ((0.2, 5), (0.5, 2), (0.1, 10)):
+        held = [sides(rows, make(rows, paired(n, pairs_share=share)))["seen"] for n in range(folds)]
+        assert sum(map(len, held)) == len(set().union(*held)) == 100
+        with pytest.raises(
+            ValueError, match=rf"^split\.fold={folds}: .* make folds 0\.\.{folds - 1}$"
+        ):
+            make(rows, paired(folds, pairs_share=share))
+    held = [frozenset(sides(rows, make(rows, paired(n)))["seen"]) for n in range(10)]
+    assert len(set(held)) == 10
+    assert not held[0] & held[1]
+
+
+def test_validation_leaves_the_test_pairs_out():
+    rows = grid()
+    held = sides(rows, make(rows, paired(0, validation=3)))
+    assert len(held["seen"]) == 30
+    assert len(held["validation"]) == 10
+    assert not held["seen"] & held["validation"]
+
+
+def test_a_seed_of_pairs_changes_the_pairs_only():
+    rows = grid()
+    held = [frozenset(sides(rows, make(rows, paired(pairs_seed=n)))["seen"]) for n in range(5)]
+    assert len(set(held)) == 5
+    shuffled = rows.sample(frac=1, random_state=0).reset_index(drop=True)
+    again = frozenset(sides(shuffled, make(shuffled, paired(pairs_seed=2)))["seen"])
+    assert again == held[2]
+    assert pairs(shuffled, paired(pairs_seed=2)).equals(pairs(rows, paired(pairs_seed=2)))
+
+
+def test_drawn_pairs_never_change():
+    """A trial's id says which pairs_seed: what it holds out must never move."""
+    found = pairs(grid(cities=4, classes=3), paired(pairs_seed=1, pairs_share=0.25))
+    test = found[found["part"] == "test"]
+    assert (test["city"] + " " + test["label"]).tolist() == [
+        "city 0 class 1",
+        "city 1 class 2",
+        "city 3 class 0",
+    ]
+
+
+@pytest.mark.parametrize(("cities", "classes"), [(10, 3), (4, 10), (2, 2), (7, 5)])
+def test_grids_that_are_not_square(cities: int, classes: int):
+    rows = grid(cities, classes)
+    held = sides(rows, make(rows, paired(pairs_share=0.4)))
+    assert not held["train"] & held["seen"]
+    labels = pd.Series([label for _, label in held["seen"]]).value_counts()
+    assert labels.tolist() == [round(0.4 * cities)] * classes
+
+
+def test_pairs_that_are_not_there_are_not_listed():
+    rows = grid()
+    gone = (rows["city"] == "city 3") & (rows["label"] == "class 4")
+    rows = rows[~gone].reset_index(drop=True)
+    assert len(pairs(rows, paired())) == 99
+
+
+@pytest.mark.parametrize(
+    ("split", "line"),
+    [
+        (paired(10), r"^split\.fold=10: 3 of 10 cities make folds 0\.\.9$"),
+        (
+            paired(0, validation=12),
+            r"^split\.validation_fold=12: 3 of 10 cities make folds 0\.\.9$",
+        ),
+        (paired(pairs_share=0.04), r"^split\.pairs_share=0\.04 of 10 cities is 0: some must be"),
+        (paired(pairs_share=0.97), r"^split\.pairs_share=0\.97 of 10 cities is 10: some must be"),
+        (paired(train_devices=("c",)), r"^split\.train_devices=c: no such device"),
+        (paired(0, validation=1, pairs_share=0.5), r"no clip for train: .* a smaller split\.pairs"),
+    ],
+)
+def test_pairs_refused(split: Split, line: str):
+    with pytest.raises(ValueError, match=line) as error:
+        make(grid(), split)
+    assert "\n" not in str(error.value)
+
+
+def test_without_cities(clips: pd.DataFrame):
+    line = r"^split\.protocol=pairs: 72 of 72 clips name no city \(x10a, .* and 67 more\): name it"
+    with pytest.raises(ValueError, match=line):
+        make(clips, paired())
+    rows = grid()
+    rows.loc[2, "city"] = ""
+    with pytest.raises(ValueError, match=r"1 of 600 clips name no city \(0-0-1-a\)|\(0-0-0-s4\)"):
+        make(rows, paired())
+
+
+def test_a_source_on_both_sides_of_the_pairs_is_told():
+    rows = grid()
+    rows.loc[rows["label"] == "class 1", "source"] = "long walk"
+    with pytest.warns(
+        UserWarning, match=r"^1 sources have clips both in training .* \(long walk\)"
+    ):
+        make(rows, paired())
+
+
+# What training clips are taught
+
+
+def labelled(kind: str) -> Split:
+    return own(1).model_copy(update={"labels": kind})
+
+
+def by_name(rows: pd.DataFrame, train: np.ndarray, kind: str, seed: int) -> dict[str, int]:
+    targets = taught(rows, train, labelled(kind), seed)
+    assert targets.dtype == np.int64
+    return dict(zip(rows["clip"].iloc[train], targets.tolist(), strict=True))
+
+
+def test_true_labels_are_the_tables_own():
+    rows = grid()
+    train = make(rows, paired())["train"]
+    expected = rows["label"].iloc[train].str.removeprefix("class ").astype(int)
+    assert taught(rows, train, labelled("true"), 0).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("kind", ["uniform", "permuted"])
+def test_random_labels_come_from_seed_and_name(kind: str):
+    rows = grid()
+    train = make(rows, paired())["train"]
+    first = by_name(rows, train, kind, 0)
+    assert first == by_name(rows, train, kind, 0)
+    assert first != by_name(rows, train, kind, 1)
+    assert first != by_name(rows, train, "true", 0)
+    order = np.random.default_rng(0).permutation(len(rows))
+    shuffled = rows.iloc[order].reset_index(drop=True)
+    there = np.flatnonzero(np.isin(order, train))
+    assert by_name(shuffled, there, kind, 0) == first
+    assert by_name(rows, train[::-1], kind, 0) == first
+
+
+def test_uniform_labels_do_not_depend_on_other_clips():
+    rows = grid()
+    train = make(rows, paired())["train"]
+    every, some = by_name(rows, train, "uniform", 0), by_name(rows, train[::3], "uniform", 0)
+    assert some == {clip: every[clip] for clip in some}
+
+
+def test_uniform_labels_are_even_and_say_nothing_of_the_clip():
+    """Chi-squared tests of 10,000 draws: frequencies, and independence of the true class."""
+    from scipy.stats import chi2_contingency, chisquare
+
+    rows = table({"clip": str(n), "label": f"class {n % 10}"} for n in range(10_000))
+    targets = taught(rows, np.arange(10_000), labelled("uniform"), 0)
+    assert chisquare(np.bincount(targets, minlength=10)).pvalue > 0.01
+    assert chi2_contingency(pd.crosstab(rows["label"], targets)).pvalue > 0.01
+
+
+def test_permuted_labels_keep_the_class_counts():
+    rows = crowd(0, clips=600, sources=150)
+    train = np.arange(0, 600, 2)
+    own_labels = taught(rows, train, labelled("true"), 0)
+    dealt = taught(rows, train, labelled("permuted"), 0)
+    assert np.bincount(dealt).tolist() == np.bincount(own_labels).tolist()
+    assert 0.2 < np.mean(dealt != own_labels) < 0.8
+
+
+@pytest.mark.parametrize("kind", ["true", "uniform", "permuted"])
+def test_the_table_stays_as_it_is(kind: str):
+    rows = grid()
+    before = rows.copy()
+    taught(rows, make(rows, paired())["train"], labelled(kind), 0)
+    assert rows.equals(before)
+
+
+def test_random_labels_never_change():
+    """A trial's id says seed and kind: what was taught must never move."""
+    rows, train = grid(2, 10), np.arange(0, 120, 6)
+    assert "".join(map(str, taught(rows, train, labelled("uniform"), 0))) == "07346557044275372492"
+    assert "".join(map(str, taught(rows, train, labelled("permuted"), 0))) == "58604349526301781729"
+
+
 # Real tables
 
 
@@ -304,3 +576,13 @@ def test_the_synthetic_scenes_hold_out_towns_and_devices():
     towns = [set(rows["city"][part]) for part in parts.values()]
     assert not towns[0] & towns[1]
     assert towns[1] == towns[2]
+
+
+def test_the_synthetic_scenes_by_pairs():
+    rows = scan("synthetic").table
+    parts = make(rows, paired())
+    assert {name: len(part) for name, part in parts.items()} == {
+        "train": 700,
+        "seen": 300,
+        "unseen": 1200,
+    }

@@ -46,3 +46,12 @@ def cost(trial: Trial, classes: int) -> Cost:
     small for it.
     """
     return count(layers(trial.network, classes), trial.sound.shape)
+
+
+def kept_weights(trial: Trial, classes: int) -> int:
+    """How many weights a trial ends with: its pruning's target, or all."""
+    pruning, network = trial.pruning, trial.network
+    if pruning.target:
+        return pruning.target
+    narrow = network.model_copy(update={"width": pruning.target_width or network.width})
+    return sum(layer.weights for layer in layers(narrow, classes))

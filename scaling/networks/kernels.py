@@ -1,9 +1,10 @@
-"""The one convolution: weight x damping (x mask).
+"""The one convolution: weight x damping x mask.
 
-A constant of the kernel's own shape multiplies the weight in every forward pass, in training and in
-evaluation, so dense and damped (and, later, pruned) networks are one layer. Stored weights are
-undamped. Source: frequency damping, Koutini et al. 2021 (facts: cp_resnet, section 2). Conventions:
-the first axis of a kernel is frequency, the second is time.
+A constant multiplies the weight in every forward pass, in training and in evaluation, so dense,
+damped and pruned networks are one layer. Stored weights are undamped. The mask needs no product of
+its own: weights that are cut are zero and get no gradient, which costs a step next to nothing.
+Source: frequency damping, Koutini et al. 2021 (facts: cp_resnet, section 2). Conventions: the first
+axis of a kernel is frequency, the second is time.
 """
 
 import torch
@@ -27,20 +28,39 @@ def damper(kernel: int, damping: float) -> Tensor:
 class Convolution(nn.Conv2d):
     """A square convolution without bias, padded by kernel // 3, whose kernel is weight x factor."""
 
-    factor: Tensor | None
+    factor: Tensor | None  # (kernel, 1)
+    mask: Tensor | None  # of the weight's shape, 1 where it is kept
 
     def __init__(
         self, inputs: int, outputs: int, kernel: int, stride: int = 1, damping: float = 0.0
     ) -> None:
         super().__init__(inputs, outputs, kernel, stride, padding=kernel // 3, bias=False)
         plain = damping == 0 or kernel < 3
-        factor = None if plain else damper(kernel, damping)
-        # not saved: it follows from the settings, and a damped network's weights keep the base
-        # network's names
-        self.register_buffer("factor", factor, persistent=False)
+        # not saved: they follow from the settings and from the zeros, and the weights of a damped
+        # or pruned network keep the base network's names
+        self.register_buffer("factor", None if plain else damper(kernel, damping), persistent=False)
+        self.register_buffer("mask", None, persistent=False)
 
     def reset_parameters(self) -> None:
         """Nothing: whoever builds a network initializes it from the trial's own stream."""
+
+    @torch.no_grad()
+    def cut(self, mask_OIFN: Tensor) -> None:
+        """Keep only the weights where the mask, of the weight's shape, is true; for good.
+
+        The others become zero and get no gradient, so that an optimizer whose moments are zero
+        there leaves them at zero.
+        """
+        if self.mask is None:
+            self.weight.register_post_accumulate_grad_hook(self._mask_gradient)  # type: ignore[no-untyped-call]
+        # in the weight's own memory format
+        self.mask = torch.empty_like(self.weight).copy_(mask_OIFN)
+        self.weight.mul_(self.mask)
+
+    @torch.no_grad()
+    def _mask_gradient(self, weight: Tensor) -> None:
+        if weight.grad is not None and self.mask is not None:
+            weight.grad.mul_(self.mask)
 
     @property
     def kernel(self) -> Tensor:

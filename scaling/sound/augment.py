@@ -27,6 +27,16 @@ def roll(waves_BT: Tensor, shifts_B: Tensor) -> Tensor:
     return waves_BT.gather(1, source_BT)
 
 
+def draw_microphone(stream: np.random.Generator, batch: int, share: float, count: int) -> Tensor:
+    """Which microphone each clip is heard through: (B,) int64.
+
+    With probability 1 - share none, -1 (`scaling.sound.microphones.RECORDED`), else one of 0 to
+    count - 1, all alike.
+    """
+    heard = stream.random(batch) < share
+    return torch.from_numpy(np.where(heard, stream.integers(count, size=batch), -1))
+
+
 class Mix(NamedTuple):
     """Which clip is mixed into which, and how much of the first stays."""
 

@@ -2,8 +2,8 @@
 
 A dataset's reader fills a pandas DataFrame with the columns of COLUMNS; `table` checks it and gives
 it its one form. Conventions: rows stay in the reader's order, which no reader leaves to the file
-system, and are counted from 1. Contents: COLUMNS, Decoded, Clips, Dataset; `table`, `digest`; for
-clips that are files `from_files`, `fingerprint` and `decode_file`.
+system, and are counted from 1. Contents: COLUMNS, Decoded, Clips, Dataset, Report; `table`,
+`digest`; for clips that are files `from_files`, `fingerprint` and `decode_file`.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ import soundfile
 COLUMNS: dict[str, tuple[str, str]] = {
     "clip": ("str", "path below the dataset's root, unique: the clip's name in every record"),
     "label": ("str", "class"),
-    "fold": ("Int64", "the dataset's own fold"),
+    "fold": ("Int64", "the dataset's own fold, or UNUSED"),
     "device": ("str", "recording device"),
     "city": ("str", "where it was recorded"),
     "speaker": ("str", "who speaks"),
@@ -30,6 +30,10 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "size": ("Int64", "bytes of the file"),
     "fingerprint": ("str", "hash of the file's first and last 4096 bytes"),
 }
+# The fold, below all that a person can name, of clips that a dataset's own protocol leaves out:
+# neither trained on nor held out. Only readers set it, and behind `table`, so that a gap in a
+# person's table is never taken for it.
+UNUSED = -1
 NAMED = 5  # how many of many offenders an error names before it counts the rest
 # A program that writes a WAV file into a pipe cannot know its length and announces 2 or 4 GiB.
 STREAMED = 0x7FFF0000
@@ -61,6 +65,13 @@ class Clips:
         return digest(self.table)
 
 
+class Report(NamedTuple):
+    """What was found below a root, against what was published."""
+
+    lines: list[str]  # the facts, for people
+    problem: str = ""  # one line: what is wrong, and the remedy; "": all is as published
+
+
 class Dataset(NamedTuple):
     """What a reader says about its dataset; `scaling.sound.datasets` lists them."""
 
@@ -73,6 +84,7 @@ class Dataset(NamedTuple):
     licence: str
     address: str  # where to get it
     scan: Callable[[Path], Clips]  # root -> clips; raises ValueError in one line
+    check: Callable[[Path], Report] | None = None  # root -> what its reader can tell of the files
 
 
 def digest(table: pd.DataFrame) -> str:

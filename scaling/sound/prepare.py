@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from scaling.config import Trial
-from scaling.sound import datasets
+from scaling.sound import datasets, microphones
 from scaling.sound.clips import Clips
 from scaling.sound.store import Store, pack
 
@@ -39,6 +39,15 @@ def stores(
     }
 
 
-def digests(stores: dict[str, Store]) -> dict[str, str]:
-    """The digest of each dataset's clip table, by the dataset's name."""
-    return {key.partition("@")[0]: store.digest for key, store in stores.items()}
+def digests(trials: Iterable[Trial], stores: dict[str, Store]) -> dict[str, str]:
+    """What each trial hears, by its id: the digest of its clip table, and that of its microphones.
+
+    Raises ValueError when a microphone's response is not there.
+    """
+    found = {}
+    for trial in trials:
+        found[trial.id] = stores[store_key(trial)].digest
+        if heard := trial.microphones.heard:
+            folder = microphones.find(trial.microphones.responses)
+            found[trial.id] += "+" + microphones.digest(heard, folder)
+    return found

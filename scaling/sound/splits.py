@@ -1,12 +1,13 @@
-"""Splits: which clips train and which are held out.
+"""Splits: which clips train and which are held out, and what training clips are taught.
 
 Conventions: parts are sorted row indices of the clip table and share no clip. `train`, perhaps
 `validation`, and what is held out: `test`, or, where it holds devices that are not trained on,
 `seen` and `unseen` (devices). Validation holds trained devices only: to choose by unseen ones would
-leak. Contents: `make`, and `made_folds` where a dataset has no folds of its own.
+leak. Contents: `make`; `made_folds` where a dataset has no folds of its own, `pairs` to hold out
+pairs of city and class; `taught`.
 """
 
-# G groups of clips, Y classes
+# N clips, G groups of clips, Y classes
 
 import math
 import warnings
@@ -15,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from scaling import config
-from scaling.seeds import key
-from scaling.sound.clips import some
+from scaling.seeds import key, stream
+from scaling.sound.clips import UNUSED, some
 
 # Made folds depend on the clips alone, not on a trial's seed: all trials of a study share them, so
 # that its folds are one cross-validation.
@@ -29,19 +30,12 @@ def make(table: pd.DataFrame, split: config.Split) -> dict[str, np.ndarray]:
     Raises ValueError for a fold or a device that is not there, for a class without training clips
     and for a part without clips. Warns when a source lies on both sides.
     """
-    own = split.protocol == "folds"
-    folds_N = _own_folds(table) if own else made_folds(table, split.folds)
-    known = np.unique(folds_N).tolist()
-    for name in ("fold", "validation_fold"):
-        fold = getattr(split, name)
-        if fold is not None and fold not in known:
-            owner = "this dataset has" if own else "those made are"
-            raise ValueError(f"split.{name}={fold}: {owner} folds {_ranged(known)}")
+    side_N = _pair_sides(table, split) if split.protocol == "pairs" else _fold_sides(table, split)
     heard_N = _on_trained_devices(table, split.train_devices)
-    held_N, validation_N = folds_N == split.fold, folds_N == split.validation_fold
-    parts = {"train": heard_N & ~held_N & ~validation_N}
+    held_N = side_N == "test"
+    parts = {"train": heard_N & (side_N == "train")}
     if split.validation_fold is not None:
-        parts["validation"] = heard_N & validation_N
+        parts["validation"] = heard_N & (side_N == "validation")
     if heard_N[held_N].all():
         parts["test"] = held_N
     else:
@@ -49,6 +43,72 @@ def make(table: pd.DataFrame, split: config.Split) -> dict[str, np.ndarray]:
     rows = {name: np.flatnonzero(part_N) for name, part_N in parts.items()}
     _check(table, split, rows)
     return rows
+
+
+def pairs(table: pd.DataFrame, split: config.Split) -> pd.DataFrame:
+    """Which pairs of city and class are held out: columns city, label, part, one row per pair.
+
+    With cities and classes numbered from 0, in alphabetical order (pairs_seed=0) or in one drawn
+    from pairs_seed, a pair is held out when (class + city + fold * k) mod n < k: n cities, of which
+    k = round(pairs_share * n) are held out for each class. So every class is tested in k cities,
+    and with as many classes as cities every city with k classes; consecutive folds share no pair
+    while their k fit into n. Only pairs that the table has are listed; part is train, validation
+    (what validation_fold holds out and fold does not) or test. Source of the rule: ours; Koutini et
+    al. (2021) say only that each pair is on one side.
+
+    Raises ValueError for a clip without a city, a share that holds no or every city out, and a fold
+    that is not there.
+    """
+    assert split.protocol == "pairs", f"protocol={split.protocol} holds no pairs out"
+    without = table.loc[table["city"] == "", "clip"]
+    if len(without):
+        raise ValueError(
+            f"split.protocol=pairs: {len(without)} of {len(table)} clips name no city "
+            f"({some(without)}): name it in the table, or take another protocol"
+        )
+    cities = _ordered(table["city"], split.pairs_seed, "cities")
+    classes = _ordered(table["label"], split.pairs_seed, "classes")
+    n = len(cities)
+    k = round(split.pairs_share * n)
+    if not 0 < k < n:
+        raise ValueError(
+            f"split.pairs_share={split.pairs_share:g} of {n} cities is {k}: some must be held out "
+            "for each class and some left to train on"
+        )
+    rotations = n // math.gcd(k, n)
+    for name in ("fold", "validation_fold"):
+        fold = getattr(split, name)
+        if fold is not None and fold >= rotations:
+            raise ValueError(
+                f"split.{name}={fold}: {k} of {n} cities make folds {_ranged([*range(rotations)])}"
+            )
+    found = table[["city", "label"]].drop_duplicates().sort_values(["city", "label"])
+    place = found["label"].map(classes) + found["city"].map(cities)
+    part = np.full(len(found), "train", dtype=object)
+    if split.validation_fold is not None:
+        part[(place + split.validation_fold * k) % n < k] = "validation"
+    part[(place + split.fold * k) % n < k] = "test"
+    return found.assign(part=part).reset_index(drop=True)
+
+
+def taught(table: pd.DataFrame, train: np.ndarray, split: config.Split, seed: int) -> np.ndarray:
+    """The class index that each training clip is taught, int64 in the order of the rows `train`.
+
+    The table's classes are numbered alphabetically. `true` labels are the table's; `uniform` ones
+    are drawn for each clip from the seed and the clip's name, whatever other clips there are;
+    `permuted` ones are the training clips' own, dealt out anew, so that class counts stay. None
+    depends on the table's order, or changes with the epoch. Source: Zhang et al. (2017).
+    """
+    labels, target_N = np.unique(table["label"].to_numpy(dtype=str), return_inverse=True)
+    clips = table["clip"].iloc[train].to_numpy(dtype=str)
+    targets: np.ndarray = target_N[train].astype(np.int64)
+    if split.labels == "uniform":
+        drawn = (key(seed, "labels", clip) % len(labels) for clip in clips.tolist())
+        return np.fromiter(drawn, dtype=np.int64, count=len(clips))
+    if split.labels == "permuted":
+        by_name = np.argsort(clips)
+        targets[by_name] = stream(seed, "labels").permutation(targets[by_name])
+    return targets
 
 
 def made_folds(table: pd.DataFrame, folds: int) -> np.ndarray:
@@ -96,6 +156,35 @@ def made_folds(table: pd.DataFrame, folds: int) -> np.ndarray:
     return fold_G[group_N]
 
 
+def _fold_sides(table: pd.DataFrame, split: config.Split) -> np.ndarray:
+    """Where each clip's fold puts it: train, validation, test, or unused."""
+    own = split.protocol == "folds"
+    folds_N = _own_folds(table) if own else made_folds(table, split.folds)
+    known = np.unique(folds_N[folds_N != UNUSED]).tolist()
+    side_N = np.where(folds_N == UNUSED, "unused", "train").astype(object)
+    for name, side in (("fold", "test"), ("validation_fold", "validation")):
+        fold = getattr(split, name)
+        if fold is not None and fold not in known:
+            owner = "this dataset has" if own else "those made are"
+            raise ValueError(f"split.{name}={fold}: {owner} folds {_ranged(known)}")
+        side_N[folds_N == fold] = side
+    return side_N
+
+
+def _pair_sides(table: pd.DataFrame, split: config.Split) -> np.ndarray:
+    """Where each clip's pair of city and class puts it: train, validation or test."""
+    parts = pairs(table, split).set_index(["city", "label"])["part"]
+    return parts.loc[pd.MultiIndex.from_frame(table[["city", "label"]])].to_numpy(dtype=object)
+
+
+def _ordered(words: pd.Series, seed: int, what: str) -> dict[str, int]:
+    """The number of every word: in alphabetical order for seed 0, else in one drawn from it."""
+    known = np.unique(words.to_numpy(dtype=str))
+    if seed:
+        known = stream(seed, "pairs", what).permutation(known)
+    return {word: number for number, word in enumerate(known.tolist())}
+
+
 def _own_folds(table: pd.DataFrame) -> np.ndarray:
     """The dataset's own fold of every clip."""
     without = table.loc[table["fold"].isna(), "clip"]
@@ -127,19 +216,21 @@ def _on_trained_devices(table: pd.DataFrame, devices: tuple[str, ...]) -> np.nda
 
 def _check(table: pd.DataFrame, split: config.Split, rows: dict[str, np.ndarray]) -> None:
     """No part is empty, every class is trained on, no source is on both sides."""
+    smaller = ", a smaller split.pairs_share" if split.protocol == "pairs" else ""
+    remedy = f"choose another fold{smaller} or other devices"
     for name, part in rows.items():
         if not len(part):
             fold = split.validation_fold if name == "validation" else split.fold
             devices = f" with split.train_devices={','.join(split.train_devices)}"
             raise ValueError(
                 f"split.fold={fold}{devices if split.train_devices else ''} leaves no clip for "
-                f"{name}: choose another fold or other devices"
+                f"{name}: {remedy}"
             )
     label = table["label"]
     if untaught := sorted(set(label) - set(label.iloc[rows["train"]])):
         raise ValueError(
             f"class {some(untaught)} has no training clip with split.fold={split.fold}: "
-            "choose another fold or other devices, or leave its clips out of the table"
+            f"{remedy}, or leave its clips out of the table"
         )
     source = table["source"]
     held = source.iloc[np.concatenate([part for name, part in rows.items() if name != "train"])]

@@ -2,15 +2,15 @@
 
 A reader is one file here that ends in a `Dataset`; one line in DATASETS makes it known. A root is
 looked for at --root, else below the folder that the environment variable OVERHEAR_DATA names, else
-below data/. Contents: DATASETS, `scan`, `find_root`.
+below data/. Contents: DATASETS, `scan`, `check`, `find_root`.
 """
 
 import os
 from pathlib import Path
 
 from scaling import config
-from scaling.sound.clips import Clips, Dataset
-from scaling.sound.datasets import esc50, folders, manifest, synthetic
+from scaling.sound.clips import Clips, Dataset, Report
+from scaling.sound.datasets import esc50, folders, manifest, synthetic, tau
 
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
@@ -18,6 +18,7 @@ DATASETS: dict[str, Dataset] = {
         synthetic.DATASET,
         esc50.ESC10,
         esc50.ESC50,
+        tau.DATASET,
         manifest.DATASET,
         folders.DATASET,
     )
@@ -29,9 +30,7 @@ def scan(name: str, root: Path | str | None = None) -> Clips:
 
     Raises ValueError for an unknown name, a missing root, and whatever its reader refuses.
     """
-    if name not in DATASETS:
-        raise ValueError(f"{name}: no such dataset{config.nearest(name, DATASETS)}")
-    dataset = DATASETS[name]
+    dataset = _known(name)
     clips = dataset.scan(find_root(dataset, root))
     found = clips.table["label"].nunique()
     if dataset.classes not in (None, found):
@@ -40,6 +39,16 @@ def scan(name: str, root: Path | str | None = None) -> Clips:
             "name the right dataset, or list your own choice of clips in a manifest"
         )
     return clips
+
+
+def check(name: str, root: Path | str | None = None) -> Report:
+    """What the dataset's reader can tell of its files before any is read; most say nothing.
+
+    Raises ValueError for an unknown name, a missing root, and whatever its reader refuses.
+    """
+    dataset = _known(name)
+    place = find_root(dataset, root)
+    return dataset.check(place) if dataset.check else Report([])
 
 
 def find_root(dataset: Dataset, root: Path | str | None = None) -> Path:
@@ -65,3 +74,9 @@ def find_root(dataset: Dataset, root: Path | str | None = None) -> Path:
     if dataset.folders:
         line += f", or the folder above it with OVERHEAR_DATA (to be had from {dataset.address})"
     raise ValueError(line)
+
+
+def _known(name: str) -> Dataset:
+    if name not in DATASETS:
+        raise ValueError(f"{name}: no such dataset{config.nearest(name, DATASETS)}")
+    return DATASETS[name]

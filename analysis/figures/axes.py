@@ -1,0 +1,67 @@
+"""Horizontal axes with at least two labels where there are two values, and none that touch.
+
+Conventions: an Axis takes a panel and all values drawn in the figure, ascending.
+Contents: Axis, parameters, doublings, counts.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import (
+    EngFormatter,
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+)
+
+Axis = Callable[[Axes, np.ndarray], None]
+LABEL = 0.1  # of an axis: what a label of three or four figures takes
+
+
+def parameters(panel: Axes, values: np.ndarray) -> None:
+    """A logarithmic axis of large numbers: 10k, 30k, 100k."""
+    smallest, largest = values[0], values[-1]
+    padding = max((largest / smallest) ** 0.08, 1.3)
+    left, right = smallest / padding, largest * padding
+    panel.set_xscale("log")
+    panel.set_xlim(left, right)
+    decades = np.log10(right / left)
+    if decades < 1.2:
+        panel.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
+        panel.xaxis.set_minor_locator(NullLocator())
+    else:
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 3) if decades < 2.2 else (1,)))
+    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+
+
+def doublings(panel: Axes, values: np.ndarray) -> None:
+    """A logarithmic axis to the base 2 that is labelled at the values drawn."""
+    padding = max((values[-1] / values[0]) ** 0.08, 1.1)
+    panel.set_xscale("log", base=2)
+    panel.set_xlim(values[0] / padding, values[-1] * padding)
+    _label(panel, values, np.log(values))
+
+
+def counts(panel: Axes, values: np.ndarray) -> None:
+    """A linear axis of small whole numbers that is labelled at the values drawn."""
+    padding = max(0.08 * (values[-1] - values[0]), 0.3)
+    panel.set_xlim(values[0] - padding, values[-1] + padding)
+    _label(panel, values, values)
+
+
+def _label(panel: Axes, values: np.ndarray, places: np.ndarray) -> None:
+    """Ticks at all values; labels from the largest down at those with room for one."""
+    room = LABEL * (places[-1] - places[0])
+    labelled: list[int] = []
+    for k in reversed(range(len(values))):
+        if not labelled or places[labelled[-1]] - places[k] >= room:
+            labelled.append(k)
+    panel.xaxis.set_major_locator(FixedLocator(values[sorted(labelled)].tolist()))
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+    panel.xaxis.set_minor_locator(FixedLocator(values.tolist()))
+    panel.xaxis.set_minor_formatter(NullFormatter())

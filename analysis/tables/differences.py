@@ -1,0 +1,114 @@
+"""Paired differences: what width, depth, 1x1 blocks, damping and sparse width change, and the gap.
+
+Conventions: a pair is two trials alike in every setting, seed and fold included, but the one that
+is compared; what has no partner is left out, and n counts the pairs. Each comparison is made of the
+accuracies on every held-out split and, where seen and unseen devices were scored, of the gap
+between them (unseen - seen): whether a change helps unseen devices more than seen ones.
+Contents: GAP, NOTHING, differences.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis.families import PRUNING, SIZE, words
+from analysis.intervals import Estimate, mean_interval
+from analysis.points import DIALS, as_many, on_splits, split_order
+from scaling import config
+
+GAP = "unseen - seen"
+COLUMNS = ["split", "comparison", "at", *Estimate._fields]
+DAMPING = "network.damping"
+WIDTH = "network.width"
+NOTHING = (
+    "no two trials of one seed and fold differ in width, depth, 1x1 blocks or damping alone, "
+    "and none was scored on seen and unseen devices"
+)
+EITHER = ("", "_reference")  # suffixes of the two sides of a pair
+
+
+def differences(scores: pd.DataFrame) -> pd.DataFrame:
+    """Mean paired difference with its 95 % t interval for every comparison, setting and split.
+
+    `scores` is table.scores'. Columns: split (held out, or GAP), comparison (`width 64 - width 8`,
+    or GAP for the gap itself), at (what the pair shares and others do not), mean, low, high
+    (fractions; low and high nan where n is 1), n. Damped is compared with base, each larger size
+    with the smallest, a pruned network with the dense one of as many weights.
+    Trials that learnt random labels are left out. Empty where nothing can be compared.
+    """
+    held_out = on_splits(scores[scores["split.labels"] == "true"])
+    values = pd.concat([held_out, _gaps(held_out)], ignore_index=True)
+    order = values["split"].map(split_order)
+    values = values.assign(order=order).sort_values([*SIZE, DAMPING, "pruning", "order"])
+    itself = values[values["split"] == GAP].assign(comparison=GAP, at=_shared(values, ()))
+    found = [itself.assign(difference=itself["value"])]
+    found += [_from_smallest(values, name) for name in (DAMPING, *SIZE)]
+    found += [_from_dense(values)]
+    rows = [
+        dict(zip(COLUMNS, key, strict=False)) | mean_interval(pairs["difference"])._asdict()
+        for frame in found
+        for key, pairs in frame.groupby(COLUMNS[:3], sort=False)
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _gaps(values: pd.DataFrame) -> pd.DataFrame:
+    """A row for each trial with both seen and unseen devices, with the gap as its value."""
+    seen, unseen = (values[values["split"] == split] for split in ("seen", "unseen"))
+    pairs = seen.merge(unseen[["trial", "value"]], on="trial", suffixes=EITHER)
+    gap = pairs["value_reference"] - pairs["value"]
+    return pairs.assign(split=GAP, value=gap).drop(columns="value_reference")
+
+
+def _from_smallest(values: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Each larger value of the setting minus the smallest one among its like."""
+    told = values.assign(at=_shared(values, (name,)), key=_key(values, (name,)))
+    smallest = told.groupby("at")[name].transform("min")
+    larger, reference = told[told[name] > smallest], told[told[name] == smallest]
+    pairs = larger.merge(reference, on=["key", "split", "at"], suffixes=EITHER)
+    return _differing(pairs, [_said(name, pairs[f"{name}{side}"]) for side in EITHER])
+
+
+def _from_dense(values: pd.DataFrame) -> pd.DataFrame:
+    """Each pruned network minus the dense one of as many weights."""
+    but = (*PRUNING, WIDTH)
+    told = values.assign(at=_shared(values, but), key=_key(values, but))
+    pruned = told["pruning.kind"] != "none"
+    pairs = told[pruned].merge(told[~pruned], on=["key", "split", "at"], suffixes=EITHER)
+    pairs = pairs[as_many(pairs["kept_weights"], pairs["kept_weights_reference"])]
+    sides = [_said(WIDTH, pairs[WIDTH + side]) + " " + pairs[f"pruning{side}"] for side in EITHER]
+    return _differing(pairs, sides)
+
+
+def _differing(pairs: pd.DataFrame, sides: "Sequence[pd.Series[str]]") -> pd.DataFrame:
+    """The pairs with their comparison in words and their difference."""
+    return pairs.assign(
+        comparison=sides[0] + " - " + sides[1],
+        difference=pairs["value"] - pairs["value_reference"],
+    )
+
+
+def _key(values: pd.DataFrame, but: Sequence[str]) -> "pd.Series[str]":
+    """All settings of each row but these, as one text: equal in both trials of a pair."""
+    columns = [values[name].astype("object") for name in config.leaves() if name not in but]
+    rows = zip(*columns, strict=True)
+    return pd.Series(["\n".join(map(str, row)) for row in rows], index=values.index, dtype="str")
+
+
+def _shared(values: pd.DataFrame, but: Sequence[str]) -> "pd.Series[str]":
+    """What tells each row from others besides its repeat and these settings: family and size."""
+    parts = [words(values, but)]
+    for name in SIZE:
+        if name not in but and values[name].nunique() > 1:
+            parts.append(_said(name, values[name]))
+    rows = zip(*parts, strict=True)
+    texts = [", ".join(filter(None, row)) for row in rows]
+    return pd.Series(texts, index=values.index, dtype="str")
+
+
+def _said(name: str, values: "pd.Series[float]") -> "pd.Series[str]":
+    """Values of a setting in words."""
+    if name == DAMPING:
+        return values.map(lambda value: f"damped {value:g}" if value else "base").astype("str")
+    dial = DIALS[SIZE.index(name)]
+    return values.map(lambda value: f"{dial} {value}").astype("str")

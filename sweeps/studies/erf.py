@@ -1,0 +1,40 @@
+"""Effective receptive fields (Figures 7 to 16): TAU Urban Acoustic Scenes 2020 Mobile."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from scaling.config import Trial, changed
+from scaling.recipes import DAMPED, TAU2020
+from sweeps.study import repeats
+
+QUESTION = "Where does a network look, when it is damped, wider, deeper, or cut?"
+SOURCE = "Koutini et al. 2021, Figures 7 to 16, on TAU Urban Acoustic Scenes 2020 Mobile"
+
+
+def trials() -> Iterator[Trial]:
+    """The models of Figures 8 to 16, base and damped, three seeds; then `overhear erf`."""
+    cut = {"training.epochs": 350, "pruning.target_width": 64}
+    timed = {"pruning.start": 20, "pruning.length": 50, "pruning.score": "kernel"}
+    yield from repeats(models(TAU2020, (32, 128, 512), 0, cut, timed), 3)
+
+
+def models(
+    base: Trial,
+    widths: tuple[int, int, int],
+    pointwise: int,
+    cut: Mapping[str, Any],
+    timed: Mapping[str, Any],
+) -> Iterator[Trial]:
+    """Figure 8 (the middle width); 9 and 10 (it with K = 0 and 4); 11 and 12 (the narrowest and the
+    widest); 13 to 16 (the width that is `cut` to, and the widest cut to it by magnitude, `timed`,
+    and at random).
+    """
+    narrow, middle, wide = widths
+    for damping in (0.0, DAMPED):
+        plain = changed(base, {"network.damping": damping})
+        sizes = (middle, 1), (middle, 0), (middle, 4), (narrow, pointwise), (wide, pointwise)
+        for width, blocks in (*sizes, (cut["pruning.target_width"], pointwise)):
+            yield changed(plain, {"network.width": width, "network.pointwise": blocks})
+        sparse = {"network.width": wide, "network.pointwise": pointwise, **cut}
+        yield changed(plain, {**sparse, "pruning.kind": "static"})
+        yield changed(plain, {**sparse, "pruning.kind": "magnitude", **timed})

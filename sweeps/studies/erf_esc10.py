@@ -1,0 +1,19 @@
+"""Effective receptive fields, as in Figures 7 to 16: ESC-10 through microphones."""
+
+from collections.abc import Iterator
+
+from scaling.config import Trial
+from scaling.recipes import ESC10_MICROPHONES
+from sweeps.studies.erf import models
+
+QUESTION = "Where does a network look, when it is damped, wider, deeper, or cut?"
+SOURCE = "as Koutini et al. 2021, Figures 7 to 16, at CPU scale on ESC-10 through microphones"
+
+
+def trials() -> Iterator[Trial]:
+    """Like models, narrower, on one fold, with one 1x1 block where it does not vary: most
+    are trials of the other studies too. Then `overhear erf`.
+    """
+    cut = {"pruning.target_width": 8}
+    timed = {"pruning.start": 5, "pruning.length": 10, "pruning.score": "kernel"}
+    yield from models(ESC10_MICROPHONES, (8, 16, 32), 1, cut, timed)

@@ -1,0 +1,21 @@
+"""Width and depth together, as in Figures 1 and 17: ESC-10 through microphones."""
+
+from collections.abc import Iterator
+
+from scaling.config import Trial
+from scaling.recipes import DAMPED, ESC10_MICROPHONES
+from sweeps.study import product
+
+QUESTION = "Does scaling width and depth together beat width alone?"
+SOURCE = "as Koutini et al. 2021, Figures 1 and 17, at CPU scale on ESC-10 through microphones"
+
+
+def trials() -> Iterator[Trial]:
+    """Width and depth raised together from (16, 1), base and damped, each on three folds."""
+    yield from product(
+        ESC10_MICROPHONES,
+        split__fold=(1, 2, 3),
+        network__damping=(0.0, DAMPED),
+        network__width=(32,),
+        network__depth=(2,),
+    )

@@ -1,0 +1,24 @@
+"""Training through other microphones: does it close the gap to those that were never heard?"""
+
+from collections.abc import Iterator
+
+from scaling.config import Trial, changed
+from scaling.recipes import DAMPED, ESC10_MICROPHONES, TRAINING_MICROPHONES
+from sweeps.study import product
+
+QUESTION = "Does training through some microphones help with others, at every width?"
+SOURCE = "ours; device augmentation on ESC-10, with the network of Koutini et al. 2021"
+
+
+def trials() -> Iterator[Trial]:
+    """Three widths, base and damped, on three folds: trained as recorded, or half of each epoch's
+    clips through a random training microphone.
+    """
+    heard = {"microphones.train": TRAINING_MICROPHONES, "microphones.share": 0.5}
+    for base in (ESC10_MICROPHONES, changed(ESC10_MICROPHONES, heard)):
+        yield from product(
+            base,
+            split__fold=(1, 2, 3),
+            network__damping=(0.0, DAMPED),
+            network__width=(8, 16, 32),
+        )

@@ -1,0 +1,20 @@
+"""1x1 blocks, base and damped, as in Figure 5: ESC-10 through microphones."""
+
+from collections.abc import Iterator
+
+from scaling.config import Trial
+from scaling.recipes import DAMPED, ESC10_MICROPHONES
+from sweeps.study import product
+
+QUESTION = "Does depth that leaves the receptive field as it is help?"
+SOURCE = "as Koutini et al. 2021, Figure 5, at CPU scale on ESC-10 through microphones"
+
+
+def trials() -> Iterator[Trial]:
+    """Four numbers of blocks at W = 16, base and damped, each on three folds."""
+    yield from product(
+        ESC10_MICROPHONES,
+        split__fold=(1, 2, 3),
+        network__damping=(0.0, DAMPED),
+        network__pointwise=(0, 1, 2, 4),
+    )

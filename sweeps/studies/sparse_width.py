@@ -1,0 +1,25 @@
+"""Width at equal numbers of weights (Figure 6): TAU Urban Acoustic Scenes 2020 Mobile."""
+
+from collections.abc import Iterator
+
+from scaling.config import Trial, changed
+from scaling.recipes import DAMPED, TAU2020
+from sweeps.study import product, repeats
+
+QUESTION = "Does width help when no weight is added?"
+SOURCE = "Koutini et al. 2021, Figure 6, on TAU Urban Acoustic Scenes 2020 Mobile"
+WIDTHS = (128, 192, 256, 384, 512)
+
+
+def trials() -> Iterator[Trial]:
+    """Five widths cut to the weights of W = 64, at random before or by magnitude during training.
+
+    350 epochs, as there; magnitudes are those of weight x damping, which the paper argues with.
+    """
+    base = changed(TAU2020, {"training.epochs": 350, "network.width": 64})
+    yield from repeats(product(base, network__damping=(0.0, DAMPED)), 3)
+    cut = changed(base, {"pruning.kind": "static", "pruning.target_width": 64})
+    score = {"pruning.start": 20, "pruning.length": 50, "pruning.score": "kernel"}
+    for start in (cut, changed(cut, {"pruning.kind": "magnitude", **score})):
+        varied = product(start, network__damping=(0.0, DAMPED), network__width=WIDTHS)
+        yield from repeats(varied, 3)

@@ -1,0 +1,20 @@
+"""Width, base and damped, as in Figure 3: ESC-10 through microphones."""
+
+from collections.abc import Iterator
+
+from scaling.config import Trial
+from scaling.recipes import DAMPED, ESC10_MICROPHONES
+from sweeps.study import product
+
+QUESTION = "Does width help on devices that were never heard, more than on those that were?"
+SOURCE = "as Koutini et al. 2021, Figure 3, at CPU scale on ESC-10 through microphones"
+
+
+def trials() -> Iterator[Trial]:
+    """Four widths, base and damped, each on three folds."""
+    yield from product(
+        ESC10_MICROPHONES,
+        split__fold=(1, 2, 3),
+        network__damping=(0.0, DAMPED),
+        network__width=(8, 16, 32, 64),
+    )

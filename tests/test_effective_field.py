@@ -1,0 +1,277 @@
+"""analysis.figures.effective_field: what panels hold, and that the drawing shows it."""
+
+import math
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from test_analysis_table import trial
+
+from analysis.figures.effective_field import FLOOR, NUMBERS, Bands, Panel, draw, panels
+from scaling import config
+from scaling.config import Trial
+from scaling.records import SCHEMAS
+from scaling.sound.frontends import mel_filters
+
+SIZE = (64, 63)  # of the trials' clips: mel bands, frames; 16 kHz, hop 256
+CENTRE = (24.0, 31.0)
+HOP = 256 / 16_000
+
+
+def spot(sigma_f: float, sigma_t: float = 6.0, scale: float = 1.0) -> NDArray[np.float64]:
+    rows, columns = np.arange(SIZE[0])[:, None] - CENTRE[0], np.arange(SIZE[1]) - CENTRE[1]
+    return scale * np.exp(-((rows / sigma_f) ** 2) / 2 - (columns / sigma_t) ** 2 / 2)
+
+
+def record(of: Trial, values: NDArray[np.float64], **changes: object) -> dict[str, object]:
+    told = dict.fromkeys(NUMBERS, 1.0) | {"row": CENTRE[0], "column": CENTRE[1], "inside": 1.0}
+    about = {"trial": of.id, "epoch": 3, "split": "test", "kind": "feature", "clips": 4}
+    size = {"rows": SIZE[0], "columns": SIZE[1], "values": values.astype(np.float32).ravel()}
+    return about | size | told | changes
+
+
+def planned(*trials: Trial, side: int = 41) -> pd.DataFrame:
+    rows = [{"trial": t.id, **config.flat(t), "receptive_field": side} for t in trials]
+    return pd.DataFrame(rows)
+
+
+def study(widths: tuple[int, ...] = (8, 16)) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Maps and manifest of base and damped models, two seeds each."""
+    trials = [
+        trial(seed=s, network__width=w, network__damping=d)
+        for d in (0.0, 0.99)
+        for w in widths
+        for s in range(2)
+    ]
+    maps = [record(t, spot(2.0 if t.network.damping else 8.0, scale=1 + t.seed)) for t in trials]
+    return pd.DataFrame(maps), planned(*trials)
+
+
+def texts(figure: Figure) -> list[str]:
+    return [t.get_text() for t in figure.findobj(matplotlib.text.Text) if t.get_text()]
+
+
+def maps_of(figure: Figure) -> list[matplotlib.axes.Axes]:
+    return [axes for axes in figure.axes if axes.images]
+
+
+def test_columns_are_those_of_the_records():
+    assert {*record(trial(), spot(1))} == {*SCHEMAS["maps"].names}
+
+
+def test_seeds_and_folds_of_a_model_are_one_panel_with_equal_weights():
+    runs = [trial(seed=s, split__fold=f) for s in range(2) for f in (1, 2)]
+    spots = [spot(4, scale=1.0), spot(8, scale=1e-9), spot(4, scale=30.0), spot(8, scale=5.0)]
+    maps = pd.DataFrame(
+        record(run, values, sigma_f=float(k))
+        for k, (run, values) in enumerate(zip(runs, spots, strict=True))
+    )
+    (panel,) = panels(maps, planned(*runs, side=201))
+    assert panel.title == "cp_resnet\nW 8, D 1, K 1 (n = 4)"
+    assert set(panel.trials) == {run.id for run in runs}
+    expected = (spot(4) / spot(4).sum() + spot(8) / spot(8).sum()) / 2
+    np.testing.assert_allclose(panel.values_FN, expected, rtol=1e-5, atol=1e-9)
+    assert panel.numbers["sigma_f"] == pytest.approx(1.5)
+    assert set(panel.numbers) == set(NUMBERS)
+
+
+def test_models_are_panels_in_order_of_family_and_size():
+    maps, manifest = study((16, 8))
+    made = panels(maps.sample(frac=1, random_state=0), manifest)
+    assert [panel.title.replace("\n", ": ") for panel in made] == [
+        "base: W 8, D 1, K 1 (n = 2)",
+        "base: W 16, D 1, K 1 (n = 2)",
+        "damped 0.99: W 8, D 1, K 1 (n = 2)",
+        "damped 0.99: W 16, D 1, K 1 (n = 2)",
+    ]
+
+
+def test_families_are_those_of_the_drawn_trials():
+    maps, manifest = study((8,))
+    base = manifest.loc[manifest["network.damping"] == 0, "trial"]
+    (panel,) = panels(maps[maps["trial"].isin(base)], manifest)
+    assert panel.title.startswith("cp_resnet\n")
+
+
+@pytest.mark.parametrize(
+    ("centre", "side", "rows", "columns"),
+    [
+        ((24, 31), 41, (4, 44), (11, 51)),
+        ((24, 31), 51, (0, 49), (6, 56)),  # clipped at the lowest band
+        ((50, 60), 41, (30, 63), (40, 62)),  # at the highest and at the last frame
+        ((24, 31), 201, (0, 63), (0, 62)),
+        ((24.5, 31.5), 4, (23, 26), (30, 33)),
+    ],
+)
+def test_crop_is_the_maximum_field(centre, side, rows, columns):
+    numbered = np.arange(1.0, 1 + SIZE[0] * SIZE[1]).reshape(SIZE)
+    maps = pd.DataFrame([record(trial(), numbered, row=centre[0], column=centre[1])])
+    (panel,) = panels(maps, planned(trial(), side=side))
+    assert panel.corner == (rows[0], columns[0])
+    expected = numbered[rows[0] : rows[1] + 1, columns[0] : columns[1] + 1]
+    np.testing.assert_allclose(panel.values_FN * numbered.sum(), expected, rtol=1e-6)
+    figure = draw([panel])
+    left, right, bottom, top = maps_of(figure)[0].images[0].get_extent()
+    assert (bottom, top) == (rows[0] - 0.5, rows[1] + 0.5)
+    assert left == pytest.approx((columns[0] - 0.5 - centre[1]) * HOP)
+    assert right == pytest.approx((columns[1] + 0.5 - centre[1]) * HOP)
+
+
+def test_last_epoch_of_the_asked_kind_and_split_counts():
+    ours = [
+        record(trial(), spot(3), epoch=9, sigma_f=3.0),
+        record(trial(), spot(4), epoch=2, sigma_f=4.0),
+        record(trial(), spot(5), epoch=9, sigma_f=5.0, kind="logits"),
+        record(trial(), spot(6), epoch=9, sigma_f=6.0, split="unseen"),
+    ]
+    maps = pd.DataFrame(ours)
+    for kind, split, sigma in (("feature", "test", 3), ("logits", "test", 5)):
+        (panel,) = panels(maps, planned(trial()), kind, split)
+        assert panel.numbers["sigma_f"] == sigma
+    (panel,) = panels(maps, planned(trial()), split="unseen")
+    assert (panel.numbers["sigma_f"], panel.about) == (6, "feature, unseen clips")
+    with pytest.raises(
+        ValueError,
+        match=r"^no map of class x on test to draw: there are feature on test, feature on unseen, "
+        r"logits on test$",
+    ):
+        panels(maps, planned(trial()), kind="class x")
+    with pytest.raises(ValueError, match=r"^no map of feature on test to draw: there are none$"):
+        panels(maps[:0], planned(trial()))
+
+
+def test_unplanned_trials_and_hidden_mass_are_said():
+    maps = pd.DataFrame([record(trial(), spot(3))])
+    with pytest.raises(ValueError, match=f"^map of {trial().id}: no manifest plans this trial"):
+        panels(maps, planned(trial(seed=1)))
+    with pytest.warns(UserWarning, match=r"^1 of 1 maps have mass outside .*as little as 0\.9800"):
+        panels(maps.assign(inside=0.98), planned(trial()))
+
+
+def test_bands_are_where_the_front_end_has_them():
+    rate, window, mels, low, high = 22_050, 2**16, 40, 50.0, 9000.0
+    peaks = mel_filters(rate, window, mels, low, high).argmax(axis=1) * rate / window
+    bands = Bands(mels, low, high)
+    assert [bands.row(hz) for hz in peaks] == pytest.approx(list(range(mels)), abs=0.01)
+    assert [bands.row(hz) for hz in (low, high)] == pytest.approx([-1, mels])
+    assert {hz > 1000.0 for hz in peaks} == {True, False}  # both branches of the scale
+
+
+def test_bands_are_the_trials_own():
+    limited = trial(sound__features__low=100, sound__features__high=4000)
+    for of, bands in ((trial(), Bands(64, 0, 8000)), (limited, Bands(64, 100, 4000))):
+        (panel,) = panels(pd.DataFrame([record(of, spot(3))]), planned(of))
+        assert (panel.bands, panel.hop) == (bands, HOP)
+
+
+def test_axes_are_bands_hertz_and_seconds():
+    figure = draw(panels(*study()))
+    figure.canvas.draw()
+    first = maps_of(figure)[0]
+    assert first.get_ylabel() == "Mel band"
+    assert "Time from the target (s)" in texts(figure)
+    (hertz,) = maps_of(figure)[-1].child_axes
+    assert hertz.get_ylabel() == "Frequency (Hz)"
+    labels = {
+        t.get_text(): float(at)
+        for t, at in zip(hertz.get_yticklabels(), hertz.get_yticks(), strict=True)
+    }
+    assert len(labels) >= 3
+    assert {"1k", "2k"} & set(labels)
+    for text, row in labels.items():
+        hz = 1000 * float(text[:-1]) if text.endswith("k") else float(text)
+        assert row == pytest.approx(Bands(64, 0, 8000).row(hz))
+        assert 3.5 <= row <= 44.5
+    assert first.get_aspect() == pytest.approx(HOP)  # a band is as high as a frame is wide
+
+
+def test_every_panel_says_its_numbers_and_n():
+    maps, manifest = study()
+    maps = maps.assign(sigma_f=17.06, sigma_t=25.2, f50=9, t50=21, f95=27, t95=75)
+    maps = maps.assign(luo_side=59.24, participation=2576.4)
+    figure = draw(panels(maps, manifest))
+    for place in maps_of(figure):
+        assert place.get_title("left").endswith("(n = 2)")
+        assert place.get_xlabel().splitlines() == [
+            "σ 17.1 × 25.2",
+            "50 %: 9 × 21,  95 %: 27 × 75",
+            "Luo 59.2,  participation 2,576",
+        ]
+
+
+def test_log_scale_is_over_each_maximum_and_linear_is_shared():
+    made = panels(*study((8,)))
+    for scale in ("log", "linear"):
+        images = [place.images[0] for place in maps_of(draw(made, scale))]
+        assert len({(image.norm.vmin, image.norm.vmax) for image in images}) == 1
+        for panel, image in zip(made, images, strict=True):
+            shown, values = np.asarray(image.get_array()), panel.values_FN
+            if scale == "log":
+                assert (image.norm.vmin, image.norm.vmax) == (FLOOR, 1)
+                np.testing.assert_allclose(shown, np.maximum(values / values.max(), FLOOR))
+            else:
+                assert image.norm.vmin == 0
+                np.testing.assert_array_equal(shown, values)
+        if scale == "linear":  # the narrow one is brighter than the wide one ever is
+            assert made[0].values_FN.max() < images[0].norm.vmax <= made[1].values_FN.max()
+
+
+def test_panels_share_axes_so_that_fields_compare():
+    small, large = trial(network__depth=0), trial(network__depth=1)
+    maps = pd.DataFrame([record(small, spot(2)), record(large, spot(4))])
+    manifest = pd.concat([planned(small, side=21), planned(large, side=41)], ignore_index=True)
+    places = maps_of(draw(panels(maps, manifest)))
+    assert len({(*place.get_xlim(), *place.get_ylim()) for place in places}) == 1
+    heights = [np.ptp(place.images[0].get_extent()[2:]) for place in places]
+    assert heights == [21, 41]
+    extent = places[1].images[0].get_extent()  # of the larger: all that there is to see
+    assert (*places[0].get_xlim(), *places[0].get_ylim()) == pytest.approx(extent)
+    assert places[0].images[0].origin == "lower"
+
+
+@pytest.mark.parametrize("scale", ["linear", "log"])
+@pytest.mark.parametrize("number", [1, 3, 7, 20])
+def test_draws_any_number_of_panels_to_a_file(number: int, scale: str, tmp_path: Path):
+    trials = [trial(network__width=w) for w in range(1, number + 1)]
+    maps = pd.DataFrame([record(t, spot(1.0 + t.network.width / 4)) for t in trials])
+    made = panels(maps, planned(*trials))
+    with matplotlib.rc_context():
+        before = dict(matplotlib.rcParams)
+        figure = draw(made, scale)
+        figure.savefig(tmp_path / "a.png", dpi=60)
+        assert dict(matplotlib.rcParams) == before
+    assert (tmp_path / "a.png").stat().st_size > 1000
+    assert plt.get_fignums() == []
+    places = maps_of(figure)
+    assert len(places) == number
+    _nothing_overlaps(figure, places)
+    columns = math.ceil(number / math.ceil(number / 5))
+    labelled = [k for k, p in enumerate(places) if p.xaxis.get_tick_params()["labelbottom"]]
+    assert labelled == list(range(max(0, number - columns), number))
+
+
+def _nothing_overlaps(figure: Figure, places: list[matplotlib.axes.Axes]) -> None:
+    """Neither panels with all their text, nor they and the heading."""
+    boxes = [place.get_tightbbox() for place in places]
+    boxes += [text.get_window_extent() for text in figure.texts]
+    for k, one in enumerate(boxes):
+        assert one is not None
+        assert one.x0 >= 0
+        assert one.y0 >= 0
+        for other in boxes[:k]:
+            assert other is not None
+            apart = one.x1 <= other.x0 + 1 or other.x1 <= one.x0 + 1
+            assert apart or one.y1 <= other.y0 + 1 or other.y1 <= one.y0 + 1
+
+
+def test_draw_refuses_in_one_line():
+    made: list[Panel] = panels(*study((8,)))
+    with pytest.raises(ValueError, match=r"^scale=logarithmic: one of linear, log$"):
+        draw(made, "logarithmic")
+    with pytest.raises(ValueError, match=r"^no panel to draw: give the maps of at least one trial"):
+        draw([])

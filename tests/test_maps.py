@@ -1,0 +1,115 @@
+"""Maps of a results folder: computed once, from the saved weights, on the clips trained with."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scaling import machine, maps, networks, perform, plan
+from scaling.config import Trial, changed
+from scaling.networks.cost import field
+from scaling.records import Results
+from scaling.sound import prepare
+from scaling.sound.store import Store
+
+
+@pytest.fixture(scope="module")
+def here() -> machine.Machine:
+    return machine.here("cpu", "float32", 1)
+
+
+@pytest.fixture
+def swept(
+    trial: Trial,
+    store: Store,
+    here: machine.Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> tuple[Results, Trial]:
+    """A folder with one complete trial and one that never ran; its clips are those of `store`."""
+    results = Results(tmp_path)
+    trained = changed(trial, {"network.initialization": "he", "training.epochs": 2})
+    planned = plan.plan("s", [trained, changed(trained, {"seed": 9})], {"synthetic": store.table})
+    plan.record(planned, dict.fromkeys((t.id for t in planned.trials), store.digest), results)
+    list(perform.perform(trained, store, here, results))
+    monkeypatch.setattr(prepare, "scan", lambda *_: {})
+    monkeypatch.setattr(
+        prepare, "stores", lambda trials, *_: {prepare.store_key(t): store for t in trials}
+    )
+    return results, trained
+
+
+def test_a_map_is_computed_once(swept: tuple[Results, Trial], here: machine.Machine):
+    results, trained = swept
+    chosen = maps.trials(results)
+    assert [trial.id for trial in chosen] == [trained.id]
+    assert chosen[0] == trained
+    found = list(maps.compute(results, chosen, maps.Wanted(), here))
+    assert found == [(trained, True)]
+    assert list(maps.compute(results, chosen, maps.Wanted(), here)) == [(trained, False)]
+    assert list(maps.compute(results, chosen, maps.Wanted("seen"), here)) == [(trained, True)]
+    labels = {row["label"] for row in results.read("predictions").to_pylist()}
+    by_class = maps.Wanted("seen", "class", sorted(labels)[0])
+    assert list(maps.compute(results, chosen, by_class, here)) == [(trained, True)]
+    rows = results.read("maps").to_pylist()
+    kinds = [(row["split"], row["kind"]) for row in rows]
+    assert kinds == [
+        ("unseen", "feature"),
+        ("seen", "feature"),
+        ("seen", f"class {by_class.label}"),
+    ]
+    for row in rows:
+        assert (row["rows"], row["columns"]) == trained.sound.shape
+        assert len(row["values"]) == row["rows"] * row["columns"]
+        assert row["inside"] == 1
+        assert row["clips"] > 0
+
+
+def test_nothing_lies_outside_the_maximum_field(swept: tuple[Results, Trial]):
+    """One 1x1 convolution would see one pixel; this network sees what the arithmetic says."""
+    results, trained = swept
+    layers = networks.layers(trained.network, 10)
+    here = machine.here("cpu", "float32", 1)
+    list(maps.compute(results, [trained], maps.Wanted(), here))
+    (row,) = results.read("maps").to_pylist()
+    values_FN = np.array(row["values"]).reshape(row["rows"], row["columns"])
+    reach = field(layers)
+    mels, frames = trained.sound.shape
+    first, last = reach.interval(round((row["row"] - reach.start) / reach.step), mels)
+    left, right = reach.interval(round((row["column"] - reach.start) / reach.step), frames)
+    assert values_FN[first : last + 1, left : right + 1].sum() == pytest.approx(values_FN.sum())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "line"),
+    [
+        (maps.Wanted("nowhere"), "--split nowhere: trial .* has seen, unseen"),
+        (maps.Wanted("seen", "class", "opera"), "--label opera: no such class"),
+    ],
+)
+def test_what_is_not_there(
+    swept: tuple[Results, Trial], here: machine.Machine, wanted: maps.Wanted, line: str
+):
+    results, trained = swept
+    with pytest.raises(ValueError, match=line):
+        list(maps.compute(results, [trained], wanted, here))
+
+
+def test_trials_without_weights(swept: tuple[Results, Trial], tmp_path: Path):
+    results, trained = swept
+    other = changed(trained, {"seed": 9}).id
+    with pytest.raises(ValueError, match=f"--trial {other}: it has no weights/.*only a complete"):
+        maps.trials(results, [other])
+    with pytest.raises(ValueError, match="--trial 123: not in"):
+        maps.trials(results, ["123"])
+    with pytest.raises(ValueError, match="holds no trial's weights: run its sweep first"):
+        maps.trials(Results(tmp_path / "empty"))
+
+
+def test_other_clips_are_refused(
+    swept: tuple[Results, Trial], here: machine.Machine, monkeypatch: pytest.MonkeyPatch
+):
+    results, trained = swept
+    monkeypatch.setattr(prepare, "digests", lambda *_: {trained.id: "other"})
+    with pytest.raises(ValueError, match=r"was trained on other clips \(digest .*--root"):
+        list(maps.compute(results, [trained], maps.Wanted(), here))
