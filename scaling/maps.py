@@ -18,10 +18,10 @@ from torch import Tensor
 
 from scaling import networks
 from scaling.config import Trial, nearest, unflat
-from scaling.erf import effective_field, numbers, place_of, target_of
+from scaling.erf import cropped, effective_field, numbers, place_of, target_of
 from scaling.listening import Heard, Listener
 from scaling.machine import Machine
-from scaling.networks.cost import field
+from scaling.networks.cost import count, field
 from scaling.records import Results
 from scaling.seeds import torch_stream
 from scaling.sound import prepare
@@ -130,12 +130,14 @@ def _map(
         raise ValueError(f"--label {wanted.label}: no such class{hint}")
     label = None if wanted.label is None else listener.labels.index(wanted.label)
     model = _restored(results, trial, len(listener.labels), machine)
-    target = target_of(model.network, wanted.kind, label)
-    batches = _inputs(listener, model, heard[split])
-    values_FN, pixel, clips = effective_field(model.network, batches, target)
     layers = networks.layers(trial.network, len(listener.labels))
-    assert pixel is not None, "our targets are maps"
-    place = place_of(field(layers), pixel, trial.sound.shape)
+    reach, size = field(layers), trial.sound.shape
+    rows, columns = count(layers, size).parts[-1].map
+    pixel = (rows // 2, columns // 2)
+    target = cropped(target_of(model.network, wanted.kind, label), reach, pixel, size)
+    batches = _inputs(listener, model, heard[split])
+    values_FN, _, clips = effective_field(model.network, batches, target)
+    place = place_of(reach, pixel, size)
     return {
         "trial": trial.id,
         "epoch": trial.training.epochs,

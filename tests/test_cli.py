@@ -55,6 +55,7 @@ def test_train_leaves_records(tmp_path: Path):
     assert Results(tmp_path).read("outcomes").to_pylist()[0]["status"] == "complete"
 
 
+@pytest.mark.filterwarnings("ignore:the maximum field")
 def test_fields_are_computed_kept_and_drawn(tmp_path: Path):
     run("train", *TINY, "network.initialization=he", "--out", str(tmp_path), "--threads", "1")
     run("train", *TINY, "network.damping=0.99", "--out", str(tmp_path), "--threads", "1")

@@ -39,6 +39,7 @@ def swept(
     return results, trained
 
 
+@pytest.mark.filterwarnings("ignore:the maximum field")
 def test_a_map_is_computed_once(swept: tuple[Results, Trial], here: machine.Machine):
     results, trained = swept
     chosen = maps.trials(results)
@@ -65,6 +66,7 @@ def test_a_map_is_computed_once(swept: tuple[Results, Trial], here: machine.Mach
         assert row["clips"] > 0
 
 
+@pytest.mark.filterwarnings("ignore:the maximum field")
 def test_nothing_lies_outside_the_maximum_field(swept: tuple[Results, Trial]):
     """One 1x1 convolution would see one pixel; this network sees what the arithmetic says."""
     results, trained = swept
