@@ -85,7 +85,7 @@ class Sound(Part):
 class Split(Part):
     """Which clips train, which are held out; scaling.sound.splits says how."""
 
-    protocol: Literal["folds", "made_folds", "pairs"]
+    protocol: Literal["folds", "made_folds", "leaking_folds", "pairs"]
     fold: Annotated[
         int,
         Field(ge=0, description="the fold held out for the test; pairs: the rotation"),
@@ -94,7 +94,7 @@ class Split(Part):
         int | None, Field(ge=0, description="a second fold held out, to choose by; null: none")
     ] = None
     folds: Annotated[
-        int, Field(ge=0, le=1000, description="made_folds: how many to make, numbered from 1")
+        int, Field(ge=0, le=1000, description="made folds: how many to make, numbered from 1")
     ] = 0
     train_devices: Annotated[
         tuple[str, ...], Field(description="devices trained on; empty: all; the rest are unseen")
@@ -102,6 +102,12 @@ class Split(Part):
     pairs_share: Annotated[
         float, Field(gt=0, lt=1, description="pairs: share of (city, class) pairs held out")
     ] = 0.3
+    fraction: Annotated[
+        float, Field(gt=0, le=1, description="share of the training clips that is trained on")
+    ] = 1.0
+    by_chance: Annotated[
+        bool, Field(description="draw that share over all clips, not class by class")
+    ] = False
     pairs_seed: Annotated[
         int, Field(ge=0, description="pairs: order of cities and classes; 0: alphabetical")
     ] = 0
@@ -114,10 +120,11 @@ class Split(Part):
     def _folds_differ(self) -> Self:
         if self.validation_fold == self.fold:
             raise ValueError(f"validation_fold={self.fold} is the test fold: name another one")
-        if (self.protocol == "made_folds") != (self.folds >= 2):
+        made = self.protocol in ("made_folds", "leaking_folds")
+        if made != (self.folds >= 2):
             raise ValueError(
-                f"protocol={self.protocol} with folds={self.folds}: made_folds needs folds >= 2, "
-                "the others take none"
+                f"protocol={self.protocol} with folds={self.folds}: made_folds and leaking_folds "
+                "need folds >= 2, the others take none"
             )
         stated = self.model_dump(exclude_defaults=True)
         if self.protocol != "pairs" and (of_pairs := sorted(n for n in stated if "pairs_" in n)):
@@ -128,15 +135,43 @@ class Split(Part):
 class Network(Part):
     """A network as numbers; scaling.networks builds it and counts its cost."""
 
-    kind: Literal["cp_resnet"]
+    kind: Literal["cp_resnet", "vib_cnn", "vgg9"]
     width: Annotated[int, Field(ge=1, le=4096, description="W: channels of the first stage")]
-    depth: Annotated[int, Field(ge=0, le=64, description="D: 3x3 blocks of width 2W")] = 0
-    pointwise: Annotated[int, Field(ge=0, le=64, description="K: 1x1 blocks of width 4W")] = 0
+    depth: Annotated[
+        int, Field(ge=0, le=64, description="cp_resnet: D, 3x3 blocks of width 2W")
+    ] = 0
+    pointwise: Annotated[
+        int, Field(ge=0, le=64, description="cp_resnet: K, 1x1 blocks of width 4W")
+    ] = 0
     damping: Annotated[
         float,
         Field(ge=0, le=1, description="0: plain kernels; 1: outermost frequency taps are zero"),
     ] = 0.0
-    initialization: Literal["fixup", "he"] = "fixup"
+    initialization: Annotated[
+        Literal["fixup", "he"], Field(description="cp_resnet's; the others are always he")
+    ] = "fixup"
+    dropout: Annotated[
+        float,
+        Field(ge=0, lt=1, description="share of channels dropped; cp_resnet: behind its blocks"),
+    ] = 0.0
+    flatten: Annotated[
+        bool, Field(description="vib_cnn: dense layer on the whole map; off: on its mean")
+    ] = False
+    padding: Annotated[
+        Literal["valid", "same"], Field(description="vib_cnn: same: zeros around every map")
+    ] = "valid"
+
+    @model_validator(mode="after")
+    def _of_this_kind(self) -> Self:
+        owner = dict.fromkeys(("depth", "pointwise", "initialization"), "cp_resnet")
+        owner |= dict.fromkeys(("flatten", "padding"), "vib_cnn")
+        for name, value in self.model_dump(exclude_defaults=True).items():
+            if owner.get(name, self.kind) != self.kind:
+                raise ValueError(
+                    f"{name}={value}: {self.kind} has no {name}, only {owner[name]} has; leave it "
+                    f"at {type(self).model_fields[name].default}"
+                )
+        return self
 
 
 class Training(Part):
@@ -156,6 +191,10 @@ class Training(Part):
         float, Field(gt=0, le=1, description="last rate over peak, reached linearly; 1: no decay")
     ] = 1.0
     stepping: Literal["epoch", "step"] = "epoch"
+    decay: Annotated[
+        float, Field(gt=0, le=1, description="factor of the rate every `decay_every` epochs")
+    ] = 1.0
+    decay_every: Annotated[int, Field(ge=1, description="epochs from one decay to the next")] = 1
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
@@ -175,6 +214,14 @@ class Augment(Part):
     mixup: Annotated[float, Field(ge=0, description="alpha of the Beta distribution; 0: none")] = (
         0.0
     )
+    transform: Annotated[
+        Literal["none", "pitch", "reverb", "mask", "combination"],
+        Field(description="what else may happen to a clip; combination: pitch or reverb"),
+    ] = "none"
+    share: Annotated[
+        float,
+        Field(ge=0, le=1, description="share of clips transformed, where the objective has 1 view"),
+    ] = 0.0
 
 
 class Microphones(Part):
@@ -266,7 +313,35 @@ class Pruning(Part):
 class Objective(Part):
     """What training minimizes; scaling.objectives says how."""
 
-    kind: Literal["cross_entropy"] = "cross_entropy"
+    kind: Literal["cross_entropy", "bottleneck", "consistency"] = "cross_entropy"
+    beta: Annotated[
+        float, Field(ge=0, le=100, description="bottleneck: weight of the divergence")
+    ] = 0.0
+    latent: Annotated[
+        int, Field(ge=0, le=65_536, description="bottleneck: K, dimensions of its Gaussian")
+    ] = 0
+    offset: Annotated[
+        float, Field(ge=-20, le=20, description="bottleneck: deviation = softplus(x - offset)")
+    ] = 0.0
+    weight: Annotated[
+        float, Field(ge=0, le=1000, description="consistency: of the divergence, once ramped up")
+    ] = 0.0
+    ramp: Annotated[
+        int, Field(ge=0, description="consistency: epochs in which the weight grows from 0")
+    ] = 0
+
+    @model_validator(mode="after")
+    def _belongs(self) -> Self:
+        owner = dict.fromkeys(("beta", "latent", "offset"), "bottleneck")
+        owner |= dict.fromkeys(("weight", "ramp"), "consistency")
+        for name in self.model_dump(exclude_defaults=True):
+            if name in owner and owner[name] != self.kind:
+                raise ValueError(f"{name} belongs to kind={owner[name]}, not to {self.kind}")
+        if (self.kind == "bottleneck") != (self.latent > 0):
+            raise ValueError(
+                f"kind={self.kind} with latent={self.latent}: bottleneck needs 1 or more"
+            )
+        return self
 
 
 class Evaluation(Part):
@@ -303,6 +378,22 @@ class Trial(Part):
         stated = self.model_dump(mode="json", exclude_defaults=True)
         canonical = json.dumps(stated, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @model_validator(mode="after")
+    def _views_differ(self) -> Self:
+        augment, consistency = self.augment, self.objective.kind == "consistency"
+        transformed = augment.transform != "none"
+        if consistency and not transformed:
+            raise ValueError(
+                "objective.kind=consistency compares views of a clip: augment.transform=none "
+                "leaves one, name pitch, reverb, mask or combination"
+            )
+        if not consistency and transformed != (augment.share > 0):
+            raise ValueError(
+                f"augment.transform={augment.transform} with augment.share={augment.share:g}: "
+                "name both or neither"
+            )
+        return self
 
     @model_validator(mode="after")
     def _roll_fits(self) -> Self:

@@ -156,14 +156,15 @@ def cropped(target: Target, field: Field, pixel: tuple[int, int], size: tuple[in
     """The same target at this pixel of its map, computed from the pixel's maximum field alone.
 
     The same map but for rounding, and faster by the share of the input that is left out. Only for
-    networks that `field` describes wholly: no attention, no pooling over the map before the target.
-    `size` is that of the whole input (rows, columns), which the target still takes.
+    networks that `field` describes wholly and that take inputs of any size: no attention, no
+    pooling over the map before the target, no dense layer on a flattened map. `size` is that of the
+    whole input (rows, columns), which the target still takes.
     """
     crops, at = [], []
-    for index, length in zip(pixel, size, strict=True):
-        first, last = field.interval(index, length)
-        skipped = first // field.step  # whole steps, so that every stride falls where it fell
-        crops.append(slice(skipped * field.step, last + 1))
+    for axis, index, length in zip(field, pixel, size, strict=True):
+        first, last = axis.interval(index, length)
+        skipped = first // axis.step  # whole steps, so that every stride falls where it fell
+        crops.append(slice(skipped * axis.step, last + 1))
         at.append(index - skipped)
 
     def run(batch: Tensor) -> Tensor:
@@ -185,13 +186,16 @@ def place_of(field: Field, pixel: tuple[int, int], size: tuple[int, int]) -> Pla
     295 x 295 is asked about 256 mel bands. Its numbers are of what is left, and are comparable only
     at one input size. Who cannot accept that calls `check_fits` first.
     """
-    centre = (field.start + pixel[0] * field.step, field.start + pixel[1] * field.step)
-    rows, columns = (field.interval(p, length) for p, length in zip(pixel, size, strict=True))
+    centre = (field.rows.centre(pixel[0]), field.columns.centre(pixel[1]))
+    rows, columns = (
+        axis.interval(index, length) for axis, index, length in zip(field, pixel, size, strict=True)
+    )
     height, width = rows[1] - rows[0] + 1, columns[1] - columns[0] + 1
-    if (height, width) != (field.side, field.side):
+    if (height, width) != (field.rows.side, field.columns.side):
         warnings.warn(
-            f"the maximum field of {field.side} x {field.side} pixels reaches beyond the input of "
-            f"{size[0]} mel bands x {size[1]} frames: its ERF is clipped to {height} x {width}",
+            f"the maximum field of {field.rows.side} x {field.columns.side} pixels reaches beyond "
+            f"the input of {size[0]} mel bands x {size[1]} frames: its ERF is clipped to "
+            f"{height} x {width}",
             stacklevel=2,
         )
     return Place(centre, (rows, columns))
@@ -199,10 +203,11 @@ def place_of(field: Field, pixel: tuple[int, int], size: tuple[int, int]) -> Pla
 
 def check_fits(field: Field, size: tuple[int, int]) -> None:
     """Raise ValueError when an input of this size (rows, columns) cannot hold the maximum field."""
-    if field.side > min(size):
+    if field.rows.side > size[0] or field.columns.side > size[1]:
         raise ValueError(
-            f"the maximum field of {field.side} x {field.side} pixels is larger than the input of "
-            f"{size[0]} mel bands x {size[1]} frames: more bands, longer clips or less depth"
+            f"the maximum field of {field.rows.side} x {field.columns.side} pixels is larger than "
+            f"the input of {size[0]} mel bands x {size[1]} frames: more bands, longer clips or "
+            "less depth"
         )
 
 

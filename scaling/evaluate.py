@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.metrics import f1_score
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -36,14 +37,19 @@ def predict(
 def scores(
     logits_BY: Tensor, targets_B: np.ndarray, devices: pd.Series
 ) -> Iterator[dict[str, Any]]:
-    """Accuracy and loss over all clips and over each named device, as parts of metrics rows."""
-    targets = torch.from_numpy(targets_B)
-    correct = (logits_BY.argmax(dim=1) == targets).double().numpy()
+    """Accuracy, macro F1 and loss over all clips and each named device, as parts of metrics rows.
+
+    Macro F1 is the mean over the classes that occur, as label or as answer.
+    """
+    targets, best_B = torch.from_numpy(targets_B), logits_BY.argmax(dim=1).numpy()
+    correct = (best_B == targets_B).astype(float)
     losses = functional.cross_entropy(logits_BY.double(), targets, reduction="none").numpy()
     named = sorted(set(devices) - {""})
     for device in ("all", *named):
         chosen = np.ones(len(correct), bool) if device == "all" else (devices == device).to_numpy()
         yield {"device": device, "metric": "accuracy", "value": float(correct[chosen].mean())}
+        f1 = f1_score(targets_B[chosen], best_B[chosen], average="macro", zero_division=0)
+        yield {"device": device, "metric": "macro_f1", "value": float(f1)}
         yield {"device": device, "metric": "loss", "value": float(losses[chosen].mean())}
 
 

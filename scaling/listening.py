@@ -39,7 +39,8 @@ class Listener:
         self.trial, self.device = trial, machine.device
         self.table, self.labels = store.table, store.labels
         self.parts = splits.make(store.table, trial.split)
-        train = self.parts["train"]
+        train = splits.thinned(store.table, self.parts["train"], trial.split, trial.seed)
+        self.parts["train"] = train
         self.targets = store.targets.copy()  # class indices, as taught
         self.targets[train] = splits.taught(store.table, train, trial.split, trial.seed)
         self.clips = store.resident(machine.device, trial.sound.samples)

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from scaling import networks
 from scaling.config import Trial, nearest, unflat
-from scaling.erf import cropped, effective_field, numbers, place_of, target_of
+from scaling.erf import SCORES, cropped, effective_field, numbers, place_of, target_of
 from scaling.listening import Heard, Listener
 from scaling.machine import Machine
-from scaling.networks.cost import count, field
+from scaling.networks.cost import field, last_map
 from scaling.records import Results
 from scaling.seeds import torch_stream
 from scaling.sound import prepare
@@ -130,11 +130,18 @@ def _map(
         raise ValueError(f"--label {wanted.label}: no such class{hint}")
     label = None if wanted.label is None else listener.labels.index(wanted.label)
     model = _restored(results, trial, len(listener.labels), machine)
-    layers = networks.layers(trial.network, len(listener.labels))
+    if wanted.kind != "feature" and SCORES not in dict(model.network.named_modules()):
+        raise ValueError(
+            f"--kind {wanted.kind}: trial {trial.id} is a {trial.network.kind}, which has no map "
+            "of class scores (its dense layer sees whole clips): take --kind feature"
+        )
+    layers = networks.layers_of_trial(trial, len(listener.labels))
     reach, size = field(layers), trial.sound.shape
-    rows, columns = count(layers, size).parts[-1].map
+    rows, columns = last_map(layers, size)
     pixel = (rows // 2, columns // 2)
-    target = cropped(target_of(model.network, wanted.kind, label), reach, pixel, size)
+    target = target_of(model.network, wanted.kind, label)
+    if not trial.network.flatten:  # a dense layer on the whole map takes whole clips only
+        target = cropped(target, reach, pixel, size)
     batches = _inputs(listener, model, heard[split])
     values_FN, _, clips = effective_field(model.network, batches, target)
     place = place_of(reach, pixel, size)
@@ -155,7 +162,8 @@ def _restored(results: Results, trial: Trial, classes: int, machine: Machine) ->
     """The trained network with its standardization."""
     content = results.get("weights", f"{trial.id}.safetensors")
     assert content is not None, "trials() looked"
-    network = networks.build(trial.network, classes, torch_stream(trial.seed, "initialization"))
+    stream = torch_stream(trial.seed, "initialization")
+    network = networks.of_trial(trial, classes, stream)
     mels = trial.sound.features.mels
     model = Classifier(Standardize(torch.zeros(mels), torch.ones(mels)), network, machine)
     model.load_state_dict(safetensors.torch.load(content))

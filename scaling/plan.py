@@ -54,7 +54,7 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
             pruning.check(sizes, kept[-1], guard)
         if (name, trial.split) not in counted:
             counted[name, trial.split] = len(splits.make(tables[name], trial.split)["train"])
-        train_clips.append(counted[name, trial.split])
+        train_clips.append(round(trial.split.fraction * counted[name, trial.split]))
     return Plan(study, list(trials), costs, kept, train_clips)
 
 

@@ -1,8 +1,9 @@
 """Pruner: what scaling.pruning decides, done to a network and its optimizer while they train.
 
-Conventions: what can be cut are the kernels of the network's convolutions, classifier included;
-biases and normalization never are. A layer's name is that of its cost (`block1.conv1`). A weight
-that is cut is zero from then on, and so are its moments in the optimizer.
+Conventions: what can be cut are the weights of the network's convolutions and dense layers,
+classifier included; biases and normalization never are. A layer's name is that of its cost
+(`block1.conv1`). A weight that is cut is zero from then on, and so are its moments in the
+optimizer.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from scaling import pruning
 from scaling.config import Trial
-from scaling.networks.kernels import Convolution
+from scaling.networks.kernels import Prunable
 from scaling.seeds import stream
 
 
@@ -35,9 +36,9 @@ class Pruner:
         """
         self.settings, self.optimizer, self.target = trial.pruning, optimizer, target
         self.layers = {
-            name.removeprefix("blocks."): module
+            name.removeprefix("base.").removeprefix("blocks."): module
             for name, module in network.named_modules()
-            if isinstance(module, Convolution)
+            if isinstance(module, Prunable)
         }
         self.dense = sum(layer.weight.numel() for layer in self.layers.values())
         if masks is not None:
@@ -78,7 +79,7 @@ class Pruner:
             scores = {name: self._score(layer) for name, layer in self.layers.items()}
             self._cut(pruning.magnitude(scores, self.masks, keep, self.settings.guard))
 
-    def _score(self, layer: Convolution) -> Tensor:
+    def _score(self, layer: Prunable) -> Tensor:
         damped = self.settings.score == "kernel"
         return (layer.kernel if damped else layer.weight).detach().abs()
 

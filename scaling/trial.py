@@ -25,8 +25,8 @@ from scaling import config, evaluate, networks
 from scaling.config import Trial
 from scaling.listening import Heard, Listener
 from scaling.machine import Machine
-from scaling.networks.cp_resnet import Output
-from scaling.objectives import OBJECTIVES, Objective
+from scaling.networks.output import Output
+from scaling.objectives import OBJECTIVES, Loss, Objective
 from scaling.pruner import Pruner
 from scaling.seeds import stream, torch_stream
 from scaling.sound import augment, frontends
@@ -88,7 +88,8 @@ def learning_rate(training: config.Training, epoch: float, last: float) -> float
     """The rate at a moment counted in epochs from 0, of which `last` is the final one trained at.
 
     Exponential ramp exp(-5 (1 - e/T)^2) over the T epochs of warm-up, then a straight line down to
-    `final` times the peak, reached exactly at `last`.
+    `final` times the peak, reached exactly at `last`; all of it times `decay` for every
+    `decay_every` whole epochs that have passed.
     """
     factor = 1.0
     if epoch < training.warmup:
@@ -96,7 +97,7 @@ def learning_rate(training: config.Training, epoch: float, last: float) -> float
     elif last > training.warmup:
         done = min(1.0, (epoch - training.warmup) / (last - training.warmup))
         factor = 1 - (1 - training.final) * done
-    return training.rate * factor
+    return training.rate * factor * training.decay ** (int(epoch) // training.decay_every)
 
 
 def run(
@@ -132,9 +133,8 @@ class _Session:
         self.trial, self.listener, self.machine = trial, listener, machine
         self.train = listener.parts["train"]
         self.objective: Objective = OBJECTIVES[trial.objective.kind]
-        network = networks.build(
-            trial.network, len(listener.labels), torch_stream(trial.seed, "initialization")
-        )
+        drawn = torch_stream(trial.seed, "initialization")
+        network = networks.of_trial(trial, len(listener.labels), drawn)
         mels = trial.sound.features.mels
         statistics = (torch.zeros(mels), torch.ones(mels)) if resume else self._statistics()
         self.model = Classifier(frontends.Standardize(*statistics), network, machine)
@@ -209,8 +209,8 @@ class _Session:
         return torch.cat(logits), targets, pd.concat(tables)
 
     def _train(self, epoch: int) -> dict[str, float]:
-        """One pass over the training clips; means of the objective's parts over its steps, and the
-        last rate.
+        """One pass over the training clips: means over its steps of what the objective minimizes
+        and measures, the total of what is minimized, and the last rate.
         """
         trial, training = self.trial, self.trial.training
         order = stream(trial.seed, "order", epoch).permutation(self.train)
@@ -218,17 +218,22 @@ class _Session:
         views = [Draws.of(trial.seed, epoch, view) for view in range(self.objective.views)]
         mixes = stream(trial.seed, "mixup", epoch)
         sums: dict[str, Tensor] = {}
+        minimized: set[str] = set()
         rate = training.rate
         self.model.train()
+        networks.reseed(
+            self.model.network, lambda name: torch_stream(trial.seed, "network", epoch, name)
+        )
         for step in range(steps):
             at, end = (step / steps, 1 - 1 / steps) if training.stepping == "step" else (0.0, 0.0)
             rate = learning_rate(training, epoch + at, training.epochs - 1 + end)
             clips = order[step * training.batch : (step + 1) * training.batch]
-            parts = self._step(clips, rate, views, mixes, epoch)
-            for name, value in parts.items():
-                sums[name] = sums.get(name, torch.zeros_like(value)) + value
+            loss = self._step(clips, rate, views, mixes, epoch)
+            minimized |= loss.parts.keys()
+            for name, value in (loss.parts | loss.measured).items():
+                sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach()
         means = {name: float(value) / steps for name, value in sums.items()}
-        total = sum(means.values())
+        total = sum(means[name] for name in sorted(minimized))
         if not math.isfinite(total):
             raise Diverged(f"the loss became {total} in epoch {epoch + 1} (rate {rate:.3g})")
         return means | {"loss": total, "rate": rate}
@@ -240,8 +245,8 @@ class _Session:
         draws: list[Draws],
         mixes: np.random.Generator,
         epoch: int,
-    ) -> dict[str, Tensor]:
-        """One update; returns the parts of its loss."""
+    ) -> Loss:
+        """One update; returns what it minimized and measured."""
         settings, classes = self.trial.augment, len(self.listener.labels)
         views = [self._view(clips, each) for each in draws]
         targets_B = torch.from_numpy(self.listener.targets[clips])
@@ -251,14 +256,22 @@ class _Session:
             mix = augment.draw_mixup(mixes, len(clips), settings.mixup)
             views = [augment.mixup(view, mix) for view in views]
             targets_BY = augment.mixup(targets_BY, mix)
-        outputs = [self.model.network_on(view) for view in views]
-        parts = self.objective.parts(outputs, targets_BY, self.trial.objective, epoch)
+        outputs = self._outputs(views)
+        loss = self.objective.loss(outputs, targets_BY, self.trial.objective, epoch)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(list(parts.values()))
+        torch.autograd.backward(list(loss.parts.values()))
         self.optimizer.step()
-        return {name: value.detach() for name, value in parts.items()}
+        return loss
+
+    def _outputs(self, views: list[Tensor]) -> list[Output]:
+        """The network's output for each view, all views normalized as one batch."""
+        if len(views) == 1:
+            return [self.model.network_on(views[0])]
+        whole, count = self.model.network_on(torch.cat(views)), len(views)
+        parts = [[None] * count if each is None else each.chunk(count) for each in whole]
+        return [Output(*each) for each in zip(*parts, strict=True)]
 
     @torch.no_grad()
     def _view(self, clips: np.ndarray, draws: Draws) -> Tensor:

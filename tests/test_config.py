@@ -42,6 +42,7 @@ def test_stating_a_default_does_not_rename(trial: Trial):
     assert changed(trial, {"network.damping": 0.0, "split.validation_fold": None}).id == trial.id
 
 
+VIB_CNN = {"network.kind": "vib_cnn", "network.depth": 0, "network.pointwise": 0}
 # another value for each field that has more than one; those absent here are numbers, which are
 # raised
 OTHER: dict[str, dict[str, object]] = {
@@ -54,13 +55,39 @@ OTHER: dict[str, dict[str, object]] = {
     "split.validation_fold": {"split.validation_fold": 2},
     "network.initialization": {"network.initialization": "he"},
     "network.damping": {"network.damping": 0.5},
+    "network.dropout": {"network.dropout": 0.5},
+    "network.kind": VIB_CNN,
+    "network.flatten": {**VIB_CNN, "network.flatten": True},
+    "network.padding": {**VIB_CNN, "network.padding": "same"},
     "training.optimizer": {"training.optimizer": "adamw"},
     "training.stepping": {"training.stepping": "epoch"},
     "training.weight_decay": {"training.weight_decay": 0.1},
     "training.final": {"training.final": 0.5},
+    "training.decay": {"training.decay": 0.5},
     "augment.roll": {"augment.roll": 0.25},
     "evaluation.training_clips": {"evaluation.training_clips": True},
     "split.labels": {"split.labels": "uniform"},
+    "split.fraction": {"split.fraction": 0.5},
+    "split.by_chance": {"split.by_chance": True},
+    "augment.transform": {"augment.transform": "pitch", "augment.share": 0.5},
+    "augment.share": {"augment.transform": "pitch", "augment.share": 1.0},
+    **{
+        f"objective.{name}": {"objective.kind": "bottleneck", "objective.latent": 9} | value
+        for name, value in {
+            "kind": {},
+            "latent": {"objective.latent": 8},
+            "beta": {"objective.beta": 0.1},
+            "offset": {"objective.offset": 5.0},
+        }.items()
+    },
+    **{
+        f"objective.{name}": {
+            "objective.kind": "consistency",
+            "augment.transform": "mask",
+            f"objective.{name}": 2,
+        }
+        for name in ("weight", "ramp")
+    },
     "split.pairs_share": {"split.protocol": "pairs", "split.pairs_share": 0.5},
     "split.pairs_seed": {"split.protocol": "pairs", "split.pairs_seed": 1},
     "microphones.responses": {"microphones.responses": "mine"},
@@ -84,14 +111,18 @@ OTHER: dict[str, dict[str, object]] = {
     },
     "pruning.target_width": {"pruning.kind": "static", "pruning.target_width": 2},
 }
-ONE_VALUE = {"network.kind", "objective.kind"}
 
 
-@pytest.mark.parametrize("name", sorted(leaves().keys() - ONE_VALUE))
+@pytest.mark.parametrize("name", sorted(leaves()))
 def test_every_field_counts(trial: Trial, name: str):
     """Whatever can be set is part of the id."""
     changes = OTHER.get(name) or {name: flat(trial)[name] + 1}
     assert changed(trial, changes).id != trial.id
+
+
+def test_networks_and_their_own_settings_count(trial: Trial):
+    own = ({}, {"network.flatten": True}, {"network.padding": "same"}, {"network.kind": "vgg9"})
+    assert len({trial.id, *(changed(trial, {**VIB_CNN, **each}).id for each in own)}) == 5
 
 
 def test_a_manifest_row_is_its_trial(trial: Trial):
@@ -125,6 +156,28 @@ def test_a_manifest_row_is_its_trial(trial: Trial):
             "a is named in train and in test",
         ),
         ({"split.pairs_seed": 3}, "only protocol=pairs"),
+        (
+            {"network.flatten": True},
+            "^network: flatten=True: cp_resnet has no flatten, only vib_cnn",
+        ),
+        ({"network.padding": "same"}, "^network: padding=same: cp_resnet has no padding"),
+        (
+            {**VIB_CNN, "network.depth": 1},
+            "^network: depth=1: vib_cnn has no depth, only cp_resnet has; leave it at 0$",
+        ),
+        (
+            {**VIB_CNN, "network.kind": "vgg9", "network.pointwise": 2},
+            "^network: pointwise=2: vgg9 has no pointwise, only cp_resnet has; leave it at 0$",
+        ),
+        (
+            {**VIB_CNN, "network.initialization": "he"},
+            "^network: initialization=he: vib_cnn has no initialization, .*; leave it at fixup$",
+        ),
+        ({**VIB_CNN, "network.kind": "vgg9", "network.flatten": True}, "vgg9 has no flatten"),
+        ({"objective.beta": 0.1}, "beta belongs to kind=bottleneck, not to cross_entropy"),
+        ({"objective.kind": "bottleneck"}, "latent=0: bottleneck needs 1 or more"),
+        ({"objective.kind": "consistency"}, "compares views of a clip: augment.transform=none"),
+        ({"augment.transform": "pitch"}, "name both or neither"),
     ],
 )
 def test_what_does_not_fit_together(trial: Trial, changes: dict[str, object], line: str):
@@ -162,12 +215,17 @@ def test_text_is_understood(trial: Trial):
             r"^network.width='0': input should be greater than or equal to 1$",
         ),
         ({"network.width": "wide"}, r"^network.width='wide': input should be a valid integer"),
-        ({"network.kind": "resnet"}, r"^network.kind='resnet': input should be 'cp_resnet'$"),
+        (
+            {"network.kind": "resnet"},
+            r"^network.kind='resnet': input should be 'cp_resnet', 'vib_cnn' or "
+            r"'vgg9'$",
+        ),
+        ({"network.dropout": 1}, r"^network.dropout=1: .*less than 1$"),
         ({"network.damping": 1.5}, r"^network.damping=1.5: .*less than or equal to 1$"),
         ({"training.rate": float("nan")}, r"^training.rate=nan: .*finite number$"),
         ({"training.warmup": 3}, r"^training: warmup=3 must end before epochs=3$"),
         ({"split.validation_fold": 1}, r"validation_fold=1 is the test fold"),
-        ({"split.protocol": "made_folds"}, r"made_folds needs folds >= 2"),
+        ({"split.protocol": "made_folds"}, r"need folds >= 2, the others take none"),
         ({"augment.roll": 2}, r"augment.roll=2 s must not exceed sound.seconds=1$"),
         ({"sound.features.high": 9000}, r"high=9000 must satisfy low < high <= 8000 Hz"),
         ({"sound.seconds": 0.01}, r"seconds=0.01 is 160 samples, but a window of 512 needs more"),

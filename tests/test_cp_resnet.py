@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scaling import networks
 from scaling.config import Network
-from scaling.networks.cost import Field, count, field
+from scaling.networks.cost import Axis, count, field
 from scaling.networks.cp_resnet import CPResNet
 
 INPUT = (256, 431)  # 10 s at 22,050 Hz
@@ -113,9 +113,9 @@ BOXES = [
 @pytest.mark.parametrize(("depth", "rows", "columns"), BOXES)
 def test_published_fields(depth, rows, columns):
     seen = field(networks.layers(settings(8, depth, 1), 10))
-    assert seen == Field(side=103 + 64 * depth, step=16, start=8.0)
-    assert seen.interval(7, 256) == rows
-    assert seen.interval(13, 431) == columns
+    assert seen.rows == seen.columns == Axis(side=103 + 64 * depth, step=16, start=8.0)
+    assert seen.rows.interval(7, 256) == rows
+    assert seen.columns.interval(13, 431) == columns
 
 
 @pytest.mark.parametrize("depth", [1, 2])
@@ -190,6 +190,20 @@ def test_damped_network_has_the_base_networks_weights():
         assert torch.equal(weight, damped.state_dict()[name]), name
     x = torch.randn(2, 1, 64, 64)
     assert not torch.equal(base(x).features_BCFN, damped(x).features_BCFN)
+
+
+def test_dropout_lies_behind_every_block():
+    model = build(settings(4, 1, 1, dropout=0.5, initialization="he"))
+    networks.reseed(model, lambda name: torch.Generator().manual_seed(len(name)))
+    shares = {}
+    for name, block in model.blocks.items():
+        block.register_forward_hook(
+            lambda _, __, y, name=name: shares.update({name: (y == 0).all(dim=(2, 3))})
+        )
+    model(torch.randn(16, 1, 64, 64))
+    assert len(shares) == 6
+    for name, silent_BC in shares.items():
+        assert 0.2 < silent_BC.float().mean() < 0.8, name
 
 
 def test_too_small_an_input_is_named():

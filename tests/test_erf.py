@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from scaling import erf, networks
 from scaling.config import Network
 from scaling.erf import Numbers, Place
-from scaling.networks.cost import Field, field
+from scaling.networks.cost import Axis, Field, field
 from scaling.networks.cp_resnet import CPResNet
 from scaling.networks.kernels import Convolution
 
@@ -306,7 +306,7 @@ def test_any_torch_model(module, side):
     found = erf.effective_field(model, [batch], erf.output_of(model, module))
     assert torch.equal(batch, kept)
     assert found.pixel == (10, 15)
-    place = erf.place_of(Field(side, 1, 0.0), found.pixel, (21, 30))
+    place = erf.place_of(Field(Axis(side, 1, 0.0), Axis(side, 1, 0.0)), found.pixel, (21, 30))
     assert erf.numbers(found.values_FN, place).inside == 1
     if module == "1":  # linear behind the positive input: the sum of the kernels, turned around
         layer = model[1]
@@ -381,6 +381,21 @@ def test_a_clipped_field_warns_and_the_strict_check_refuses():
         r"431 frames: more bands, longer clips or less depth$",
     ):
         erf.check_fits(whole, INPUT)
+
+
+def test_place_of_a_rectangular_field():
+    """Fields and steps may differ from axis to axis; even sides are centred between two pixels."""
+    whole = Field(rows=Axis(14, 2, 6.5), columns=Axis(32, 4, 15.5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        place = erf.place_of(whole, (3, 2), (20, 50))
+    assert place == Place((12.5, 23.5), ((6, 19), (8, 39)))
+    with pytest.warns(UserWarning, match=r"of 14 x 32 pixels .* of 20 mel bands x 39 .* 14 x 31$"):
+        erf.place_of(whole, (3, 2), (20, 39))
+    erf.check_fits(whole, (14, 32))
+    for size in ((13, 50), (32, 31)):
+        with pytest.raises(ValueError, match=r"^the maximum field of 14 x 32 pixels is larger"):
+            erf.check_fits(whole, size)
 
 
 @pytest.mark.parametrize(

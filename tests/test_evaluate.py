@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from scaling import evaluate
-from scaling.networks.cp_resnet import Output
+from scaling.networks.output import Output
 
 
 class Echo(nn.Module):
@@ -34,6 +34,9 @@ def test_scores_by_hand():
     assert rows["all", "accuracy"] == 0.5
     assert rows["a", "accuracy"] == 1.0
     assert rows["b", "accuracy"] == 0.0
+    # class 0: 2 of 3 answers right, 2 of 3 found; class 1: none
+    assert rows["all", "macro_f1"] == pytest.approx((2 / 3 + 0) / 2)
+    assert rows["a", "macro_f1"] == 1.0
     losses = [np.log1p(np.exp(-2)), np.log1p(np.exp(1)), np.log1p(np.exp(3)), np.log(2)]
     assert rows["all", "loss"] == pytest.approx(np.mean(losses))
     assert rows["a", "loss"] == pytest.approx((losses[0] + losses[3]) / 2)

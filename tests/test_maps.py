@@ -77,8 +77,9 @@ def test_nothing_lies_outside_the_maximum_field(swept: tuple[Results, Trial]):
     values_FN = np.array(row["values"]).reshape(row["rows"], row["columns"])
     reach = field(layers)
     mels, frames = trained.sound.shape
-    first, last = reach.interval(round((row["row"] - reach.start) / reach.step), mels)
-    left, right = reach.interval(round((row["column"] - reach.start) / reach.step), frames)
+    rows, columns = reach
+    first, last = rows.interval(round((row["row"] - rows.start) / rows.step), mels)
+    left, right = columns.interval(round((row["column"] - columns.start) / columns.step), frames)
     assert values_FN[first : last + 1, left : right + 1].sum() == pytest.approx(values_FN.sum())
 
 
@@ -95,6 +96,28 @@ def test_what_is_not_there(
     results, trained = swept
     with pytest.raises(ValueError, match=line):
         list(maps.compute(results, [trained], wanted, here))
+
+
+@pytest.mark.filterwarnings("ignore:the maximum field")
+@pytest.mark.parametrize("kind", ["vib_cnn", "vgg9"])
+def test_networks_that_end_in_a_dense_layer(
+    swept: tuple[Results, Trial], here: machine.Machine, store: Store, kind: str
+):
+    """Their last map has an effective field; their class scores have no map to look at."""
+    results, trained = swept
+    dense = {"network.kind": kind, "network.depth": 0, "network.pointwise": 0}
+    own = {"network.flatten": True} if kind == "vib_cnn" else {}
+    plain = {"network.initialization": "fixup", "network.width": 1, "training.epochs": 2}
+    other = changed(trained, {**dense, **own, **plain})
+    planned = plan.plan("s", [other], {"synthetic": store.table})
+    plan.record(planned, {other.id: store.digest}, results)
+    list(perform.perform(other, store, here, results))
+    assert list(maps.compute(results, [other], maps.Wanted(), here)) == [(other, True)]
+    (row,) = results.read("maps", [other.id]).to_pylist()
+    assert row["inside"] == 1
+    assert (row["rows"], row["columns"]) == trained.sound.shape
+    with pytest.raises(ValueError, match=f"--kind logits: .* is a {kind}, which has no map of "):
+        list(maps.compute(results, [other], maps.Wanted(kind="logits"), here))
 
 
 def test_trials_without_weights(swept: tuple[Results, Trial], tmp_path: Path):

@@ -145,11 +145,12 @@ def test_a_loss_that_is_not_finite_is_a_failure_with_its_epoch(
 ):
     real = objectives.OBJECTIVES["cross_entropy"]
 
-    def parts(outputs, targets, settings, epoch):
-        found = real.parts(outputs, targets, settings, epoch)
-        return {name: value * (math.nan if epoch == 1 else 1) for name, value in found.items()}
+    def loss(outputs, targets, settings, epoch):
+        found = real.loss(outputs, targets, settings, epoch)
+        factor = math.nan if epoch == 1 else 1
+        return found._replace(parts={name: value * factor for name, value in found.parts.items()})
 
-    monkeypatch.setitem(objectives.OBJECTIVES, "cross_entropy", real._replace(parts=parts))
+    monkeypatch.setitem(objectives.OBJECTIVES, "cross_entropy", real._replace(loss=loss))
     *_, told = perform.perform(trial, store, here, Results(tmp_path))
     assert told.status == "failed"
     (outcome,) = Results(tmp_path).read("outcomes").to_pylist()

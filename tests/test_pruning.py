@@ -124,7 +124,7 @@ def test_impossible_targets_are_one_line():
 def test_static_masks_meet_the_target_and_their_shapes():
     network = Network(kind="cp_resnet", width=128, depth=1, pointwise=1)
     shapes = {
-        layer.name: (layer.outputs, layer.inputs, layer.kernel, layer.kernel)
+        layer.name: (layer.outputs, layer.inputs, *layer.kernel)
         for layer in networks.layers(network, 10)
     }
     masks = pruning.static(shapes, BASE[1], streams(0))

@@ -15,7 +15,7 @@ import pytest
 from scaling.config import Split
 from scaling.sound.clips import UNUSED, table
 from scaling.sound.datasets import scan
-from scaling.sound.splits import made_folds, make, pairs, taught
+from scaling.sound.splits import leaking_folds, made_folds, make, pairs, taught, thinned
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'future.infer_string'")
 
@@ -586,3 +586,73 @@ def test_the_synthetic_scenes_by_pairs():
         "seen": 300,
         "unseen": 1200,
     }
+
+
+def part_of(
+    rows: pd.DataFrame, fraction: float, seed: int = 0, by_chance: bool = False
+) -> set[str]:
+    """The names of the training clips that are left."""
+    split = own(1).model_copy(update={"fraction": fraction, "by_chance": by_chance})
+    train = make(rows, split)["train"]
+    left = thinned(rows, train, split, seed)
+    assert (np.diff(left) > 0).all()
+    assert set(left) <= set(train)
+    return set(rows["clip"].iloc[left])
+
+
+@pytest.mark.parametrize("by_chance", [False, True])
+def test_fractions_are_nested_and_exact(by_chance: bool):
+    rows = crowd(0, 400, 400).assign(fold=lambda t: np.arange(len(t)) % 4 + 1)
+    rows = table(rows.drop(columns=["source", "speaker"]))
+    whole = part_of(rows, 1.0)
+    assert len(whole) == 300
+    smaller: set[str] = set()
+    for fraction in (0.05, 0.1, 0.3, 0.5, 1.0):
+        left = part_of(rows, fraction, by_chance=by_chance)
+        assert smaller <= left
+        if by_chance:
+            assert len(left) == round(300 * fraction)
+        smaller = left
+    assert smaller == whole
+
+
+def test_fractions_are_of_each_class():
+    rows = crowd(0, 400, 400).assign(fold=lambda t: np.arange(len(t)) % 4 + 1)
+    rows = table(rows.drop(columns=["source", "speaker"]))
+    label = rows.set_index("clip")["label"]
+    whole = label[list(part_of(rows, 1.0))].value_counts()
+    tenth = label[list(part_of(rows, 0.1))].value_counts()
+    assert {name: round(0.1 * n) for name, n in whole.items()} == tenth.to_dict()
+
+
+def test_fractions_come_from_seed_and_name():
+    rows = crowd(0, 100, 100).assign(fold=lambda t: np.arange(len(t)) % 2 + 1)
+    rows = table(rows.drop(columns=["source", "speaker"]))
+    turned = rows.iloc[::-1].reset_index(drop=True)
+    assert part_of(rows, 0.5) == part_of(turned, 0.5)
+    assert part_of(rows, 0.5) != part_of(rows, 0.5, seed=1)
+
+
+def test_a_class_that_a_fraction_empties(clips: pd.DataFrame):
+    with pytest.raises(
+        ValueError, match=r"^split.fraction=0.01 leaves class x, y .*above 0.0185 it"
+    ):
+        part_of(clips, 0.01)
+    with pytest.warns(UserWarning, match="by chance leaves 1 classes without a training clip"):
+        part_of(clips, 1 / 54, by_chance=True)
+
+
+def test_leaking_folds_are_even_and_leak():
+    rows = crowd(0, 100, 10)
+    folds_N = leaking_folds(rows, 5)
+    assert (np.bincount(folds_N)[1:] == 20).all()
+    split = Split(protocol="leaking_folds", folds=5, fold=1, validation_fold=2)
+    with pytest.warns(UserWarning, match="sources have clips both in training and held out"):
+        parts = make(rows, split)
+    assert [len(part) for part in parts.values()] == [60, 20, 20]
+    turned = rows.iloc[::-1].reset_index(drop=True)
+    assert dict(zip(rows["clip"], folds_N, strict=True)) == dict(
+        zip(turned["clip"], leaking_folds(turned, 5), strict=True)
+    )
+    with pytest.raises(ValueError, match=r"^split.folds=101: there are 100 clips"):
+        leaking_folds(rows, 101)

@@ -51,6 +51,18 @@ def test_published_schedule():
     assert all(a < b for a, b in pairwise(rates[:21]))
 
 
+def test_geometric_decay():
+    """The papers' 0.98 per epoch, and 0.9 every second one: 5e-4 x 0.9^35 in the last of 72."""
+    off = {"warmup": 0, "final": 1.0}
+    each = paper(**off, epochs=40, rate=1e-3, decay=0.98)
+    assert [learning_rate(each, e, 39) for e in (0, 1, 39)] == pytest.approx(
+        [1e-3, 0.98e-3, 0.98**39 * 1e-3]
+    )
+    second = paper(**off, epochs=72, rate=5e-4, decay=0.9, decay_every=2)
+    assert learning_rate(second, 1.5, 71) == 5e-4
+    assert learning_rate(second, 71, 71) == pytest.approx(1.25e-5, rel=0.01)
+
+
 def test_schedules_that_are_off():
     assert learning_rate(paper(warmup=0, final=1.0), 0, 249) == 1e-4
     assert learning_rate(paper(warmup=0, final=1.0), 249, 249) == 1e-4
@@ -168,11 +180,12 @@ def test_a_loss_that_is_not_finite_ends_the_trial(
 ):
     real = objectives.OBJECTIVES["cross_entropy"]
 
-    def parts(outputs, targets, settings, epoch):
-        found = real.parts(outputs, targets, settings, epoch)
-        return {name: value * (math.nan if epoch == 1 else 1) for name, value in found.items()}
+    def loss(outputs, targets, settings, epoch):
+        found = real.loss(outputs, targets, settings, epoch)
+        factor = math.nan if epoch == 1 else 1
+        return found._replace(parts={name: value * factor for name, value in found.parts.items()})
 
-    monkeypatch.setitem(objectives.OBJECTIVES, "cross_entropy", real._replace(parts=parts))
+    monkeypatch.setitem(objectives.OBJECTIVES, "cross_entropy", real._replace(loss=loss))
     epochs = run(trial, store, here)
     next(epochs)
     with pytest.raises(Diverged, match=r"^the loss became nan in epoch 2 \(rate "):

@@ -1,7 +1,9 @@
 """Networks: `build` one from its settings, `layers` and `cost` say what it costs without building
 it.
 
-A new network is one file with `layers` and `build`, and one line in NETWORKS.
+A new network is one file with `layers` and `build`, and one line in NETWORKS. All map features (B,
+channels, mels, frames) to an Output, and draw in training only what `reseed` gave them a generator
+for.
 """
 
 from collections.abc import Callable
@@ -11,47 +13,88 @@ import torch
 from torch import nn
 
 from scaling.config import Network, Trial
-from scaling.networks import cp_resnet
-from scaling.networks.cost import Cost, Layer, count
+from scaling.networks import bottleneck, cp_resnet, vgg9, vib_cnn
+from scaling.networks.cost import Cost, Layer, Sides, count
+from scaling.networks.stochastic import reseed
+
+__all__ = [
+    "NETWORKS",
+    "Family",
+    "build",
+    "cost",
+    "kept_weights",
+    "layers",
+    "layers_of_trial",
+    "of_trial",
+    "reseed",
+]
 
 
 class Family(NamedTuple):
     """One kind of network."""
 
     layers: Callable[[Network, int, int], list[Layer]]  # settings, classes, input channels
-    build: Callable[[Network, int, int, torch.Generator], nn.Module]
+    # settings, classes, input channels, input size, generator
+    build: Callable[[Network, int, int, Sides | None, torch.Generator], nn.Module]
 
 
 NETWORKS: dict[str, Family] = {
     "cp_resnet": Family(cp_resnet.layers, cp_resnet.build),
+    "vib_cnn": Family(vib_cnn.layers, vib_cnn.build),
+    "vgg9": Family(vgg9.layers, vgg9.build),
 }
 
 
 def build(
-    network: Network, classes: int, generator: torch.Generator, channels: int = 1
+    network: Network,
+    classes: int,
+    generator: torch.Generator,
+    channels: int = 1,
+    size: Sides | None = None,
 ) -> nn.Module:
     """The network, initialized from `generator`; maps features (B, channels, mels, frames) to an
     Output.
+
+    `size` (mels, frames) is that of all features it will see; only a network that flattens its last
+    map needs it. Raises ValueError when they are then too small for it.
     """
-    return NETWORKS[network.kind].build(network, classes, channels, generator)
+    return NETWORKS[network.kind].build(network, classes, channels, size, generator)
 
 
 def layers(network: Network, classes: int, channels: int = 1) -> list[Layer]:
-    """Its convolutions, in the order of the forward pass."""
+    """Its layers, in the order of the forward pass."""
     return NETWORKS[network.kind].layers(network, classes, channels)
+
+
+def of_trial(trial: Trial, classes: int, generator: torch.Generator) -> nn.Module:
+    """A trial's network with the head that its objective asks for, initialized from `generator`."""
+    latent, size = trial.objective.latent, trial.sound.shape
+    base = build(trial.network, 2 * latent or classes, generator, size=size)
+    if not latent:
+        return base
+    return bottleneck.Bottleneck(base, latent, classes, trial.objective.offset, generator)
+
+
+def layers_of_trial(trial: Trial, classes: int, width: int | None = None) -> list[Layer]:
+    """The layers of that network, or of one `width` wide and otherwise the same."""
+    network, latent = trial.network, trial.objective.latent
+    if width is not None:
+        network = network.model_copy(update={"width": width})
+    base = layers(network, 2 * latent or classes)
+    return bottleneck.layers(base, latent, classes) if latent else base
 
 
 def cost(trial: Trial, classes: int) -> Cost:
     """What a trial's network costs on that trial's clips. Raises ValueError when the clips are too
     small for it.
     """
-    return count(layers(trial.network, classes), trial.sound.shape)
+    return count(layers_of_trial(trial, classes), trial.sound.shape)
 
 
 def kept_weights(trial: Trial, classes: int) -> int:
     """How many weights a trial ends with: its pruning's target, or all."""
-    pruning, network = trial.pruning, trial.network
+    pruning = trial.pruning
     if pruning.target:
         return pruning.target
-    narrow = network.model_copy(update={"width": pruning.target_width or network.width})
-    return sum(layer.weights for layer in layers(narrow, classes))
+    narrow = layers_of_trial(trial, classes, pruning.target_width or None)
+    return count(narrow, trial.sound.shape).weights

@@ -1,35 +1,52 @@
 """What a network costs: parameters, weights, multiply-adds, receptive field, by layer and in total.
 
 Everything is arithmetic over a network's list of layers; nothing is built. Source: facts,
-cp_resnet, sections 1.3 and 1.4. Conventions: sizes are (mel bands, frames); multiply-adds are those
-of convolutions, for one clip's forward pass; the receptive field is that of one feature of the last
-map before pooling over the map, in input pixels, the same for both axes.
+cp_resnet, sections 1.3 and 1.4. Conventions: sizes are (mel bands, frames), rows and columns;
+multiply-adds are those of convolutions and dense layers, for one clip's forward pass; the receptive
+field is that of one feature of the last map, before it is pooled over or flattened, in input
+pixels.
 """
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+Sides = tuple[int, int]  # along frequency and along time
+Padding = Sides | Literal["same"]  # zeros on each side; same: as many as keep the map's size
+
+
+def zeros(kernel: Sides, padding: Padding) -> tuple[Sides, Sides]:
+    """Zeros before and behind the rows, and before and behind the columns; of an odd number, the
+    larger half is behind.
+    """
+    if padding == "same":
+        rows, columns = kernel
+        return ((rows - 1) // 2, rows // 2), ((columns - 1) // 2, columns // 2)
+    rows, columns = padding
+    return (rows, rows), (columns, columns)
 
 
 class Layer(NamedTuple):
-    """One convolution with its batch normalization and the max pooling behind it."""
+    """One convolution with its batch normalization and the max pooling behind it; or, by what it
+    `reads`, a dense layer.
+    """
 
     name: str
-    inputs: int
+    inputs: int  # channels; of a dense layer too
     outputs: int
-    kernel: int
+    kernel: Sides = (1, 1)
     stride: int = 1
+    padding: Padding = (0, 0)
+    bias: bool = False
+    norm: bool = True
     pool: int = 1  # side of the pooling window and its stride; 1: none
+    reads: Literal["pixels", "mean", "map"] = "pixels"  # dense: the map's mean, or all of the map
     shortcut: bool = False  # runs beside the layers of its block: same map, no larger field
 
     @property
-    def padding(self) -> int:
-        """Rows and columns of zeros on each side."""
-        return self.kernel // 3
-
-    @property
     def weights(self) -> int:
-        """Entries of the kernel."""
-        return self.inputs * self.outputs * self.kernel**2
+        """Entries of the kernel; of a dense layer that reads all of the map, for each pixel."""
+        return self.inputs * self.outputs * math.prod(self.kernel)
 
 
 class Part(NamedTuple):
@@ -39,7 +56,7 @@ class Part(NamedTuple):
     parameters: int
     weights: int
     macs: int
-    map: tuple[int, int]  # size of what it puts out, after pooling
+    map: Sides  # size of what it puts out, after pooling; a dense layer puts out one pixel
 
 
 class Cost(NamedTuple):
@@ -48,65 +65,97 @@ class Cost(NamedTuple):
     parameters: int
     weights: int
     macs: int
-    receptive_field: int
+    receptive_field: int  # its larger side
     parts: tuple[Part, ...]
 
 
-class Field(NamedTuple):
-    """Where features look: feature i of an axis sees `side` pixels, centred on pixel start + i *
-    step.
+class Axis(NamedTuple):
+    """Where features look along one axis: feature i sees `side` pixels, centred on pixel start + i
+    * step.
     """
 
     side: int
     step: int
     start: float
 
+    def centre(self, index: int) -> float:
+        """The pixel in the middle of what feature `index` sees; of an even side, between two."""
+        return self.start + index * self.step
+
     def interval(self, index: int, length: int) -> tuple[int, int]:
         """First and last pixel (inclusive) that feature `index` sees on an axis of `length`
         pixels.
         """
-        centre, reach = self.start + index * self.step, (self.side - 1) / 2
+        centre, reach = self.centre(index), (self.side - 1) / 2
         return max(0, round(centre - reach)), min(length - 1, round(centre + reach))
 
 
+class Field(NamedTuple):
+    """Where features look."""
+
+    rows: Axis
+    columns: Axis
+
+
 def field(layers: Sequence[Layer]) -> Field:
-    """The maximum receptive field of one feature, by the recurrence r += (k - 1) j, j *= stride."""
+    """The maximum receptive field of one feature of the last map."""
+    return Field(_axis(layers, 0), _axis(layers, 1))
+
+
+def _axis(layers: Sequence[Layer], axis: int) -> Axis:
+    """The recurrence r += (k - 1) j, j *= stride."""
     side, step, start = 1, 1, 0.0
     for layer in layers:
         if layer.shortcut:
             continue
-        side += (layer.kernel - 1) * step
-        start += ((layer.kernel - 1) / 2 - layer.padding) * step
+        kernel, (before, _) = layer.kernel[axis], zeros(layer.kernel, layer.padding)[axis]
+        side += (kernel - 1) * step
+        start += ((kernel - 1) / 2 - before) * step
         step *= layer.stride
         side += (layer.pool - 1) * step
         start += (layer.pool - 1) / 2 * step
         step *= layer.pool
-    return Field(side, step, start)
+    return Axis(side, step, start)
 
 
-def count(layers: Sequence[Layer], size: tuple[int, int]) -> Cost:
+def last_map(layers: Sequence[Layer], size: Sides) -> Sides:
+    """Size of the last map, before it is pooled over or flattened. Raises as `count`."""
+    return count([layer for layer in layers if layer.reads == "pixels"], size).parts[-1].map
+
+
+def count(layers: Sequence[Layer], size: Sides) -> Cost:
     """The cost of these layers on an input of this size. Raises ValueError when the input is too
     small for them.
     """
-    parts, current = [], size
+    parts: list[Part] = []
     for layer in layers:
-        at = tuple((s + 2 * layer.padding - layer.kernel) // layer.stride + 1 for s in current)
-        pooled = tuple(s // layer.pool for s in at)
-        if min(pooled) < 1:
+        parts.append(_part(layer, parts[-1].map if parts else size))
+        if min(parts[-1].map) < 1:
             raise ValueError(
                 f"an input of {size[0]} mel bands x {size[1]} frames is too small for this network "
                 "(nothing is left "
                 f"at {layer.name}): more bands, longer clips or a shorter hop"
             )
-        macs = layer.weights * at[0] * at[1]
-        current = (pooled[0], pooled[1])
-        parts.append(
-            Part(layer.name, layer.weights + 2 * layer.outputs, layer.weights, macs, current)
-        )
     return Cost(
         parameters=sum(part.parameters for part in parts),
         weights=sum(part.weights for part in parts),
         macs=sum(part.macs for part in parts),
-        receptive_field=field(layers).side,
+        receptive_field=max(axis.side for axis in field(layers)),
         parts=tuple(parts),
     )
+
+
+def _part(layer: Layer, size: Sides) -> Part:
+    """One layer on a map of this size."""
+    weights, at, pooled = layer.weights, (1, 1), (1, 1)
+    if layer.reads == "map":
+        weights *= math.prod(size)
+    elif layer.reads == "pixels":
+        around = zeros(layer.kernel, layer.padding)
+        rows, columns = (
+            (length + sum(added) - kernel) // layer.stride + 1
+            for length, added, kernel in zip(size, around, layer.kernel, strict=True)
+        )
+        at, pooled = (rows, columns), (rows // layer.pool, columns // layer.pool)
+    parameters = weights + layer.outputs * (2 * layer.norm + layer.bias)
+    return Part(layer.name, parameters, weights, weights * math.prod(at), pooled)

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scaling.config import Network
-from scaling.networks.cost import Layer
-from scaling.networks.kernels import Convolution
+from scaling.networks.cost import Layer, Sides
+from scaling.networks.kernels import Convolution, initialize
+from scaling.networks.output import Output
+from scaling.networks.stochastic import SpatialDropout
 
 # B clips, C channels, F rows of a map (mel bands at the input), N columns (frames), Y classes, W
 # width
@@ -31,13 +33,6 @@ class Block(NamedTuple):
     inputs: int
     outputs: int
     pool: int = 1
-
-
-class Output(NamedTuple):
-    """What a network says of a batch."""
-
-    logits_BY: Tensor
-    features_BCFN: Tensor  # the penultimate map, behind the last block
 
 
 def plan(network: Network) -> list[Block]:
@@ -59,24 +54,27 @@ def plan(network: Network) -> list[Block]:
 
 def layers(network: Network, classes: int, channels: int = 1) -> list[Layer]:
     """Every convolution in the order of the forward pass, for scaling.networks.cost."""
-    found = [Layer("stem", channels, network.width, 5, stride=2)]
+    found = [_layer("stem", channels, network.width, 5)._replace(stride=2)]
     for block in plan(network):
         first, second = block.kernels
-        found.append(Layer(f"{block.name}.conv1", block.inputs, block.outputs, first))
+        found.append(_layer(f"{block.name}.conv1", block.inputs, block.outputs, first))
         if block.inputs != block.outputs:
-            shortcut = Layer(
-                f"{block.name}.shortcut", block.inputs, block.outputs, 1, shortcut=True
-            )
-            found.append(shortcut)
-        conv2 = Layer(f"{block.name}.conv2", block.outputs, block.outputs, second, pool=block.pool)
-        found.append(conv2)
-    return [*found, Layer("classifier", found[-1].outputs, classes, 1)]
+            shortcut = _layer(f"{block.name}.shortcut", block.inputs, block.outputs, 1)
+            found.append(shortcut._replace(shortcut=True))
+        conv2 = _layer(f"{block.name}.conv2", block.outputs, block.outputs, second)
+        found.append(conv2._replace(pool=block.pool))
+    return [*found, _layer("classifier", found[-1].outputs, classes, 1)]
+
+
+def _layer(name: str, inputs: int, outputs: int, side: int) -> Layer:
+    """A square convolution, padded by a third of its side."""
+    return Layer(name, inputs, outputs, (side, side), padding=(side // 3, side // 3))
 
 
 class Residual(nn.Module):
-    """conv - norm - ReLU - conv - norm, plus the input, then ReLU, then pooling."""
+    """conv - norm - ReLU - conv - norm, plus the input, then ReLU, pooling and dropout."""
 
-    def __init__(self, block: Block, damping: float) -> None:
+    def __init__(self, block: Block, damping: float, dropout: float) -> None:
         super().__init__()
         inputs, outputs = block.inputs, block.outputs
         self.conv1 = Convolution(inputs, outputs, block.kernels[0], damping=damping)
@@ -88,6 +86,7 @@ class Residual(nn.Module):
             self.shortcut = Convolution(inputs, outputs, 1)
             self.shortcut_norm = nn.BatchNorm2d(outputs)
         self.pool = block.pool
+        self.dropout = SpatialDropout(dropout)
 
     def forward(self, x_BCFN: Tensor) -> Tensor:
         y_BCFN = functional.relu(self.norm1(self.conv1(x_BCFN)))
@@ -95,7 +94,10 @@ class Residual(nn.Module):
         if self.shortcut is not None and self.shortcut_norm is not None:
             x_BCFN = self.shortcut_norm(self.shortcut(x_BCFN))
         y_BCFN = functional.relu(x_BCFN + y_BCFN)
-        return functional.max_pool2d(y_BCFN, self.pool) if self.pool > 1 else y_BCFN
+        if self.pool > 1:
+            y_BCFN = functional.max_pool2d(y_BCFN, self.pool)
+        dropped_BCFN: Tensor = self.dropout(y_BCFN)
+        return dropped_BCFN
 
 
 class CPResNet(nn.Module):
@@ -106,7 +108,9 @@ class CPResNet(nn.Module):
         blocks = plan(network)
         self.stem = Convolution(channels, network.width, 5, stride=2, damping=network.damping)
         self.stem_norm = nn.BatchNorm2d(network.width)
-        self.blocks = nn.ModuleDict({b.name: Residual(b, network.damping) for b in blocks})
+        self.blocks = nn.ModuleDict(
+            {b.name: Residual(b, network.damping, network.dropout) for b in blocks}
+        )
         self.classifier = Convolution(blocks[-1].outputs, classes, 1)
         self.classifier_norm = nn.BatchNorm2d(classes)
 
@@ -118,22 +122,24 @@ class CPResNet(nn.Module):
         return Output(scores_BYFN.mean(dim=(2, 3)), x_BCFN)
 
 
-def build(network: Network, classes: int, channels: int, generator: torch.Generator) -> CPResNet:
+def build(
+    network: Network,
+    classes: int,
+    channels: int,
+    size: Sides | None,  # noqa: ARG001
+    generator: torch.Generator,
+) -> CPResNet:
     """A network initialized from `generator`: equal settings and seeds give equal weights, damped
-    or not.
+    or not. Inputs may be of any size.
     """
     model = CPResNet(network, classes, channels)
-    with torch.no_grad():
-        for module in model.modules():
-            if isinstance(module, Convolution):
-                _normal(
-                    module.weight, 2 / (module.kernel_size[0] ** 2 * module.in_channels), generator
-                )
-        if network.initialization == "fixup":
-            _fixup(model, generator)
+    initialize(model, generator)
+    if network.initialization == "fixup":
+        _fixup(model, generator)
     return model
 
 
+@torch.no_grad()
 def _fixup(model: CPResNet, generator: torch.Generator) -> None:
     """The ancestor's default: every block starts as its shortcut, the classifier at zero (facts,
     section 1.2).

@@ -111,6 +111,51 @@ def taught(table: pd.DataFrame, train: np.ndarray, split: config.Split, seed: in
     return targets
 
 
+def thinned(table: pd.DataFrame, train: np.ndarray, split: config.Split, seed: int) -> np.ndarray:
+    """The rows of `train` that are trained on: split.fraction of each class, or of all by chance.
+
+    Clips are taken in an order drawn from the seed and their names, so a smaller fraction is part
+    of a larger one, whatever the table's order. Source: Hu et al. 2021's low-resource protocol,
+    whose code draws over all clips. Raises ValueError when a class is left without a clip; drawn by
+    chance, that is the protocol's own doing and warned of.
+    """
+    if split.fraction == 1:
+        return train
+    label = table["label"].to_numpy(dtype=str)
+    order = sorted(train.tolist(), key=lambda row: key(seed, "fraction", table["clip"].iloc[row]))
+    groups: dict[str, list[int]] = {}
+    for row in order:
+        groups.setdefault("all" if split.by_chance else label[row], []).append(row)
+    kept = [row for rows in groups.values() for row in rows[: round(split.fraction * len(rows))]]
+    without = sorted(set(label[train]) - set(label[kept]))
+    if without and split.by_chance:
+        warnings.warn(
+            f"split.fraction={split.fraction:g} by chance leaves {len(without)} classes without a "
+            f"training clip ({some(without)})",
+            stacklevel=2,
+        )
+    elif without:
+        fewest = min(int((label[train] == y).sum()) for y in without)
+        raise ValueError(
+            f"split.fraction={split.fraction:g} leaves class {some(without)} without a training "
+            f"clip: above {0.5 / fewest:.3g} it keeps one"
+        )
+    return np.array(sorted(kept), dtype=train.dtype)
+
+
+def leaking_folds(table: pd.DataFrame, folds: int) -> np.ndarray:
+    """Fold 1..folds of every clip by chance alone: clips of one source, or speaker, fall apart.
+
+    What several papers did (Hu et al. 2021); named for what it does, and for comparison only.
+    """
+    if len(table) < folds:
+        raise ValueError(f"split.folds={folds}: there are {len(table)} clips, make fewer folds")
+    fold_N = np.empty(len(table), dtype=np.int64)
+    by_name = np.argsort(table["clip"].to_numpy(dtype=str))
+    fold_N[stream(SEED, "leaking folds").permutation(by_name)] = np.arange(len(table)) % folds + 1
+    return fold_N
+
+
 def made_folds(table: pd.DataFrame, folds: int) -> np.ndarray:
     """Fold 1..folds of every clip: each class spread evenly, and what belongs together in one fold.
 
@@ -159,7 +204,11 @@ def made_folds(table: pd.DataFrame, folds: int) -> np.ndarray:
 def _fold_sides(table: pd.DataFrame, split: config.Split) -> np.ndarray:
     """Where each clip's fold puts it: train, validation, test, or unused."""
     own = split.protocol == "folds"
-    folds_N = _own_folds(table) if own else made_folds(table, split.folds)
+    if own:
+        folds_N = _own_folds(table)
+    else:
+        make_folds = leaking_folds if split.protocol == "leaking_folds" else made_folds
+        folds_N = make_folds(table, split.folds)
     known = np.unique(folds_N[folds_N != UNUSED]).tolist()
     side_N = np.where(folds_N == UNUSED, "unused", "train").astype(object)
     for name, side in (("fold", "test"), ("validation_fold", "validation")):

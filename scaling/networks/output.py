@@ -1,0 +1,17 @@
+"""What every network says of a batch: the logits, and the map behind them."""
+
+# B clips, C channels, F rows of a map (mel bands at the input), N columns (frames), Y classes,
+# K dimensions of a bottleneck
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Output(NamedTuple):
+    """What a network says of a batch."""
+
+    logits_BY: Tensor
+    features_BCFN: Tensor  # the last map: what is pooled over, or flattened, before the classes
+    mean_BK: Tensor | None = None  # of a bottleneck's Gaussian
+    deviation_BK: Tensor | None = None
