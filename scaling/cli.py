@@ -18,7 +18,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
 Skip = Annotated[bool, typer.Option(help="Leave unreadable recordings out and say how many.")]
 
-data = typer.Typer(help="Datasets: list, describe, check.", no_args_is_help=True)
+data = typer.Typer(help="Datasets: list, describe, download, check.", no_args_is_help=True)
 
 
 def pairs(settings: list[str] | None) -> dict[str, str]:
@@ -154,7 +154,7 @@ def list_datasets(as_json: Json = False) -> None:
         if as_json:
             typer.echo(json.dumps({"name": dataset.name, "about": dataset.about}))
         else:
-            typer.echo(f"{dataset.name:14} {dataset.about}")
+            typer.echo(f"{dataset.name:20}{dataset.about}")
 
 
 @data.command()
@@ -185,6 +185,20 @@ def describe(name: str, root: Root = None, as_json: Json = False) -> None:
         if isinstance(value, dict):
             value = ", ".join(f"{word} {count}" for word, count in value.items())
         typer.echo(f"{fact:8} {value}")
+
+
+@data.command()
+def download(
+    name: str,
+    to: Annotated[
+        str | None, typer.Option(help="Folder to put it in (default: OVERHEAR_DATA, else data).")
+    ] = None,
+) -> None:
+    """Fetch a dataset, verify and unpack it; stopped, the same command goes on where it was."""
+    from scaling.sound import download as downloads
+
+    for line in downloads.download(name, to):
+        typer.echo(line)
 
 
 @data.command()

@@ -352,6 +352,10 @@ class Evaluation(Part):
     training_clips: Annotated[
         bool, Field(description="score the training clips too, without augmentation")
     ] = False
+    disagreement: Annotated[
+        Literal["none", "pitch", "reverb", "mask", "combination"],
+        Field(description="measure the divergence between a clip and two copies changed like this"),
+    ] = "none"
 
 
 class Trial(Part):

@@ -36,7 +36,7 @@ class Listener:
         """Raises ValueError when trial and clips do not fit together."""
         if store.rate != trial.sound.rate:
             raise ValueError(f"sound.rate={trial.sound.rate}: this store holds {store.rate} Hz")
-        self.trial, self.device = trial, machine.device
+        self.trial, self.store, self.device = trial, store, machine.device
         self.table, self.labels = store.table, store.labels
         self.parts = splits.make(store.table, trial.split)
         train = splits.thinned(store.table, self.parts["train"], trial.split, trial.seed)
@@ -49,7 +49,10 @@ class Listener:
 
     def waves(self, clips: np.ndarray) -> Tensor:
         """The clips at these rows of the table, on the device: (B, T), full scale 1."""
-        batch_BT = self.clips.batch(clips, self.trial.sound.samples)
+        return self.full_scale(self.clips.batch(clips, self.trial.sound.samples))
+
+    def full_scale(self, batch_BT: Tensor) -> Tensor:
+        """int16 samples of a store as waves on the device, full scale 1."""
         return batch_BT.to(self.device, non_blocking=True).float().div_(32768)
 
     @torch.no_grad()

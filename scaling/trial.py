@@ -1,10 +1,11 @@
 """The training loop: `run(trial, store, machine)` trains one network and yields an epoch's records
 as they happen.
 
-The way of a clip: int16 samples from the store -> float on the device -> microphone -> roll ->
-front end -> standardize -> mixup -> network -> objective. Every draw comes from a stream named by
-its purpose and its epoch, so an epoch that is run again is the same epoch. Source of the schedule:
-the paper's exponential warm-up and linear decay, in the form of its first author's later code.
+The way of a clip: int16 samples from the store -> float on the device -> as many views as the
+objective compares (scaling.views) -> mixup -> network -> objective. Every draw comes from a stream
+named by its purpose and its epoch, so an epoch that is run again is the same epoch. Source of the
+schedule: the paper's exponential warm-up and linear decay, in the form of its first author's later
+code.
 """
 
 # B clips, T samples, F mel bands, N frames, Y classes
@@ -26,11 +27,12 @@ from scaling.config import Trial
 from scaling.listening import Heard, Listener
 from scaling.machine import Machine
 from scaling.networks.output import Output
-from scaling.objectives import OBJECTIVES, Loss, Objective
+from scaling.objectives import OBJECTIVES, Loss, Objective, jensen_shannon
 from scaling.pruner import Pruner
 from scaling.seeds import stream, torch_stream
 from scaling.sound import augment, frontends
 from scaling.sound.store import Store
+from scaling.views import Draws, Views
 
 OPTIMIZERS: dict[str, type[torch.optim.Adam]] = {
     "adam": torch.optim.Adam,
@@ -45,18 +47,6 @@ class Epoch(NamedTuple):
     metrics: list[dict[str, Any]]  # rows of the metrics table
     predictions: list[dict[str, Any]]  # rows of the predictions table; filled in the last epoch
     state: dict[str, Any]  # what `run(resume=...)` needs; save it before the next epoch changes it
-
-
-class Draws(NamedTuple):
-    """The random streams of one view of an epoch's clips."""
-
-    roll: np.random.Generator
-    microphone: np.random.Generator
-
-    @classmethod
-    def of(cls, seed: int, epoch: int, view: int) -> "Draws":
-        """Fresh ones, each named by its purpose."""
-        return cls(*(stream(seed, purpose, epoch, view) for purpose in cls._fields))
 
 
 class Diverged(ArithmeticError):
@@ -139,6 +129,7 @@ class _Session:
         statistics = (torch.zeros(mels), torch.ones(mels)) if resume else self._statistics()
         self.model = Classifier(frontends.Standardize(*statistics), network, machine)
         self.model.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.views = Views(listener, self.model.standardize)
         training = trial.training
         self.optimizer = OPTIMIZERS[training.optimizer](
             network.parameters(), lr=training.rate, weight_decay=training.weight_decay, fused=True
@@ -175,6 +166,8 @@ class _Session:
                 logits_BY, targets, table = self._judge(heard)
                 found = evaluate.scores(logits_BY, targets, table["device"])
                 metrics += [{"split": heard.split, **row} for row in found]
+                if self.trial.evaluation.disagreement != "none":
+                    metrics.append(self._disagreement(heard.split, heard.clips))
                 if last:
                     rows = evaluate.predictions(logits_BY, self.listener.labels, targets, table)
                     predictions += [{"split": heard.split, **row} for row in rows]
@@ -207,6 +200,25 @@ class _Session:
             tables.append(self.listener.rows(heard.clips, microphone))
         targets = np.tile(self.listener.targets[heard.clips], len(heard.through))
         return torch.cat(logits), targets, pd.concat(tables)
+
+    @torch.inference_mode()
+    def _disagreement(self, split: str, clips: np.ndarray) -> dict[str, Any]:
+        """How far the network's answers to a clip and to two changed copies of it are apart.
+
+        The copies are the same in every epoch. Source: Iqbal et al. 2021, Figure 1.
+        """
+        total, size = 0.0, evaluate.BATCH
+        draws = [Draws.of(self.trial.seed, -1, view) for view in range(3)]
+        self.model.eval()
+        for batch in (clips[at : at + size] for at in range(0, len(clips), size)):
+            views = [
+                self.views.transformed(batch, each, float(view > 0))
+                for view, each in enumerate(draws)
+            ]
+            logits = [self.model.network_on(view).logits_BY for view in views]
+            total += len(batch) * float(jensen_shannon(logits))
+        name, value = "disagreement", total / len(clips)
+        return {"split": split, "device": "all", "metric": name, "value": value}
 
     def _train(self, epoch: int) -> dict[str, float]:
         """One pass over the training clips: means over its steps of what the objective minimizes
@@ -248,7 +260,10 @@ class _Session:
     ) -> Loss:
         """One update; returns what it minimized and measured."""
         settings, classes = self.trial.augment, len(self.listener.labels)
-        views = [self._view(clips, each) for each in draws]
+        views = [
+            self.views.augmented(clips, each, share)
+            for each, share in zip(draws, self._shares(), strict=True)
+        ]
         targets_B = torch.from_numpy(self.listener.targets[clips])
         targets_BY = functional.one_hot(targets_B, classes).float()
         targets_BY = targets_BY.to(self.machine.device)
@@ -265,6 +280,11 @@ class _Session:
         self.optimizer.step()
         return loss
 
+    def _shares(self) -> list[float]:
+        """How many of the clips each view transforms: several are the clip itself, then changed."""
+        others = self.objective.views - 1
+        return [0.0, *[1.0] * others] if others else [self.trial.augment.share]
+
     def _outputs(self, views: list[Tensor]) -> list[Output]:
         """The network's output for each view, all views normalized as one batch."""
         if len(views) == 1:
@@ -272,18 +292,3 @@ class _Session:
         whole, count = self.model.network_on(torch.cat(views)), len(views)
         parts = [[None] * count if each is None else each.chunk(count) for each in whole]
         return [Output(*each) for each in zip(*parts, strict=True)]
-
-    @torch.no_grad()
-    def _view(self, clips: np.ndarray, draws: Draws) -> Tensor:
-        """One augmented copy of the clips, standardized: (B, F, N)."""
-        waves_BT, heard = self.listener.waves(clips), self.trial.microphones
-        if heard.share > 0:
-            which_B = augment.draw_microphone(
-                draws.microphone, len(clips), heard.share, len(heard.train)
-            )
-            waves_BT = self.listener.bank(waves_BT, which_B)
-        limit = round(self.trial.augment.roll * self.trial.sound.rate)
-        if limit:
-            waves_BT = augment.roll(waves_BT, augment.draw_roll(draws.roll, len(clips), limit))
-        view_BFN: Tensor = self.model.standardize(self.listener.frontend(waves_BT))
-        return view_BFN

@@ -4,7 +4,21 @@ import torch
 from torch.nn import functional
 
 from scaling.seeds import stream
-from scaling.sound.augment import Mix, draw_microphone, draw_mixup, draw_roll, mixup, roll
+from scaling.sound.augment import (
+    ROOMS,
+    SEMITONES,
+    UNCHANGED,
+    Masks,
+    Mix,
+    draw_masks,
+    draw_microphone,
+    draw_mixup,
+    draw_roll,
+    draw_transform,
+    mask,
+    mixup,
+    roll,
+)
 
 
 def test_roll_equals_rolling_each_wave():
@@ -70,3 +84,107 @@ def test_microphones_are_drawn_for_a_share_of_clips_all_alike():
 def test_a_share_of_nothing_or_all_is_exact():
     assert (draw_microphone(stream(0, "microphone"), 1000, 0.0, 6) == -1).all()
     assert (draw_microphone(stream(0, "microphone"), 1000, 1.0, 6) >= 0).all()
+
+
+def plainly_masked(x_BFN: torch.Tensor, masks: Masks, fill: float) -> torch.Tensor:
+    """Value by value."""
+    plain = x_BFN.clone()
+    for clip, bands, frames in zip(plain, masks.bands_BM2, masks.frames_BM2, strict=True):
+        for start, end in bands.tolist():
+            for band in range(start, end):
+                clip[band, :] = fill
+        for start, end in frames.tolist():
+            for frame in range(start, end):
+                clip[:, frame] = fill
+    return plain
+
+
+@pytest.mark.parametrize("fill", [0.0, -3.5])
+def test_masking_equals_the_plain_loop(fill: float):
+    x_BFN = torch.randn(6, 20, 50)
+    before = x_BFN.clone()
+    masks = draw_masks(stream(1, "masks"), 6, 20, 50)
+    masked = mask(x_BFN, masks, fill)
+    assert torch.equal(masked, plainly_masked(x_BFN, masks, fill))
+    assert not torch.equal(masked, x_BFN)
+    assert torch.equal(x_BFN, before)
+
+
+def test_only_some_clips_are_masked():
+    x_BFN, where_B = torch.randn(4, 20, 50), torch.tensor([True, False, True, False])
+    masks = draw_masks(stream(1, "masks"), 4, 20, 50)
+    part, whole = mask(x_BFN, masks, where_B=where_B), mask(x_BFN, masks)
+    assert torch.equal(part[where_B], whole[where_B])
+    assert torch.equal(part[~where_B], x_BFN[~where_B])
+
+
+def test_masks_are_as_many_and_as_wide_as_published():
+    """2 of bands and 8 of frames, each of 0 to 7, all widths and all places alike."""
+    masks = draw_masks(stream(0, "masks"), 5_000, 40, 100)
+    for spans, count, size in ((masks.bands_BM2, 2, 40), (masks.frames_BM2, 8, 100)):
+        assert spans.shape == (5_000, count, 2)
+        assert spans.min() == 0
+        assert spans.max() == size
+        starts, widths = spans[..., 0].flatten(), (spans[..., 1] - spans[..., 0]).flatten()
+        shares = np.bincount(widths) / len(widths)
+        assert shares.tolist() == pytest.approx([1 / 8] * 8, abs=0.015)
+        widest = np.bincount(starts[widths == 7], minlength=size - 6) / (widths == 7).sum().item()
+        assert len(widest) == size - 6
+        assert widest.max() < 2 / (size - 6)
+
+
+def test_masks_fit_into_few_bands():
+    masks = draw_masks(stream(0, "masks"), 500, 3, 5)
+    assert masks.bands_BM2.max() == 3
+    assert masks.frames_BM2.max() == 5
+    assert (masks.bands_BM2[..., 0] <= masks.bands_BM2[..., 1]).all()
+
+
+@pytest.mark.parametrize("kind", ["none", "pitch", "reverb", "mask", "combination"])
+def test_transforms_come_in_their_kind_and_share(kind: str):
+    drawn = draw_transform(stream(0, "transform"), 60_000, kind, 0.6)
+    assert drawn.pitch_B.dtype == drawn.room_B.dtype == torch.int64
+    assert drawn.masked_B.dtype == torch.bool
+    shifted, roomed = drawn.pitch_B != UNCHANGED, drawn.room_B != UNCHANGED
+    assert ((shifted.int() + roomed.int() + drawn.masked_B.int()) <= 1).all()
+    wanted = {
+        "none": (0, 0, 0),
+        "pitch": (0.6, 0, 0),
+        "reverb": (0, 0.6, 0),
+        "mask": (0, 0, 0.6),
+        "combination": (0.3, 0.3, 0),
+    }[kind]
+    shares = [part.double().mean().item() for part in (shifted, roomed, drawn.masked_B)]
+    for share, expected in zip(shares, wanted, strict=True):
+        assert share == pytest.approx(expected, abs=0.01 if expected else 0)
+
+
+def test_shifts_and_rooms_are_drawn_all_alike():
+    drawn = draw_transform(stream(0, "transform"), 100_000, "combination", 1.0)
+    assert (drawn.pitch_B != UNCHANGED).logical_xor(drawn.room_B != UNCHANGED).all()
+    shifts = np.bincount(drawn.pitch_B[drawn.pitch_B != UNCHANGED])
+    assert shifts.tolist() == pytest.approx([5_000] * len(SEMITONES), abs=300)
+    heard = np.bincount(drawn.room_B[drawn.room_B != UNCHANGED], minlength=ROOMS)
+    assert len(heard) == ROOMS
+    assert heard.min() > 50  # of 100 expected each
+    few = draw_transform(stream(0, "transform"), 1_000, "reverb", 1.0, rooms=4)
+    assert sorted(set(few.room_B.tolist())) == [0, 1, 2, 3]
+
+
+def test_a_share_of_no_or_all_transforms_is_exact():
+    none = draw_transform(stream(0, "transform"), 1_000, "pitch", 0.0)
+    assert (none.pitch_B == UNCHANGED).all()
+    assert (draw_transform(stream(0, "transform"), 1_000, "pitch", 1.0).pitch_B >= 0).all()
+
+
+def test_shifts_are_half_semitones_without_none():
+    assert [2 * s for s in SEMITONES] == [-5, -4, -3, -2, -1, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_masks_on_the_gpu():
+    x_BFN, masks = torch.randn(6, 20, 50), draw_masks(stream(1, "masks"), 6, 20, 50)
+    where_B = torch.arange(6) % 2 == 0
+    assert torch.equal(
+        mask(x_BFN.cuda(), masks, 1.0, where_B).cpu(), mask(x_BFN, masks, 1.0, where_B)
+    )

@@ -66,6 +66,7 @@ OTHER: dict[str, dict[str, object]] = {
     "training.decay": {"training.decay": 0.5},
     "augment.roll": {"augment.roll": 0.25},
     "evaluation.training_clips": {"evaluation.training_clips": True},
+    "evaluation.disagreement": {"evaluation.disagreement": "mask"},
     "split.labels": {"split.labels": "uniform"},
     "split.fraction": {"split.fraction": 0.5},
     "split.by_chance": {"split.by_chance": True},

@@ -183,7 +183,7 @@ def test_few_clips_are_in_flight(clips: Clips):
         begun.append(name)
         return name
 
-    for number, name in enumerate(module._each(note, names, 2, "")):
+    for number, name in enumerate(module.each(note, names, 2, "")):
         assert name == str(number)
         assert len(begun) <= number + 10
     assert len(begun) == 100

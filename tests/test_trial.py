@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from scaling import machine, objectives
+from scaling import machine, objectives, views
 from scaling import trial as training
 from scaling.config import Training, Trial, changed
 from scaling.sound.store import Store
@@ -116,13 +116,13 @@ def test_each_purpose_has_its_own_stream(
 ):
     """Another stream for one purpose alone changes the training."""
     before = losses(trial, store, here)
-    for name in ("stream", "torch_stream"):
-        real = getattr(training, name)
+    for module, name in ((training, "stream"), (training, "torch_stream"), (views, "stream")):
+        real = getattr(module, name)
 
         def other(seed: int, *words: str | int, real=real) -> object:
             return real(seed + (words[0] == purpose), *words)
 
-        monkeypatch.setattr(training, name, other)
+        monkeypatch.setattr(module, name, other)
     assert losses(trial, store, here) != before
 
 

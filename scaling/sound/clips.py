@@ -80,7 +80,7 @@ class Dataset(NamedTuple):
     folders: tuple[str, ...] | None  # names below a data root, in order; (): --root; None: no files
     classes: int | None  # None: whatever the user's own data hold
     rate: int | None  # Hz, as distributed
-    seconds: float | None  # of one clip, as distributed
+    seconds: float | None  # of one clip, as distributed; about the mean where lengths differ
     licence: str
     address: str  # where to get it
     scan: Callable[[Path], Clips]  # root -> clips; raises ValueError in one line

@@ -7,6 +7,8 @@ from pathlib import Path
 from scaling.config import Trial
 from scaling.sound import datasets, microphones
 from scaling.sound.clips import Clips
+from scaling.sound.pitch import pitched
+from scaling.sound.rooms import rooms
 from scaling.sound.store import Store, pack
 
 
@@ -31,12 +33,22 @@ def scan(trials: Iterable[Trial], root: str | os.PathLike[str] | None) -> dict[s
 def stores(
     trials: Iterable[Trial], clips: dict[str, Clips], skip_unreadable: bool = False
 ) -> dict[str, Store]:
-    """The packed clips behind these trials, by `store_key`; packed now where they are not yet."""
-    needed = {store_key(trial): trial.sound for trial in trials}
-    return {
-        key: pack(clips[sound.dataset], sound.rate, skip_unreadable=skip_unreadable)
-        for key, sound in needed.items()
-    }
+    """The packed clips behind these trials, by `store_key`; packed now where they are not yet.
+
+    So are the pitch-shifted copies and the rooms that the trials need.
+    """
+    found: dict[str, Store] = {}
+    for trial in trials:
+        key, sound = store_key(trial), trial.sound
+        if key not in found:
+            found[key] = pack(clips[sound.dataset], sound.rate, skip_unreadable=skip_unreadable)
+        # made here, with a progress bar, so that no training step waits for them
+        kinds = {trial.augment.transform, trial.evaluation.disagreement}
+        if kinds & {"pitch", "combination"}:
+            pitched(found[key])
+        if kinds & {"reverb", "combination"}:
+            rooms(sound.rate, cache=found[key].folder.parent)
+    return found
 
 
 def digests(trials: Iterable[Trial], stores: dict[str, Store]) -> dict[str, str]:

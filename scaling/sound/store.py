@@ -5,7 +5,8 @@ another), `clips.parquet` (the clip table, with each clip's offset and length in
 `store.json` (what it is). It is memory-mapped, so that all processes of a machine share one copy.
 Conventions: mono is the mean of the channels; the resampler is soxr's HQ; a sample is
 round(32768 x value), limited to full scale, and how many lay beyond it stands in store.json.
-Contents: Store and its three ways to read, `pack`, `unreadable`.
+Contents: Store and its three ways to read, `pack`, `unreadable`; for all that is made once and kept
+in the cache `kept`, `whole`, `draft` and `each`.
 """
 
 # B clips of a batch, N clips of the store, T samples of a clip
@@ -18,7 +19,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
@@ -39,7 +40,9 @@ from scaling.sound.clips import COLUMNS, Clips, digest, some
 
 VERSION = 1  # of the folder's layout: any other is packed anew
 WAVES, CLIPS, FACTS = "waves.int16", "clips.parquet", "store.json"
+Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
+Kept = TypeVar("Kept")
 NAMED = 10  # unreadable files that an error names before it counts the rest
 LIMITED = 1e-3  # share of samples beyond full scale above which the files' scale is in doubt
 
@@ -159,22 +162,38 @@ def pack(
 ) -> Store:
     """The clips at `rate` Hz, from the cache, or decoded now by `workers` threads into it.
 
-    The cache is `cache`, else the folder named by OVERHEAR_CACHE, else the user's cache folder. Two
-    processes pack once. Raises ValueError that names the files which cannot be read; with
-    `skip_unreadable` they are left out with a warning, and the store is that of the remaining
-    table. Raises ValueError when the cache cannot be written. What is not whole is packed again.
+    Raises ValueError that names the files which cannot be read; with `skip_unreadable` they are
+    left out with a warning, and the store is that of the remaining table. What is not whole is
+    packed again. For the cache see `kept`.
+    """
+    return kept(
+        cache,
+        f"{clips.digest}-{rate}",
+        lambda folder: _find(folder, skip_unreadable),
+        lambda folder: _pack(clips, rate, folder, skip_unreadable, workers, progress),
+    )
+
+
+def kept(
+    cache: Path | None,
+    name: str,
+    find: Callable[[Path], Kept | None],
+    make: Callable[[Path], Kept],
+) -> Kept:
+    """What `find` finds at <cache>/<name>, else what `make` makes there; two processes make once.
+
+    The cache is `cache`, else the folder named by OVERHEAR_CACHE, else the user's cache folder.
+    Raises ValueError when it cannot be written.
     """
     default = os.environ.get("OVERHEAR_CACHE") or platformdirs.user_cache_path("overhear")
     cache = Path(cache or default).expanduser().absolute()
-    wanted = f"{clips.digest}-{rate}"
-    if store := _find(cache, wanted, skip_unreadable):
-        return store
+    folder = cache / name
+    if (found := find(folder)) is not None:
+        return found
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / f"{wanted}.lock"):
-            return _find(cache, wanted, skip_unreadable) or _pack(
-                clips, rate, cache / wanted, skip_unreadable, workers, progress
-            )
+        with FileLock(cache / f"{name}.lock"):
+            return found if (found := find(folder)) is not None else make(folder)
     except OSError as error:
         raise ValueError(
             f"cache {cache} cannot be written ({error.strerror or error}): "
@@ -188,24 +207,25 @@ def unreadable(
     """Why a clip cannot be decoded, for every clip that cannot."""
     names = clips.table["clip"].tolist()
     label = f"checking {clips.dataset}" if progress else ""
-    outcomes = _each(lambda name: _samples(clips, None, name), names, workers, label)
+    outcomes = each(lambda name: _samples(clips, None, name), names, workers, label)
     return {name: why for name, why in zip(names, outcomes, strict=True) if isinstance(why, str)}
 
 
-def _find(cache: Path, wanted: str, skip: bool) -> Store | None:
+def _find(folder: Path, skip: bool) -> Store | None:
     """The store, where it lies whole in the cache; with `skip`, that of the clips once readable."""
-    record = cache / f"{wanted}.skipped.json"
+    record = folder.with_name(f"{folder.name}.skipped.json")
     if skip and record.exists():
         found = json.loads(record.read_text())
-        if store := _whole(cache / found["store"]):
+        if store := whole(Store.open, folder.with_name(found["store"])):
             _warn_left_out(found["left_out"])
             return store
-    return _whole(cache / wanted)
+    return whole(Store.open, folder)
 
 
-def _whole(folder: Path) -> Store | None:
+def whole(opened: Callable[[Path], Kept], folder: Path) -> Kept | None:
+    """What lies in the folder, opened; None, with a warning, where that raises ValueError."""
     try:
-        return Store.open(folder) if folder.exists() else None
+        return opened(folder) if folder.exists() else None
     except ValueError as error:
         warnings.warn(f"{error} (done now)", stacklevel=2)
         return None
@@ -215,26 +235,34 @@ def _pack(
     clips: Clips, rate: int, folder: Path, skip: bool, workers: int | None, progress: bool
 ) -> Store:
     """Write the store under another name, then rename it. The caller holds the lock."""
-    draft = folder.with_name(f".writing-{folder.name}")
-    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed
-    draft.mkdir()
-    try:
+    with draft(folder) as writing:
         label = f"packing {clips.dataset} at {rate} Hz" if progress else ""
-        lengths, bad, beyond = _write_waves(clips, rate, draft / WAVES, workers, label)
+        lengths, bad, beyond = _write_waves(clips, rate, writing / WAVES, workers, label)
         if bad and (not skip or not lengths):
             raise ValueError(_complaint(bad, clips))
-        final = folder.with_name(f"{_write_facts(clips, rate, draft, lengths, bad, beyond)}-{rate}")
-        if final == folder or _whole(final) is None:
+        name = f"{_write_facts(clips, rate, writing, lengths, bad, beyond)}-{rate}"
+        final = folder.with_name(name)
+        if final == folder or whole(Store.open, final) is None:
             shutil.rmtree(final, ignore_errors=True)
-            draft.rename(final)
+            writing.rename(final)
         if bad:
-            draft.mkdir(exist_ok=True)
-            (draft / FACTS).write_text(json.dumps({"store": final.name, "left_out": bad}, indent=1))
-            (draft / FACTS).replace(folder.with_name(f"{folder.name}.skipped.json"))
+            writing.mkdir(exist_ok=True)
+            (writing / FACTS).write_text(json.dumps({"store": name, "left_out": bad}, indent=1))
+            (writing / FACTS).replace(folder.with_name(f"{folder.name}.skipped.json"))
             _warn_left_out(bad)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return Store.open(final)
+
+
+@contextmanager
+def draft(folder: Path) -> Generator[Path]:
+    """An empty folder beside this one, to be written, then renamed; gone in the end otherwise."""
+    writing = folder.with_name(f".writing-{folder.name}")
+    shutil.rmtree(writing, ignore_errors=True)  # of a process that was killed
+    writing.mkdir()
+    try:
+        yield writing
+    finally:
+        shutil.rmtree(writing, ignore_errors=True)
 
 
 def _write_waves(
@@ -245,7 +273,7 @@ def _write_waves(
     lengths: list[int] = []
     bad: dict[str, str] = {}
     limited = 0
-    outcomes = _each(lambda name: _samples(clips, rate, name), names, workers, label)
+    outcomes = each(lambda name: _samples(clips, rate, name), names, workers, label)
     with path.open("wb") as file, closing(outcomes) as read:
         for name, outcome in zip(names, read, strict=True):
             if isinstance(outcome, str):
@@ -302,12 +330,13 @@ def _write_facts(
     return str(facts["digest"])
 
 
-def _each(
-    function: Callable[[str], Outcome], names: Sequence[str], workers: int | None, label: str
+def each(
+    function: Callable[[Item], Outcome], items: Sequence[Item], workers: int | None, label: str
 ) -> Generator[Outcome]:
-    """The function of every name, in order, by threads with a few clips in flight.
+    """The function of every item, in order, by threads with a few items in flight.
 
-    Decoders and resampler release the interpreter's lock. A progress bar where a person looks on.
+    It should release the interpreter's lock: decoders and resampler do. A progress bar where a
+    person looks on, unless the label is empty.
     """
     workers = workers or os.cpu_count() or 1
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -317,9 +346,9 @@ def _each(
         Progress(*columns, console=Console(stderr=True), disable=not seen) as bar,
         ThreadPoolExecutor(workers) as pool,
     ):
-        task = bar.add_task(label, total=len(names))
-        for name in names:
-            flight.append(pool.submit(function, name))
+        task = bar.add_task(label, total=len(items))
+        for item in items:
+            flight.append(pool.submit(function, item))
             if len(flight) > 4 * workers:
                 yield flight.popleft().result()
                 bar.advance(task)

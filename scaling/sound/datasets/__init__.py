@@ -2,7 +2,7 @@
 
 A reader is one file here that ends in a `Dataset`; one line in DATASETS makes it known. A root is
 looked for at --root, else below the folder that the environment variable OVERHEAR_DATA names, else
-below data/. Contents: DATASETS, `scan`, `check`, `find_root`.
+below data/. Contents: DATASETS, `find`, `scan`, `check`, `find_root`.
 """
 
 import os
@@ -10,7 +10,17 @@ from pathlib import Path
 
 from scaling import config
 from scaling.sound.clips import Clips, Dataset, Report
-from scaling.sound.datasets import esc50, folders, manifest, synthetic, tau
+from scaling.sound.datasets import (
+    audiomnist,
+    esc50,
+    folders,
+    fsdd,
+    manifest,
+    synthetic,
+    tau,
+    tess,
+    tut2017,
+)
 
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
@@ -19,10 +29,22 @@ DATASETS: dict[str, Dataset] = {
         esc50.ESC10,
         esc50.ESC50,
         tau.DATASET,
+        tut2017.DATASET,
+        tut2017.ALONE,
+        fsdd.DATASET,
+        audiomnist.DATASET,
+        tess.DATASET,
         manifest.DATASET,
         folders.DATASET,
     )
 }
+
+
+def find(name: str) -> Dataset:
+    """The dataset of that name. Raises ValueError for an unknown one, and names the nearest."""
+    if name not in DATASETS:
+        raise ValueError(f"{name}: no such dataset{config.nearest(name, DATASETS)}")
+    return DATASETS[name]
 
 
 def scan(name: str, root: Path | str | None = None) -> Clips:
@@ -30,7 +52,7 @@ def scan(name: str, root: Path | str | None = None) -> Clips:
 
     Raises ValueError for an unknown name, a missing root, and whatever its reader refuses.
     """
-    dataset = _known(name)
+    dataset = find(name)
     clips = dataset.scan(find_root(dataset, root))
     found = clips.table["label"].nunique()
     if dataset.classes not in (None, found):
@@ -46,7 +68,7 @@ def check(name: str, root: Path | str | None = None) -> Report:
 
     Raises ValueError for an unknown name, a missing root, and whatever its reader refuses.
     """
-    dataset = _known(name)
+    dataset = find(name)
     place = find_root(dataset, root)
     return dataset.check(place) if dataset.check else Report([])
 
@@ -74,9 +96,3 @@ def find_root(dataset: Dataset, root: Path | str | None = None) -> Path:
     if dataset.folders:
         line += f", or the folder above it with OVERHEAR_DATA (to be had from {dataset.address})"
     raise ValueError(line)
-
-
-def _known(name: str) -> Dataset:
-    if name not in DATASETS:
-        raise ValueError(f"{name}: no such dataset{config.nearest(name, DATASETS)}")
-    return DATASETS[name]
