@@ -15,7 +15,8 @@ import pytest
 from scaling.config import Split
 from scaling.sound.clips import UNUSED, table
 from scaling.sound.datasets import scan
-from scaling.sound.splits import leaking_folds, made_folds, make, pairs, taught, thinned
+from scaling.sound.folds import leaking_folds, made_folds
+from scaling.sound.splits import make, pairs, taught, thinned
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'future.infer_string'")
 

@@ -32,8 +32,9 @@ from torch import Tensor
 
 from scaling.sound import store as stores
 from scaling.sound.augment import SEMITONES
+from scaling.sound.cache import draft, each, kept, whole
 from scaling.sound.clips import some
-from scaling.sound.store import CLIPS, FACTS, WAVES, Mapped, Store, draft, each, kept, whole
+from scaling.sound.store import CLIPS, FACTS, WAVES, Mapped, Store
 
 VERSION = 1  # of how copies are made: those of any other are not looked at
 WINDOW = 0.046  # seconds, about: 1024 samples at 22,050 Hz

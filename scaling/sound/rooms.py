@@ -35,7 +35,7 @@ from torch import Tensor
 
 from scaling.seeds import stream
 from scaling.sound.augment import ROOMS, RT60, UNCHANGED
-from scaling.sound.store import draft, each, kept, whole
+from scaling.sound.cache import draft, each, kept, whole
 
 VERSION = 1  # of how rooms are made and kept: those of any other are not looked at
 RESPONSES, TABLE, FACTS = "responses.npy", "rooms.parquet", "rooms.json"

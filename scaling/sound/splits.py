@@ -3,11 +3,10 @@
 Conventions: parts are sorted row indices of the clip table and share no clip. `train`, perhaps
 `validation`, and what is held out: `test`, or, where it holds devices that are not trained on,
 `seen` and `unseen` (devices). Validation holds trained devices only: to choose by unseen ones would
-leak. Contents: `make`; `made_folds` where a dataset has no folds of its own, `pairs` to hold out
-pairs of city and class; `taught`.
+leak. Contents: `make`, `pairs` to hold out pairs of city and class, `taught`, `thinned`.
 """
 
-# N clips, G groups of clips, Y classes
+# N clips, Y classes
 
 import math
 import warnings
@@ -18,10 +17,7 @@ import pandas as pd
 from scaling import config
 from scaling.seeds import key, stream
 from scaling.sound.clips import UNUSED, some
-
-# Made folds depend on the clips alone, not on a trial's seed: all trials of a study share them, so
-# that its folds are one cross-validation.
-SEED = 0
+from scaling.sound.folds import leaking_folds, made_folds, own_folds
 
 
 def make(table: pd.DataFrame, split: config.Split) -> dict[str, np.ndarray]:
@@ -143,69 +139,11 @@ def thinned(table: pd.DataFrame, train: np.ndarray, split: config.Split, seed: i
     return np.array(sorted(kept), dtype=train.dtype)
 
 
-def leaking_folds(table: pd.DataFrame, folds: int) -> np.ndarray:
-    """Fold 1..folds of every clip by chance alone: clips of one source, or speaker, fall apart.
-
-    What several papers did (Hu et al. 2021); named for what it does, and for comparison only.
-    """
-    if len(table) < folds:
-        raise ValueError(f"split.folds={folds}: there are {len(table)} clips, make fewer folds")
-    fold_N = np.empty(len(table), dtype=np.int64)
-    by_name = np.argsort(table["clip"].to_numpy(dtype=str))
-    fold_N[stream(SEED, "leaking folds").permutation(by_name)] = np.arange(len(table)) % folds + 1
-    return fold_N
-
-
-def made_folds(table: pd.DataFrame, folds: int) -> np.ndarray:
-    """Fold 1..folds of every clip: each class spread evenly, and what belongs together in one fold.
-
-    Clips of one source belong together, else those of one speaker. Group by group, the largest
-    first and equal ones in an order drawn from their names, each goes where its classes are
-    scarcest. No library: its next version would move clips between the folds of a trial's id.
-    """
-    source, speaker = "source " + table["source"], "speaker " + table["speaker"]
-    alone = "clip " + table["clip"]
-    together = source.where(table["source"] != "", speaker.where(table["speaker"] != "", alone))
-    groups, group_N = np.unique(together.to_numpy(dtype=str), return_inverse=True)
-    names = groups.tolist()
-    labels, label_N = np.unique(table["label"].to_numpy(dtype=str), return_inverse=True)
-    counts_GY = np.zeros((len(groups), len(labels)), dtype=np.int64)
-    np.add.at(counts_GY, (group_N, label_N), 1)
-    totals_Y = counts_GY.sum(axis=0)
-    if (fewest := int(totals_Y.min())) < folds:
-        label = labels[totals_Y.argmin()]
-        raise ValueError(f"split.folds={folds}: class {label} has {fewest} clips, make fewer folds")
-    if len(groups) < folds:
-        raise ValueError(
-            f"split.folds={folds}: all clips come from {len(groups)} sources or speakers, "
-            "each of which stays in one fold: make fewer folds"
-        )
-    sizes_G = counts_GY.sum(axis=1)
-    order = sorted(range(len(groups)), key=lambda g: (-sizes_G[g], key(SEED, "folds", names[g])))
-    loads = [[0] * len(labels) for _ in range(folds)]
-    sizes = [0] * folds
-    fold_G = np.zeros(len(groups), dtype=np.int64)
-    for group in order:
-        classes = np.flatnonzero(counts_GY[group]).tolist()
-        shares = {y: int(counts_GY[group, y]) / int(totals_Y[y]) ** 2 for y in classes}
-
-        def crowding(fold: int, shares: dict[int, float] = shares) -> tuple[float, int, int]:
-            # fsum is exact: equal crowds are equal on every machine, whatever their order
-            return math.fsum(loads[fold][y] * w for y, w in shares.items()), sizes[fold], fold
-
-        best = min(range(folds), key=crowding)
-        fold_G[group] = best + 1
-        sizes[best] += int(sizes_G[group])
-        for y in classes:
-            loads[best][y] += int(counts_GY[group, y])
-    return fold_G[group_N]
-
-
 def _fold_sides(table: pd.DataFrame, split: config.Split) -> np.ndarray:
     """Where each clip's fold puts it: train, validation, test, or unused."""
     own = split.protocol == "folds"
     if own:
-        folds_N = _own_folds(table)
+        folds_N = own_folds(table)
     else:
         make_folds = leaking_folds if split.protocol == "leaking_folds" else made_folds
         folds_N = make_folds(table, split.folds)
@@ -232,17 +170,6 @@ def _ordered(words: pd.Series, seed: int, what: str) -> dict[str, int]:
     if seed:
         known = stream(seed, "pairs", what).permutation(known)
     return {word: number for number, word in enumerate(known.tolist())}
-
-
-def _own_folds(table: pd.DataFrame) -> np.ndarray:
-    """The dataset's own fold of every clip."""
-    without = table.loc[table["fold"].isna(), "clip"]
-    if len(without):
-        raise ValueError(
-            f"split.protocol=folds: {len(without)} of {len(table)} clips have no fold "
-            f"({some(without)}): split.protocol=made_folds with split.folds=5 makes folds"
-        )
-    return table["fold"].to_numpy(dtype=np.int64)
 
 
 def _on_trained_devices(table: pd.DataFrame, devices: tuple[str, ...]) -> np.ndarray:

@@ -5,44 +5,32 @@ another), `clips.parquet` (the clip table, with each clip's offset and length in
 `store.json` (what it is). It is memory-mapped, so that all processes of a machine share one copy.
 Conventions: mono is the mean of the channels; the resampler is soxr's HQ; a sample is
 round(32768 x value), limited to full scale, and how many lay beyond it stands in store.json.
-Contents: Store and its three ways to read, `pack`, `unreadable`; for all that is made once and kept
-in the cache `kept`, `whole`, `draft` and `each`.
+Contents: Store and its three ways to read, `pack`, `unreadable`.
 """
 
 # B clips of a batch, N clips of the store, T samples of a clip
 
 import json
-import os
 import shutil
-import sys
 import warnings
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-import platformdirs
 import pyarrow as pa
 import pyarrow.parquet as pq
 import soxr
 import torch
-from filelock import FileLock
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 from torch import Tensor
 
+from scaling.sound.cache import draft, each, kept, whole
 from scaling.sound.clips import COLUMNS, Clips, digest, some
 
 VERSION = 1  # of the folder's layout: any other is packed anew
 WAVES, CLIPS, FACTS = "waves.int16", "clips.parquet", "store.json"
-Item = TypeVar("Item")
-Outcome = TypeVar("Outcome")
-Kept = TypeVar("Kept")
 NAMED = 10  # unreadable files that an error names before it counts the rest
 LIMITED = 1e-3  # share of samples beyond full scale above which the files' scale is in doubt
 
@@ -174,33 +162,6 @@ def pack(
     )
 
 
-def kept(
-    cache: Path | None,
-    name: str,
-    find: Callable[[Path], Kept | None],
-    make: Callable[[Path], Kept],
-) -> Kept:
-    """What `find` finds at <cache>/<name>, else what `make` makes there; two processes make once.
-
-    The cache is `cache`, else the folder named by OVERHEAR_CACHE, else the user's cache folder.
-    Raises ValueError when it cannot be written.
-    """
-    default = os.environ.get("OVERHEAR_CACHE") or platformdirs.user_cache_path("overhear")
-    cache = Path(cache or default).expanduser().absolute()
-    folder = cache / name
-    if (found := find(folder)) is not None:
-        return found
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(cache / f"{name}.lock"):
-            return found if (found := find(folder)) is not None else make(folder)
-    except OSError as error:
-        raise ValueError(
-            f"cache {cache} cannot be written ({error.strerror or error}): "
-            "free some space, mend its rights, or name another folder with OVERHEAR_CACHE"
-        ) from None
-
-
 def unreadable(
     clips: Clips, *, workers: int | None = None, progress: bool = True
 ) -> dict[str, str]:
@@ -220,15 +181,6 @@ def _find(folder: Path, skip: bool) -> Store | None:
             _warn_left_out(found["left_out"])
             return store
     return whole(Store.open, folder)
-
-
-def whole(opened: Callable[[Path], Kept], folder: Path) -> Kept | None:
-    """What lies in the folder, opened; None, with a warning, where that raises ValueError."""
-    try:
-        return opened(folder) if folder.exists() else None
-    except ValueError as error:
-        warnings.warn(f"{error} (done now)", stacklevel=2)
-        return None
 
 
 def _pack(
@@ -251,18 +203,6 @@ def _pack(
             (writing / FACTS).replace(folder.with_name(f"{folder.name}.skipped.json"))
             _warn_left_out(bad)
     return Store.open(final)
-
-
-@contextmanager
-def draft(folder: Path) -> Generator[Path]:
-    """An empty folder beside this one, to be written, then renamed; gone in the end otherwise."""
-    writing = folder.with_name(f".writing-{folder.name}")
-    shutil.rmtree(writing, ignore_errors=True)  # of a process that was killed
-    writing.mkdir()
-    try:
-        yield writing
-    finally:
-        shutil.rmtree(writing, ignore_errors=True)
 
 
 def _write_waves(
@@ -328,33 +268,6 @@ def _write_facts(
             stacklevel=2,
         )
     return str(facts["digest"])
-
-
-def each(
-    function: Callable[[Item], Outcome], items: Sequence[Item], workers: int | None, label: str
-) -> Generator[Outcome]:
-    """The function of every item, in order, by threads with a few items in flight.
-
-    It should release the interpreter's lock: decoders and resampler do. A progress bar where a
-    person looks on, unless the label is empty.
-    """
-    workers = workers or os.cpu_count() or 1
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    seen = bool(label) and sys.stderr.isatty()
-    flight: deque[Future[Outcome]] = deque()
-    with (
-        Progress(*columns, console=Console(stderr=True), disable=not seen) as bar,
-        ThreadPoolExecutor(workers) as pool,
-    ):
-        task = bar.add_task(label, total=len(items))
-        for item in items:
-            flight.append(pool.submit(function, item))
-            if len(flight) > 4 * workers:
-                yield flight.popleft().result()
-                bar.advance(task)
-        while flight:
-            yield flight.popleft().result()
-            bar.advance(task)
 
 
 def _complaint(bad: dict[str, str], clips: Clips) -> str:
