@@ -218,7 +218,7 @@ class Augment(Part):
         Literal["none", "pitch", "reverb", "mask", "combination"],
         Field(description="what else may happen to a clip; combination: pitch or reverb"),
     ] = "none"
-    share: Annotated[
+    transform_share: Annotated[
         float,
         Field(ge=0, le=1, description="share of clips transformed, where the objective has 1 view"),
     ] = 0.0
@@ -392,10 +392,10 @@ class Trial(Part):
                 "objective.kind=consistency compares views of a clip: augment.transform=none "
                 "leaves one, name pitch, reverb, mask or combination"
             )
-        if not consistency and transformed != (augment.share > 0):
+        if not consistency and transformed != (augment.transform_share > 0):
             raise ValueError(
-                f"augment.transform={augment.transform} with augment.share={augment.share:g}: "
-                "name both or neither"
+                f"augment.transform={augment.transform} with "
+                f"augment.transform_share={augment.transform_share:g}: name both or neither"
             )
         return self
 

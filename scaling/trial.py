@@ -283,7 +283,7 @@ class _Session:
     def _shares(self) -> list[float]:
         """How many of the clips each view transforms: several are the clip itself, then changed."""
         others = self.objective.views - 1
-        return [0.0, *[1.0] * others] if others else [self.trial.augment.share]
+        return [0.0, *[1.0] * others] if others else [self.trial.augment.transform_share]
 
     def _outputs(self, views: list[Tensor]) -> list[Output]:
         """The network's output for each view, all views normalized as one batch."""

@@ -70,8 +70,8 @@ OTHER: dict[str, dict[str, object]] = {
     "split.labels": {"split.labels": "uniform"},
     "split.fraction": {"split.fraction": 0.5},
     "split.by_chance": {"split.by_chance": True},
-    "augment.transform": {"augment.transform": "pitch", "augment.share": 0.5},
-    "augment.share": {"augment.transform": "pitch", "augment.share": 1.0},
+    "augment.transform": {"augment.transform": "pitch", "augment.transform_share": 0.5},
+    "augment.transform_share": {"augment.transform": "pitch", "augment.transform_share": 1.0},
     **{
         f"objective.{name}": {"objective.kind": "bottleneck", "objective.latent": 9} | value
         for name, value in {

@@ -80,7 +80,9 @@ def test_a_combination_is_either_shifted_or_in_a_room(
 
 
 def test_masks_hide_standardized_features(trial: Trial, store: Store, here: machine.Machine):
-    masked = changed(trial, {"augment.transform": "mask", "augment.share": 0.5, "augment.roll": 0})
+    masked = changed(
+        trial, {"augment.transform": "mask", "augment.transform_share": 0.5, "augment.roll": 0}
+    )
     listener = Listener(masked, store, here)
     clips = listener.parts["train"][:60]
     made = Views(listener, lambda x: x + 1000.0)

@@ -82,7 +82,8 @@ def _from_dense(values: pd.DataFrame) -> pd.DataFrame:
 
 def _differing(pairs: pd.DataFrame, sides: "Sequence[pd.Series[str]]") -> pd.DataFrame:
     """The pairs with their comparison in words and their difference."""
-    return pairs.assign(
+    # a copy, as merging a hundred columns leaves them scattered
+    return pairs.copy().assign(
         comparison=sides[0] + " - " + sides[1],
         difference=pairs["value"] - pairs["value_reference"],
     )
