@@ -69,6 +69,7 @@ def main() -> None:
     if debug:
         sys.argv.remove("--debug")
     warnings.formatwarning = lambda message, *_, **__: f"overhear: warning: {message}\n"
+    warnings.simplefilter("once", UserWarning)
     try:
         app()
     except (ValueError, OSError) as error:
