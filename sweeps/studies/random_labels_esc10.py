@@ -12,7 +12,7 @@ SOURCE = "as Koutini et al. 2021, section 4, at CPU scale on ESC-10 through micr
 
 
 def trials() -> Iterator[Trial]:
-    """Three widths, true and random labels, base and damped, three seeds; no augmentation."""
+    """Four widths, true and random labels, base and damped, three seeds; no augmentation."""
     recorded = ESC10_MICROPHONES.model_copy(update={"microphones": Microphones()})
     longer = {"training.epochs": 60, "evaluation.every": 20, "evaluation.last": 1}
     base = changed(recorded, {**PLAIN, **longer})
@@ -20,6 +20,6 @@ def trials() -> Iterator[Trial]:
         base,
         seed=(0, 1, 2),
         network__damping=(0.0, DAMPED),
-        network__width=(2, 4, 8),
+        network__width=(2, 4, 8, 16),
         split__labels=("true", "uniform"),
     )
