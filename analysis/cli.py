@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analysis.figures import Drawable
     from analysis.table import Study
     from scaling.records import Results
 
@@ -51,6 +50,9 @@ def analyze(
     differences: Annotated[
         bool, typer.Option("--differences", help="add the table of paired differences")
     ] = False,
+    published: Annotated[
+        bool, typer.Option("--published", help="add the papers' tables, their numbers beside ours")
+    ] = False,
     out: Annotated[
         str | None, typer.Option(help="local folder; RESULTS/figures unless given")
     ] = None,
@@ -66,9 +68,10 @@ def analyze(
 ) -> None:
     """Draw a study's figures, with the points of each as a table and as CSV."""
     from analysis import table
+    from analysis.figures import choice
     from scaling.records import Results
 
-    _known(figure or [])
+    choice.known(figure or [])
     folder = _folder(Results(results), out)
     planned = table.load(Results(results), study or ())
     averaged = table.stated_last(planned) if last is None else last
@@ -79,25 +82,53 @@ def analyze(
             f"{results} has no complete trial to draw ({printed.tally(tally)}): "
             "run its sweep (again)"
         )
-    chosen = _chosen(figure, scores)
+    chosen = choice.chosen(figure or [], planned, scores)
     compared = _compared(scores) if differences else None
+    papers = _published(planned, scores, averaged) if published else {}
     for message in _hidden(planned, scores, tally, averaged, last is None):
         warnings.warn(message, stacklevel=2)
     aside = sys.stderr if json else sys.stdout  # a program that reads JSON lines reads only these
     if last is None and averaged > 1:
         said = "as evaluation.last of all trials says"
         print(f"a run is the mean of its last {averaged} evaluated epochs, {said}", file=aside)
-    for name, module in chosen.items():
-        points = module.points(scores)
-        files = _save(module, points, folder, name, Format(format))
+    for name in chosen:
+        try:
+            points = choice.points(name, planned, scores, averaged)
+        except ValueError as error:
+            if figure or choice.of_accuracy(name):
+                raise
+            warnings.warn(f"figure {name} is left out: {error}", stacklevel=2)
+            continue
+        files = _save(points, folder, name, Format(format))
         if json:
             print(*printed.json_lines(points, {"figure": name}), sep="\n")
         else:
-            printed.show(printed.points_table(name, points, module.COLUMNS))
+            printed.show(choice.printed(name, points))
         print(f"{name}: {files}", file=aside)
     if compared is not None:
         _report(compared, folder, json)
+    for name, beside in papers.items():
+        file = folder / f"{name}.csv"
+        with _writing(folder):
+            beside.to_csv(file, index=False)
+        if json:
+            print(*printed.json_lines(beside, {"table": name}), sep="\n")
+        else:
+            printed.show(printed.published_table(name, beside))
+        print(f"{name}: {file}", file=aside)
     print(printed.tally(tally), file=aside)
+
+
+def _published(study: "Study", scores: "pd.DataFrame", last: int) -> "dict[str, pd.DataFrame]":
+    """The papers' tables that these trials belong into, of which there is at least one."""
+    from analysis import table
+    from analysis.tables import published
+
+    reasons = {name: published.obstacle(name, scores) for name in published.PUBLISHED}
+    if all(reasons.values()):
+        raise ValueError(f"--published: {'; '.join(filter(None, reasons.values()))}")
+    macro_f1 = table.scores(study, "macro_f1", last)
+    return {n: published.beside(n, scores, macro_f1) for n, reason in reasons.items() if not reason}
 
 
 def _report(compared: "pd.DataFrame", folder: Path, json: bool) -> None:
@@ -200,27 +231,6 @@ def _repeated(results: "Results", progress: "pd.DataFrame") -> "Iterator[pd.Data
         yield progress
 
 
-def _known(names: list[str]) -> None:
-    """Refuse names of no figure, before anything is read."""
-    from analysis.figures import FIGURES
-    from scaling import config
-
-    for name in names:
-        if name not in FIGURES:
-            raise ValueError(f"figure {name}: no such figure{config.nearest(name, FIGURES)}")
-
-
-def _chosen(names: list[str] | None, scores: "pd.DataFrame") -> "dict[str, Drawable]":
-    """The figures of these names, in this order; for none, all that these scores can fill."""
-    from analysis.figures import FIGURES
-
-    obstacles = {name: FIGURES[name].obstacle(scores) for name in names or FIGURES}
-    for name, reason in obstacles.items():
-        if names and reason:
-            raise ValueError(f"figure {name}: {reason}")
-    return {name: FIGURES[name] for name, reason in obstacles.items() if not reason}
-
-
 def _compared(scores: "pd.DataFrame") -> "pd.DataFrame":
     """The paired differences, of which there is at least one."""
     from analysis.tables import differences
@@ -242,13 +252,14 @@ def _folder(results: "Results", out: str | None) -> Path:
     )
 
 
-def _save(module: "Drawable", points: "pd.DataFrame", folder: Path, name: str, kind: Format) -> str:
-    """Write the drawing and its points; their paths as text."""
+def _save(points: "pd.DataFrame", folder: Path, name: str, kind: Format) -> str:
+    """Write the drawing of a figure's points, and the points; their paths as text."""
+    from analysis.figures import choice
 
     drawing, table = folder / f"{name}.{kind}", folder / f"{name}.csv"
     # text stays text in SVG and PDF, to be searched and edited
     with _writing(folder), _text_as_text():
-        module.draw(points).savefig(drawing, format=kind.value, dpi=DOTS_PER_INCH)
+        choice.draw(name, points).savefig(drawing, format=kind.value, dpi=DOTS_PER_INCH)
         points.to_csv(table, index=False)
     return f"{drawing} (points: {table})"
 

@@ -1,9 +1,13 @@
 """Families: in words, what tells trials apart besides their size, seed and fold.
 
-Conventions: only settings with more than one value among the trials are named, in the order of
-scaling.config.Trial: damping, taught labels, microphones of the training clips and pruning in words
-of their own (`base, static`), every other one by its shortest unambiguous name (`mixup=0.3`).
-Contents: SIZE, REPEAT, families, prunings, words.
+Conventions: only settings with more than one value among the trials are named. First come the kind
+of network, what it has taken over (`transferred`), what is minimized and what else keeps it from
+memorizing (`dropout 0.2`, `batched pitch`); what follows from these, such as a batch size that each
+has its own of, is not named.
+Then, in the order of scaling.config.Trial, damping, taught labels, share of the clips, microphones
+of the training clips and pruning in words of their own (`base, static`), every other setting by its
+shortest unambiguous name (`mixup=0.3`).
+Contents: SIZE, REPEAT, OBJECTIVE, families, prunings, words.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,9 +19,23 @@ import pandas as pd
 from scaling import config
 
 SIZE = ("network.width", "network.depth", "network.pointwise")
-REPEAT = ("seed", "split.fold", "split.validation_fold")  # tell apart runs of one size and family
+# tell apart runs of one size and family; what a fold's trials take over is that fold's
+REPEAT = ("seed", "split.fold", "split.validation_fold", "transfer.trial")
 PRUNING = tuple(name for name in config.leaves() if name.startswith("pruning."))
 HEARD = ("microphones.train", "microphones.share")
+REGULARIZERS = {"network.dropout": "dropout", "training.weight_decay": "weight decay"}
+OBJECTIVE = (
+    *REGULARIZERS,
+    "augment.transform",
+    "augment.transform_share",
+    *(name for name in config.leaves() if name.startswith("objective.")),
+)
+BOTTLENECK = {"objective.latent": "K", "objective.beta": "beta"}
+FOLLOWING = ("training.batch", "training.passes", "evaluation.disagreement")  # from the objective
+# what does not follow from the kind of network, as all else may
+OPEN = ("sound.dataset", "sound.classes", "network.damping")
+FROM_KIND = tuple(n for n in config.leaves() if not n.startswith("split.") and n not in OPEN)
+IN_WORDS = ("objective.kind", "augment.transform")  # what the phrase of an objective says itself
 KINDS = {"none": "dense", "static": "static", "magnitude": "iterative"}
 LABELS = {"true": "true labels", "uniform": "random labels", "permuted": "permuted labels"}
 
@@ -31,17 +49,34 @@ def families(manifest: pd.DataFrame, but: Sequence[str] = ()) -> "pd.Series[Any]
 def words(manifest: pd.DataFrame, but: Sequence[str] = ()) -> "pd.Series[Any]":
     """What tells each trial from the others, besides its size, repeat and the settings of `but`.
 
-    `damped 0.99, static`, `base, dense`, `mixup=0.3`; empty where nothing differs. Rows as in
-    `manifest`, which has a column for each setting, as table.manifest gives it.
+    `damped 0.99, static`, `base, dense`, `dropout 0.2, 30 % of the clips`; empty where nothing
+    differs. Rows as in `manifest`, which has a column for each setting, as table.manifest gives it.
     """
-    ignored = {*SIZE, *REPEAT, *HEARD, *PRUNING, *but}
+    ignored = {*SIZE, *REPEAT, *HEARD, *PRUNING, *OBJECTIVE, "network.kind", *but}
     settings = [name for name in config.leaves() if name not in ignored]
-    parts = [manifest[name].map(_phrase(name)) for name in settings if _varies(manifest[name])]
+    kinds = _joined([_networks(manifest, but), _objectives(manifest, but)], manifest.index)
+    following = FROM_KIND if _varies(manifest["network.kind"]) else FOLLOWING
+    parts = [kinds]
+    for name in settings:
+        # a batch size that each kind has its own of tells nothing that the kind does not
+        among = kinds if name in following else _constant("", manifest)
+        if _varies_within(manifest[name], among).any():
+            parts.append(manifest[name].map(_phrase(name)))
     if any(_varies(manifest[name]) for name in HEARD if name not in but):
         parts.append(_hearings(manifest))
     if any(_varies(manifest[name]) for name in PRUNING if name not in but):
         parts.append(prunings(manifest))
     return _joined(parts, manifest.index)
+
+
+def _networks(manifest: pd.DataFrame, but: Sequence[str]) -> "pd.Series[Any]":
+    """`vgg5`, `vgg5, transferred`; what all are is not said."""
+    kind = manifest["network.kind"]
+    if "network.kind" in but or not _varies(kind):
+        kind = _constant("", manifest)
+    taken = (manifest["transfer.trial"] != "") | (manifest["transfer.weights"] != "")
+    said = _constant("transferred", manifest).where(taken & _varies(taken), "")
+    return _joined([kind, said], manifest.index)
 
 
 def prunings(manifest: pd.DataFrame) -> "pd.Series[Any]":
@@ -53,10 +88,55 @@ def prunings(manifest: pd.DataFrame) -> "pd.Series[Any]":
     parts = [kinds.map(KINDS)]
     for name in PRUNING:
         # a dense trial's target_width is 0: that pruned ones have another tells nothing new
-        varied = manifest.groupby(kinds)[name].transform("nunique") > 1
-        if varied.any():
-            parts.append(manifest[name].map(_phrase(name)).where(varied, ""))
+        parts.append(_where_varied(manifest[name], kinds))
     return _joined(parts, manifest.index)
+
+
+def _objectives(manifest: pd.DataFrame, but: Sequence[str]) -> "pd.Series[Any]":
+    """What each trial minimizes, with its transforms and regularizers; empty where none differ.
+
+    `cross-entropy`, or `plain` beside transformed clips; `dropout 0.2`, `weight decay 0.0001`;
+    `bottleneck K=20 beta=0.005`; `augmented pitch`, `batched pitch`, `consistency pitch`.
+    """
+    varied = [name for name in OBJECTIVE if name not in but and _varies(manifest[name])]
+    if not varied:
+        return _constant("", manifest)
+    parts = [_minimized(manifest, varied), _transforms(manifest, varied)]
+    for name, word in REGULARIZERS.items():
+        if name in varied:
+            said = word + " " + manifest[name].map(_text)
+            parts.append(said.where(manifest[name] > 0, ""))
+    phrases = _joined(parts, manifest.index)
+    transformed = (manifest["augment.transform"] != "none").any()
+    if not _varies(manifest["network.kind"]):  # else its kind stands there already
+        phrases = phrases.mask(phrases == "", "plain" if transformed else "cross-entropy")
+    rest = [name for name in varied if name not in {*REGULARIZERS, *BOTTLENECK, *IN_WORDS}]
+    details = [_where_varied(manifest[name], phrases) for name in rest]
+    return _joined([phrases, *details], manifest.index)
+
+
+def _minimized(manifest: pd.DataFrame, varied: Sequence[str]) -> "pd.Series[Any]":
+    """The kind of objective, and of bottlenecks what differs among them; empty for cross-entropy,
+    and for consistency, which `_transforms` says.
+    """
+    kind = manifest["objective.kind"]
+    chosen = kind == "bottleneck"
+    words = kind.mask(kind.isin(["cross_entropy", "consistency"]), "")
+    for name, letter in BOTTLENECK.items():
+        if name in varied and _varies(manifest.loc[chosen, name]):
+            words += (f" {letter}=" + manifest[name].map(_text)).where(chosen, "")
+    return words
+
+
+def _transforms(manifest: pd.DataFrame, varied: Sequence[str]) -> "pd.Series[Any]":
+    """How transformed clips are learnt from, and the transform where several are; else empty."""
+    transform, chosen = manifest["augment.transform"], manifest["augment.transform"] != "none"
+    views = manifest["objective.kind"] == "consistency"
+    words = _constant("augmented", manifest).mask(views, "consistency")
+    words = words.mask(views & (manifest["objective.weight"] == 0), "batched")
+    if "augment.transform" in varied and _varies(transform[chosen]):
+        words += " " + transform
+    return words.where(chosen, "")
 
 
 def _hearings(manifest: pd.DataFrame) -> "pd.Series[str]":
@@ -78,6 +158,23 @@ def _varies(values: "pd.Series[Any]") -> bool:
     return bool(values.nunique(dropna=False) > 1)
 
 
+def _constant(text: str, manifest: pd.DataFrame) -> "pd.Series[Any]":
+    """The same text for every row."""
+    return pd.Series(text, index=manifest.index, dtype="str")
+
+
+def _varies_within(values: "pd.Series[Any]", groups: "pd.Series[Any]") -> "pd.Series[bool]":
+    """Whether the values of each row's group differ."""
+    # of codes, as pandas counts a missing value as none
+    codes = pd.Series(values.factorize(use_na_sentinel=False)[0], index=values.index)
+    return codes.groupby(groups).transform("nunique") > 1
+
+
+def _where_varied(values: "pd.Series[Any]", groups: "pd.Series[Any]") -> "pd.Series[Any]":
+    """A setting's values in words in groups of rows where they differ, else nothing."""
+    return values.map(_phrase(str(values.name))).where(_varies_within(values, groups), "")
+
+
 def _joined(parts: "list[pd.Series[Any]]", index: "pd.Index[Any]") -> "pd.Series[Any]":
     """The parts of each row that are not empty, with commas between."""
     rows = zip(*parts, strict=True) if parts else ("" for _ in index)
@@ -88,7 +185,9 @@ def _phrase(name: str) -> Callable[[Any], str]:
     """How to say a value of this setting."""
     said: dict[str, Callable[[Any], str]] = {
         "network.damping": lambda value: f"damped {_text(value)}" if value else "base",
+        "network.initialization": str,
         "split.labels": LABELS.__getitem__,
+        "split.fraction": lambda value: f"{100 * value:.15g} % of the clips",
         "pruning.target": lambda value: f"to {value} weights" if value else "",
         "pruning.target_width": lambda value: f"to width {value}" if value else "",
     }

@@ -1,14 +1,16 @@
 """From scores to points: mean, interval and spread of the runs of one size and family on a split.
 
-Conventions: a run is a trial (a seed of a fold); accuracies are fractions.
-Contents: SPLITS, DIALS, COSTS, on_splits, means, split_order, sizes_beside, as_many.
+Conventions: a run is a trial (a seed of a fold); accuracies are fractions, losses nats.
+Contents: SPLITS, DIALS, COSTS, Measure and MEASURES, on_splits, judged, families_within, means,
+split_order, sizes_beside, varying, as_many.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.families import SIZE
+from analysis.families import SIZE, families
 from analysis.intervals import mean_interval, spread
 
 SPLITS = ("seen", "unseen", "test", "validation", "train_clean", "train")  # from left to right
@@ -16,6 +18,40 @@ NOT_HELD_OUT = ("validation", "train_clean", "train")  # drawn only when asked f
 DIALS = tuple(name.removeprefix("network.") for name in SIZE)
 AS_MANY = 0.01  # of the weights kept: a target in numbers need not be a width's exactly
 COSTS = ("parameters", "kept_parameters", "kept_weights", "macs", "receptive_field")
+
+
+class Measure(NamedTuple):
+    """How the values of a metric are said."""
+
+    metric: str  # as recorded on evaluated splits
+    label: str  # of an axis
+    heading: str  # of a printed column
+    unit: str  # of spreads and differences
+    factor: float  # from what is recorded to what is said
+    digits: int  # behind the point, printed
+    larger_is_better: bool = False
+
+    def text(self, value: float, sign: str = "") -> str:
+        """The value as printed, without its unit."""
+        return f"{self.factor * value:{sign}.{self.digits}f}"
+
+
+ACCURACY = Measure("accuracy", "Accuracy (%)", "accuracy %", "points", 100, 1, True)
+# evaluation records it as `loss`; the `loss` of split train is all that training minimizes
+CROSS_ENTROPY = Measure("loss", "Cross-entropy alone (nats)", "cross-entropy, nats", "nats", 1, 3)
+DISAGREEMENT = Measure(
+    "disagreement",
+    "Jensen-Shannon divergence\n(nats, at most ln 3 = 1.10)",
+    "divergence, nats",
+    "nats",
+    1,
+    4,
+)
+MEASURES = {
+    "cross_entropy": CROSS_ENTROPY,
+    "accuracy": ACCURACY,
+    "disagreement": DISAGREEMENT,
+}
 
 
 def on_splits(scores: pd.DataFrame, splits: Sequence[str] | None = None) -> pd.DataFrame:
@@ -33,6 +69,25 @@ def on_splits(scores: pd.DataFrame, splits: Sequence[str] | None = None) -> pd.D
             f"the complete trials scored {', '.join(recorded) or 'nothing'}"
         )
     return scores[(scores["device"] == "all") & scores["split"].isin(wanted)]
+
+
+def judged(splits: Iterable[str]) -> list[str]:
+    """The splits that tell how training goes: validation where it is one of these, else all that
+    are held out; in order of SPLITS.
+    """
+    known = set(splits)
+    chosen = known & {"validation"} or known - set(NOT_HELD_OUT)
+    return sorted(chosen, key=split_order)
+
+
+def families_within(frame: pd.DataFrame, but: Sequence[str]) -> "pd.Series[Any]":
+    """The family of each row among those of its dataset, without the settings of `but`.
+
+    Datasets differ in rate and length, too, which tells nothing beside their names.
+    """
+    parts = [families(rows, but) for _, rows in frame.groupby("sound.dataset")]
+    told: pd.Series[Any] = pd.concat(parts).reindex(frame.index)
+    return told
 
 
 def means(scores: pd.DataFrame, also: Sequence[str] = ()) -> pd.DataFrame:
@@ -75,6 +130,14 @@ def sizes_beside(points: pd.DataFrame, dial: str) -> "pd.Series[str]":
     """What tells sizes apart besides the dial, as text; empty where only the dial is varied."""
     rest = [name for name in DIALS if name != dial and points[name].nunique() > 1]
     texts = [", ".join(f"{name} {row[name]}" for name in rest) for _, row in points.iterrows()]
+    return pd.Series(texts, index=points.index, dtype="str")
+
+
+def varying(points: pd.DataFrame, columns: Sequence[str]) -> "pd.Series[str]":
+    """What tells points apart in these columns of texts; columns that do not vary are left out."""
+    parts = [points[name] for name in columns if points[name].nunique() > 1]
+    rows = zip(*parts, strict=True) if parts else ("" for _ in points.index)
+    texts = [", ".join(filter(None, row)) for row in rows]
     return pd.Series(texts, index=points.index, dtype="str")
 
 

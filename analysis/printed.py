@@ -2,7 +2,8 @@
 
 Conventions: accuracies and their spreads are percent here, differences percentage points; heavy
 imports happen inside the functions, so that --help is instant.
-Contents: points_table, differences_table, numbers_table, status_table, json_lines, tally, show.
+Contents: points_table, curves_table, differences_table, published_table, numbers_table,
+status_table, json_lines, tally, show.
 """
 
 import math
@@ -14,28 +15,109 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
+    from analysis.points import Measure
+
 ERROR_WORDS = 6  # failures whose errors begin with the same words are counted together
 PIPE_COLUMNS = 160  # a table that no terminal shows is not folded to 80
-HEADINGS = {"unpruned": "family", "kept_parameters": "parameters", "kept_weights": "weights"}
-SCATTER = ("between runs, points", "within runs, points")
-TEXTS = ("split", "family", "unpruned", "pruning", "way", "comparison", "at")
+HEADINGS = {
+    "unpruned": "family",
+    "kept_parameters": "parameters",
+    "kept_weights": "weights",
+    "share": "of the clips",
+}
+SCATTER = {"between_runs": "between runs", "within_runs": "within runs"}
+TEXTS = (
+    "split",
+    "dataset",
+    "family",
+    "unpruned",
+    "pruning",
+    "way",
+    "comparison",
+    "at",
+    "metric",
+    "model",
+    "protocol",
+    "chosen",
+    "share",
+)
 
 
-def points_table(name: str, points: "pd.DataFrame", columns: Sequence[str]) -> "Table":
-    """A figure's points: these columns, then accuracy, its interval, n and the two spreads."""
-    table = _table(name, columns, ("accuracy %", "95 %", "n", *SCATTER))
+def points_table(
+    name: str, points: "pd.DataFrame", columns: Sequence[str], measure: "Measure"
+) -> "Table":
+    """A figure's points: these columns, then the mean, its interval, n and the two spreads; instead
+    of these the rise above the lowest of its line, in points that have one.
+    """
+    scatter = [f"{heading}, {measure.unit}" for heading in SCATTER.values()]
+    rises = ("above the lowest", "95 %", "n")
+    last = rises if "rise" in points else scatter
+    table = _table(name, columns, (measure.heading, "95 %", "n", *last))
     for row in points.to_dict("records"):
-        scatter = (_points(row[which]) for which in ("between_runs", "within_runs"))
-        table.add_row(*_cells(row, columns), f"{100 * row['mean']:.1f}", *_interval(row), *scatter)
+        if "rise" in points:
+            rise = {"low": row["rise_low"], "high": row["rise_high"], "n": row["rise_n"]}
+            cells = [_value(row["rise"], measure, "+"), *_interval(rise, measure, "+")]
+        else:
+            cells = [_value(row[which], measure) for which in SCATTER]
+        mean = measure.text(row["mean"])
+        table.add_row(*_cells(row, columns), mean, *_interval(row, measure), *cells)
+    return table
+
+
+def curves_table(name: str, summary: "pd.DataFrame") -> "Table":
+    """The last and the best epoch of each curve, with the training clips beside the held-out ones.
+
+    Of columns that tell lines apart only those that vary are shown.
+    """
+    from analysis.points import DIALS, MEASURES
+
+    may_vary = ("dataset", "family", "fraction", *DIALS)
+    told = [c for c in may_vary if c == "family" or summary[c].nunique() > 1]
+    columns = ("metric", "split", *told, "at", "epoch")
+    table = _table(name, columns, ("held out", "95 %", "n", "training"))
+    for row in summary.to_dict("records"):
+        measure = MEASURES[row["metric"]]
+        row["metric"] = measure.heading
+        cells = (measure.text(row["mean"]), *_interval(row, measure))
+        table.add_row(*_cells(row, columns), *cells, _value(row["training"], measure))
     return table
 
 
 def differences_table(differences: "pd.DataFrame") -> "Table":
     """Paired differences in percentage points, signed."""
+    from analysis.points import ACCURACY
+
     columns = ("split", "comparison", "at")
     table = _table("differences", columns, ("points", "95 %", "n"))
     for row in differences.to_dict("records"):
-        table.add_row(*_cells(row, columns), f"{100 * row['mean']:+.1f}", *_interval(row, "+"))
+        mean = ACCURACY.text(row["mean"], "+")
+        table.add_row(*_cells(row, columns), mean, *_interval(row, ACCURACY, "+"))
+    return table
+
+
+def published_table(name: str, beside: "pd.DataFrame") -> "Table":
+    """Published numbers and ours, in percent; the difference where both are of one dataset.
+
+    Of columns that tell rows apart only those that vary are shown, and what was chosen.
+    """
+    from analysis.points import ACCURACY
+
+    beside = beside.assign(share=[f"{100 * each:g} %" for each in beside["fraction"]])
+    may_vary = ("dataset", "protocol", "width", "share", "at", "metric")
+    told = [c for c in may_vary if beside[c].nunique() > 1]
+    chosen = ["chosen"] if (beside["chosen"] != "").any() else []
+    columns = ("model", *told, *chosen)
+    whose = "published, " + " and ".join(beside["published_for"].unique())
+    table = _table(name, columns, (whose, "ours", "95 %", "n", "difference", "95 %"))
+    for row in beside.to_dict("records"):
+        theirs = ACCURACY.text(row["published"])
+        if not math.isnan(row["standard_error"]):
+            theirs += f" (error {100 * row['standard_error']:.2f})"
+        apart = {"low": row["difference_low"], "high": row["difference_high"], "n": row["n"]}
+        difference = _value(row["difference"], ACCURACY, "+")
+        interval, _ = _interval(apart, ACCURACY, "+") if difference != "-" else ("-", "")
+        cells = (theirs, ACCURACY.text(row["mean"]), *_interval(row, ACCURACY))
+        table.add_row(*_cells(row, columns), *cells, difference, interval)
     return table
 
 
@@ -105,7 +187,8 @@ def _table(title: str, columns: Sequence[str], numbers: Sequence[str]) -> "Table
         justify: Any = "left" if text else "right"
         table.add_column(HEADINGS.get(name, name), justify=justify, no_wrap=not text)
     for heading in numbers:
-        table.add_column(heading, justify="right", no_wrap=heading not in SCATTER)
+        scatter = heading.startswith(tuple(SCATTER.values()))
+        table.add_column(heading, justify="right", no_wrap=not scatter)
     return table
 
 
@@ -117,16 +200,17 @@ def _cells(row: Mapping[Any, Any], columns: Sequence[str]) -> Iterator[Any]:
         yield Text(row[name]) if name in TEXTS else f"{row[name]:,}"
 
 
-def _interval(row: Mapping[Any, Any], sign: str = "") -> tuple[str, str]:
-    """`21.5 to 28.5` in percent, and n."""
-    low, high = 100 * row["low"], 100 * row["high"]
-    interval = "one run" if math.isnan(low) else f"{low:{sign}.1f} to {high:{sign}.1f}"
-    return interval, str(row["n"])
+def _interval(row: Mapping[Any, Any], measure: "Measure", sign: str = "") -> tuple[str, str]:
+    """`21.5 to 28.5`, and n."""
+    low, high = (measure.text(row[edge], sign) for edge in ("low", "high"))
+    if math.isnan(row["low"]):
+        return "one run" if row["n"] == 1 else "-", str(row["n"])
+    return f"{low} to {high}", str(row["n"])
 
 
-def _points(value: float) -> str:
-    """A standard deviation in percentage points; a dash where there is none."""
-    return "-" if math.isnan(value) else f"{100 * value:.1f}"
+def _value(value: float, measure: "Measure", sign: str = "") -> str:
+    """The value as the measure says it; a dash where there is none."""
+    return "-" if math.isnan(value) else measure.text(value, sign)
 
 
 def _first_words(error: Any) -> str:

@@ -13,7 +13,7 @@ from test_analysis_table import complete, end, measure, mixed, plan, results, tr
 from typer.testing import CliRunner
 
 from analysis import cli, table
-from analysis.figures import FIGURES
+from analysis.figures import CURVES, FIGURES
 from analysis.figures.accuracy_vs_parameters import points
 from scaling.records import Results
 
@@ -75,6 +75,64 @@ def test_analyze_prints_points_files_and_counts(
     assert f"{NAME}.png" in said.out
     assert f"{NAME}.csv" in said.out
     assert "3 trials: 3 complete, 0 stopped, 0 failed, 0 running, 0 missing" in said.out
+
+
+def test_curves_are_drawn_and_a_few_of_their_points_printed(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    complete(results, {trial(seed=s): {"test": [0.1, 0.5 + s / 10, 0.3]} for s in range(2)})
+    cli.analyze(results.where, figure=["learning_curves"])
+    said = capsys.readouterr().out
+    folder = Path(results.path("figures"))
+    assert {f.name for f in folder.iterdir()} == {"learning_curves.png", "learning_curves.csv"}
+    rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.splitlines()]
+    # 55 +- 12.706 x 5; the losses are the accuracies + 1
+    family = "cp_resnet"
+    best = ["accuracy %", "test", family, "best epoch", "2", "55.0", "-8.5 to 118.5", "2", "-"]
+    assert best in rows
+    assert len([row for row in rows if row[:2] == ["accuracy %", "test"]]) == 2
+    lowest = ["cross-entropy, nats", "test", family, "best epoch", "1"]
+    assert [*lowest, "1.100", "1.100 to 1.100", "2", "-"] in rows
+    assert len(pd.read_csv(folder / "learning_curves.csv")) == 6
+    cli.analyze(results.where, figure=["learning_curves"], json=True)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == 6
+    assert {line["figure"] for line in lines} == {"learning_curves"}
+    assert {"family", "metric", "split", "epoch", "mean", "low", "high", "n"} <= lines[0].keys()
+
+
+def test_losses_are_printed_in_nats_with_their_rise(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bottleneck = {"objective__kind": "bottleneck", "objective__latent": 4}
+    values = {(0, 0.01): 0.1, (0, 1.0): 0.5, (1, 0.01): 0.3, (1, 1.0): 0.8}
+    trials = {
+        trial(seed=s, objective__beta=b, **bottleneck): {"test": [v]}
+        for (s, b), v in values.items()
+    }
+    complete(results, trials)
+    cli.analyze(results.where)
+    said = capsys.readouterr().out
+    rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.splitlines()]
+    # losses are 1 + these; 0.45 +- 12.706 x 0.05
+    rise = ["1.650", "-0.256 to 3.556", "2", "+0.450", "-0.185 to +1.085", "2"]
+    assert ["test", "synthetic", "cp_resnet", "4", "8", "1.0", *rise] in rows
+    assert [row[-3:] for row in rows if "0.01" in row] == [["+0.000", "-", "2"]]
+
+
+def test_what_only_one_figure_needs_stops_no_other(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A loss that is not finite leaves out the figures of the loss."""
+    complete(results, {trial(): {"test": [0.1, 0.2, 0.3]}})
+    rows = results.read("metrics", [trial().id]).to_pylist()
+    odd = [r | ({"value": float("inf")} if r["metric"] == "loss" else {}) for r in rows]
+    results.write("metrics", trial().id, odd)
+    with pytest.warns(UserWarning, match="^figure learning_curves is left out: loss=inf in epoch"):
+        cli.analyze(results.where)
+    assert f"{NAME}.png" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"^loss=inf in epoch 1"):
+        cli.analyze(results.where, figure=["learning_curves"])
 
 
 def test_json_lines_are_the_points(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,8 +221,13 @@ def test_what_cannot_be_drawn_says_why_in_one_line(results: Results) -> None:
         "ways_of_scaling": "the dense networks of these trials are of one size: two ways of",
         "sparse_width": "no trial of these is pruned",
         "random_labels": "no trial of these was taught random labels",
+        "accuracy_vs_fraction": "no two trials of one family and size differ in split.fraction",
+        "accuracy_vs_clips": "no two trials of one family and size differ in split.clips_per_class",
+        "vib_beta": "no two trials with a bottleneck differ in objective.beta alone",
+        "learning_curves": "held-out clips were scored in 1 epochs of some trial, a curve needs 3",
+        "disagreement_curves": "no complete trial measured how far views of a clip are apart",
     }
-    assert {NAME, *reasons} == set(FIGURES)
+    assert {NAME, *reasons} == {*FIGURES, *CURVES}
     for name, reason in reasons.items():
         with pytest.raises(ValueError, match=f"^figure {name}: {reason}"):
             cli.analyze(results.where, figure=[name])

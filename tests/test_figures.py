@@ -13,7 +13,15 @@ from matplotlib.figure import Figure
 from test_analysis_table import MAGNITUDE, STATIC, complete, predict, results, trial
 
 from analysis import table
-from analysis.figures import FIGURES, axes, random_labels, sparse_width, ways_of_scaling
+from analysis.figures import (
+    FIGURES,
+    axes,
+    random_labels,
+    sparse_width,
+    vib_beta,
+    ways_of_scaling,
+)
+from analysis.figures.accuracy_vs_amount import CLIPS, FRACTION
 from analysis.figures.accuracy_vs_dial import DEPTH, POINTWISE, WIDTH, AccuracyVsDial
 from analysis.figures.accuracy_vs_parameters import draw, points
 from analysis.figures.panels import DESCRIBED, Frame, draw_panels
@@ -92,6 +100,44 @@ def taught() -> list[Trial]:
         for w in (8, 16)
         for labels in ("true", "uniform")
     ]
+
+
+BOTTLENECK = {"objective__kind": "bottleneck", "objective__latent": 20}
+
+
+def shares() -> list[Trial]:
+    """Two objectives at three shares of the training clips, two seeds."""
+    return [
+        trial(seed=s, split__fraction=f, **objective)
+        for s in range(2)
+        for f in (0.05, 0.3, 1.0)
+        for objective in ({}, BOTTLENECK | {"objective__beta": 0.01})
+    ]
+
+
+def betas(weights: tuple[float, ...] = (0.0, 0.01, 1.0), seeds: int = 2) -> list[Trial]:
+    """A bottleneck of one latent size at these weights."""
+    return [
+        trial(seed=s, evaluation__training_clips=True, objective__beta=b, **BOTTLENECK)
+        for s in range(seeds)
+        for b in weights
+    ]
+
+
+def losses(results: Results, trials: list[Trial], splits: tuple[str, ...]) -> pd.DataFrame:
+    """Losses 1 + |beta - 0.01| of the first seed, and of others as much more as their seed, times
+    1 + beta; half of it on training clips.
+    """
+    values = {one: abs(one.objective.beta - 0.01) for one in trials}
+    values = {one: v + one.seed * (1 + one.objective.beta) for one, v in values.items()}
+    complete(
+        results,
+        {
+            one: {s: [v / (2 if s == "train_clean" else 1)] for s in splits}
+            for one, v in values.items()
+        },
+    )
+    return table.scores(results, "loss")  # `measure` writes accuracy + 1
 
 
 def legend(figure: Figure) -> list[str]:
@@ -242,7 +288,7 @@ def test_parameter_labels_are_at_least_two_and_do_not_touch(
     assert all(a.x1 < b.x0 for a, b in pairwise(labels))
 
 
-@pytest.mark.parametrize("axis", [axes.doublings, axes.counts])
+@pytest.mark.parametrize("axis", [axes.logarithmic, axes.counts])
 @pytest.mark.parametrize(
     "values", [(1, 2), (32, 64, 128, 192, 256, 384, 512), (1, 2, 3, 4), tuple(range(1, 65))]
 )
@@ -442,9 +488,135 @@ def test_random_labels_say_what_is_missing(results: Results) -> None:
     assert random_labels.obstacle(scored(results, taught(), ("train_clean",))) is None
 
 
+def test_accuracy_against_the_share_of_the_training_clips(results: Results) -> None:
+    complete(
+        results,
+        {
+            one: {"test": [one.split.fraction / 2 + one.seed / 10 + one.objective.beta]}
+            for one in shares()
+        },
+    )
+    scores = table.scores(results)
+    assert FRACTION.obstacle(scores) is None
+    drawn = FRACTION.points(scores)
+    assert set(drawn["family"]) == {"cross-entropy", "bottleneck"}
+    assert set(FRACTION.COLUMNS) <= set(drawn.columns)
+    row = drawn.set_index(["family", "fraction"]).loc[("bottleneck", 0.3)]
+    expected = mean_interval([0.16, 0.26])
+    assert (row["mean"], row["low"], row["high"], row["n"]) == pytest.approx(expected)
+    assert (row["parameters"], row["dataset"]) == (16000, "synthetic")
+    figure = FRACTION.draw(drawn)
+    assert legend(figure) == ["bottleneck", "cross-entropy"]
+    (panel,) = figure.axes
+    line, _, _ = panel.containers[0].lines  # type: ignore[attr-defined]
+    assert list(line.get_xdata()) == pytest.approx([5, 30, 100])
+    assert panel.get_xscale() == "log"
+    assert [t.get_text() for t in panel.get_xticklabels()] == ["5", "30", "100"]
+    assert "mean and 95 % t interval over 2 runs" in texts(figure)
+
+
+def test_shares_of_several_sizes_and_datasets(results: Results) -> None:
+    """A marker for each size, a row for each dataset, whose rate tells no families apart."""
+    other = {"sound__dataset": "esc10", "sound__rate": 22050}
+    trials = [
+        config.changed(one, {"network.width": w} | {k.replace("__", "."): v for k, v in d.items()})
+        for one in shares()
+        for w in (8, 16)
+        for d in ({}, other)
+    ]
+    drawn = FRACTION.points(scored(results, trials, ("test",)))
+    assert set(drawn["family"]) == {"cross-entropy", "bottleneck"}
+    figure = FRACTION.draw(drawn)
+    assert legend(figure) == ["bottleneck", "cross-entropy", "width 16", "width 8"]
+    titles = [panel.get_title("left") for panel in figure.axes]
+    assert titles == ["Test clips: esc10", "Test clips: synthetic"]
+
+
+def test_clips_per_class_of_those_that_have_a_number(results: Results) -> None:
+    """0 is all there is, which no axis of numbers holds."""
+    trials = [trial(split__clips_per_class=n) for n in (0, 1, 10, 100)]
+    drawn = CLIPS.points(scored(results, trials, ("test",)))
+    assert list(drawn["clips_per_class"]) == [1, 10, 100]
+    assert CLIPS.draw(drawn).axes[0].get_xlabel() == "Training clips per class"
+
+
+def test_one_share_is_no_line(results: Results) -> None:
+    lone = [trial(), trial(split__fraction=0.5, augment__mixup=0.3), trial(seed=1)]
+    assert FRACTION.obstacle(scored(results, lone)) == (
+        "no two trials of one family and size differ in split.fraction alone"
+    )
+
+
+def test_loss_against_beta_with_its_rise_above_the_lowest(results: Results) -> None:
+    scores = losses(results, betas(), ("train_clean", "validation", "test"))
+    assert vib_beta.obstacle(scores) is None
+    drawn = vib_beta.points(scores)
+    assert list(drawn["split"].unique()) == ["validation", "train_clean"]
+    held_out = drawn[drawn["split"] == "validation"].set_index("beta")
+    # seed 0: 1.01, 1, 1.99; seed 1: 2.01, 2.01, 3.99
+    assert held_out["mean"].to_dict() == pytest.approx({0.0: 1.51, 0.01: 1.505, 1.0: 2.99})
+    assert held_out["rise"].to_dict() == pytest.approx({0.0: 0.005, 0.01: 0.0, 1.0: 1.485})
+    paired = mean_interval([0.99, 1.98])
+    last = held_out.loc[1.0]
+    assert (last["rise_low"], last["rise_high"]) == pytest.approx((paired.low, paired.high))
+    assert list(held_out["rise_n"]) == [2, 2, 2]
+    assert held_out.loc[0.01, ["rise_low", "rise_high"]].isna().all()  # it is the lowest
+
+
+def test_beta_axis_marks_0_and_training_is_dotted(results: Results) -> None:
+    figure = vib_beta.draw(vib_beta.points(losses(results, betas(), ("train_clean", "test"))))
+    (panel,) = figure.axes
+    assert panel.get_ylabel() == "Cross-entropy alone (nats)"
+    assert [t.get_text() for t in panel.get_xticklabels()] == ["0", "0.01", "1"]
+    assert "//" in texts(figure)
+    styles = [bars.lines[0].get_linestyle() for bars in panel.containers]  # type: ignore[attr-defined]
+    assert styles == ["-", ":"]
+    for bars in panel.containers:
+        assert list(bars.lines[0].get_xdata()) == [0, 0.01, 1]  # type: ignore[attr-defined]
+    assert bars.lines[0].get_ydata()[0] == pytest.approx(1 + 0.51 / 2)  # type: ignore[attr-defined]
+    assert legend(figure) == ["Test clips", "Training clips, not augmented"]
+    positive = vib_beta.draw(vib_beta.points(losses(results, betas((0.01, 1.0)), ("test",))))
+    assert positive.axes[0].get_xscale() == "log"
+    assert "//" not in texts(positive)
+    assert [t for t in texts(positive) if "training clips were not scored" in t]
+
+
+def test_a_rise_needs_runs_of_the_same_seed(results: Results) -> None:
+    apart = [*betas((0.01,), seeds=1), config.changed(betas((1.0,))[0], {"seed": 5})]
+    drawn = vib_beta.points(losses(results, apart, ("test",))).set_index("beta")
+    assert drawn["rise"].isna().to_dict() == {0.01: False, 1.0: True}
+    assert drawn["rise_n"].to_dict() == {0.01: 1, 1.0: 0}
+
+
+def test_a_line_for_each_latent_size_and_width(results: Results) -> None:
+    trials = [
+        config.changed(one, {"objective.latent": latent, "network.width": w})
+        for one in betas((0.01, 1.0), seeds=1)
+        for latent in (20, 64)
+        for w in (8, 16)
+    ]
+    figure = vib_beta.draw(vib_beta.points(losses(results, trials, ("test",))))
+    assert legend(figure)[:4] == [
+        "latent 20, width 16", "latent 20, width 8", "latent 64, width 16", "latent 64, width 8",
+    ]  # fmt: skip
+
+
+def test_one_beta_is_no_line(results: Results) -> None:
+    reason = "no two trials with a bottleneck differ in objective.beta alone"
+    assert vib_beta.obstacle(scored(results, [trial()])) == reason
+    two = [trial(objective__beta=b, augment__mixup=b, **BOTTLENECK) for b in (0.1, 0.2)]
+    assert vib_beta.obstacle(scored(results, two)) == reason
+
+
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_shows_all_its_words_on_the_page(results: Results, name: str) -> None:
-    studies = {"sparse_width": sparse(), "random_labels": taught()}
+    studies = {
+        "sparse_width": sparse(),
+        "random_labels": taught(),
+        "accuracy_vs_fraction": shares(),
+        "accuracy_vs_clips": [trial(split__clips_per_class=n) for n in (1, 10)],
+        "vib_beta": betas(),
+    }
     trials = [
         config.changed(one, {"augment.mixup": m})
         for one in studies.get(name, star(seeds=1))

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.axes import Axis, counts, doublings
+from analysis.figures.axes import Axis, counts, logarithmic
 from analysis.figures.panels import Frame, draw_panels
-from analysis.points import DIALS, means, on_splits, sizes_beside
+from analysis.points import ACCURACY, DIALS, Measure, means, on_splits, sizes_beside
 
 
 class AccuracyVsDial(NamedTuple):
@@ -23,6 +23,11 @@ class AccuracyVsDial(NamedTuple):
     title: str
     label: str
     axis: Axis
+
+    @property
+    def MEASURE(self) -> Measure:
+        """What is drawn."""
+        return ACCURACY
 
     @property
     def COLUMNS(self) -> tuple[str, ...]:
@@ -66,7 +71,7 @@ class AccuracyVsDial(NamedTuple):
 
 
 WIDTH = AccuracyVsDial(
-    "width", "Accuracy against width", "Width (channels of the first stage)", doublings
+    "width", "Accuracy against width", "Width (channels of the first stage)", logarithmic
 )
 DEPTH = AccuracyVsDial("depth", "Accuracy against depth", "Depth (3x3 blocks)", counts)
 POINTWISE = AccuracyVsDial(

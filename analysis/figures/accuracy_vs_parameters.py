@@ -4,7 +4,7 @@ Source: the central figure of a scaling study: does a bigger network still hear 
 that it never heard? (CP-ResNet on TAU 2020 Mobile: width, depth, 1x1 blocks, damping.)
 Conventions: a point is one size of one family on one split; pruned networks stand at the parameters
 they had before (ways_of_scaling and sparse_width draw what pruning leaves).
-Contents: COLUMNS, obstacle, points, draw.
+Contents: MEASURE, COLUMNS, obstacle, points, draw.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 
 from analysis.figures.axes import parameters
 from analysis.figures.panels import Frame, draw_panels
-from analysis.points import DIALS, means, on_splits, sizes_beside
+from analysis.points import ACCURACY, DIALS, means, on_splits, sizes_beside
 
+MEASURE = ACCURACY
 COLUMNS = ("split", "family", *DIALS, "parameters")
 
 

@@ -1,7 +1,7 @@
 """Horizontal axes with at least two labels where there are two values, and none that touch.
 
 Conventions: an Axis takes a panel and all values drawn in the figure, ascending.
-Contents: Axis, parameters, doublings, counts.
+Contents: Axis, parameters, logarithmic, from_zero, counts.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,8 @@ from matplotlib.ticker import (
 )
 
 Axis = Callable[[Axes, np.ndarray], None]
-LABEL = 0.1  # of an axis: what a label of three or four figures takes
+LABEL = 0.03  # of an axis: what a letter of a label takes, and a gap of one
+BREAK = 0.8  # decades: how far 0 stands from the smallest other value
 
 
 def parameters(panel: Axes, values: np.ndarray) -> None:
@@ -39,12 +40,34 @@ def parameters(panel: Axes, values: np.ndarray) -> None:
     panel.xaxis.set_minor_formatter(NullFormatter())
 
 
-def doublings(panel: Axes, values: np.ndarray) -> None:
-    """A logarithmic axis to the base 2 that is labelled at the values drawn."""
+def logarithmic(panel: Axes, values: np.ndarray) -> None:
+    """A logarithmic axis that is labelled at the values drawn."""
     padding = max((values[-1] / values[0]) ** 0.08, 1.1)
-    panel.set_xscale("log", base=2)
+    panel.set_xscale("log")
     panel.set_xlim(values[0] / padding, values[-1] * padding)
     _label(panel, values, np.log(values))
+
+
+def from_zero(panel: Axes, values: np.ndarray) -> None:
+    """A logarithmic axis that is labelled at the values drawn; 0 stands left, behind a break."""
+    above = values[values > 0]
+    if above.size == values.size or not above.size:
+        (logarithmic if above.size else counts)(panel, values)
+        return
+    padding = max((above[-1] / above[0]) ** 0.08, 1.3)
+    panel.set_xscale("symlog", linthresh=above[0], linscale=BREAK)
+    panel.set_xlim(-above[0] / 2, above[-1] * padding)
+    decades = np.log10(above)
+    _label(panel, values, np.array([decades[0] - BREAK, *decades]))
+    panel.text(
+        above[0] / 2,
+        0,
+        "//",
+        transform=panel.get_xaxis_transform(),
+        ha="center",
+        va="center",
+        fontweight="bold",
+    )
 
 
 def counts(panel: Axes, values: np.ndarray) -> None:
@@ -56,12 +79,19 @@ def counts(panel: Axes, values: np.ndarray) -> None:
 
 def _label(panel: Axes, values: np.ndarray, places: np.ndarray) -> None:
     """Ticks at all values; labels from the largest down at those with room for one."""
-    room = LABEL * (places[-1] - places[0])
+    letter = LABEL * (places[-1] - places[0])
     labelled: list[int] = []
     for k in reversed(range(len(values))):
+        room = letter * max(3, len(_figures(values[k])))
         if not labelled or places[labelled[-1]] - places[k] >= room:
             labelled.append(k)
     panel.xaxis.set_major_locator(FixedLocator(values[sorted(labelled)].tolist()))
-    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+    panel.xaxis.set_major_formatter(FuncFormatter(_figures))
     panel.xaxis.set_minor_locator(FixedLocator(values.tolist()))
     panel.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _figures(value: float, _: int | None = None) -> str:
+    """A number as short as it goes: 512, 0.01, 1e-4."""
+    exponent = int(np.floor(np.log10(value))) if value > 0 else 0
+    return f"{value / 10.0**exponent:.3g}e{exponent}" if exponent < -2 else f"{value:g}"

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.families import SIZE, families
-from analysis.figures.panels import GREY, LETTER, LINE
+from analysis.figures.page import GREY, LETTER, LINE
 
 NUMBERS = ("sigma_f", "sigma_t", "f50", "t50", "f95", "t95", "luo_side", "participation")
 Scale = Literal["linear", "log"]

@@ -1,4 +1,4 @@
-"""Panels: the drawing that all accuracy figures share, from curves to a figure with its caption.
+"""Panels: the drawing that figures of scores share, from curves to a figure with its caption.
 
 Conventions: curves are a table, one row per point: split (a panel), row (a row of panels, "" where
 there is one), colour and marker (texts, the marker "" where there is one), x, and mean, low, high,
@@ -8,7 +8,7 @@ Contents: Frame, Level, draw_panels.
 
 import textwrap
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,8 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 
 from analysis.figures.axes import Axis
+from analysis.figures.page import GREY, WORDS, page, palette, style
+from analysis.points import ACCURACY, Measure
 
 MARKERS = "osD^vPX*<>"
 DESCRIBED = {
@@ -30,14 +32,7 @@ DESCRIBED = {
     "train_clean": "Training clips, not augmented",
     "train": "Training clips",
 }
-PANEL = (2.9, 2.75)  # inches, with its labels
-LINE = 0.17  # inches, high: of the legend and the caption
-LETTER = 0.071  # inches, wide: of the legend and the caption
-BOLD = 0.093  # inches, wide: a letter of the title
-WORDS = 40  # letters in a line of the legend or of a panel's title
-COLOURS = 10  # in seaborn's colour-blind-safe palette
 SHIFT = 3.0  # typographic points from colour to colour, at most
-GREY = "0.35"
 
 
 class Frame(NamedTuple):
@@ -47,6 +42,9 @@ class Frame(NamedTuple):
     label: str  # of the horizontal axis
     axis: Axis
     note: str = ""  # begins the caption
+    measure: Measure = ACCURACY
+    dotted: str = ""  # the marker whose lines are dotted
+    alike: Literal["all", "row"] = "all"  # the panels that share a vertical axis
 
 
 class Level(NamedTuple):
@@ -54,7 +52,7 @@ class Level(NamedTuple):
 
     split: str
     row: str
-    mean: float  # a fraction
+    mean: float  # as in the curves
     colour: str  # of the curves it belongs to; "" for none
     label: str  # in the legend, once
 
@@ -68,72 +66,61 @@ class Look(NamedTuple):
 
 
 def draw_panels(curves: pd.DataFrame, frame: Frame, levels: Sequence[Level] = ()) -> Figure:
-    """A panel for each split, a row of panels for each `row`, all with one accuracy axis.
+    """A panel for each split, a row of panels for each `row`.
 
     A line joins the points of one colour and marker in the order of x. Colours stand side by side,
     less than a marker apart, so that their intervals do not hide each other.
     """
     splits, rows = list(curves["split"].unique()), sorted(curves["row"].unique())
     looks = _looks(curves)
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
-        legend = _legend(looks, levels)
-        words = [line for entry in legend for line in str(entry.get_label()).split("\n")]
-        longest = max(map(len, words), default=0)
-        beside = 0.5 + LETTER * longest if legend else 0.0
-        width = max(0.9 + PANEL[0] * len(splits) + beside, 0.3 + BOLD * len(frame.title))
-        caption = textwrap.wrap(_caption(curves, frame.note), int((width - 0.2) / LETTER))
-        heading = 0.45 + LINE * len(caption)
-        height = heading + max(PANEL[1] * len(rows) + 0.33, 0.8 + LINE * len(words))
-        figure = Figure(figsize=(width, height))
-        figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - heading / height))
-        panels = figure.subplots(len(rows), len(splits), sharex=True, sharey=True, squeeze=False)
+    with style():
+        legend = _legend(looks, levels, frame.dotted)
+        caption = _caption(curves, frame.note)
+        shape = (len(rows), len(splits))
+        figure, panels = page(frame.title, caption, legend, shape, alike=frame.alike)
         for row, beside_each_other in zip(rows, panels, strict=True):
             for split, panel in zip(splits, beside_each_other, strict=True):
                 chosen = curves[(curves["split"] == split) & (curves["row"] == row)]
-                _panel(panel, chosen, looks, _usual_n(curves))
-                _levels(panel, [x for x in levels if (x.split, x.row) == (split, row)], looks)
+                _panel(panel, chosen, looks, _usual_n(curves), frame)
+                at = [x for x in levels if (x.split, x.row) == (split, row)]
+                _levels(panel, at, looks, frame.measure.factor)
                 frame.axis(panel, np.unique(curves["x"].to_numpy(float)))
                 named = DESCRIBED.get(split, split) + (f": {row}" if row else "")
                 panel.set_title(textwrap.fill(named, WORDS), loc="left")
-            beside_each_other[0].set_ylabel("Accuracy (%)")
+            beside_each_other[0].set_ylabel(frame.measure.label)
         for panel in panels[-1]:
             panel.set_xlabel(frame.label)
-        if legend:
-            panels[0, -1].legend(
-                handles=legend, loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False
-            )
-        left, top = 0.08 / width, 1 - 0.10 / height
-        figure.text(left, top, frame.title, va="top", fontsize="large", fontweight="bold")
-        figure.text(
-            left, 1 - 0.34 / height, "\n".join(caption), va="top", fontsize="medium", color=GREY
-        )
     return figure
 
 
 def _looks(curves: pd.DataFrame) -> dict[tuple[str, str], Look]:
     """A look for each (colour, marker) there is; markers tell colours where nothing else does."""
     colours, markers = sorted(curves["colour"].unique()), sorted(curves["marker"].unique())
-    named = "colorblind" if len(colours) <= COLOURS else "husl"
-    palette = sns.color_palette(named, len(colours))
+    hues = palette(len(colours))
     pairs = sorted(set(zip(curves["colour"], curves["marker"], strict=True)))
     step = min(SHIFT, 2 * SHIFT / max(len(pairs) - 1, 1))
     looks = {}
     for place, (colour, marker) in enumerate(pairs):
         i, j = colours.index(colour), markers.index(marker)
         sign = MARKERS[(j if len(markers) > 1 else i) % len(MARKERS)]
-        looks[colour, marker] = Look(palette[i], sign, step * (place - (len(pairs) - 1) / 2))
+        looks[colour, marker] = Look(hues[i], sign, step * (place - (len(pairs) - 1) / 2))
     return looks
 
 
 def _panel(
-    panel: Axes, rows: pd.DataFrame, looks: dict[tuple[str, str], Look], usual_n: int
+    panel: Axes,
+    rows: pd.DataFrame,
+    looks: dict[tuple[str, str], Look],
+    usual_n: int,
+    frame: Frame,
 ) -> None:
     """One panel's points with their intervals; n stands beside a point where it is unusual."""
     for (colour, marker), look in looks.items():
         line = rows[(rows["colour"] == colour) & (rows["marker"] == marker)]
         line = line.sort_values("x", kind="stable")
         shift = ScaledTranslation(look.shift / 72, 0, panel.figure.dpi_scale_trans)
-        mean, low, high = (100 * line[name].to_numpy() for name in ("mean", "low", "high"))
+        factor = frame.measure.factor
+        mean, low, high = (factor * line[name].to_numpy() for name in ("mean", "low", "high"))
         panel.errorbar(
             line["x"],
             mean,
@@ -144,6 +131,7 @@ def _panel(
             markeredgecolor="white",
             markeredgewidth=0.6,
             linewidth=1.4,
+            linestyle=":" if marker and marker == frame.dotted else "-",
             elinewidth=1,
             capsize=2,
             transform=panel.transData + shift,
@@ -170,12 +158,14 @@ def _panel(
     sns.despine(ax=panel)
 
 
-def _levels(panel: Axes, levels: Sequence[Level], looks: dict[tuple[str, str], Look]) -> None:
+def _levels(
+    panel: Axes, levels: Sequence[Level], looks: dict[tuple[str, str], Look], factor: float
+) -> None:
     """The dashed lines of one panel, behind its points."""
     colours = {colour: look.colour for (colour, _), look in looks.items()}
     for level in levels:
         colour = colours.get(level.colour, GREY)
-        panel.axhline(100 * level.mean, color=colour, linestyle="--", linewidth=1, zorder=1)
+        panel.axhline(factor * level.mean, color=colour, linestyle="--", linewidth=1, zorder=1)
 
 
 def _caption(curves: pd.DataFrame, note: str) -> str:
@@ -201,7 +191,9 @@ def _caption(curves: pd.DataFrame, note: str) -> str:
     return "; ".join([*filter(None, named), caption])
 
 
-def _legend(looks: dict[tuple[str, str], Look], levels: Sequence[Level]) -> list[Line2D]:
+def _legend(
+    looks: dict[tuple[str, str], Look], levels: Sequence[Level], dotted: str
+) -> list[Line2D]:
     """Colours, then markers where there are several, then dashed lines."""
     colours = {colour: look for (colour, _), look in looks.items()}
     markers = {marker: look.marker for (_, marker), look in looks.items()}
@@ -212,15 +204,18 @@ def _legend(looks: dict[tuple[str, str], Look], levels: Sequence[Level]) -> list
         if len(colours) > 1
     ]
     if marked:
-        handles += [
-            Line2D([], [], color=GREY, linestyle="", marker=markers[marker], label=marker)
-            for marker in sorted(markers)
-        ]
+        for marker in sorted(markers):
+            entry = Line2D([], [], color=GREY, marker=markers[marker], label=marker)
+            if dotted not in markers:
+                entry.set_linestyle("")  # a line's style says nothing here
+            elif marker == dotted:
+                entry.set_linestyle(":")
+            handles.append(entry)
     labels = dict.fromkeys(level.label for level in levels)
-    handles += [Line2D([], [], color=GREY, linestyle="--", label=label) for label in labels]
-    for handle in handles:
-        handle.set_label(textwrap.fill(str(handle.get_label()), WORDS))
-    return handles
+    return [
+        *handles,
+        *(Line2D([], [], color=GREY, linestyle="--", label=label) for label in labels),
+    ]
 
 
 def _usual_n(curves: pd.DataFrame) -> int:

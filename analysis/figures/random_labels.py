@@ -4,7 +4,7 @@ Source: Koutini et al. 2021, section 4 (capacity), after Zhang et al. 2017, Unde
 learning requires rethinking generalization.
 Conventions: accuracy on the training clips without augmentation (split train_clean), against what
 they were taught; chance is 1 / classes.
-Contents: COLUMNS, obstacle, points, draw.
+Contents: MEASURE, COLUMNS, obstacle, points, draw.
 """
 
 import math
@@ -12,10 +12,11 @@ import math
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.axes import doublings
+from analysis.figures.axes import logarithmic
 from analysis.figures.panels import Frame, Level, draw_panels
-from analysis.points import DIALS, means, on_splits, sizes_beside
+from analysis.points import ACCURACY, DIALS, means, on_splits, sizes_beside
 
+MEASURE = ACCURACY
 COLUMNS = ("split", "family", *DIALS)
 SPLIT = "train_clean"
 
@@ -46,4 +47,4 @@ def draw(points: pd.DataFrame) -> Figure:
         if not math.isnan(chance)
     ]
     title, label = "Fit of true and random labels", "Width (channels of the first stage)"
-    return draw_panels(curves, Frame(title, label, doublings), levels)
+    return draw_panels(curves, Frame(title, label, logarithmic), levels)

@@ -4,16 +4,17 @@ Source: Koutini et al. 2021, Figure 6 (static random masks, iterative magnitude 
 Golubeva et al. 2021, Are wider nets better given the same number of parameters?
 Conventions: the reference is the dense network of the same family, depth and 1x1 blocks whose
 weights are as many as those that pruning keeps.
-Contents: COLUMNS, obstacle, points, draw.
+Contents: MEASURE, COLUMNS, obstacle, points, draw.
 """
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.figures.axes import doublings
+from analysis.figures.axes import logarithmic
 from analysis.figures.panels import Frame, Level, draw_panels
-from analysis.points import DIALS, as_many, means, on_splits, sizes_beside
+from analysis.points import ACCURACY, DIALS, as_many, means, on_splits, sizes_beside
 
+MEASURE = ACCURACY
 COLUMNS = ("split", "unpruned", "pruning", *DIALS, "kept_weights")
 ALIKE = ["unpruned", "network.depth", "network.pointwise"]
 
@@ -48,4 +49,4 @@ def draw(points: pd.DataFrame) -> Figure:
     kept = points.loc[points["pruning"] != "dense", "kept_weights"].unique()
     note = f"each network keeps {kept[0]:,} weights" if len(kept) == 1 else ""
     title, label = "Accuracy against width at equal kept weights", "Width before pruning"
-    return draw_panels(curves, Frame(title, label, doublings, note), levels)
+    return draw_panels(curves, Frame(title, label, logarithmic, note), levels)

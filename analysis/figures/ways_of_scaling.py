@@ -5,7 +5,7 @@ Conventions: all ways begin at one reference network, the size from which most o
 differ in one number only (the smallest of several such); a network's way is the numbers in which
 it differs from the reference, and how it is pruned. Of a pruned network the parameters that
 pruning leaves are drawn.
-Contents: COLUMNS, reference, obstacle, points, draw.
+Contents: MEASURE, COLUMNS, reference, obstacle, points, draw.
 """
 
 import pandas as pd
@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from analysis.families import SIZE
 from analysis.figures.axes import parameters
 from analysis.figures.panels import Frame, draw_panels
-from analysis.points import DIALS, means, on_splits
+from analysis.points import ACCURACY, DIALS, means, on_splits
 
+MEASURE = ACCURACY
 COLUMNS = ("split", "unpruned", "way", *DIALS, "kept_parameters")
 REFERENCE = "reference"
 SPOKEN = dict(zip(SIZE, ("width", "depth", "1x1 blocks"), strict=True))

@@ -1,0 +1,80 @@
+"""Learning curves: cross-entropy and accuracy over epochs, on training and on held-out clips.
+
+Source: Hu et al. 2021, Figure 2 (CNN beside CNN + VIB on ESC-50 and TUT 2017).
+Conventions: the cross-entropy alone, so that objectives that add to it compare. Training clips are
+not augmented (split train_clean) where every trial scored them; else they are those of the training
+steps (augmented, mixed, with noise), of which no accuracy is known. Held out is validation where it
+was scored, else all that is held out.
+Contents: obstacle, points, summary, draw.
+"""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis import table
+from analysis.figures.curves import (
+    TRAINING,
+    Column,
+    draw_curves,
+    last_and_best,
+    means_by_epoch,
+    too_few,
+)
+from analysis.figures.panels import DESCRIBED
+from analysis.points import MEASURES, judged
+from analysis.table import Study
+
+METRICS = ("cross_entropy", "accuracy")
+
+
+def obstacle(study: Study) -> str | None:
+    """Why there is nothing to draw: some trial was scored in too few epochs."""
+    return too_few(table.evaluations(study))
+
+
+def points(study: Study) -> pd.DataFrame:
+    """The points of analysis.figures.curves. Errors: those of table.evaluations."""
+    parts = []
+    for metric in METRICS:
+        values = table.evaluations(study, MEASURES[metric].metric)
+        # of split train, `loss` is all that is minimized
+        parts.append(values[values["split"] != "train"].assign(metric=metric))
+    evaluated = pd.concat(parts)
+    evaluated = evaluated[evaluated["device"] == "all"]
+    clean = evaluated["split"] == "train_clean"
+    trials = evaluated["trial"].nunique()
+    held_out = evaluated[evaluated["split"].isin(judged(evaluated["split"]))]
+    if evaluated.loc[clean, "trial"].nunique() == trials:
+        training = evaluated[clean]
+    else:
+        training = _stepped(study)
+    return means_by_epoch(study, pd.concat([training, held_out]))
+
+
+def summary(points: pd.DataFrame) -> pd.DataFrame:
+    """The last and the best epoch of each line."""
+    return last_and_best(points)
+
+
+def draw(points: pd.DataFrame) -> Figure:
+    """Cross-entropy beside accuracy, each once for every held-out split."""
+    splits = list(points["split"].unique())
+    held_out = judged(splits)
+    training = [split for split in splits if split in TRAINING]
+    several = len(held_out) > 1
+    columns = [
+        Column(metric, (*training, split), DESCRIBED.get(split, split) if several else "")
+        for metric in METRICS
+        for split in held_out
+    ]
+    note = "dashed: training clips as trained on, accuracy unknown" if training == ["train"] else ""
+    return draw_curves(points, columns, "Learning curves", note)
+
+
+def _stepped(study: Study) -> pd.DataFrame:
+    """Cross-entropy of the training steps; empty where no objective recorded it."""
+    try:
+        values = table.evaluations(study, "cross_entropy")
+    except ValueError:  # of no trial that recorded it; a loss that is not finite ends its trial
+        return pd.DataFrame()
+    return values[values["split"] == "train"].assign(metric="cross_entropy")

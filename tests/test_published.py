@@ -1,0 +1,301 @@
+"""analysis.tables.published: the papers' numbers as printed, beside the right trials of ours."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import pytest
+from test_analysis_table import STATIC, THROUGH_TWO, end, plan, results, trial
+
+from analysis import table
+from analysis.intervals import mean_interval
+from analysis.tables.published import PUBLISHED, beside, numbers, obstacle
+from scaling.config import Trial
+from scaling.records import Results
+
+__all__ = ["results"]  # the fixture
+
+BARE = {"network__depth": 0, "network__pointwise": 0}
+DROPOUT = {"network__dropout": 0.2}
+DECAY = {"training__weight_decay": 1e-4}
+VIEWS = {"objective__kind": "consistency"}
+AGREED = VIEWS | {"objective__weight": 5, "objective__ramp": 10}
+
+
+def cnn(**more: Any) -> Trial:
+    """A trial of the VIB paper's network."""
+    return trial(**({"network__kind": "vib_cnn", "sound__dataset": "esc50"} | BARE | more))
+
+
+def vib(latent: int = 20, beta: float = 0.005, **more: Any) -> Trial:
+    """The same with a bottleneck."""
+    kind = {"objective__kind": "bottleneck", "objective__latent": latent, "objective__beta": beta}
+    return cnn(**(kind | {"split__validation_fold": 9} | more))
+
+
+def vgg(transform: str = "none", share: float = 0.0, **more: Any) -> Trial:
+    """A trial of the consistency paper's network."""
+    kind = {"network__kind": "vgg9", "sound__dataset": "esc50", "augment__transform": transform}
+    return trial(**(kind | {"augment__transform_share": share} | BARE | more))
+
+
+def scored(
+    results: Results, values: Mapping[Trial, Mapping[str, float]]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores in accuracy of complete trials by split, and in macro F1: a tenth less."""
+    plan(results, "launch", list(values))
+    for one, splits in values.items():
+        rows = [
+            {"trial": one.id, "epoch": 1, "split": s, "device": "all", "metric": m, "value": v - x}
+            for s, v in splits.items()
+            for m, x in (("accuracy", 0), ("macro_f1", 0.1))
+        ]
+        results.write("metrics", one.id, rows)
+        end(results, one)
+    return table.scores(results), table.scores(results, metric="macro_f1")
+
+
+def halves(results: Results, *trials: Trial) -> pd.DataFrame:
+    """Scores of trials that score a half on the test."""
+    return scored(results, {one: {"test": 0.5} for one in trials})[0]
+
+
+@pytest.mark.parametrize(
+    ("dataset", "model", "fraction", "metric", "expected"),
+    [
+        ("esc50", "CNN+VIB", 0.3, "macro_f1", 0.336),
+        ("esc50", "CNN+WeightDecay", 0.3, "macro_f1", 0.357),
+        ("esc50", "CNN", 1.0, "accuracy", 0.552),
+        ("fsdd", "CNN+VIB", 1.0, "accuracy", 1.0),
+        ("fsdd", "CNN", 0.05, "macro_f1", 0.541),
+        ("tess", "CNN+Dropout", 0.5, "accuracy", 0.993),
+        ("tut2017_development", "CNN", 0.1, "accuracy", 0.652),
+        ("tut2017_development", "CNN+VIB", 1.0, "macro_f1", 0.943),
+    ],
+)
+def test_numbers_of_vib(
+    dataset: str, model: str, fraction: float, metric: str, expected: float
+) -> None:
+    frame = numbers("vib_table3").set_index(
+        ["published_for", "model", "split.fraction", "metric"]
+    )  # fmt: skip
+    assert len(frame) == 4 * 4 * 5 * 2
+    assert frame.index.is_unique
+    assert frame["published"].between(0.15, 1).all()
+    assert frame["standard_error"].isna().all()
+    assert frame.loc[(dataset, model, fraction, metric), "published"] == expected
+
+
+def test_vib_is_best_but_in_the_cells_that_the_facts_name() -> None:
+    frame = numbers("vib_table3")
+    cells = frame.pivot(
+        index=["published_for", "split.fraction", "metric"], columns="model", values="published"
+    )
+    rivals = cells.drop(columns="CNN+VIB").max(axis=1)
+    assert sorted(cells.index[cells["CNN+VIB"] <= rivals]) == [
+        ("esc50", 0.3, "macro_f1"),
+        *[("tess", f, m) for f in (0.5, 1.0) for m in ("accuracy", "macro_f1")],
+    ]
+
+
+def test_numbers_of_consistency() -> None:
+    frame = numbers("consistency_table1").set_index("model")
+    assert set(frame["metric"]) == {"accuracy"}
+    assert set(frame["published_for"]) == {"esc50"}
+    assert len(frame) == 13
+    expected = {"No Augmentation": (83.59, 0.15), "Combination-CL": (86.22, 0.12),
+                "Reverb-BDA": (85.12, 0.07), "TF-Masking": (83.69, 0.20)}  # fmt: skip
+    for model, (accuracy, error) in expected.items():
+        assert 100 * frame.loc[model, "published"] == pytest.approx(accuracy)
+        assert 100 * frame.loc[model, "standard_error"] == pytest.approx(error)
+    gains = 100 * (frame["published"] - frame.loc["No Augmentation", "published"])
+    for ending, gain in (("-BDA", 1.38), ("-CL", 1.99)):  # the paper's own means
+        assert gains[frame.index.str.endswith(ending)].mean() == pytest.approx(gain, abs=0.006)
+
+
+def test_every_model_of_vib_is_matched(results: Results) -> None:
+    models = {
+        "CNN": cnn(),
+        "CNN+Dropout": cnn(**DROPOUT),
+        "CNN+WeightDecay": cnn(**DECAY),
+        "CNN+VIB": vib(),
+    }
+    assert set(models) == set(numbers("vib_table3")["model"])
+    frame = beside("vib_table3", halves(results, *models.values()))
+    assert list(frame["model"]) == list(models)
+    assert list(frame["published"]) == [0.552, 0.551, 0.568, 0.581]
+    assert list(frame["chosen"]) == ["", "", "", "K=20 beta=0.005"]
+    assert set(frame["at"]) == {""}
+
+
+def test_every_model_of_consistency_is_matched(results: Results) -> None:
+    models = {"No Augmentation": vgg()}
+    names = {"pitch": "Pitch-Shift", "reverb": "Reverb", "mask": "TF-Masking",
+             "combination": "Combination"}  # fmt: skip
+    for transform, name in names.items():
+        models |= {name: vgg(transform, 0.5), f"{name}-BDA": vgg(transform, **VIEWS)}
+        models |= {f"{name}-CL": vgg(transform, **AGREED)}
+    assert list(models) == list(numbers("consistency_table1")["model"])
+    scores = scored(results, {t: {"test": k / 100} for k, t in enumerate(models.values())})[0]
+    frame = beside("consistency_table1", scores)
+    assert list(frame["model"]) == list(models)
+    assert list(frame["mean"]) == [k / 100 for k in range(13)]
+    pd.testing.assert_series_equal(frame["published"], numbers("consistency_table1")["published"])
+
+
+NO_MODELS_OF_VIB = {
+    "another network": trial(sound__dataset="esc50"),
+    "the other table's network": vgg(),
+    "recordings of no kin": cnn(sound__dataset="synthetic"),
+    "two things against overfitting": cnn(**DROPOUT, **DECAY),
+    "dropout and a bottleneck": vib(**DROPOUT),
+    "a fraction without a number": cnn(split__fraction=0.2),
+    "a part of its classes": cnn(sound__classes="dog,rain"),
+    "trained before": cnn(transfer__trial="0123456789ab"),
+    "transformed": cnn(augment__transform="pitch", augment__transform_share=0.5),
+    "mixed": cnn(augment__mixup=0.3),
+    "rolled": cnn(augment__roll=0.5),
+    "damped": cnn(network__damping=0.5),
+    "permuted labels": cnn(split__labels="permuted"),
+    "heard through microphones": cnn(**THROUGH_TWO),
+    "pruned": cnn(**STATIC),
+}
+
+
+@pytest.mark.parametrize("other", NO_MODELS_OF_VIB.values(), ids=NO_MODELS_OF_VIB)
+def test_what_is_no_model_of_vib_is_left_out(results: Results, other: Trial) -> None:
+    scores = halves(results, cnn(seed=1), other)
+    assert list(beside("vib_table3", scores)["n"]) == [1]
+    alone = scores[scores["trial"] == other.id]
+    assert beside("vib_table3", alone).empty
+    assert "no trial of these is a model of vib_table3" in str(obstacle("vib_table3", alone))
+
+
+def test_dropout_is_no_model_of_consistency(results: Results) -> None:
+    scores = halves(results, vgg(**DROPOUT))
+    assert beside("consistency_table1", scores).empty
+    assert obstacle("consistency_table1", scores)
+
+
+def test_differences_equal_a_plain_reading(results: Results) -> None:
+    values = [0.30, 0.34, 0.41]
+    runs = {cnn(seed=s, split__fraction=0.3): {"test": v} for s, v in enumerate(values)}
+    frame = beside("vib_table3", *scored(results, runs)).set_index("metric")
+    ours = mean_interval(values)
+    row = frame.loc["accuracy"]
+    assert tuple(row[["mean", "low", "high", "n"]]) == pytest.approx(tuple(ours))
+    found = tuple(row[["difference", "difference_low", "difference_high"]])
+    assert found == pytest.approx(tuple(x - 0.303 for x in ours[:3]))
+    assert frame.loc["macro_f1", "mean"] == pytest.approx(ours.mean - 0.1)
+    assert frame.loc["macro_f1", "published"] == 0.303
+
+
+def test_a_published_standard_error_widens_the_difference(results: Results) -> None:
+    values = [0.83, 0.85]
+    scores = scored(results, {vgg(seed=s): {"test": v} for s, v in enumerate(values)})[0]
+    row = beside("consistency_table1", scores).iloc[0]
+    half = math.hypot(mean_interval(values).high - 0.84, 1.96 * 0.0015)
+    assert row["difference"] == pytest.approx(0.84 - 0.8359)
+    assert row["difference_high"] - row["difference"] == pytest.approx(half)
+    assert row["difference"] - row["difference_low"] == pytest.approx(half)
+
+
+def test_one_run_has_a_difference_and_no_interval(results: Results) -> None:
+    row = beside("vib_table3", halves(results, cnn())).iloc[0]
+    assert row["difference"] == pytest.approx(0.5 - 0.552)
+    assert row[["low", "high", "difference_low", "difference_high"]].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "whose"),
+    [("esc10", "esc50"), ("audiomnist", "fsdd"), ("tut2017", "tut2017_development")],
+)
+def test_no_difference_is_made_of_other_recordings(
+    results: Results, dataset: str, whose: str
+) -> None:
+    frame = beside("vib_table3", halves(results, cnn(sound__dataset=dataset)))
+    row = frame.iloc[0]
+    assert (row["dataset"], row["published_for"]) == (dataset, whose)
+    assert row["published"] > 0.5
+    assert row[["difference", "difference_low", "difference_high"]].isna().all()
+
+
+@pytest.mark.parametrize("dataset", ["esc50", "fsdd", "tess", "tut2017_development"])
+def test_of_its_own_recordings_a_difference_is_made(results: Results, dataset: str) -> None:
+    row = beside("vib_table3", halves(results, cnn(sound__dataset=dataset))).iloc[0]
+    assert row["difference"] == pytest.approx(0.5 - row["published"])
+
+
+def test_k_and_beta_are_chosen_on_validation_not_on_test(results: Results) -> None:
+    values = {vib(20, seed=s): {"validation": 0.6, "test": 0.3 + s / 100} for s in range(2)} | {
+        vib(50, seed=s): {"validation": 0.5, "test": 0.9} for s in range(2)
+    }
+    accuracy, f1 = scored(results, values)
+    frame = beside("vib_table3", accuracy, f1)
+    assert list(frame["chosen"]) == ["K=20 beta=0.005"] * 2
+    assert list(frame["mean"]) == pytest.approx([0.305, 0.205])
+    assert list(frame["n"]) == [2, 2]
+    unseen = accuracy.assign(value=accuracy["value"].mask(accuracy["split"] == "test", 0.0))
+    assert list(beside("vib_table3", unseen)["chosen"]) == ["K=20 beta=0.005"]
+
+
+def test_each_fraction_has_its_own_k_and_beta(results: Results) -> None:
+    values = {
+        vib(k, split__fraction=f): {"validation": v, "test": 0.5}
+        for k, f, v in ((20, 0.05, 0.1), (50, 0.05, 0.2), (20, 1.0, 0.7), (50, 1.0, 0.6))
+    }
+    frame = beside("vib_table3", scored(results, values)[0])
+    assert list(frame["fraction"]) == [0.05, 1.0]
+    assert list(frame["chosen"]) == ["K=50 beta=0.005", "K=20 beta=0.005"]
+
+
+def test_what_tells_ours_apart_is_never_averaged(results: Results) -> None:
+    scores = halves(
+        results,
+        *(cnn(seed=s) for s in range(2)),
+        cnn(network__width=32),
+        cnn(split__protocol="leaking_folds", split__folds=5),
+        cnn(training__epochs=40),
+        cnn(sound__dataset="esc10"),
+    )
+    frame = beside("vib_table3", scores)
+    told = frame[["dataset", "protocol", "width", "n"]].itertuples(index=False, name=None)
+    assert sorted(told) == [
+        ("esc10", "folds", 8, 1),
+        ("esc50", "folds", 8, 1),
+        ("esc50", "folds", 8, 2),
+        ("esc50", "folds", 32, 1),
+        ("esc50", "leaking_folds", 8, 1),
+    ]
+    assert frame["at"].str.contains("epochs=40").sum() == 1
+    assert frame.loc[frame["dataset"] == "esc10", "at"].item() == ""
+    weights = halves(results, *(vgg("pitch", **AGREED, seed=s) for s in range(2)),
+                     vgg("pitch", **(AGREED | {"objective__weight": 7.5})))  # fmt: skip
+    assert sorted(beside("consistency_table1", weights)["at"]) == [
+        "consistency, weight=5", "consistency, weight=7.5",
+    ]  # fmt: skip
+
+
+def test_obstacles_are_half_a_sentence(results: Results) -> None:
+    without = scored(results, {vib(20): {"test": 0.5}, vib(50): {"test": 0.5}})[0]
+    reason = str(obstacle("vib_table3", without))
+    assert "not scored on the split validation" in reason
+    with pytest.raises(ValueError, match="not scored on the split validation"):
+        beside("vib_table3", without)
+    unseen = scored(results, {cnn(): {"validation": 0.5}})[0]
+    assert obstacle("vib_table3", unseen) == "no model of vib_table3 was scored on the split test"
+    assert beside("vib_table3", unseen).empty
+    assert obstacle("vib_table3", halves(results, cnn())) is None
+    for name in PUBLISHED:
+        assert obstacle(name, halves(results, trial()))
+        assert obstacle(name, without[:0])
+        empty = beside(name, without[:0], without[:0])
+        assert empty.empty
+        full = beside("vib_table3", halves(results, cnn()))
+        assert list(empty.columns) == list(full.columns)
+
+
+def test_unknown_tables_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^table vib_table2: no such table.*did you mean vib_tab"):
+        numbers("vib_table2")
