@@ -4,8 +4,9 @@ Conventions: every clip asked for is scored, no batch is dropped; accuracy is co
 the loss is the cross-entropy in nats. Means over clips.
 """
 
-# B clips, Y classes
+# B clips, P patches of a clip, F mel bands, N frames, Y classes
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,22 +17,52 @@ from sklearn.metrics import f1_score
 from torch import Tensor, nn
 from torch.nn import functional
 
-BATCH = 64  # clips at once; no result depends on it
+BATCH = 64  # clips, or patches, at once; no result depends on it
 
 
 @torch.inference_mode()
 def predict(
-    classify: nn.Module, waves: Callable[[np.ndarray], Tensor], clips: np.ndarray
+    classify: nn.Module,
+    patches: Callable[[np.ndarray], Tensor],
+    clips: np.ndarray,
+    votes: str = "probabilities",
 ) -> Tensor:
-    """Logits of the clips at these rows, in evaluation mode: (clips, classes) float32 on the
-    CPU.
+    """Logits of the clips at these rows, in evaluation mode: (clips, classes) float32 on the CPU.
+
+    `patches` are the features (B, P, F, N) of the clips at some rows; `votes` as in `pooled`.
     """
     was_training = classify.training
     classify.eval()
     batches = (clips[start : start + BATCH] for start in range(0, len(clips), BATCH))
-    logits = [classify(waves(batch)).logits_BY.float().cpu() for batch in batches]
+    found = []
+    for batch in batches:
+        features_BPFN = patches(batch)
+        count, each = features_BPFN.shape[:2]
+        parts = torch.split(features_BPFN.flatten(0, 1), BATCH)
+        logits = torch.cat([classify(part).logits_BY.float().cpu() for part in parts])
+        found.append(pooled(logits.reshape(count, each, -1), votes))
     classify.train(was_training)
-    return torch.cat(logits)
+    return torch.cat(found)
+
+
+def pooled(logits_BPY: Tensor, votes: str) -> Tensor:
+    """A clip's logits from those of its patches: (B, Y).
+
+    Of one patch, they are its own. Of several, the logarithm of their mean probabilities, or the
+    mean of the logarithms, or the logarithm of the share of patches that vote for each class, where
+    none counts as half a vote. Source: Pons et al. 2019 (mean probabilities; for prototypes
+    logarithms; for nearest neighbours votes).
+    """
+    patches = logits_BPY.shape[1]
+    if patches == 1:
+        return logits_BPY[:, 0]
+    logs_BPY = logits_BPY.log_softmax(dim=2)
+    if votes == "probabilities":
+        return logs_BPY.logsumexp(dim=1) - math.log(patches)
+    if votes == "logarithms":
+        return logs_BPY.mean(dim=1)
+    chosen_BPY = functional.one_hot(logits_BPY.argmax(dim=2), logits_BPY.shape[2])
+    return (chosen_BPY.sum(dim=1).clamp(min=0.5) / patches).log()
 
 
 def scores(

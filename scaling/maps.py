@@ -17,17 +17,18 @@ import torch
 from torch import Tensor
 
 from scaling import networks
+from scaling.classifier import Classifier
 from scaling.config import Trial, nearest, unflat
 from scaling.erf import SCORES, cropped, effective_field, numbers, place_of, target_of
 from scaling.listening import Heard, Listener
 from scaling.machine import Machine
-from scaling.networks.cost import field, last_map
+from scaling.networks.cost import any_size, field, last_map
 from scaling.records import Results
 from scaling.seeds import torch_stream
 from scaling.sound import prepare
 from scaling.sound.frontends import Standardize
 from scaling.sound.store import Store
-from scaling.trial import Classifier
+from scaling.trial import show_examples
 
 BATCH = 16  # clips of one backward pass; no result depends on it
 
@@ -130,6 +131,7 @@ def _map(
         raise ValueError(f"--label {wanted.label}: no such class{hint}")
     label = None if wanted.label is None else listener.labels.index(wanted.label)
     model = _restored(results, trial, len(listener.labels), machine)
+    show_examples(model, listener)
     if wanted.kind != "feature" and SCORES not in dict(model.network.named_modules()):
         raise ValueError(
             f"--kind {wanted.kind}: trial {trial.id} is a {trial.network.kind}, which has no map "
@@ -140,7 +142,7 @@ def _map(
     rows, columns = last_map(layers, size)
     pixel = (rows // 2, columns // 2)
     target = target_of(model.network, wanted.kind, label)
-    if not trial.network.flatten:  # a dense layer on the whole map takes whole clips only
+    if any_size(layers):  # a dense layer on the whole map takes whole inputs only
         target = cropped(target, reach, pixel, size)
     batches = _inputs(listener, model, heard[split])
     values_FN, _, clips = effective_field(model.network, batches, target)
@@ -176,4 +178,6 @@ def _inputs(listener: Listener, model: Classifier, heard: Heard) -> Iterator[Ten
     for microphone in heard.through:
         for at in range(0, len(heard.clips), BATCH):
             features_BFN = listener.features(heard.clips[at : at + BATCH], microphone)
+            if size := listener.trial.sound.patch:  # the middle of each clip
+                features_BFN = features_BFN.narrow(2, (features_BFN.shape[2] - size) // 2, size)
             yield model.standardize(features_BFN)[:, None]

@@ -114,4 +114,5 @@ OBJECTIVES: dict[str, Objective] = {
     "cross_entropy": Objective(views=1, loss=cross_entropy),
     "bottleneck": Objective(views=1, loss=bottleneck),
     "consistency": Objective(views=3, loss=consistency),
+    "prototypes": Objective(views=1, loss=cross_entropy),  # of distances: the head makes them
 }

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import safetensors.torch
 import torch
 
+from scaling import transfer
 from scaling.config import Trial
 from scaling.machine import Machine, versions
 from scaling.records import Results
@@ -62,30 +63,34 @@ def perform(trial: Trial, store: Store, machine: Machine, results: Results) -> I
         earlier = results.read("metrics", [trial.id])
         rows = earlier.filter(pc.field("epoch") <= done).to_pylist()
     if trial.split.protocol == "pairs" and not state:
-        pairs = splits.pairs(store.table, trial.split).assign(trial=trial.id)
+        table = store.table.iloc[splits.chosen(store.table, trial.sound.classes)]
+        pairs = splits.pairs(table, trial.split).assign(trial=trial.id)
         results.write("pairs", trial.id, pairs.to_dict("records"))
-    epochs = run(trial, store, machine, state)
     status, error = "complete", None
     accuracy = None
-    while done < trial.training.epochs:
+    epochs, last = None, False
+    while not last:
         try:
+            # what is taken over is read here: that it is not there is this trial's failure
+            epochs = epochs or run(trial, store, machine, state, transfer.source(trial, results))
             epoch = next(epochs)
         except Exception as reason:  # noqa: BLE001
             # whatever a trial raises is its outcome, not the sweep's
             status, error = "failed", f"{type(reason).__name__}: {reason}"
             break
-        done = epoch.number
+        done, last = epoch.number, epoch.last
         rows += epoch.metrics
         results.write("metrics", trial.id, rows)
         accuracy = _headline(epoch)
         wall_s = before + perf_counter() - begun
-        if done < trial.training.epochs:
+        if not last:
             _save(trial, results, epoch.state | {"wall_s": wall_s})
             yield Progress(trial.id, done, trial.training.epochs, accuracy, perf_counter() - begun)
         else:
             results.write("predictions", trial.id, epoch.predictions)
-            weights = safetensors.torch.save(_contiguous(epoch.state["model"]))
-            results.put(weights, "weights", f"{trial.id}.safetensors")
+            if learned := epoch.state.get("model"):
+                weights = safetensors.torch.save(_contiguous(learned))
+                results.put(weights, "weights", f"{trial.id}.safetensors")
     end(trial, results, status, error, done, before + perf_counter() - begun, machine)
     results.remove("checkpoints", trial.id)
     seconds = perf_counter() - begun

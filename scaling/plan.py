@@ -16,6 +16,7 @@ import pandas as pd
 from scaling import networks, pruning
 from scaling.config import Split, Trial, flat
 from scaling.networks.cost import Cost
+from scaling.objectives import OBJECTIVES
 from scaling.records import Results
 from scaling.sound import splits
 
@@ -31,8 +32,11 @@ class Plan(NamedTuple):
 
     def work(self, index: int) -> int:
         """Multiply-adds of training one trial: forward and, twice that, backward."""
-        clips, epochs = self.train_clips[index], self.trials[index].training.epochs
-        return 3 * self.costs[index].macs * clips * epochs
+        trial, clips = self.trials[index], self.train_clips[index]
+        if trial.objective.kind == "neighbours":  # every clip goes through the network once
+            return self.costs[index].macs * clips
+        clips *= trial.training.passes * OBJECTIVES[trial.objective.kind].views
+        return 3 * self.costs[index].macs * clips * trial.training.epochs
 
 
 def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]) -> Plan:
@@ -42,19 +46,28 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
     too deep for its clips, a pruning target above what the network has or below what it must keep.
     """
     costs, kept, train_clips = [], [], []
-    counted: dict[tuple[str, Split], int] = {}  # thousands of trials share a few splits
-    classes = {name: table["label"].nunique() for name, table in tables.items()}
+    counted: dict[
+        tuple[str, tuple[str, ...], Split], int
+    ] = {}  # thousands of trials share a few splits
+    chosen: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
     for trial in trials:
-        name = trial.sound.dataset
-        costs.append(networks.cost(trial, classes[name]))
-        kept.append(networks.kept_weights(trial, classes[name]))
+        name, named = trial.sound.dataset, trial.sound.classes
+        if (name, named) not in chosen:
+            rows = splits.chosen(tables[name], named)
+            chosen[name, named] = tables[name].iloc[rows].reset_index(drop=True)
+        table = chosen[name, named]
+        classes = table["label"].nunique()
+        costs.append(networks.cost(trial, classes))
+        kept.append(networks.kept_weights(trial, classes))
         if trial.pruning.kind != "none":
             sizes = {part.name: part.weights for part in costs[-1].parts}
             guard = trial.pruning.guard if trial.pruning.kind == "magnitude" else 1.0
             pruning.check(sizes, kept[-1], guard)
-        if (name, trial.split) not in counted:
-            counted[name, trial.split] = len(splits.make(tables[name], trial.split)["train"])
-        train_clips.append(round(trial.split.fraction * counted[name, trial.split]))
+        key = (name, named, trial.split)
+        if key not in counted:
+            train = splits.make(table, trial.split)["train"]
+            counted[key] = len(splits.thinned(table, train, trial.split, trial.seed))
+        train_clips.append(counted[key])
     return Plan(study, list(trials), costs, kept, train_clips)
 
 

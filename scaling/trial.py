@@ -3,41 +3,38 @@ as they happen.
 
 The way of a clip: int16 samples from the store -> float on the device -> as many views as the
 objective compares (scaling.views) -> mixup -> network -> objective. Every draw comes from a stream
-named by its purpose and its epoch, so an epoch that is run again is the same epoch. Source of the
-schedule: the paper's exponential warm-up and linear decay, in the form of its first author's later
-code.
+named by its purpose and its epoch, so an epoch that is run again is the same epoch.
 """
 
 # B clips, T samples, F mel bands, N frames, Y classes
 
 import math
 from collections.abc import Iterator, Mapping
-from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from scaling import config, evaluate, networks
+from scaling import evaluate, networks, optimizer
+from scaling.classifier import Classifier, take_over, taken
 from scaling.config import Trial
 from scaling.listening import Heard, Listener
 from scaling.machine import Machine
+from scaling.neighbours import Neighbours
 from scaling.networks.output import Output
+from scaling.networks.prototypes import Prototypes
 from scaling.objectives import OBJECTIVES, Loss, Objective, jensen_shannon
+from scaling.optimizer import Patience, learning_rate
 from scaling.pruner import Pruner
 from scaling.seeds import stream, torch_stream
 from scaling.sound import augment, frontends
+from scaling.sound.microphones import RECORDED
 from scaling.sound.store import Store
 from scaling.views import Draws, Views
-
-OPTIMIZERS: dict[str, type[torch.optim.Adam]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-}
 
 
 class Epoch(NamedTuple):
@@ -47,54 +44,22 @@ class Epoch(NamedTuple):
     metrics: list[dict[str, Any]]  # rows of the metrics table
     predictions: list[dict[str, Any]]  # rows of the predictions table; filled in the last epoch
     state: dict[str, Any]  # what `run(resume=...)` needs; save it before the next epoch changes it
+    last: bool  # whether the trial ends here
 
 
 class Diverged(ArithmeticError):
     """The loss stopped being a finite number."""
 
 
-class Classifier(nn.Module):
-    """Standardization and network: what a trial learns from its clips, and what its saved weights
-    hold.
-    """
-
-    def __init__(self, standardize: nn.Module, network: nn.Module, machine: Machine) -> None:
-        super().__init__()
-        self.standardize = standardize
-        self.network = network
-        self.machine = machine
-
-    def forward(self, features_BFN: Tensor) -> Output:
-        return self.network_on(self.standardize(features_BFN))
-
-    def network_on(self, x_BFN: Tensor) -> Output:
-        """The network's output for features that are standardized already."""
-        with self.machine.autocast():
-            output: Output = self.network(x_BFN[:, None])
-        return output
-
-
-def learning_rate(training: config.Training, epoch: float, last: float) -> float:
-    """The rate at a moment counted in epochs from 0, of which `last` is the final one trained at.
-
-    Exponential ramp exp(-5 (1 - e/T)^2) over the T epochs of warm-up, then a straight line down to
-    `final` times the peak, reached exactly at `last`; all of it times `decay` for every
-    `decay_every` whole epochs that have passed.
-    """
-    factor = 1.0
-    if epoch < training.warmup:
-        factor = math.exp(-5 * (1 - max(epoch, 0.5) / training.warmup) ** 2)
-    elif last > training.warmup:
-        done = min(1.0, (epoch - training.warmup) / (last - training.warmup))
-        factor = 1 - (1 - training.final) * done
-    return training.rate * factor * training.decay ** (int(epoch) // training.decay_every)
-
-
 def run(
-    trial: Trial, store: Store, machine: Machine, resume: Mapping[str, Any] | None = None
+    trial: Trial,
+    store: Store,
+    machine: Machine,
+    resume: Mapping[str, Any] | None = None,
+    source: Mapping[str, Tensor] | None = None,
 ) -> Iterator[Epoch]:
     """Train one network from the start, or from the state of an earlier Epoch, and yield each
-    epoch's records.
+    epoch's records. `source` is the state of the classifier that transfer takes over.
 
     On a CPU the records (but for those that a clock measured) do not depend on where training was
     cut and resumed. Raises ValueError when trial and clips do not fit together, Diverged when the
@@ -106,42 +71,54 @@ def run(
         )
     listener = Listener(trial, store, machine)
     clips = len(listener.parts["train"])
-    if clips < trial.training.batch:
-        raise ValueError(f"training.batch={trial.training.batch}: only {clips} clips to train on")
-    session = _Session(trial, listener, machine, resume)
+    if clips < trial.training.batch and not trial.training.partial:
+        raise ValueError(
+            f"training.batch={trial.training.batch}: only {clips} clips to train on, take a "
+            "smaller one or training.partial=true"
+        )
+    if trial.objective.kind == "neighbours":
+        yield _compared(trial, listener, machine, source)
+        return
+    session = _Session(trial, listener, machine, resume, source)
     first = resume["epoch"] if resume else 0
-    for epoch in range(first, trial.training.epochs):
-        yield session.epoch(epoch)
+    for number in range(first, trial.training.epochs):
+        epoch = session.epoch(number)
+        yield epoch
+        if epoch.last:
+            return
 
 
 class _Session:
     """What lives as long as one call of `run`."""
 
     def __init__(
-        self, trial: Trial, listener: Listener, machine: Machine, resume: Mapping[str, Any] | None
+        self,
+        trial: Trial,
+        listener: Listener,
+        machine: Machine,
+        resume: Mapping[str, Any] | None,
+        source: Mapping[str, Tensor] | None,
     ) -> None:
         self.trial, self.listener, self.machine = trial, listener, machine
         self.train = listener.parts["train"]
         self.objective: Objective = OBJECTIVES[trial.objective.kind]
-        drawn = torch_stream(trial.seed, "initialization")
-        network = networks.of_trial(trial, len(listener.labels), drawn)
-        mels = trial.sound.features.mels
-        statistics = (torch.zeros(mels), torch.ones(mels)) if resume else self._statistics()
-        self.model = Classifier(frontends.Standardize(*statistics), network, machine)
+        statistics = None if resume or source else self._statistics()
+        self.model, slow = _classifier(trial, listener, machine, statistics, source)
+        network = self.model.network
         self.model.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.views = Views(listener, self.model.standardize)
-        training = trial.training
-        self.optimizer = OPTIMIZERS[training.optimizer](
-            network.parameters(), lr=training.rate, weight_decay=training.weight_decay, fused=True
-        )
+        self.optimizer = optimizer.build(network, trial.training, slow, trial.transfer.rate)
+        self.patience = Patience()
         if resume:
             self.model.load_state_dict(resume["model"])
             self.optimizer.load_state_dict(resume["optimizer"])
+            self.patience = Patience(*resume["patience"])
         self.pruner: Pruner | None = None
         if trial.pruning.kind != "none":
             target = networks.kept_weights(trial, len(listener.labels))
             masks = resume["masks"] if resume else None
             self.pruner = Pruner(trial, network, self.optimizer, target, masks)
+        show_examples(self.model, listener)
 
     def _statistics(self) -> tuple[Tensor, Tensor]:
         size = evaluate.BATCH
@@ -150,7 +127,7 @@ class _Session:
 
     def epoch(self, epoch: int) -> Epoch:
         """Train one epoch (counted from 0), then score what is held out."""
-        number, last = epoch + 1, epoch + 1 == self.trial.training.epochs
+        number = epoch + 1
         begun = perf_counter()
         if self.pruner:
             self.pruner.before(epoch)
@@ -158,10 +135,13 @@ class _Session:
             {"split": "train", "device": "all", "metric": name, "value": value}
             for name, value in self._train(epoch).items()
         ]
+        if self.trial.training.patience:
+            metrics.append(self._fit())
+        last = number == self.trial.training.epochs or self._is_fit()
         trained = perf_counter()
         predictions: list[dict[str, Any]] = []
         evaluation, epochs = self.trial.evaluation, self.trial.training.epochs
-        if number % evaluation.every == 0 or number > epochs - evaluation.last:
+        if last or number % evaluation.every == 0 or number > epochs - evaluation.last:
             for heard in self.listener.scored():
                 logits_BY, targets, table = self._judge(heard)
                 found = evaluate.scores(logits_BY, targets, table["device"])
@@ -188,15 +168,33 @@ class _Session:
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "masks": self.pruner.masks if self.pruner else None,
+                "patience": tuple(self.patience),
             },
+            last,
         )
+
+    def _fit(self) -> dict[str, Any]:
+        """How well training clips are fit as recorded, which patience goes by."""
+        clips = self.listener.parts["train"]
+        logits_BY, targets, _ = self._judge(Heard("train", clips, (RECORDED,)))
+        accuracy = float((logits_BY.argmax(dim=1).numpy() == targets).mean())
+        self.patience = self.patience.after(accuracy, self.trial.training)
+        return {"split": "train", "device": "all", "metric": "fit", "value": accuracy}
+
+    def _is_fit(self) -> bool:
+        """Whether the trial's patience is at its end."""
+        return 0 < self.trial.training.patience < self.patience.worse
 
     def _judge(self, heard: Heard) -> tuple[Tensor, np.ndarray, pd.DataFrame]:
         """Logits of what is heard, its classes, and its rows of the clip table."""
         logits, tables = [], []
         for microphone in heard.through:
-            features = partial(self.listener.features, microphone=microphone)
-            logits.append(evaluate.predict(self.model, features, heard.clips))
+
+            def patches(clips: np.ndarray, microphone: int = microphone) -> Tensor:
+                return self.listener.patches(self.listener.features(clips, microphone))
+
+            votes = self.trial.evaluation.patch_votes
+            logits.append(evaluate.predict(self.model, patches, heard.clips, votes))
             tables.append(self.listener.rows(heard.clips, microphone))
         targets = np.tile(self.listener.targets[heard.clips], len(heard.through))
         return torch.cat(logits), targets, pd.concat(tables)
@@ -207,8 +205,12 @@ class _Session:
 
         The copies are the same in every epoch. Source: Iqbal et al. 2021, Figure 1.
         """
-        total, size = 0.0, evaluate.BATCH
-        draws = [Draws.of(self.trial.seed, -1, view) for view in range(3)]
+        total, size, seed = 0.0, evaluate.BATCH, self.trial.seed
+        draws = [
+            # of copies that are to be answered alike, the same patch is looked at
+            Draws.of(seed, -1, view)._replace(patch=stream(seed, "patch", -1, 0))
+            for view in range(3)
+        ]
         self.model.eval()
         for batch in (clips[at : at + size] for at in range(0, len(clips), size)):
             views = [
@@ -221,12 +223,15 @@ class _Session:
         return {"split": split, "device": "all", "metric": name, "value": value}
 
     def _train(self, epoch: int) -> dict[str, float]:
-        """One pass over the training clips: means over its steps of what the objective minimizes
-        and measures, the total of what is minimized, and the last rate.
+        """One epoch's passes over the training clips: means over its steps of what the objective
+        minimizes and measures, the total of what is minimized, the last rate, and what the epoch
+        was made of: optimizer steps, and clips that went through the network (each view counts).
         """
         trial, training = self.trial, self.trial.training
-        order = stream(trial.seed, "order", epoch).permutation(self.train)
-        steps = len(order) // training.batch
+        shuffle = stream(trial.seed, "order", epoch)
+        order = np.concatenate([shuffle.permutation(self.train) for _ in range(training.passes)])
+        rounded = math.ceil if training.partial else math.floor
+        steps = rounded(len(order) / training.batch)
         views = [Draws.of(trial.seed, epoch, view) for view in range(self.objective.views)]
         mixes = stream(trial.seed, "mixup", epoch)
         sums: dict[str, Tensor] = {}
@@ -248,7 +253,8 @@ class _Session:
         total = sum(means[name] for name in sorted(minimized))
         if not math.isfinite(total):
             raise Diverged(f"the loss became {total} in epoch {epoch + 1} (rate {rate:.3g})")
-        return means | {"loss": total, "rate": rate}
+        seen = min(steps * training.batch, len(order)) * self.objective.views
+        return means | {"loss": total, "rate": rate, "steps": steps, "clips": seen}
 
     def _step(
         self,
@@ -273,11 +279,10 @@ class _Session:
             targets_BY = augment.mixup(targets_BY, mix)
         outputs = self._outputs(views)
         loss = self.objective.loss(outputs, targets_BY, self.trial.objective, epoch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(list(loss.parts.values()))
-        self.optimizer.step()
+        training = self.trial.training
+        if training.penalty > 0:
+            loss.parts["penalty"] = training.penalty * optimizer.penalty(self.model.network)
+        optimizer.step(self.optimizer, loss.parts.values(), rate, training.clip)
         return loss
 
     def _shares(self) -> list[float]:
@@ -292,3 +297,73 @@ class _Session:
         whole, count = self.model.network_on(torch.cat(views)), len(views)
         parts = [[None] * count if each is None else each.chunk(count) for each in whole]
         return [Output(*each) for each in zip(*parts, strict=True)]
+
+
+def _classifier(
+    trial: Trial,
+    listener: Listener,
+    machine: Machine,
+    statistics: tuple[Tensor, Tensor] | None,
+    source: Mapping[str, Tensor] | None,
+) -> tuple[Classifier, set[str]]:
+    """A trial's classifier as training begins, and which of its network's parameters are taken
+    over. Without statistics its standardization waits for those of a state.
+    """
+    classes, mels = len(listener.labels), trial.sound.features.mels
+    network = networks.of_trial(trial, classes, torch_stream(trial.seed, "initialization"))
+    standardize = frontends.Standardize(*(statistics or (torch.zeros(mels), torch.ones(mels))))
+    model = Classifier(standardize, network, machine)
+    if source is None:
+        return model, set()
+    last = networks.layers_of_base(trial, classes)[-1].name
+    take_over(model, source, last, trial.transfer.trial or trial.transfer.weights)
+    return model, {name.removeprefix("network.") for name in taken(model.state_dict(), last)}
+
+
+def _compared(
+    trial: Trial, listener: Listener, machine: Machine, source: Mapping[str, Tensor] | None
+) -> Epoch:
+    """The one epoch of a trial that trains nothing: every clip gets the class of its nearest
+    neighbours.
+    """
+    model = None
+    if source is not None:
+        model, _ = _classifier(trial, listener, machine, None, source)
+        model.to(machine.device)
+    neighbours = Neighbours(listener, model)
+    metrics: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    for heard in listener.scored():
+        logits_BY = torch.cat([neighbours.answer(heard.clips, m) for m in heard.through])
+        targets = np.tile(listener.targets[heard.clips], len(heard.through))
+        table = pd.concat([listener.rows(heard.clips, m) for m in heard.through])
+        found = evaluate.scores(logits_BY, targets, table["device"])
+        metrics += [{"split": heard.split, **row} for row in found]
+        said = evaluate.predictions(logits_BY, listener.labels, targets, table)
+        rows += [{"split": heard.split, **row} for row in said]
+    stamp = {"trial": trial.id, "epoch": 1}
+    return Epoch(1, [stamp | row for row in metrics], [stamp | row for row in rows], {}, last=True)
+
+
+@torch.no_grad()
+def show_examples(model: Classifier, listener: Listener) -> None:
+    """Show a network of prototypes their examples: one patch of a few training clips of each class.
+
+    They are drawn once from the seed and stay for good, also where weights are restored. Source:
+    Pons et al. 2019 (at most 5 of each class; which 5 is left open there).
+    """
+    if not isinstance(model.network, Prototypes):
+        return
+    trial, train = listener.trial, listener.parts["train"]
+    order = stream(trial.seed, "support").permutation(train)
+    classes = listener.targets[order]
+    chosen = np.concatenate(
+        [order[classes == y][: trial.objective.support] for y in range(len(listener.labels))]
+    )
+    features_SFN = listener.features(chosen)
+    if size := trial.sound.patch:
+        last = features_SFN.shape[2] - size
+        starts_S = augment.draw_patch(stream(trial.seed, "support patch"), len(chosen), last)
+        features_SFN = augment.patch(features_SFN, starts_S, size)
+    shown_S = torch.from_numpy(listener.targets[chosen]).to(listener.device)
+    model.network.show(model.standardize(features_SFN)[:, None], shown_S)

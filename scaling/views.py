@@ -1,11 +1,11 @@
 """Views: copies of clips as the network is given them in training, each augmented by its own draws.
 
 The way of a copy: the recording (or its pitch-shifted copy) -> room -> microphone -> roll -> front
-end -> standardize -> masks. Sources: Koutini et al. 2021 (roll), Iqbal et al. 2021 (pitch, rooms,
-masks).
+end -> standardize -> patch -> masks. Sources: Koutini et al. 2021 (roll), Iqbal et al. 2021 (pitch,
+rooms, masks), Pons et al. 2019 (patches).
 """
 
-# B clips, T samples, F mel bands, N frames
+# B clips, T samples, F mel bands, N frames (of the clip, or of a patch of it)
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -29,6 +29,7 @@ class Draws(NamedTuple):
     microphone: np.random.Generator
     roll: np.random.Generator
     mask: np.random.Generator
+    patch: np.random.Generator
 
     @classmethod
     def of(cls, seed: int, epoch: int, view: int) -> "Draws":
@@ -43,10 +44,18 @@ class Views:
         self.listener, self.standardize = listener, standardize
         self.trial, device = listener.trial, listener.device
         kinds = {self.trial.augment.transform, self.trial.evaluation.disagreement}
+        settings = self.trial.augment
+        self.as_recorded = (
+            settings.roll == 0
+            and settings.transform in ("none", "mask")
+            and self.trial.microphones.share == 0
+        )
+        if self.as_recorded:
+            listener.keep()
         self.pitched = self.rooms = None
         if kinds & {"pitch", "combination"}:
             copies = pitched(listener.store, progress=False)
-            self.pitched = copies.resident(device, self.trial.sound.samples)
+            self.pitched = listener.read(copies)
         if kinds & {"reverb", "combination"}:
             self.rooms = self._pool().to(device)
 
@@ -59,6 +68,8 @@ class Views:
         """One augmented copy of the clips, `share` of them transformed; standardized: (B, F, N)."""
         trial, batch = self.trial, len(clips)
         change = self._drawn(draws, batch, trial.augment.transform, share)
+        if self.as_recorded:
+            return self._seen(self.listener.features(clips), change, draws)
         waves_BT = self._changed(clips, change)
         heard = trial.microphones
         if heard.share > 0:
@@ -69,7 +80,7 @@ class Views:
         limit = round(trial.augment.roll * trial.sound.rate)
         if limit:
             waves_BT = augment.roll(waves_BT, augment.draw_roll(draws.roll, batch, limit))
-        return self._seen(waves_BT, change, draws)
+        return self._seen(self.listener.frontend(waves_BT), change, draws)
 
     @torch.no_grad()
     def transformed(self, clips: np.ndarray, draws: Draws, share: float) -> Tensor:
@@ -77,7 +88,8 @@ class Views:
         nothing else done to them.
         """
         change = self._drawn(draws, len(clips), self.trial.evaluation.disagreement, share)
-        return self._seen(self._changed(clips, change), change, draws)
+        waves_BT = self._changed(clips, change)
+        return self._seen(self.listener.frontend(waves_BT), change, draws)
 
     def _drawn(self, draws: Draws, batch: int, kind: Kind, share: float) -> Transform:
         count = ROOMS if self.rooms is None else len(self.rooms)
@@ -90,16 +102,20 @@ class Views:
         if shifted.any():
             assert self.pitched is not None
             samples = self.trial.sound.samples
-            copies = self.pitched.batch(clips[shifted], change.pitch_B.numpy()[shifted], samples)
+            recorded = self.listener.at[clips[shifted]]
+            copies = self.pitched.batch(recorded, change.pitch_B.numpy()[shifted], samples)
             rows = torch.from_numpy(np.flatnonzero(shifted)).to(waves_BT.device)
             waves_BT[rows] = self.listener.full_scale(copies)
         if self.rooms is not None:
             waves_BT = reverberate(waves_BT, self.rooms, change.room_B)
         return waves_BT
 
-    def _seen(self, waves_BT: Tensor, change: Transform, draws: Draws) -> Tensor:
-        """Standardized features, those of masked clips masked: (B, F, N)."""
-        view_BFN = self.standardize(self.listener.frontend(waves_BT))
+    def _seen(self, features_BFN: Tensor, change: Transform, draws: Draws) -> Tensor:
+        """Features standardized, a patch of them, those of masked clips masked: (B, F, N)."""
+        view_BFN = self.standardize(features_BFN)
+        if size := self.trial.sound.patch:
+            starts_B = augment.draw_patch(draws.patch, len(view_BFN), view_BFN.shape[2] - size)
+            view_BFN = augment.patch(view_BFN, starts_B, size)
         if change.masked_B.any():
             masks = augment.draw_masks(draws.mask, *view_BFN.shape)
             view_BFN = augment.mask(view_BFN, masks, where_B=change.masked_B)

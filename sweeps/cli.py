@@ -114,7 +114,10 @@ def _sweep(
             *machine,
         )
         with Display(trials, macs, Console(stderr=True), plain) as display:
-            sweep(trials, task, resources, display)
+            for stage in launch.stages(trials):
+                sweep(stage, task, resources, display)
+                if len(launch.outcomes(results, stage)) < len(stage):
+                    break  # stopped by Ctrl-C: what takes over from these has to wait, too
     _say_end(planned, results, where)
 
 

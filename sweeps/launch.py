@@ -4,7 +4,7 @@ What is complete in the results folder is left alone, what was cut off goes on f
 what failed is left failed unless it is asked for again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from scaling.config import Trial
 from scaling.plan import Plan
@@ -16,6 +16,19 @@ def outcomes(results: Results, trials: Sequence[Trial]) -> dict[str, str]:
     ended = set(results.names("outcomes")) & {trial.id for trial in trials}
     table = results.read("outcomes", sorted(ended))
     return dict(zip(table["trial"].to_pylist(), table["status"].to_pylist(), strict=True))
+
+
+def stages(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
+    """The trials in their order, those behind that take over from one of the others: Ray knows no
+    order between trials, so that each stage is a run of its own.
+    """
+    left = list(trials)
+    while left:
+        waiting = {trial.id for trial in left}
+        ready = [trial for trial in left if trial.transfer.trial not in waiting]
+        assert ready, "ids are hashes of what they name: no two trials can name each other"
+        yield ready
+        left = [trial for trial in left if trial.transfer.trial in waiting]
 
 
 def pending(plan: Plan, results: Results, retry_failed: bool = False) -> list[int]:

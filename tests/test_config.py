@@ -43,6 +43,7 @@ def test_stating_a_default_does_not_rename(trial: Trial):
 
 
 VIB_CNN = {"network.kind": "vib_cnn", "network.depth": 0, "network.pointwise": 0}
+PROTOTYPES = {"objective.kind": "prototypes", "objective.embedding": 9}
 # another value for each field that has more than one; those absent here are numbers, which are
 # raised
 OTHER: dict[str, dict[str, object]] = {
@@ -59,9 +60,20 @@ OTHER: dict[str, dict[str, object]] = {
     "network.kind": VIB_CNN,
     "network.flatten": {**VIB_CNN, "network.flatten": True},
     "network.padding": {**VIB_CNN, "network.padding": "same"},
+    "network.input_norm": {
+        **VIB_CNN,
+        "network.kind": "vgg5",
+        "network.input_norm": "time",
+    },
+    "network.linear_embedding": {
+        **VIB_CNN,
+        "network.kind": "vggish",
+        "network.linear_embedding": True,
+    },
     "training.optimizer": {"training.optimizer": "adamw"},
     "training.stepping": {"training.stepping": "epoch"},
     "training.weight_decay": {"training.weight_decay": 0.1},
+    "training.penalty": {"training.penalty": 0.1},
     "training.final": {"training.final": 0.5},
     "training.decay": {"training.decay": 0.5},
     "augment.roll": {"augment.roll": 0.25},
@@ -111,6 +123,23 @@ OTHER: dict[str, dict[str, object]] = {
         }.items()
     },
     "pruning.target_width": {"pruning.kind": "static", "pruning.target_width": 2},
+    **{
+        f"objective.{name}": {**PROTOTYPES, f"objective.{name}": value}
+        for name, value in {"embedding": 7, "support": 3, "distance": "cosine"}.items()
+    },
+    "sound.classes": {"sound.classes": ("a", "b")},
+    "sound.fill": {"sound.fill": "tile"},
+    "evaluation.patch_hop": {"sound.patch": 8, "evaluation.patch_hop": 4},
+    "evaluation.patch_votes": {"sound.patch": 8, "evaluation.patch_votes": "votes"},
+    "training.partial": {"training.partial": True},
+    "training.patience_counts": {"training.patience": 3, "training.patience_counts": "all"},
+    "transfer.trial": {"transfer.trial": "0123456789ab"},
+    "transfer.weights": {
+        **VIB_CNN,
+        "network.kind": "vggish",
+        "transfer.weights": "vggish.pth",
+    },
+    "transfer.rate": {"transfer.trial": "0123456789ab", "transfer.rate": 0.5},
 }
 
 
@@ -122,8 +151,12 @@ def test_every_field_counts(trial: Trial, name: str):
 
 
 def test_networks_and_their_own_settings_count(trial: Trial):
-    own = ({}, {"network.flatten": True}, {"network.padding": "same"}, {"network.kind": "vgg9"})
-    assert len({trial.id, *(changed(trial, {**VIB_CNN, **each}).id for each in own)}) == 5
+    own = [{}, {"network.flatten": True}, {"network.padding": "same"}]
+    own += [{"network.kind": kind} for kind in ("vgg9", "sb_cnn", "vgg5", "timbre", "vggish")]
+    own += [{"network.kind": "vgg5", "network.input_norm": "time"}]
+    own += [{"network.kind": "vggish", "network.linear_embedding": True}]
+    ids = {changed(trial, {**VIB_CNN, **each}).id for each in own}
+    assert len(ids | {trial.id}) == len(own) + 1
 
 
 def test_a_manifest_row_is_its_trial(trial: Trial):
@@ -218,8 +251,7 @@ def test_text_is_understood(trial: Trial):
         ({"network.width": "wide"}, r"^network.width='wide': input should be a valid integer"),
         (
             {"network.kind": "resnet"},
-            r"^network.kind='resnet': input should be 'cp_resnet', 'vib_cnn' or "
-            r"'vgg9'$",
+            r"^network.kind='resnet': input should be 'cp_resnet', 'vib_cnn', .* or '\w+'$",
         ),
         ({"network.dropout": 1}, r"^network.dropout=1: .*less than 1$"),
         ({"network.damping": 1.5}, r"^network.damping=1.5: .*less than or equal to 1$"),

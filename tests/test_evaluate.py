@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,9 +21,60 @@ def test_every_clip_is_scored_once_in_order():
     logits = torch.randn(150, 3)  # two full batches of 64 and a rest
     clips = np.arange(150)[::-1].copy()
     model = Echo().train()
-    found = evaluate.predict(model, lambda rows: logits[rows], clips)
+    found = evaluate.predict(model, lambda rows: logits[rows][:, None], clips)
     assert torch.equal(found, logits.flip(0))
     assert model.training
+
+
+# Patches of a clip
+
+WAYS = ("probabilities", "logarithms", "votes")
+ODDS = torch.tensor([[[0.8, 0.1, 0.1], [0.2, 0.5, 0.3], [0.5, 0.4, 0.1], [0.3, 0.6, 0.1]]])
+SHIFTS = torch.tensor([[[3.0], [-50.0], [0.25], [700.0]]])  # logits that say the same
+
+
+@pytest.mark.parametrize(
+    ("votes", "expected"),
+    [
+        ("probabilities", [1.8 / 4, 1.6 / 4, 0.6 / 4]),
+        (
+            "logarithms",
+            [(0.8 * 0.2 * 0.5 * 0.3) ** 0.25, (0.1 * 0.5 * 0.4 * 0.6) ** 0.25, 3e-4**0.25],
+        ),
+        ("votes", [2 / 4, 2 / 4, 0.5 / 4]),
+    ],
+)
+def test_a_clip_is_answered_by_all_of_its_patches(votes: str, expected: list[float]):
+    logits_BPY = torch.cat([ODDS, ODDS.flip(1), ODDS[:, :, [2, 0, 1]]]).log() + SHIFTS
+    found = evaluate.pooled(logits_BPY, votes)
+    assert found[0].tolist() == pytest.approx([math.log(each) for each in expected], rel=1e-4)
+    assert torch.allclose(found[1], found[0]), "whatever their order"
+    assert torch.allclose(found[2], found[0, [2, 0, 1]])
+
+
+def test_the_three_ways_differ_where_patches_do():
+    """Two patches that hardly prefer one class, and one that is sure of the other."""
+    logits_BPY = torch.tensor([[[0.1, 0.0], [0.1, 0.0], [0.0, 2.0]]])
+    best = {votes: int(evaluate.pooled(logits_BPY, votes).argmax()) for votes in WAYS}
+    assert best == {"probabilities": 1, "logarithms": 1, "votes": 0}
+    unlikely = torch.tensor([[[5.0, 0.0], [5.0, 0.0], [0.0, 20.0]]])
+    best = {votes: int(evaluate.pooled(unlikely, votes).argmax()) for votes in WAYS}
+    assert best == {"probabilities": 0, "logarithms": 1, "votes": 0}
+
+
+@pytest.mark.parametrize("votes", WAYS)
+def test_the_answer_of_one_patch_is_the_clips(votes: str):
+    logits_BPY = torch.randn(4, 1, 3)
+    assert torch.equal(evaluate.pooled(logits_BPY, votes), logits_BPY[:, 0])
+
+
+def test_patches_are_pooled_clip_by_clip():
+    """More of them than fit at once: 70 clips of 5 patches."""
+    logits_BPY = torch.randn(70, 5, 3, generator=torch.Generator().manual_seed(0))
+    clips = np.arange(70)[::-1].copy()
+    for votes in WAYS:
+        found = evaluate.predict(Echo(), lambda rows: logits_BPY[rows], clips, votes)
+        assert torch.equal(found, evaluate.pooled(logits_BPY, votes).flip(0))
 
 
 def test_scores_by_hand():

@@ -4,6 +4,7 @@ import sys
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import librosa
@@ -13,19 +14,16 @@ import soundfile
 import soxr
 import torch
 
-from scaling.config import Features
+from scaling.config import Features, Sound
 from scaling.sound import frontends
-from scaling.sound.frontends import (
-    BACKENDS,
-    Standardize,
-    a_weighting,
-    build,
-    mel_filters,
-    statistics,
-)
+from scaling.sound.frontends import BACKENDS, Standardize, build, statistics
+from scaling.sound.mel import a_weighting, mel_filters
 
 RATE = 22050
 KINDS = ("perceptual", "log_mel")
+ALL = (*KINDS, "vggish")
+# As VGGish was trained on 16 kHz.
+VGGISH = Features(kind="vggish", window=400, hop=160, mels=64, low=125, high=7500)
 # Rate, window, hop, mels, low, high, range_db: powers of two or not, an odd window, no floor.
 SETTINGS = [
     (44100, 1764, 882, 40, 0.0, 0.0, 80.0),
@@ -49,9 +47,8 @@ def paper(kind: str) -> Features:
 
 
 def small(kind: str, **changes) -> Features:
-    return Features(
-        kind=kind, **({"window": 512, "hop": 128, "mels": 40, "range_db": 80} | changes)
-    )
+    floor = {} if kind == "vggish" else {"range_db": 80}
+    return Features(kind=kind, **({"window": 512, "hop": 128, "mels": 40} | floor | changes))
 
 
 def noise(clips: int, samples: int) -> torch.Tensor:
@@ -77,10 +74,41 @@ def by_librosa(wave_T: np.ndarray, features: Features, rate: int) -> np.ndarray:
     )
     floor = features.range_db or None
     if features.kind == "log_mel":
-        return librosa.power_to_db(mel_FQ @ power_QN, top_db=floor)
+        return librosa.power_to_db(
+            mel_FQ @ power_QN, top_db=floor, amin=features.floor or frontends.QUIETEST
+        )
     with np.errstate(divide="ignore"):
         weighting_Q = librosa.A_weighting(librosa.fft_frequencies(sr=rate, n_fft=features.window))
     return mel_FQ @ (librosa.power_to_db(power_QN, top_db=floor) + weighting_Q[:, None])
+
+
+def htk_by_loops(rate: int, size: int, mels: int, low: float, high: float) -> np.ndarray:
+    """VGGish's triangles, written from their definition: (mels, size // 2 + 1)."""
+
+    def mel(hertz: float) -> float:
+        return 1127.0 * np.log(1.0 + hertz / 700.0)
+
+    step = (mel(high) - mel(low)) / (mels + 1)
+    filters_FQ = np.zeros((mels, size // 2 + 1))
+    for band in range(mels):
+        left, centre, right = (mel(low) + (band + i) * step for i in range(3))
+        for bin_ in range(1, size // 2 + 1):  # the DC bin is in no band
+            at = mel(bin_ * rate / size)
+            rise, fall = (at - left) / (centre - left), (right - at) / (right - centre)
+            filters_FQ[band, bin_] = max(0.0, min(rise, fall))
+    return filters_FQ
+
+
+def vggish_by_loops(wave_T: np.ndarray, features: Features, rate: int) -> np.ndarray:
+    """The judge of VGGish's input: its definition in float64, frame by frame."""
+    window, size = features.window, 2 ** int(np.ceil(np.log2(features.window)))
+    filters_FQ = htk_by_loops(rate, size, features.mels, features.low, features.high or rate / 2)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
+    columns = []
+    for start in range(0, len(wave_T) - window + 1, features.hop):
+        frame = wave_T[start : start + window].astype(np.float64) * hann
+        columns.append(np.log(filters_FQ @ np.abs(np.fft.rfft(frame, size)) + 0.01))
+    return np.stack(columns, axis=1)
 
 
 def error(module: torch.nn.Module, waves_BT: torch.Tensor, expected_BFN: np.ndarray) -> float:
@@ -174,7 +202,7 @@ def test_a_sine_is_loudest_in_its_band(kind):
     assert edges[band] < 1000 < edges[band + 2]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL)
 @pytest.mark.parametrize(("window", "hop", "mels"), [(512, 128, 40), (2048, 512, 256), (401, 7, 9)])
 def test_bits_do_not_depend_on_batch_or_threads(kind, window, hop, mels, threads):
     """Sizes that leave the clips of a batch aligned differently are among these."""
@@ -223,7 +251,7 @@ def test_no_thread_is_born_where_torch_may_use_one(monkeypatch):
     build(small("log_mel"), 16000)(noise(3, 4000))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL)
 def test_modes_change_nothing(kind, threads):
     module = build(small(kind), 16000)
     waves_BT = noise(3, 4000)
@@ -236,9 +264,8 @@ def test_modes_change_nothing(kind, threads):
     assert module(waves_BT[:0]).shape == (0, *plain.shape[1:])
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("kind", KINDS)
-def test_low_precision_around_it_changes_nothing(backend, kind, threads):
+@pytest.mark.parametrize(("kind", "backend"), [*product(KINDS, BACKENDS), ("vggish", "overhear")])
+def test_low_precision_around_it_changes_nothing(kind, backend, threads):
     """Neither autocast nor cheap products: on some CPUs "medium" means bfloat16."""
     module = build(small(kind), 16000, backend)
     waves_BT = noise(2, 4000)
@@ -284,6 +311,21 @@ def test_mel_filters_equal_librosa(rate, window, mels, low, high):
     np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("rate", "size", "mels", "low", "high"),
+    [(16000, 512, 64, 125, 7500), (22050, 2048, 128, 0, 11025), (44100, 4096, 40, 50, 20000)],
+)
+def test_mel_filters_of_htk_equal_the_definition(rate, size, mels, low, high):
+    """Also librosa's, whose triangles are straight in Hz, up to how little they bend."""
+    ours = mel_filters(rate, size, mels, low, high, "htk")
+    np.testing.assert_allclose(ours, htk_by_loops(rate, size, mels, low, high), atol=1e-12)
+    bent = librosa.filters.mel(
+        sr=rate, n_fft=size, n_mels=mels, fmin=low, fmax=high, htk=True, norm=None, dtype=np.float64
+    )
+    assert np.abs(ours - bent).max() < 0.05
+    assert (ours[:, 0] == 0).all()
+
+
 def test_a_weighting_equals_librosa():
     frequencies = np.array([1.0, 10.0, 100.0, 440.0, 2500.0, 11025.0, 96000.0])
     expected = librosa.A_weighting(frequencies)
@@ -303,7 +345,7 @@ def test_a_weighting_equals_librosa():
     ],
 )
 def test_bands_without_bins_name_the_most_that_work(rate, window, mels, low, high):
-    line = f"mels={mels} .*window={window} at rate={rate} Hz: at most [0-9]+ work"
+    line = f"mels={mels} .* FFT of {window} samples at rate={rate} Hz: at most [0-9]+ work"
     with pytest.raises(ValueError, match=line) as caught:
         mel_filters(rate, window, mels, low, high)
     most = int(str(caught.value).split("at most ")[1].split()[0])
@@ -320,6 +362,12 @@ def test_bands_without_bins_name_the_most_that_work(rate, window, mels, low, hig
 def test_a_range_between_two_bins_has_no_bands():
     with pytest.raises(ValueError, match="widen the range or take a longer window"):
         mel_filters(16000, 64, 4, 260, 300)
+
+
+def test_bands_of_htk_without_bins():
+    with pytest.raises(ValueError, match=r"mels=128 .* FFT of 512 samples .*: at most 122 work"):
+        mel_filters(16000, 512, 128, 125, 7500, "htk")
+    assert mel_filters(16000, 512, 122, 125, 7500, "htk").any(axis=1).all()
 
 
 def test_an_unknown_backend_is_one_line():
@@ -401,3 +449,114 @@ def test_blocks_do_not_show(monkeypatch):
     whole = module(waves_BT)
     monkeypatch.setattr(frontends, "BLOCK", 512)
     assert (module(waves_BT) - whole).abs().max() < 2e-5
+
+
+# VGGish
+
+
+def test_vggish_equals_its_definition_on_real_clips(esc10: Path):
+    module = build(VGGISH, 16000)
+    for name in CLIPS:
+        samples, rate = soundfile.read(esc10 / "audio" / name, dtype="float32")
+        wave_T = soxr.resample(samples, rate, 16000)
+        expected = vggish_by_loops(wave_T, VGGISH, 16000)
+        assert error(module, torch.from_numpy(wave_T)[None], expected[None]) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("rate", "window", "hop", "mels", "low", "high"),
+    [
+        (16000, 512, 200, 40, 0, 0),
+        (8000, 200, 300, 20, 60, 3800),
+        (44100, 1103, 441, 64, 125, 7500),
+    ],
+)
+def test_vggish_of_any_setting_equals_its_definition(rate, window, hop, mels, low, high):
+    features = Features(kind="vggish", window=window, hop=hop, mels=mels, low=low, high=high)
+    waves_BT = noise(2, 10 * window + 7)
+    expected = np.stack([vggish_by_loops(wave, features, rate) for wave in waves_BT.numpy()])
+    assert error(build(features, rate), waves_BT, expected) < 1e-4
+    waves_BT.requires_grad_()
+    plain_BFN = build(features, rate)(waves_BT)
+    assert plain_BFN.requires_grad
+    assert np.abs(plain_BFN.detach().numpy() - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("samples", [400, 559, 560, 561, 16000])
+def test_frames_of_vggish_are_whole(samples):
+    sound = Sound(dataset="esc10", rate=16000, seconds=samples / 16000, features=VGGISH)
+    waves_BT = noise(1, samples)
+    shape = build(VGGISH, 16000)(waves_BT).shape
+    assert shape == (1, *sound.shape) == (1, 64, 1 + (samples - 400) // 160)
+    assert shape[1:] == vggish_by_loops(waves_BT[0].numpy(), VGGISH, 16000).shape
+
+
+def test_a_frame_of_vggish_hears_its_window_and_nothing_else():
+    """The first sample of a window, as that of frame 1 in 160, is multiplied by 0."""
+    for at, heard in ((399, [0, 1, 2]), (400, [1, 2]), (160, [0]), (161, [0, 1])):
+        click_BT = torch.zeros(1, 1200)
+        click_BT[0, at] = 1
+        loudest_N = build(VGGISH, 16000)(click_BT)[0].amax(dim=0)
+        assert (loudest_N > np.log(0.01) + 1e-4).nonzero().flatten().tolist() == heard
+
+
+def test_silence_of_vggish_is_its_offset_and_has_a_gradient():
+    module = build(VGGISH, 16000)
+    silence_BT = torch.zeros(1, 1000)
+    assert (module(silence_BT) - np.log(0.01)).abs().max() < 1e-6
+    silence_BT.requires_grad_()
+    (gradient_BT,) = torch.autograd.grad(module(silence_BT).sum(), silence_BT)
+    assert (gradient_BT == 0).all()
+
+
+def test_vggish_refuses_what_it_has_not():
+    for backend in ("torchaudio", "nnaudio"):
+        line = f"^backend='{backend}' has no kind=vggish: take backend='overhear'$"
+        with pytest.raises(ValueError, match=line):
+            build(VGGISH, 16000, backend)
+    line = (
+        r"a wave of 399 samples is too short for window=400, which needs 400 \(frames are whole\)"
+    )
+    with pytest.raises(ValueError, match=line):
+        build(VGGISH, 16000)(noise(1, 399))
+    with pytest.raises(
+        ValueError, match=r"399 samples, but a window of 400 needs more than 399 \(f"
+    ):
+        Sound(dataset="esc10", rate=16000, seconds=399 / 16000, features=VGGISH)
+    for name in ("range_db", "floor"):
+        with pytest.raises(ValueError, match=f"{name}=1: kind=vggish has no {name}, it adds 0.01"):
+            small("vggish", **{name: 1})
+
+
+# A floor of one's own
+
+
+EPSILON = 2.22e-16  # what Pons et al. add to a power before its logarithm
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_floor_is_librosas_smallest_power(backend, clips):
+    features = Features(kind="log_mel", window=1024, hop=1024, mels=64, floor=EPSILON)
+    expected_BFN = np.stack([by_librosa(wave, features, RATE) for wave in clips.numpy()])
+    assert expected_BFN.min() == pytest.approx(10 * np.log10(EPSILON))
+    assert ((expected_BFN > -156) & (expected_BFN < -101)).sum() > 100
+    assert (
+        error(build(features, RATE, backend), clips, expected_BFN) < 2e-2
+    )  # float32 beside loud bands
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_floor_of_silence(kind, backend):
+    features = small(kind, range_db=0, floor=EPSILON)
+    silence_BT = torch.zeros(1, 2048)
+    lower = build(features, 16000, backend)(silence_BT)
+    lower -= build(small(kind, range_db=0), 16000, backend)(silence_BT)
+    times_F = mel_filters(16000, 512, 40, 0, 8000).sum(axis=1) if kind == "perceptual" else 1
+    expected_F1 = np.reshape(times_F * 10 * np.log10(EPSILON / 1e-10), (-1, 1))
+    assert np.abs(lower.numpy() - expected_F1).max() < 1e-4
+
+
+def test_a_floor_that_float32_cannot_hold():
+    with pytest.raises(ValueError, match="floor=1e-40: float32 needs 1e-30 or more, or 0 for 1e-1"):
+        small("log_mel", floor=1e-40)

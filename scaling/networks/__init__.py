@@ -13,7 +13,18 @@ import torch
 from torch import nn
 
 from scaling.config import Network, Trial
-from scaling.networks import bottleneck, cp_resnet, vgg9, vib_cnn
+from scaling.networks import (
+    bottleneck,
+    cp_resnet,
+    mfcc,
+    prototypes,
+    sb_cnn,
+    timbre,
+    vgg5,
+    vgg9,
+    vggish,
+    vib_cnn,
+)
 from scaling.networks.cost import Cost, Layer, Sides, count
 from scaling.networks.stochastic import reseed
 
@@ -24,6 +35,7 @@ __all__ = [
     "cost",
     "kept_weights",
     "layers",
+    "layers_of_base",
     "layers_of_trial",
     "of_trial",
     "reseed",
@@ -42,6 +54,11 @@ NETWORKS: dict[str, Family] = {
     "cp_resnet": Family(cp_resnet.layers, cp_resnet.build),
     "vib_cnn": Family(vib_cnn.layers, vib_cnn.build),
     "vgg9": Family(vgg9.layers, vgg9.build),
+    "sb_cnn": Family(sb_cnn.layers, sb_cnn.build),
+    "vgg5": Family(vgg5.layers, vgg5.build),
+    "timbre": Family(timbre.layers, timbre.build),
+    "vggish": Family(vggish.layers, vggish.build),
+    "mfcc": Family(mfcc.layers, mfcc.build),
 }
 
 
@@ -68,20 +85,33 @@ def layers(network: Network, classes: int, channels: int = 1) -> list[Layer]:
 
 def of_trial(trial: Trial, classes: int, generator: torch.Generator) -> nn.Module:
     """A trial's network with the head that its objective asks for, initialized from `generator`."""
-    latent, size = trial.objective.latent, trial.sound.shape
-    base = build(trial.network, 2 * latent or classes, generator, size=size)
-    if not latent:
-        return base
-    return bottleneck.Bottleneck(base, latent, classes, trial.objective.offset, generator)
+    objective, size = trial.objective, trial.sound.shape
+    base = build(trial.network, _outputs(trial, classes), generator, size=size)
+    if objective.latent:
+        offset = objective.offset
+        return bottleneck.Bottleneck(base, objective.latent, classes, offset, generator)
+    if objective.embedding:
+        return prototypes.Prototypes(base, classes, objective.distance)
+    return base
+
+
+def layers_of_base(trial: Trial, classes: int, width: int | None = None) -> list[Layer]:
+    """The layers of that network without its head, or of one `width` wide, else the same."""
+    network = trial.network
+    if width is not None:
+        network = network.model_copy(update={"width": width})
+    return layers(network, _outputs(trial, classes))
 
 
 def layers_of_trial(trial: Trial, classes: int, width: int | None = None) -> list[Layer]:
-    """The layers of that network, or of one `width` wide and otherwise the same."""
-    network, latent = trial.network, trial.objective.latent
-    if width is not None:
-        network = network.model_copy(update={"width": width})
-    base = layers(network, 2 * latent or classes)
+    """All of its layers. Prototypes have none of their own: they are the network's answers."""
+    base, latent = layers_of_base(trial, classes, width), trial.objective.latent
     return bottleneck.layers(base, latent, classes) if latent else base
+
+
+def _outputs(trial: Trial, classes: int) -> int:
+    """How many numbers the head that the objective asks for wants of the network."""
+    return 2 * trial.objective.latent or trial.objective.embedding or classes
 
 
 def cost(trial: Trial, classes: int) -> Cost:

@@ -55,4 +55,5 @@ class Bottleneck(Stochastic):
             source = self.drawn_from()
             noise_BK = torch.randn(mean_BK.shape, generator=source, device=source.device)
             sample_BK = mean_BK + deviation_BK * noise_BK.to(mean_BK)
-        return Output(self.answer(sample_BK), out.features_BCFN, mean_BK, deviation_BK)
+        logits_BY = self.answer(sample_BK)
+        return out._replace(logits_BY=logits_BY, mean_BK=mean_BK, deviation_BK=deviation_BK)

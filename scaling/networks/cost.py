@@ -28,7 +28,7 @@ def zeros(kernel: Sides, padding: Padding) -> tuple[Sides, Sides]:
 
 class Layer(NamedTuple):
     """One convolution with its batch normalization and the max pooling behind it; or, by what it
-    `reads`, a dense layer.
+    `reads`, a dense layer. The activation between costs nothing and is the network's.
     """
 
     name: str
@@ -39,9 +39,17 @@ class Layer(NamedTuple):
     padding: Padding = (0, 0)
     bias: bool = False
     norm: bool = True
-    pool: int = 1  # side of the pooling window and its stride; 1: none
-    reads: Literal["pixels", "mean", "map"] = "pixels"  # dense: the map's mean, or all of the map
+    pool: int | Sides = 1  # side or sides of the pooling window and its stride; 1: none
+    # dense: the map's mean, or all of the map; what another dense layer puts out is a map of 1 x 1
+    reads: Literal["pixels", "mean", "map"] = "pixels"
     shortcut: bool = False  # runs beside the layers of its block: same map, no larger field
+    # batch normalization of what it reads: for each channel, or for each column
+    input_norm: Literal["none", "channel", "time"] = "none"
+
+    @property
+    def window(self) -> Sides:
+        """Rows and columns of the pooling window, and its steps."""
+        return (self.pool, self.pool) if isinstance(self.pool, int) else self.pool
 
     @property
     def weights(self) -> int:
@@ -112,10 +120,16 @@ def _axis(layers: Sequence[Layer], axis: int) -> Axis:
         side += (kernel - 1) * step
         start += ((kernel - 1) / 2 - before) * step
         step *= layer.stride
-        side += (layer.pool - 1) * step
-        start += (layer.pool - 1) / 2 * step
-        step *= layer.pool
+        pool = layer.window[axis]
+        side += (pool - 1) * step
+        start += (pool - 1) / 2 * step
+        step *= pool
     return Axis(side, step, start)
+
+
+def any_size(layers: Sequence[Layer]) -> bool:
+    """Whether a network of these layers takes inputs of any size, once it is built."""
+    return not any(layer.reads == "map" or layer.input_norm == "time" for layer in layers)
 
 
 def last_map(layers: Sequence[Layer], size: Sides) -> Sides:
@@ -156,6 +170,7 @@ def _part(layer: Layer, size: Sides) -> Part:
             (length + sum(added) - kernel) // layer.stride + 1
             for length, added, kernel in zip(size, around, layer.kernel, strict=True)
         )
-        at, pooled = (rows, columns), (rows // layer.pool, columns // layer.pool)
-    parameters = weights + layer.outputs * (2 * layer.norm + layer.bias)
+        at, pooled = (rows, columns), (rows // layer.window[0], columns // layer.window[1])
+    normalized = {"none": 0, "channel": layer.inputs, "time": size[1]}[layer.input_norm]
+    parameters = weights + layer.outputs * (2 * layer.norm + layer.bias) + 2 * normalized
     return Part(layer.name, parameters, weights, weights * math.prod(at), pooled)

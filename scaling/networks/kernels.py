@@ -7,6 +7,8 @@ Source: frequency damping, Koutini et al. 2021 (facts: cp_resnet, section 2). Co
 axis of a kernel is frequency, the second is time; only convolutions are damped.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -110,15 +112,22 @@ class Dense(Prunable, nn.Linear):
 
 
 @torch.no_grad()
-def initialize(network: nn.Module, generator: torch.Generator) -> None:
-    """Draw every weight, in the order of `modules()`: convolutions normal with variance 2 / fan-in
-    (He et al. 2015), dense layers uniform within 1 / sqrt(fan-in), as torch's own. Biases are zero.
+def initialize(
+    network: nn.Module, generator: torch.Generator, scheme: Literal["he", "glorot"] = "he"
+) -> None:
+    """Draw every weight, in the order of `modules()`; biases are zero.
+
+    he: convolutions normal with variance 2 / fan-in (He et al. 2015), dense layers uniform within
+    1 / sqrt(fan-in), as torch's own. glorot: all uniform within sqrt(6 / (fan-in + fan-out))
+    (Glorot and Bengio 2010), as TensorFlow's own.
     """
     for module in network.modules():
         if not isinstance(module, Convolution | Dense):
             continue
         fan_in = module.weight[0].numel()
-        if isinstance(module, Convolution):
+        if scheme == "glorot":
+            nn.init.xavier_uniform_(module.weight, generator=generator)
+        elif isinstance(module, Convolution):
             module.weight.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
         else:
             module.weight.uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=generator)

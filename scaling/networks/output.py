@@ -1,7 +1,7 @@
 """What every network says of a batch: the logits, and the map behind them."""
 
 # B clips, C channels, F rows of a map (mel bands at the input), N columns (frames), Y classes,
-# K dimensions of a bottleneck
+# K dimensions of a bottleneck, E of an embedding
 
 from typing import NamedTuple
 
@@ -15,3 +15,4 @@ class Output(NamedTuple):
     features_BCFN: Tensor  # the last map: what is pooled over, or flattened, before the classes
     mean_BK: Tensor | None = None  # of a bottleneck's Gaussian
     deviation_BK: Tensor | None = None
+    embedding_BE: Tensor | None = None  # of a network that was made to be read one layer early

@@ -28,6 +28,8 @@ class Stochastic(nn.Module):
 class SpatialDropout(Stochastic):
     """In training, sets a share of all (clip, channel) maps to zero and scales the others up by
     1 / (1 - share), so that means are kept; in evaluation, or with share 0, the identity.
+
+    Of vectors (B, C) it drops single elements: plain dropout.
     """
 
     def __init__(self, share: float) -> None:
@@ -40,7 +42,7 @@ class SpatialDropout(Stochastic):
         generator = self.drawn_from()
         drawn_BC = torch.rand(x_BCFN.shape[:2], generator=generator, device=generator.device)
         factor_BC = (drawn_BC >= self.share).to(x_BCFN) / (1 - self.share)
-        return x_BCFN * factor_BC[:, :, None, None]
+        return x_BCFN * factor_BC.reshape(*factor_BC.shape, *[1] * (x_BCFN.ndim - 2))
 
 
 def reseed(network: nn.Module, make: Callable[[str], torch.Generator]) -> None:

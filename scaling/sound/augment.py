@@ -39,6 +39,19 @@ def roll(waves_BT: Tensor, shifts_B: Tensor) -> Tensor:
     return waves_BT.gather(1, source_BT)
 
 
+def draw_patch(stream: np.random.Generator, batch: int, last: int) -> Tensor:
+    """First frames of patches, uniform over [0, last]: (B,) int64."""
+    return torch.from_numpy(stream.integers(0, last, size=batch, endpoint=True))
+
+
+def patch(features_BFN: Tensor, starts_B: Tensor, size: int) -> Tensor:
+    """`size` frames of each clip from its own first one on: (B, F, size)."""
+    offsets = torch.arange(size, device=features_BFN.device)
+    frames_BN = starts_B.to(features_BFN.device)[:, None] + offsets
+    rows = features_BFN.shape[1]
+    return features_BFN.gather(2, frames_BN[:, None].expand(-1, rows, -1))
+
+
 def draw_microphone(stream: np.random.Generator, batch: int, share: float, count: int) -> Tensor:
     """Which microphone each clip is heard through: (B,) int64.
 

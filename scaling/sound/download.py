@@ -64,6 +64,12 @@ ARCHIVES = {
     "audiomnist": Archive(
         "https://github.com/soerenab/AudioMNIST/archive/HEAD.zip", "AudioMNIST", 993_000_000, None
     ),
+    "urbansound8k": Archive(
+        "https://zenodo.org/records/1203745/files/UrbanSound8K.tar.gz",
+        "UrbanSound8K",
+        6_000_000_000,
+        "md5:9aa69802bbf37fb986f71ec1483a196e",
+    ),
 }
 
 

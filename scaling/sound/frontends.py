@@ -1,13 +1,17 @@
 """Front ends: waves to what the network sees, on any device.
 
 Sources: `perceptual` is CP-ResNet's (power, decibels, A-weighting of every FFT bin, then mel bands
-of decibels: a band averages logarithms); `log_mel` is the usual one (power, mel bands, decibels).
-Conventions: waves are float32, full scale 1. Frame n is centred on sample n hop, under a periodic
-Hann window, edges reflected; T samples give 1 + T // hop frames. Decibels are 10 log10 of power, at
-least -100, and at least `range_db` below the clip's loudest value where that is set (in
-`perceptual` before the weighting). librosa in float64 with reflected edges is the judge.
+of decibels: a band averages logarithms); `log_mel` is the usual one (power, mel bands, decibels);
+`vggish` is what VGGish was trained on (Hershey et al. 2017: magnitude, HTK's mel bands,
+ln(x + 0.01)).
+Conventions: waves are float32, full scale 1, windows periodic Hann windows. Frame n is centred on
+sample n hop, edges reflected; T samples give 1 + T // hop frames. Decibels are 10 log10 of power,
+at least -100 (or those of `floor`), and at least `range_db` below the clip's loudest value where
+that is set (in `perceptual` before the weighting). librosa in float64 with reflected edges is the
+judge. A frame of `vggish` begins at sample n hop and is whole: there are 1 + (T - window) // hop;
+its FFT has the next power of two as its size. The definition in float64 is the judge.
 Shapes: B clips, T samples, N frames, Q FFT bins, F mel bands.
-Contents: `build` and its BACKENDS; `mel_filters`, `a_weighting`; `statistics`, `Standardize`.
+Contents: `build` and its BACKENDS; `statistics`, `Standardize`.
 """
 
 import importlib
@@ -19,27 +23,31 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from scaling.config import Features, nearest
+from scaling.sound.mel import Scale, a_weighting, mel_filters
 
 QUIETEST = 1e-10  # the power of -100 dB, librosa's amin
+OFFSET = 0.01  # VGGish adds it to a band before the logarithm
 TWOFOLD = 10 * math.log10(2)  # decibels of a factor of two: 10 log10(x) = TWOFOLD log2(x)
 BLOCK = 2**19  # samples transformed at once, 2 MiB: less costs calls, more gains nothing (measured)
 GROUP = 32  # mel bands in one product: neighbours share bins, so few of the zeros are multiplied
 
 
 def build(features: Features, rate: int, backend: str = "overhear") -> nn.Module:
-    """A module from waves_BT (float32, full scale 1, at `rate` Hz) to features_BFN (float32, dB).
+    """A module from waves_BT (float32, full scale 1, at `rate` Hz) to features_BFN (float32, dB or,
+    of `vggish`, natural logarithms).
 
     On a CPU, the default's features of a clip have the same bits whatever else is in the batch and
-    however many threads torch may use. Raises ValueError for a backend that is unknown or cannot be
-    imported and for mel bands without an FFT bin; the module does for waves shorter than half a
-    window.
+    however many threads torch may use. Raises ValueError for a backend that is unknown, cannot be
+    imported or has no such kind, and for mel bands without an FFT bin; the module does for waves
+    shorter than half a window, or than a whole one of `vggish`.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend={backend!r}: no such front end{nearest(backend, BACKENDS)}")
+    if features.kind == "vggish" and backend != "overhear":
+        raise ValueError(f"backend={backend!r} has no kind=vggish: take backend='overhear'")
     return BACKENDS[backend](features, rate)
 
 
@@ -50,40 +58,55 @@ class Plain(nn.Module):
     weighting_F1: Tensor
 
     def __init__(self, features: Features, rate: int, spectrum: nn.Module) -> None:
-        """`spectrum` takes padded waves (B, T + window) to power_BQN, a frame from every hop on."""
+        """`spectrum` takes padded waves (B, T + padding) to power_BQN, a frame at every hop."""
         super().__init__()
         self.features = features
-        self.perceptual = features.kind == "perceptual"
+        self.perceptual, self.vggish = (features.kind == kind for kind in ("perceptual", "vggish"))
+        self.quietest = features.floor or QUIETEST
         self.spectrum = spectrum
-        window, high = features.window, features.high or rate / 2
-        mel_FQ = mel_filters(rate, window, features.mels, features.low, high)
+        size, high = fft_size(features), features.high or rate / 2
+        self.padding = size - features.window if self.vggish else features.window  # samples
+        scale: Scale = "htk" if self.vggish else "slaney"
+        mel_FQ = mel_filters(rate, size, features.mels, features.low, high, scale)
         # The mel product is linear: its image of the weighting, added once, replaces one per frame.
-        weighting_F = np.dot(mel_FQ, a_weighting(np.fft.rfftfreq(window, 1 / rate)))
+        weighting_F = np.dot(mel_FQ, a_weighting(np.fft.rfftfreq(size, 1 / rate)))
         for name, values in (("mel_FQ", mel_FQ), ("weighting_F1", weighting_F[:, None])):
             self.register_buffer(name, torch.from_numpy(values).float(), persistent=False)
 
     def forward(self, waves_BT: Tensor) -> Tensor:
-        """Features of waves; raises ValueError for waves too short to reflect half a window."""
+        """Features of waves; raises ValueError for waves too short to reflect half a window, or to
+        fill one of `vggish`.
+        """
         assert waves_BT.ndim == 2, "waves are (B, T)"
         assert waves_BT.dtype == torch.float32, "waves are float32"
         window, samples = self.features.window, waves_BT.shape[1]
-        if samples < (needed := window - window // 2 + 1):
+        if samples < (needed := window if self.vggish else window - window // 2 + 1):
+            why = "frames are whole" if self.vggish else "edges are reflected"
             raise ValueError(
                 f"a wave of {samples} samples is too short for window={window}, which needs "
-                f"{needed} (edges are reflected): longer clips or a shorter window"
+                f"{needed} ({why}): longer clips or a shorter window"
             )
         with _full_precision(waves_BT.device.type):
             return self.compute(waves_BT)
 
     def compute(self, waves_BT: Tensor) -> Tensor:
         """The features, once the waves are checked and float32 means float32."""
-        power_BQN = self.spectrum(torch.cat(_reflected(waves_BT, self.features.window), dim=-1))
+        power_BQN = self.spectrum(torch.cat(self.padded(waves_BT), dim=-1))
+        if self.vggish:
+            # the root of 0 has no gradient
+            return torch.log(self.mel_FQ @ power_BQN.clamp(min=1e-20).sqrt() + OFFSET)
         if self.perceptual:
             return self.mel_FQ @ self._decibels(power_BQN) + self.weighting_F1
         return self._decibels(self.mel_FQ @ power_BQN)
 
+    def padded(self, waves: Tensor) -> list[Tensor]:
+        """The pieces of waves (..., T) padded to (..., T + padding)."""
+        if self.vggish:
+            return [waves, waves.new_zeros(*waves.shape[:-1], self.padding)]
+        return _reflected(waves, self.features.window)
+
     def _decibels(self, power: Tensor) -> Tensor:
-        power = power.clamp(min=QUIETEST)
+        power = power.clamp(min=self.quietest)
         if self.features.range_db > 0:
             loudest = power.amax(dim=(1, 2), keepdim=True)
             power = torch.maximum(power, loudest * 10 ** (-self.features.range_db / 10))
@@ -91,22 +114,28 @@ class Plain(nn.Module):
 
 
 class Fourier(nn.Module):
-    """Padded waves (B, T) to power_BQN by torch.stft."""
+    """Padded waves (B, T) to power_BQN by torch.stft.
+
+    Of `vggish` in float64: a quiet bin beside loud ones is no more than what float32 rounds them
+    by, and as a magnitude, against OFFSET, it counts (1.5e-4 on real clips, 4e-7 so).
+    """
 
     window: Tensor
 
-    def __init__(self, window: int, hop: int) -> None:
+    def __init__(self, features: Features) -> None:
         super().__init__()
-        self.hop = hop
-        hann = torch.hann_window(window, dtype=torch.float64)
-        self.register_buffer("window", hann.float(), persistent=False)
+        self.hop = features.hop
+        hann = torch.zeros(fft_size(features), dtype=torch.float64)
+        hann[: features.window] = torch.hann_window(features.window, dtype=torch.float64)
+        window = hann if features.kind == "vggish" else hann.float()
+        self.register_buffer("window", window, persistent=False)
 
     def forward(self, waves_BT: Tensor) -> Tensor:
-        size = len(self.window)
+        size, waves_BT = len(self.window), waves_BT.to(self.window.dtype)
         spectrum_BQN = torch.stft(
             waves_BT, size, self.hop, window=self.window, center=False, return_complex=True
         )
-        return spectrum_BQN.real.square() + spectrum_BQN.imag.square()
+        return (spectrum_BQN.real.square() + spectrum_BQN.imag.square()).float()
 
 
 class Overhear(Plain):
@@ -115,7 +144,7 @@ class Overhear(Plain):
     spectrum: Fourier
 
     def __init__(self, features: Features, rate: int) -> None:
-        super().__init__(features, rate, Fourier(features.window, features.hop))
+        super().__init__(features, rate, Fourier(features))
         self.groups: list[tuple[slice, slice]] = []  # mel bands, and the bins they touch
         for rows in (slice(i, i + GROUP) for i in range(0, features.mels, GROUP)):
             touched = self.mel_FQ[rows].any(dim=0).nonzero()
@@ -127,7 +156,8 @@ class Overhear(Plain):
             return super().compute(waves_BT)
         waves_BT = waves_BT.detach()
         clips, samples = waves_BT.shape
-        frames = 1 + samples // self.features.hop
+        whole = samples + self.padding - len(self.spectrum.window)
+        frames = 1 + whole // self.features.hop
         features_BFN = waves_BT.new_empty(clips, self.features.mels, frames)
         threads, inference = torch.get_num_threads(), torch.is_inference_mode_enabled()
         if threads == 1 or clips == 0:
@@ -157,9 +187,9 @@ class Overhear(Plain):
         window, hop, perceptual = self.spectrum.window, self.spectrum.hop, self.perceptual
         size, count = len(window), features_BFN.shape[2]
         block = min(count, max(1, BLOCK // size))
-        padded_T = waves_BT.new_empty(waves_BT.shape[1] + size)
+        padded_T = window.new_empty(waves_BT.shape[1] + self.padding)
         frames_NT = padded_T.as_strided((count, size), (hop, 1))
-        windowed_NT = waves_BT.new_empty(block, size)
+        windowed_NT = window.new_empty(block, size)
         power_NQ = waves_BT.new_empty(count, size // 2 + 1)
         bands_FN = waves_BT.new_empty(features_BFN.shape[1:])
         parts = [slice(i, min(i + block, count)) for i in range(0, count, block)]
@@ -169,22 +199,26 @@ class Overhear(Plain):
             (self.mel_FQ[f, q] * unit, power_NQ[:, q].t(), bands_FN[f]) for f, q in self.groups
         ]
         for wave_T, features_FN in zip(waves_BT, features_BFN, strict=True):
-            torch.cat(_reflected(wave_T, size), out=padded_T)
+            torch.cat(self.padded(wave_T), out=padded_T)
             for frames, windowed, power in blocks:
                 torch.mul(frames, window, out=windowed)
                 squares = torch.view_as_real(torch.fft.rfft(windowed)).square_()
                 torch.add(squares[..., 0], squares[..., 1], out=power)
             if perceptual:
                 self._log2_(power_NQ)
+            elif self.vggish:
+                power_NQ.sqrt_()
             for filters, power, bands in products:
                 torch.mm(filters, power, out=bands)
             if perceptual:
                 torch.add(bands_FN, self.weighting_F1, out=features_FN)
+            elif self.vggish:
+                torch.log(bands_FN.add_(OFFSET), out=features_FN)
             else:
                 torch.mul(self._log2_(bands_FN), TWOFOLD, out=features_FN)
 
     def _log2_(self, power: Tensor) -> Tensor:
-        floor = QUIETEST
+        floor = self.quietest
         if self.features.range_db > 0:
             floor = max(floor, float(power.amax()) * 10 ** (-self.features.range_db / 10))
         return power.clamp_(min=floor).log2_()
@@ -226,6 +260,12 @@ BACKENDS: dict[str, Callable[[Features, int], nn.Module]] = {
 }
 
 
+def fft_size(features: Features) -> int:
+    """Samples of a frame as transformed: the window, for `vggish` with zeros behind it."""
+    window = features.window
+    return 1 << (window - 1).bit_length() if features.kind == "vggish" else window
+
+
 def _import(module: str, library: str) -> Any:
     """A library that not every machine has; OSError and RuntimeError: built for another torch."""
     try:
@@ -259,52 +299,6 @@ def _full_precision(device: str) -> Iterator[None]:
     finally:
         if before in ("tf32", "bf16"):
             switch.fp32_precision = before
-
-
-def mel_filters(rate: int, window: int, mels: int, low: float, high: float) -> NDArray[np.float64]:
-    """Triangles of unit area (in Hz) from `low` to `high` Hz, alike in mel: (mels, window//2+1).
-
-    The scale is Slaney's (Auditory Toolbox, 1998), as in librosa. Raises ValueError where a band
-    lies between two FFT bins, with the largest number of bands that works.
-    """
-    bins_Q = np.fft.rfftfreq(window, 1 / rate)
-
-    def covered(mels: int) -> bool:
-        edges = _mel_edges(mels, low, high)
-        first = np.searchsorted(bins_Q, edges[:-2], side="right")
-        return bool((first < np.searchsorted(bins_Q, edges[2:], side="left")).all())
-
-    if not covered(mels):
-        most = next(filter(covered, range(mels - 1, 0, -1)), 0)
-        raise ValueError(
-            f"mels={mels} bands from {low:g} to {high:g} Hz are narrower than the FFT bins of "
-            f"window={window} at rate={rate} Hz: "
-            + (f"at most {most} work, or take" if most else "widen the range or take")
-            + " a longer window"
-        )
-    edges = _mel_edges(mels, low, high)
-    left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    rise, fall = (bins_Q - left) / (centre - left), (right - bins_Q) / (right - centre)
-    filters_FQ: NDArray[np.float64] = np.maximum(0, np.minimum(rise, fall)) * 2 / (right - left)
-    return filters_FQ
-
-
-def _mel_edges(mels: int, low: float, high: float) -> NDArray[np.float64]:
-    """The mels + 2 corners of the triangles, Hz: 200/3 Hz per mel to 1 kHz, then 27 mel per 6.4."""
-    step = math.log(6.4) / 27
-    first, last = (15 + math.log(f / 1000) / step if f > 1000 else f * 0.015 for f in (low, high))
-    mel = np.linspace(first, last, mels + 2)
-    edges: NDArray[np.float64] = np.where(mel < 15, mel / 0.015, 1000 * np.exp(step * (mel - 15)))
-    return edges
-
-
-def a_weighting(frequencies: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Gains of IEC 61672-1's A-weighting at frequencies in Hz, dB: 0 at 1 kHz, at least -80."""
-    squared = np.asarray(frequencies, dtype=np.float64) ** 2
-    low, middle, upper, high = (f**2 for f in (20.598997, 107.65265, 737.86223, 12194.217))
-    gain = high * squared**2 / ((squared + low) * (squared + high))
-    gain /= np.sqrt((squared + middle) * (squared + upper))
-    return np.maximum(-80.0, 2.0 + 20 * np.log10(np.maximum(gain, 1e-10)))
 
 
 def statistics(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:

@@ -60,6 +60,10 @@ class Pitched:
         """The same copies for a GPU: see Store.resident."""
         return replace(self, copies=self.copies.resident(device, samples))
 
+    def tiled(self) -> Self:
+        """The same copies, short ones repeated: see Store.tiled."""
+        return replace(self, copies=self.copies.tiled())
+
 
 def pitched(store: Store, *, workers: int | None = None, progress: bool = True) -> Pitched:
     """The copies of this store's clips, found beside it, or made now by `workers` threads.

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from scaling import transfer
 from scaling.config import Trial
 from scaling.sound import datasets, microphones
 from scaling.sound.clips import Clips
@@ -52,9 +53,10 @@ def stores(
 
 
 def digests(trials: Iterable[Trial], stores: dict[str, Store]) -> dict[str, str]:
-    """What each trial hears, by its id: the digest of its clip table, and that of its microphones.
+    """What each trial hears, by its id: the digest of its clip table, and those of its microphones
+    and of the public weights it takes over.
 
-    Raises ValueError when a microphone's response is not there.
+    Raises ValueError when a microphone's response or a file of weights is not there.
     """
     found = {}
     for trial in trials:
@@ -62,4 +64,6 @@ def digests(trials: Iterable[Trial], stores: dict[str, Store]) -> dict[str, str]
         if heard := trial.microphones.heard:
             folder = microphones.find(trial.microphones.responses)
             found[trial.id] += "+" + microphones.digest(heard, folder)
+        if weights := trial.transfer.weights:
+            found[trial.id] += "+" + transfer.digest(transfer.find(weights))
     return found

@@ -3,7 +3,7 @@
 Conventions: parts are sorted row indices of the clip table and share no clip. `train`, perhaps
 `validation`, and what is held out: `test`, or, where it holds devices that are not trained on,
 `seen` and `unseen` (devices). Validation holds trained devices only: to choose by unseen ones would
-leak. Contents: `make`, `pairs` to hold out pairs of city and class, `taught`, `thinned`.
+leak. Contents: `chosen`, `make`, `pairs` to hold out pairs of city and class, `taught`, `thinned`.
 """
 
 # N clips, Y classes
@@ -18,6 +18,18 @@ from scaling import config
 from scaling.seeds import key, stream
 from scaling.sound.clips import UNUSED, some
 from scaling.sound.folds import leaking_folds, made_folds, own_folds
+
+
+def chosen(table: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
+    """The rows of these classes, of all where none is named. Raises ValueError for an unknown
+    one.
+    """
+    known = sorted(set(table["label"]))
+    for name in classes:
+        if name not in known:
+            raise ValueError(f"sound.classes={name}: no such class{config.nearest(name, known)}")
+    wanted = table["label"].isin(classes or known)
+    return np.flatnonzero(wanted.to_numpy(dtype=bool))
 
 
 def make(table: pd.DataFrame, split: config.Split) -> dict[str, np.ndarray]:
@@ -108,20 +120,29 @@ def taught(table: pd.DataFrame, train: np.ndarray, split: config.Split, seed: in
 
 
 def thinned(table: pd.DataFrame, train: np.ndarray, split: config.Split, seed: int) -> np.ndarray:
-    """The rows of `train` that are trained on: split.fraction of each class, or of all by chance.
+    """The rows of `train` that are trained on: split.fraction of each class, or of all by chance,
+    or split.clips_per_class of each.
 
     Clips are taken in an order drawn from the seed and their names, so a smaller fraction is part
     of a larger one, whatever the table's order. Source: Hu et al. 2021's low-resource protocol,
     whose code draws over all clips. Raises ValueError when a class is left without a clip; drawn by
     chance, that is the protocol's own doing and warned of.
     """
-    if split.fraction == 1:
+    if split.fraction == 1 and not split.clips_per_class:
         return train
     label = table["label"].to_numpy(dtype=str)
     order = sorted(train.tolist(), key=lambda row: key(seed, "fraction", table["clip"].iloc[row]))
     groups: dict[str, list[int]] = {}
     for row in order:
         groups.setdefault("all" if split.by_chance else label[row], []).append(row)
+    if n := split.clips_per_class:
+        smallest = min(groups, key=lambda y: (len(groups[y]), y))
+        if (there := len(groups[smallest])) < n:
+            raise ValueError(
+                f"split.clips_per_class={n}: class {smallest} has {there} training clips, take at "
+                "most as many"
+            )
+        return np.array(sorted(row for rows in groups.values() for row in rows[:n]), train.dtype)
     kept = [row for rows in groups.values() for row in rows[: round(split.fraction * len(rows))]]
     without = sorted(set(label[train]) - set(label[kept]))
     if without and split.by_chance:

@@ -41,6 +41,7 @@ class Mapped(NamedTuple):
     waves: np.ndarray  # int16, all clips one after another
     starts_N: np.ndarray
     lengths_N: np.ndarray
+    tiled: bool = False  # whether a short clip is repeated, not followed by zeros
 
     def __call__(self, indices_B: np.ndarray, samples: int) -> Tensor:
         """A fresh tensor on the CPU."""
@@ -48,7 +49,7 @@ class Mapped(NamedTuple):
         lengths_B = np.minimum(self.lengths_N[indices_B], samples)
         for row_T, start, length in zip(batch_BT, self.starts_N[indices_B], lengths_B, strict=True):
             row_T[:length] = self.waves[start : start + length]
-            row_T[length:] = 0
+            row_T[length:] = np.resize(row_T[:length], samples - length) if self.tiled else 0
         return torch.from_numpy(batch_BT)
 
 
@@ -113,8 +114,13 @@ class Store:
         return cls(folder, table, facts["digest"], facts["rate"], labels, targets, read)
 
     def batch(self, indices: np.ndarray, samples: int) -> Tensor:
-        """Clips from their start, cut or zero-padded at the end: int16 (B, samples)."""
+        """Clips from their start, cut, or zero-padded or tiled at the end: int16 (B, samples)."""
         return self.read(indices, samples)
+
+    def tiled(self) -> Self:
+        """The same store, whose short clips are repeated up to the samples that are asked for."""
+        assert isinstance(self.read, Mapped), "tile before it is resident"
+        return replace(self, read=self.read._replace(tiled=True))
 
     def resident(self, device: torch.device, samples: int) -> Self:
         """The same store for a GPU: uploaded whole if that takes up to half of its free memory.

@@ -20,6 +20,7 @@ from scaling.sound.datasets import (
     tau,
     tess,
     tut2017,
+    urbansound8k,
 )
 
 DATASETS: dict[str, Dataset] = {
@@ -28,6 +29,7 @@ DATASETS: dict[str, Dataset] = {
         synthetic.DATASET,
         esc50.ESC10,
         esc50.ESC50,
+        urbansound8k.DATASET,
         tau.DATASET,
         tut2017.DATASET,
         tut2017.ALONE,

@@ -1,0 +1,46 @@
+"""SB-CNN, the first network of the few-data paper: three 5x5 convolutions and two dense layers.
+
+Sources: Salamon and Bello 2017, as in Pons et al. 2019 and their public code (facts:
+vib_few_data_consistency, section B3), whose input is normalized by a batch normalization. Their 24,
+48 and 48 filters and 64 units are W, 2W, 2W and 8W / 3, with W = 24 the paper's; their 4x2 pooling
+spans 4 frames and 2 mel bands.
+"""
+
+import torch
+
+from scaling.config import Network
+from scaling.networks.chain import TENSORFLOW, Chain, assemble
+from scaling.networks.cost import Layer, Sides
+
+STYLE = TENSORFLOW._replace(dropout=0.5)
+FILTERS = (1, 2, 2)  # times W
+KERNEL = (5, 5)
+POOL = (2, 4)  # mel bands x frames; behind all convolutions but the last
+
+
+def layers(network: Network, classes: int, channels: int = 1) -> list[Layer]:
+    """Its layers in the order of the forward pass, for scaling.networks.cost."""
+    found: list[Layer] = []
+    for index, filters in enumerate(FILTERS, start=1):
+        inputs, outputs = found[-1].outputs if found else channels, filters * network.width
+        pool = POOL if index < len(FILTERS) else 1
+        convolved = Layer(f"conv{index}", inputs, outputs, KERNEL, bias=True, norm=False)
+        found.append(convolved._replace(pool=pool))
+    found[0] = found[0]._replace(input_norm="channel")
+    for name, units in {"hidden": round(network.width * 8 / 3), "dense": classes}.items():
+        inputs = found[-1].outputs
+        found.append(Layer(name, inputs, units, bias=True, norm=False, reads="map"))
+    return found
+
+
+def build(
+    network: Network,
+    classes: int,
+    channels: int,
+    size: Sides | None,
+    generator: torch.Generator,
+) -> Chain:
+    """A network initialized from `generator`: equal settings and seeds give equal weights, damped
+    or not. Raises ValueError when the input's `size` is too small.
+    """
+    return assemble(layers(network, classes, channels), network, size, generator, STYLE)

@@ -1,0 +1,114 @@
+"""Public VGGish weights into our network, and what the public code then does to its embeddings.
+
+Layout: the state dict of the PyTorch port torchvggish (its release v0.1, `vggish-10086976.pth`),
+whose kernels are (outputs, inputs, frames, mel bands): ours are (outputs, inputs, mel bands,
+frames). Both flatten the last map by frame, mel band and channel. Nothing is downloaded. Source:
+facts, vib_few_data_consistency, sections B6 and E.
+"""
+
+# B clips, E dimensions of the embedding
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from scaling.networks.vggish import VGGish
+
+# the port's layer -> ours; its numbers count activations and poolings
+LAYERS = {
+    "features.0": "conv1",
+    "features.3": "conv2",
+    "features.6": "conv3",
+    "features.8": "conv4",
+    "features.11": "conv5",
+    "features.13": "conv6",
+    "embeddings.0": "dense1",
+    "embeddings.2": "dense2",
+    "embeddings.4": "embedding",
+}
+KINDS = ("weight", "bias")
+MAP = (4, 6)  # rows and columns of the last map of 64 mel bands x 96 frames
+LARGEST = 2.0  # of a whitened dimension, either way; vggish_params of the public code
+
+
+def load(model: VGGish, path: str | Path) -> None:
+    """Replace a network's weights, but for those of its classes, with those of a file: one of
+    `torch.save`, or one that ends in `.safetensors`.
+
+    Raises ValueError for a file that holds no tensors by name, and as `convert` does.
+    """
+    try:
+        converted = convert(_read(Path(path)), model)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    with torch.no_grad():
+        for name, tensor in converted.items():
+            model.get_parameter(name).copy_(tensor)
+
+
+def convert(found: Mapping[str, Tensor], model: VGGish) -> dict[str, Tensor]:
+    """The port's tensors by our names and with our axes; `model` says what shapes they must have.
+
+    Raises ValueError that names the first tensor that is missing, of another shape or unknown, and
+    where the model is for another input than that which the weights were trained on.
+    """
+    if model.last_map != MAP:
+        raise ValueError(
+            "weights for 64 mel bands x 96 frames, whose last map is {} x {}: that of this input "
+            "is {} x {}".format(*MAP, *model.last_map)
+        )
+    converted: dict[str, Tensor] = {}
+    names = {f"{a}.{kind}": f"blocks.{b}.{kind}" for a, b in LAYERS.items() for kind in KINDS}
+    for theirs, ours in names.items():
+        if theirs not in found:
+            first = next(iter(found), "nothing")
+            raise ValueError(f"{theirs} is missing: this is not torchvggish (it has {first})")
+        tensor, needed = found[theirs], model.get_parameter(ours)
+        converted[ours] = tensor.transpose(2, 3) if tensor.ndim == 4 else tensor
+        if converted[ours].shape != needed.shape:
+            raise ValueError(
+                f"{theirs} is {_sides(tensor)}, where this network needs {_sides(needed)}: the "
+                "public weights are those of network.width=64"
+            )
+    if unknown := [name for name in found if name not in names]:
+        raise ValueError(f"{unknown[0]} is unknown: leave only the network's own tensors")
+    return converted
+
+
+def postprocess(embedding_BE: Tensor, eigenvectors_EE: Tensor, means_E: Tensor) -> Tensor:
+    """Embeddings as they were published with AudioSet: whitened, clipped to [-2, 2] and quantized
+    to the whole numbers 0 to 255, as floats (B, E).
+
+    `eigenvectors_EE` has a row for each dimension that is put out; `means_E` may be (E, 1). The
+    port's rounding; TensorFlow's own code truncates. Pons et al. use embeddings without it.
+    """
+    whitened_BE = (embedding_BE - means_E.flatten()) @ eigenvectors_EE.T
+    return ((whitened_BE.clamp(-LARGEST, LARGEST) + LARGEST) * (255 / (2 * LARGEST))).round()
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """The tensors of a file by name. Raises ValueError where it holds something else."""
+    if not path.is_file():
+        raise ValueError("no such file")
+    try:
+        found: Any = (
+            safetensors.torch.load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
+        )
+    except Exception as error:  # noqa: BLE001  a damaged pickle fails in any way
+        raise ValueError(
+            f"not a file of tensors ({type(error).__name__}): save a network's state_dict() with "
+            "torch.save, or as .safetensors"
+        ) from None
+    if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
+        raise ValueError("it holds something else than tensors by name: save a state_dict()")
+    return found
+
+
+def _sides(tensor: Tensor) -> str:
+    return " x ".join(map(str, tensor.shape))

@@ -1,0 +1,92 @@
+"""How a trial's weights move: rate by epoch, optimizer, penalty, and when a network has fit.
+
+Sources: the exponential warm-up and linear decay of Koutini et al. 2021, in the form of its first
+author's later code; Pons et al. 2019 for SGD with a penalty and a clipped gradient, and for
+stopping once training clips are fit. Contents: `learning_rate`, `build`, `step`, `penalty`,
+Patience.
+"""
+
+import math
+from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from scaling import config
+from scaling.networks.kernels import Prunable
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+}
+
+
+def learning_rate(training: config.Training, epoch: float, last: float) -> float:
+    """The rate at a moment counted in epochs from 0, of which `last` is the final one trained at.
+
+    Exponential ramp exp(-5 (1 - e/T)^2) over the T epochs of warm-up, then a straight line down to
+    `final` times the peak, reached exactly at `last`; all of it times `decay` for every
+    `decay_every` whole epochs that have passed.
+    """
+    factor = 1.0
+    if epoch < training.warmup:
+        factor = math.exp(-5 * (1 - max(epoch, 0.5) / training.warmup) ** 2)
+    elif last > training.warmup:
+        done = min(1.0, (epoch - training.warmup) / (last - training.warmup))
+        factor = 1 - (1 - training.final) * done
+    return training.rate * factor * training.decay ** (int(epoch) // training.decay_every)
+
+
+def build(
+    network: nn.Module, training: config.Training, slow: Collection[str] = (), factor: float = 1.0
+) -> torch.optim.Optimizer:
+    """The optimizer of a network; parameters named in `slow` learn at `factor` times the rate."""
+    groups = []
+    for chosen, share in ((False, 1.0), (True, factor)):
+        named = [p for name, p in network.named_parameters() if (name in slow) == chosen]
+        if named:
+            groups.append({"params": named, "factor": share})
+    return OPTIMIZERS[training.optimizer](
+        groups, lr=training.rate, weight_decay=training.weight_decay, fused=True
+    )
+
+
+def step(
+    optimizer: torch.optim.Optimizer, losses: Iterable[Tensor], rate: float, clip: float
+) -> None:
+    """Move the weights down the sum of the losses, whose gradient is cut to a norm of `clip` (0: is
+    left as it is).
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["factor"]
+    optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(list(losses))
+    if clip:
+        whole = [weight for group in optimizer.param_groups for weight in group["params"]]
+        torch.nn.utils.clip_grad_norm_(whole, clip)
+    optimizer.step()
+
+
+def penalty(network: nn.Module) -> Tensor:
+    """Half the sum of the squared weights of all convolutions and dense layers, biases left out."""
+    kernels = [each.weight for each in network.modules() if isinstance(each, Prunable)]
+    return 0.5 * torch.stack([weight.float().square().sum() for weight in kernels]).sum()
+
+
+class Patience(NamedTuple):
+    """How well training clips were fit so far, and how many epochs were no better."""
+
+    best: float = -math.inf  # accuracy on them as recorded
+    worse: int = 0
+
+    def after(self, accuracy: float, training: config.Training) -> "Patience":
+        """What is left of it behind an epoch with this accuracy.
+
+        The count of `all` is never reset, as in the public code of Pons et al. 2019.
+        """
+        if accuracy > self.best:
+            kept = self.worse if training.patience_counts == "all" else 0
+            return Patience(accuracy, kept)
+        return Patience(self.best, self.worse + 1)

@@ -1,0 +1,17 @@
+"""Disagreement between copies of a clip over the epochs, as in Figure 1: ESC-10 at CPU scale."""
+
+from collections.abc import Iterator
+
+from scaling.config import Trial
+from scaling.recipes import CONSISTENCY_ESC10
+from sweeps.studies.consistency_table import models
+from sweeps.study import product
+
+QUESTION = "Do copies of a clip come to be answered alike, trained to be or not?"
+SOURCE = "as Iqbal et al. 2021, Figure 1, at CPU scale on ESC-10"
+
+
+def trials() -> Iterator[Trial]:
+    """None, and pitch or reverberation as augmentation, batched, and with consistency."""
+    for trial in models(CONSISTENCY_ESC10, ("combination",)):
+        yield from product(trial, split__fold=(1, 2, 3))

@@ -1,0 +1,17 @@
+"""Consistency learning against augmentation, as in Table 1: ESC-10 at CPU scale."""
+
+from collections.abc import Iterator
+
+from scaling.config import Trial
+from scaling.recipes import CONSISTENCY_ESC10
+from sweeps.studies.consistency_table import models
+from sweeps.study import product
+
+QUESTION = "Is it better to be told that copies of a clip are one clip than to be given them?"
+SOURCE = "as Iqbal et al. 2021, Table 1, at CPU scale on ESC-10"
+
+
+def trials() -> Iterator[Trial]:
+    """Thirteen models on three folds."""
+    for trial in models(CONSISTENCY_ESC10):
+        yield from product(trial, split__fold=(1, 2, 3))

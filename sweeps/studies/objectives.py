@@ -1,0 +1,35 @@
+"""What to minimize, by width and training fraction, on seen and unseen devices: TAU 2020 Mobile."""
+
+from collections.abc import Iterator
+
+from scaling.config import Trial, changed
+from scaling.recipes import BATCHED, BOTTLENECK, CONSISTENT, TAU2020
+from sweeps.study import product, repeats
+
+QUESTION = "What should a network minimize to work on devices that it never heard?"
+SOURCE = "ours: the objectives of Hu et al. 2021 and Iqbal et al. 2021 on one network"
+TRANSFORM = "combination"
+
+
+def models(trial: Trial) -> Iterator[Trial]:
+    """Cross-entropy; with dropout; with weight decay; a bottleneck; batched augmentation;
+    consistency. All take as many optimizer steps.
+    """
+    yield trial
+    yield changed(trial, {"network.dropout": 0.2})
+    yield changed(trial, {"training.weight_decay": 1e-4})
+    yield trial.model_copy(update={"objective": BOTTLENECK})
+    for objective in (BATCHED, CONSISTENT):
+        views = trial.model_copy(update={"objective": objective})
+        yield changed(views, {"augment.transform": TRANSFORM})
+
+
+def trials() -> Iterator[Trial]:
+    """Six objectives, three widths, three fractions of the training clips, three seeds.
+
+    A batch holds as many clips for all, three views of each where views are compared: equal steps
+    and equal clips, at three times the work for those. The batch is TAU2020's.
+    """
+    for trial in models(TAU2020):
+        varied = product(trial, network__width=(16, 32, 64), split__fraction=(0.1, 0.3, 1.0))
+        yield from repeats(varied, 3)

@@ -1,0 +1,23 @@
+"""What to minimize, by width and training fraction: ESC-10 through microphones."""
+
+from collections.abc import Iterator
+
+from scaling.config import Trial, changed
+from scaling.recipes import ESC10_MICROPHONES
+from sweeps.studies.objectives import models
+from sweeps.study import product
+
+QUESTION = "What should a network minimize to work on microphones that it never heard?"
+SOURCE = "ours: the objectives of Hu et al. 2021 and Iqbal et al. 2021 on one network"
+
+
+def trials() -> Iterator[Trial]:
+    """Six objectives, two widths, three fractions of the training clips, three folds."""
+    base = changed(ESC10_MICROPHONES, {"evaluation.last": 1})
+    for trial in models(base):
+        yield from product(
+            trial,
+            split__fold=(1, 2, 3),
+            network__width=(4, 16),
+            split__fraction=(0.1, 0.3, 1.0),
+        )

@@ -1,0 +1,23 @@
+"""The weight of the information bottleneck, as in Figure 3: ESC-10 at CPU scale."""
+
+from collections.abc import Iterator
+
+from scaling.config import Trial
+from scaling.recipes import BOTTLENECK, VIB_ESC10
+from sweeps.study import product
+
+QUESTION = "Which weight of the bottleneck neither overfits nor loses the classes?"
+SOURCE = "as Hu et al. 2021, Figure 3, at CPU scale on ESC-10"
+
+
+def trials() -> Iterator[Trial]:
+    """Seven weights, K = 20, three folds; training clips are scored too."""
+    bottleneck = VIB_ESC10.model_copy(update={"objective": BOTTLENECK})
+    for fold in (1, 2, 3):
+        yield from product(
+            bottleneck,
+            split__fold=(fold,),
+            split__validation_fold=(fold + 1,),
+            evaluation__training_clips=(True,),
+            objective__beta=(0.0, 1e-4, 1e-3, 5e-3, 2e-2, 0.1, 1.0),
+        )

@@ -1,0 +1,20 @@
+"""Loss and accuracy over the epochs, with and without a bottleneck (Figure 2): ESC-50 and TUT."""
+
+from collections.abc import Iterator
+
+from scaling.config import Trial, changed
+from scaling.recipes import BOTTLENECK
+from sweeps.studies.vib_table import datasets
+from sweeps.study import repeats
+
+QUESTION = "Does the bottleneck keep the validation loss from rising again?"
+SOURCE = "Hu et al. 2021 (Interspeech, arXiv 2107.04803), Figure 2"
+
+
+def trials() -> Iterator[Trial]:
+    """The network plain and with a bottleneck, every epoch scored, five seeds."""
+    for trial in datasets():
+        if trial.sound.dataset in ("esc50", "tut2017_development"):
+            scored = changed(trial, {"evaluation.training_clips": True})
+            bottleneck = scored.model_copy(update={"objective": BOTTLENECK})
+            yield from repeats((scored, bottleneck), 5)
