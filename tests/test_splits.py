@@ -16,7 +16,7 @@ from scaling.config import Split
 from scaling.sound.clips import UNUSED, table
 from scaling.sound.datasets import scan
 from scaling.sound.folds import leaking_folds, made_folds
-from scaling.sound.splits import make, pairs, taught, thinned
+from scaling.sound.splits import chosen, make, pairs, taught, thinned
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'future.infer_string'")
 
@@ -641,6 +641,68 @@ def test_a_class_that_a_fraction_empties(clips: pd.DataFrame):
         part_of(clips, 0.01)
     with pytest.warns(UserWarning, match="by chance leaves 1 classes without a training clip"):
         part_of(clips, 1 / 54, by_chance=True)
+
+
+def few_of(rows: pd.DataFrame, n: int, seed: int = 0, validation: int | None = None) -> set[str]:
+    """The names of n training clips of each class."""
+    split = own(1, validation).model_copy(update={"clips_per_class": n})
+    train = make(rows, split)["train"]
+    left = thinned(rows, train, split, seed)
+    assert left.dtype == train.dtype
+    assert (np.diff(left) > 0).all()
+    assert set(left) <= set(train)
+    return set(rows["clip"].iloc[left])
+
+
+def test_so_many_clips_of_each_class():
+    """Exactly n; a smaller n is part of a larger one; nothing that is held out."""
+    rows = crowd(0, 400, 400).assign(fold=lambda t: np.arange(len(t)) % 4 + 1)
+    rows = table(rows.drop(columns=["source", "speaker"]))
+    about = rows.set_index("clip")
+    smaller: set[str] = set()
+    for n in (1, 2, 5, 10):
+        left = few_of(rows, n, validation=3)
+        assert about.loc[list(left), "label"].value_counts().to_dict() == dict.fromkeys(
+            sorted(set(rows["label"])), n
+        )
+        assert set(about.loc[list(left), "fold"]) <= {2, 4}
+        assert smaller < left
+        smaller = left
+
+
+def test_which_clips_of_each_class_comes_from_seed_and_name():
+    rows = crowd(0, 120, 120).assign(fold=lambda t: np.arange(len(t)) % 2 + 1)
+    rows = table(rows.drop(columns=["source", "speaker"]))
+    turned = rows.iloc[::-1].reset_index(drop=True)
+    assert few_of(rows, 2) == few_of(turned, 2)
+    assert len({frozenset(few_of(rows, 2, seed)) for seed in range(9)}) == 9
+    drawn = [name for seed in range(150) for name in few_of(rows, 1, seed)]
+    assert len(set(drawn)) > 0.9 * len(part_of(rows, 1.0)), "any training clip may be drawn"
+
+
+def test_more_clips_than_a_class_has(clips: pd.DataFrame):
+    clips = clips[(clips["label"] == "x") | (clips["device"] == "b")].reset_index(drop=True)
+    assert len(few_of(clips, 9)) == 18
+    line = r"^split\.clips_per_class=10: class y has 9 training clips, take at most as many$"
+    with pytest.raises(ValueError, match=line):
+        few_of(clips, 10)
+    for other in ({"fraction": 0.5}, {"by_chance": True}):
+        with pytest.raises(ValueError, match="clips_per_class=3 and fraction=.*: name one"):
+            Split.model_validate({"protocol": "folds", "fold": 1, "clips_per_class": 3, **other})
+
+
+# Classes
+
+
+def test_classes_are_chosen_by_name():
+    rows = grid(2, 4)
+    assert chosen(rows, ()).tolist() == list(range(len(rows)))
+    found = chosen(rows, ("class 3", "class 0"))
+    assert (np.diff(found) > 0).all()
+    expected = [i for i, label in enumerate(rows["label"]) if label in ("class 0", "class 3")]
+    assert found.tolist() == expected
+    with pytest.raises(ValueError, match=r"^sound\.classes=clas 2: no such class \(did you mean cl"):
+        chosen(rows, ("class 1", "clas 2"))
 
 
 def test_leaking_folds_are_even_and_leak():

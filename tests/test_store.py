@@ -20,6 +20,7 @@ import torch
 from scaling.sound import store as module
 from scaling.sound.clips import Clips, Decoded, decode_file, digest, from_files
 from scaling.sound.datasets import scan
+from scaling.sound.pitch import pitched
 from scaling.sound.store import Mapped, Pinned, Store, Uploaded, pack, unreadable
 
 RATE = 16_000
@@ -145,6 +146,37 @@ def test_real_recordings(esc10: Path, cache: Path):
         low = np.convolve(wave, np.ones(64) / 64, "same")[::2][: len(row)]
         same = np.convolve(row, np.ones(32) / 32, "same")[: len(low)]
         assert np.corrcoef(low, same)[0, 1] > 0.99
+
+
+# Short clips, filled
+
+
+def test_a_tiled_clip_is_repeated(clips: Clips, cache: Path):
+    """As np.resize repeats it, from its start; a clip that is long enough stays as it is."""
+    packed = pack(clips, RATE, cache=cache, progress=False)
+    tiled, order = packed.tiled(), np.array([4, 6, 0, 3, 4])
+    lengths = pq.read_table(packed.folder / "clips.parquet")["length"].to_pylist()
+    assert lengths[4] == 160
+    assert lengths[6] == 32_000
+    for samples in (1, 159, 160, 161, 320, 10_007, 20_000):
+        whole = packed.batch(order, 40_000).numpy()
+        twin = [np.resize(whole[n, : lengths[row]], samples) for n, row in enumerate(order)]
+        assert (tiled.batch(order, samples).numpy() == np.stack(twin)).all()
+        long = np.array([row for row in range(7) if lengths[row] >= samples])
+        assert torch.equal(tiled.batch(long, samples), packed.batch(long, samples))
+    assert packed.batch(order, 400)[0, 160:].eq(0).all(), "the store itself is filled with zeros"
+
+
+def test_shifted_copies_are_tiled_too(clips: Clips, cache: Path):
+    rows = clips.table[clips.table["clip"].isin(["b.wav", "c.flac"])].reset_index(drop=True)
+    packed = pack(replace(clips, table=rows), RATE, cache=cache, progress=False)
+    copies = pitched(packed, progress=False)
+    which, samples, short = np.array([3, 8]), 12_000, round(0.3 * RATE)
+    tiled = copies.tiled().batch(np.arange(2), which, samples)
+    padded = copies.batch(np.arange(2), which, samples)
+    assert (tiled[0].numpy() == np.resize(padded[0, :short].numpy(), samples)).all()
+    assert padded[0, short:].eq(0).all()
+    assert torch.equal(tiled[1], padded[1]), "1.1 s are long enough"
 
 
 # Packed once

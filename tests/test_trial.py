@@ -3,7 +3,6 @@
 import io
 import math
 from collections.abc import Iterator
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,9 +10,9 @@ import torch
 
 from scaling import machine, objectives, views
 from scaling import trial as training
-from scaling.config import Training, Trial, changed
+from scaling.config import Trial, changed
 from scaling.sound.store import Store
-from scaling.trial import Diverged, Epoch, learning_rate, run
+from scaling.trial import Diverged, Epoch, run
 
 
 @pytest.fixture
@@ -29,44 +28,6 @@ def timeless(epochs: Iterator[Epoch]) -> list[object]:
         heard = [{**row, "logits": row["logits"].tolist()} for row in epoch.predictions]
         found.append((epoch.number, rows, heard))
     return found
-
-
-def paper(**changes: object) -> Training:
-    settings = {"epochs": 250, "batch": 10, "rate": 1e-4, "warmup": 20, "final": 0.01} | changes
-    return Training.model_validate(settings)
-
-
-def test_published_schedule():
-    """Factors .0086, .287 and 1 at epochs 0, 10 and 20; 1e-6 in the last; never up again after the
-    warm-up.
-    """
-    rates = [learning_rate(paper(), epoch, 249) for epoch in range(250)]
-    assert rates[0] == pytest.approx(0.0086e-4, rel=0.01)
-    assert rates[1] == pytest.approx(0.0110e-4, rel=0.01)
-    assert rates[10] == pytest.approx(0.287e-4, rel=0.01)
-    assert rates[15] == pytest.approx(0.732e-4, rel=0.01)
-    assert rates[20] == 1e-4
-    assert rates[249] == pytest.approx(1e-6, rel=1e-12)
-    assert all(a > b for a, b in pairwise(rates[20:]))
-    assert all(a < b for a, b in pairwise(rates[:21]))
-
-
-def test_geometric_decay():
-    """The papers' 0.98 per epoch, and 0.9 every second one: 5e-4 x 0.9^35 in the last of 72."""
-    off = {"warmup": 0, "final": 1.0}
-    each = paper(**off, epochs=40, rate=1e-3, decay=0.98)
-    assert [learning_rate(each, e, 39) for e in (0, 1, 39)] == pytest.approx(
-        [1e-3, 0.98e-3, 0.98**39 * 1e-3]
-    )
-    second = paper(**off, epochs=72, rate=5e-4, decay=0.9, decay_every=2)
-    assert learning_rate(second, 1.5, 71) == 5e-4
-    assert learning_rate(second, 71, 71) == pytest.approx(1.25e-5, rel=0.01)
-
-
-def test_schedules_that_are_off():
-    assert learning_rate(paper(warmup=0, final=1.0), 0, 249) == 1e-4
-    assert learning_rate(paper(warmup=0, final=1.0), 249, 249) == 1e-4
-    assert learning_rate(paper(warmup=0, epochs=1), 0, 0) == 1e-4
 
 
 def test_rates_by_step_end_exactly_at_final(trial: Trial, store: Store, here: machine.Machine):

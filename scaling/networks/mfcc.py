@@ -1,5 +1,6 @@
-"""No network: what a clip's MFCC statistics stand in for, so that the baseline has its place among
-the networks, at no parameters. See scaling.neighbours.
+"""No network: MFCC statistics have their place among the networks, at no parameters.
+
+What they are compared by is in scaling.neighbours.
 """
 
 from torch import nn
