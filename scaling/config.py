@@ -115,6 +115,18 @@ class Trial(Part):
                 f"transfer.weights={self.transfer.weights} are VGGish's: network.kind="
                 f"{self.network.kind} cannot take them over"
             )
+        if self.network.kind == "timbre" and (self.transfer.trial or self.transfer.weights):
+            raise ValueError(
+                "transfer: network.kind=timbre is one layer, which is new in every trial: take "
+                "another network over"
+            )
+        if self.objective.kind == "prototypes" and (
+            self.network.kind == "cp_resnet" and self.network.initialization == "fixup"
+        ):
+            raise ValueError(
+                "objective.kind=prototypes: the last layer of network.initialization=fixup begins "
+                "at zero, where all prototypes are one: network.initialization=he"
+            )
         plain = self.network.kind == "mfcc"
         if plain and self.objective.kind != "neighbours":
             raise ValueError("network.kind=mfcc trains nothing: objective.kind=neighbours")

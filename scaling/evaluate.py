@@ -38,9 +38,12 @@ def predict(
     for batch in batches:
         features_BPFN = patches(batch)
         count, each = features_BPFN.shape[:2]
-        parts = torch.split(features_BPFN.flatten(0, 1), BATCH)
-        logits = torch.cat([classify(part).logits_BY.float().cpu() for part in parts])
-        found.append(pooled(logits.reshape(count, each, -1), votes))
+        logits = []
+        # patches share their memory until they are flattened: so, a few clips at a time
+        for few_BPFN in torch.split(features_BPFN, max(1, BATCH // each)):
+            for part in torch.split(few_BPFN.flatten(0, 1), BATCH):
+                logits.append(classify(part).logits_BY.float().cpu())
+        found.append(pooled(torch.cat(logits).reshape(count, each, -1), votes))
     classify.train(was_training)
     return torch.cat(found)
 

@@ -149,7 +149,7 @@ def _map(
     place = place_of(reach, pixel, size)
     return {
         "trial": trial.id,
-        "epoch": trial.training.epochs,
+        "epoch": _epochs(results, trial),
         "split": split,
         "kind": wanted.name,
         "clips": clips,
@@ -158,6 +158,13 @@ def _map(
         "values": values_FN.astype(np.float32).ravel(),
         **numbers(values_FN, place)._asdict(),
     }
+
+
+def _epochs(results: Results, trial: Trial) -> int:
+    """How long it was trained: some stop before all of their epochs."""
+    known = trial.id in results.names("outcomes")
+    ended = results.read("outcomes", [trial.id]).to_pylist() if known else []
+    return int(ended[0]["epochs"]) if ended else trial.training.epochs
 
 
 def _restored(results: Results, trial: Trial, classes: int, machine: Machine) -> Classifier:

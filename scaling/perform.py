@@ -26,6 +26,7 @@ from scaling.sound.store import Store
 from scaling.trial import Epoch, run
 
 CHECKPOINT = "last.pt"
+VERSION = 2  # of what a checkpoint holds: that of any other is not taken up
 HEADLINE = ("validation", "test", "seen")  # whose accuracy stands for the trial while it runs
 
 
@@ -84,7 +85,7 @@ def perform(trial: Trial, store: Store, machine: Machine, results: Results) -> I
         accuracy = _headline(epoch)
         wall_s = before + perf_counter() - begun
         if not last:
-            _save(trial, results, epoch.state | {"wall_s": wall_s})
+            _save(trial, results, epoch.state | {"wall_s": wall_s, "version": VERSION})
             yield Progress(trial.id, done, trial.training.epochs, accuracy, perf_counter() - begun)
         else:
             results.write("predictions", trial.id, epoch.predictions)
@@ -140,6 +141,12 @@ def _checkpoint(trial: Trial, results: Results) -> dict[str, Any] | None:
         # torch.load raises many kinds of error for a damaged file
         warnings.warn(
             f"trial {trial.id}: its checkpoint is damaged ({error}); from the start", stacklevel=2
+        )
+        return None
+    if state.get("version") != VERSION:
+        warnings.warn(
+            f"trial {trial.id}: its checkpoint is of another version of Overhear; from the start",
+            stacklevel=2,
         )
         return None
     return state

@@ -252,7 +252,7 @@ class Training(Part):
     ] = 1
     rate: Annotated[float, Field(gt=0, le=10, description="peak learning rate")]
     partial: Annotated[
-        bool, Field(description="keep the last, partial batch; the only one where clips are few")
+        bool, Field(description="keep the last, partial batch, unless it is of one clip")
     ] = False
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0

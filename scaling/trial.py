@@ -70,15 +70,15 @@ def run(
             "split.train_devices and microphones.test both make unseen devices: use one of them"
         )
     listener = Listener(trial, store, machine)
+    if trial.objective.kind == "neighbours":
+        yield _compared(trial, listener, machine, source)
+        return
     clips = len(listener.parts["train"])
     if clips < trial.training.batch and not trial.training.partial:
         raise ValueError(
             f"training.batch={trial.training.batch}: only {clips} clips to train on, take a "
             "smaller one or training.partial=true"
         )
-    if trial.objective.kind == "neighbours":
-        yield _compared(trial, listener, machine, source)
-        return
     session = _Session(trial, listener, machine, resume, source)
     first = resume["epoch"] if resume else 0
     for number in range(first, trial.training.epochs):
@@ -230,8 +230,8 @@ class _Session:
         trial, training = self.trial, self.trial.training
         shuffle = stream(trial.seed, "order", epoch)
         order = np.concatenate([shuffle.permutation(self.train) for _ in range(training.passes)])
-        rounded = math.ceil if training.partial else math.floor
-        steps = rounded(len(order) / training.batch)
+        steps, rest = divmod(len(order), training.batch)
+        steps += training.partial and rest > 1  # one clip alone cannot be normalized
         views = [Draws.of(trial.seed, epoch, view) for view in range(self.objective.views)]
         mixes = stream(trial.seed, "mixup", epoch)
         sums: dict[str, Tensor] = {}
@@ -357,6 +357,11 @@ def show_examples(model: Classifier, listener: Listener) -> None:
     trial, train = listener.trial, listener.parts["train"]
     order = stream(trial.seed, "support").permutation(train)
     classes = listener.targets[order]
+    if without := sorted(set(range(len(listener.labels))) - set(classes.tolist())):
+        raise ValueError(
+            f"objective.kind=prototypes: class {listener.labels[without[0]]} has no training clip "
+            "to be the prototype of: train on one of each class"
+        )
     chosen = np.concatenate(
         [order[classes == y][: trial.objective.support] for y in range(len(listener.labels))]
     )

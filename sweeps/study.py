@@ -104,6 +104,31 @@ def _where(error: Exception, path: Path) -> str:
     return f"{type(error).__name__}: {error}{place}"
 
 
+def _altered(
+    trials: Sequence[Trial], settings: Mapping[str, Any], repeat: int | None
+) -> Iterator[Trial]:
+    """The trials with these settings, with seeds 0 to repeat - 1 where it is given.
+
+    A trial that takes over from another takes over from that one as altered, of its own seed.
+    """
+    if repeat is not None and repeat < 1:
+        raise ValueError(f"repeats={repeat}: at least 1")
+    known = {trial.id: trial for trial in trials}
+    made: dict[tuple[str, int | None], Trial] = {}
+
+    def altered(trial: Trial, seed: int | None) -> Trial:
+        if (trial.id, seed) not in made:
+            changes = {**settings} if seed is None else {**settings, "seed": seed}
+            if source := known.get(trial.transfer.trial):
+                changes["transfer.trial"] = altered(source, seed).id
+            made[trial.id, seed] = changed(trial, changes)
+        return made[trial.id, seed]
+
+    for trial in trials:
+        for seed in (None,) if repeat is None else range(repeat):
+            yield altered(trial, seed)
+
+
 def plan(study: Study, settings: Mapping[str, Any], repeat: int | None = None) -> list[Trial]:
     """What a launch runs: the study's trials with these settings changed, repeated, each once.
 
@@ -119,10 +144,7 @@ def plan(study: Study, settings: Mapping[str, Any], repeat: int | None = None) -
     for trial in trials:
         if not isinstance(trial, Trial):
             raise ValueError(f"study {study.name}: trials() yields {trial!r:.60}, not a Trial")
-    trials = [changed(trial, settings) for trial in trials]
-    if repeat is not None:
-        trials = list(repeats(trials, repeat))
-    trials = list(distinct(trials))
+    trials = list(distinct(_altered(trials, settings, repeat)))
     if not trials:
         raise ValueError(f"study {study.name}: trials() yields none")
     return trials

@@ -124,7 +124,11 @@ OTHER: dict[str, dict[str, object]] = {
     },
     "pruning.target_width": {"pruning.kind": "static", "pruning.target_width": 2},
     **{
-        f"objective.{name}": {**PROTOTYPES, f"objective.{name}": value}
+        f"objective.{name}": {
+            **PROTOTYPES,
+            "network.initialization": "he",
+            f"objective.{name}": value,
+        }
         for name, value in {"embedding": 7, "support": 3, "distance": "cosine"}.items()
     },
     "sound.classes": {"sound.classes": ("a", "b")},
@@ -212,6 +216,20 @@ def test_a_manifest_row_is_its_trial(trial: Trial):
         ({"objective.kind": "bottleneck"}, "latent=0: bottleneck needs 1 or more"),
         ({"objective.kind": "consistency"}, "compares views of a clip: augment.transform=none"),
         ({"augment.transform": "pitch"}, "name both or neither"),
+        ({"sound.patch": 100_000}, "patch=100000 frames: a clip of seconds=1 has"),
+        ({"sound.classes": "a"}, "two at least are needed"),
+        ({"evaluation.patch_hop": 1}, "need sound.patch above 0"),
+        ({"sound.patch": 8, "evaluation.patch_hop": 9}, "leaves frames out between patches"),
+        ({"split.clips_per_class": 1, "split.fraction": 0.5}, "name one"),
+        ({"transfer.rate": 0.5}, "nothing is taken over"),
+        ({"transfer.weights": "x.pth"}, "are VGGish's: network.kind=cp_resnet"),
+        (PROTOTYPES, "begins at zero, where all prototypes are one: network.initialization=he"),
+        (
+            {**VIB_CNN, "network.kind": "timbre", "transfer.trial": "0123456789ab"},
+            "timbre is one layer, which is new in every trial",
+        ),
+        ({"objective.kind": "neighbours"}, "name one of them"),
+        ({**VIB_CNN, "network.kind": "mfcc"}, "trains nothing: objective.kind=neighbours"),
     ],
 )
 def test_what_does_not_fit_together(trial: Trial, changes: dict[str, object], line: str):

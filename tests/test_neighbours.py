@@ -1,4 +1,6 @@
-"""Nearest neighbours: MFCC as librosa computes them, distances worked out by hand."""
+"""Nearest neighbours: MFCC as librosa computes them, distances worked out by hand, trials that
+train nothing.
+"""
 
 from pathlib import Path
 
@@ -7,8 +9,18 @@ import numpy as np
 import pytest
 import soundfile
 import soxr
+import torch
+from sklearn.neighbors import KNeighborsClassifier
 
-from scaling.neighbours import RATE, mfcc_statistics, nearest
+from scaling import machine, networks
+from scaling.config import Trial, changed
+from scaling.listening import Listener
+from scaling.neighbours import RATE, described, mfcc_statistics, nearest
+from scaling.networks.output import Output
+from scaling.perform import perform
+from scaling.records import Results
+from scaling.sound.store import Store
+from scaling.trial import run
 
 LABELS = {"0": 0, "1": 1, "10": 2, "11": 3, "12": 4, "20": 5, "21": 6, "38": 7, "40": 8, "41": 9}
 
@@ -152,3 +164,164 @@ def test_real_sounds_are_nearest_to_their_kind(esc10: Path):
     accuracy = (nearest(train, train_targets, test) == test_targets).mean()
     assert accuracy > 0.3
     assert (nearest(train, train_targets, train) == train_targets).all()
+
+
+# In a trial
+
+
+@pytest.fixture
+def here() -> machine.Machine:
+    return machine.here("cpu", "float32", 1)
+
+
+@pytest.fixture
+def few(trial: Trial) -> Trial:
+    """Three classes, four clips of each: fewer than a batch, which is nobody's business here."""
+    settings = {
+        "sound.classes": "field,kitchen,street",
+        "split.clips_per_class": 4,
+        "training.batch": 64,
+        "network.initialization": "he",
+    }
+    return changed(trial, settings)
+
+
+@pytest.fixture
+def mfcc(few: Trial) -> Trial:
+    none = {"network.kind": "mfcc", "network.depth": 0, "network.pointwise": 0}
+    he = {"network.initialization": "fixup"}
+    return changed(few, {"objective.kind": "neighbours", **none, **he})
+
+
+def by_neighbour(known: np.ndarray, targets: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """The judge."""
+    judge = KNeighborsClassifier(n_neighbors=1, metric="cosine", algorithm="brute")
+    return np.asarray(judge.fit(known, targets).predict(asked))
+
+
+def test_mfcc_of_whole_clips(mfcc: Trial, store: Store, here: machine.Machine):
+    """Predictions of every held-out clip; one epoch, whatever is said of epochs."""
+    (only,) = run(mfcc, store, here)
+    assert only.last
+    assert only.number == 1
+    listener = Listener(mfcc, store, here)
+
+    def summed(clips: np.ndarray) -> np.ndarray:
+        return mfcc_statistics(store.batch(listener.at[clips], 16_000).numpy() / 32768, 16_000)
+
+    train = listener.parts["train"]
+    for split in ("seen", "unseen"):
+        clips = listener.parts[split]
+        expected = by_neighbour(summed(train), listener.targets[train], summed(clips))
+        rows = [row for row in only.predictions if row["split"] == split]
+        assert [row["predicted"] for row in rows] == [listener.labels[y] for y in expected]
+        assert [row["clip"] for row in rows] == listener.rows(clips, -1)["clip"].tolist()
+        odds = np.exp([row["logits"] for row in rows])
+        assert np.sort(odds, axis=1) == pytest.approx(np.tile([0.5, 0.5, 1.0], (len(rows), 1)))
+        right = np.mean([row["label"] == row["predicted"] for row in rows])
+        assert ("accuracy", split, pytest.approx(right)) in [
+            (row["metric"], row["split"], row["value"])
+            for row in only.metrics
+            if row["device"] == "all"
+        ]
+    assert len({row["predicted"] for row in only.predictions}) > 1
+
+
+def test_training_clips_are_their_own_neighbours(mfcc: Trial, store: Store, here: machine.Machine):
+    """Also by labels that are random: they are those taught."""
+    settings = {"evaluation.training_clips": True, "split.labels": "uniform"}
+    (only,) = run(changed(mfcc, settings), store, here)
+    own = [row for row in only.predictions if row["split"] == "train_clean"]
+    assert len(own) == 12
+    assert all(row["label"] == row["predicted"] for row in own)
+
+
+def test_filled_clips_are_heard_in_their_own_length(
+    mfcc: Trial, store: Store, here: machine.Machine
+):
+    """What stands behind a clip of one second, zeros or itself, is no part of its MFCC."""
+    (whole,) = run(mfcc, store, here)
+    for fill in ("zeros", "tile"):
+        (longer,) = run(changed(mfcc, {"sound.seconds": 1.7, "sound.fill": fill}), store, here)
+        for one, other in zip(whole.predictions, longer.predictions, strict=True):
+            assert one["logits"].tolist() == other["logits"].tolist()
+
+
+def test_embeddings_of_patches_vote(few: Trial, store: Store, here: machine.Machine):
+    """What a network makes of each patch before its last layer, one by one; of equal votes the
+    first class wins.
+    """
+    whole = {"split.clips_per_class": 0, "training.batch": 16, "sound.features.hop": 256}
+    patches = {"sound.patch": 32, "evaluation.patch_hop": 10}
+    first = changed(few, {**whole, **patches})
+    *_, learned = run(first, store, here)
+    compared = {"objective.kind": "neighbours", "transfer.trial": first.id}
+    second = changed(few, {"sound.features.hop": 256, **patches, **compared})
+    (only,) = run(second, store, here, source=learned.state["model"])
+    network = networks.of_trial(first, 3, torch.Generator())
+    prefix = "network."
+    state = {n.removeprefix(prefix): v for n, v in learned.state["model"].items() if prefix in n}
+    network.load_state_dict(state)
+    network.eval()
+    mean, std = (learned.state["model"][f"standardize.{name}_F"] for name in ("mean", "std"))
+    listener = Listener(second, store, here)
+
+    def embedded(clip: int) -> np.ndarray:
+        features_FN = ((listener.features(np.array([clip])) - mean) / std)[0]
+        parts = [features_FN[None, None, :, at : at + 32] for at in (0, 10, 20, 30)]
+        with torch.inference_mode():
+            return np.concatenate([network(p).features_BCFN.mean(dim=(2, 3)) for p in parts])
+
+    train = listener.parts["train"]
+    known = np.concatenate([embedded(clip) for clip in train])
+    targets = np.repeat(listener.targets[train], 4)
+    rows = [row for row in only.predictions if row["split"] == "unseen"]
+    several = 0
+    for clip, row in zip(listener.parts["unseen"], rows, strict=True):
+        counts = np.bincount(by_neighbour(known, targets, embedded(clip)), minlength=3)
+        expected = np.log(np.maximum(counts, 0.5) / 4)
+        np.testing.assert_allclose(row["logits"], expected, rtol=1e-5)
+        assert row["predicted"] == listener.labels[counts.argmax()]
+        several += counts.max() < 4
+    assert several, "some patches differ"
+
+
+def test_vggish_is_read_at_its_embedding():
+    map_BCFN = torch.tensor([[[[1.0, 3.0]], [[0.0, -4.0]]]])
+    assert described(Output(torch.zeros(1, 2), map_BCFN)).tolist() == [[2.0, -2.0]]
+    own = torch.tensor([[7.0, 8.0, 9.0]])
+    assert described(Output(torch.zeros(1, 2), map_BCFN, embedding_BE=own)) is own
+
+
+def test_nothing_is_learned_that_could_be_saved(
+    mfcc: Trial, store: Store, here: machine.Machine, tmp_path: Path
+):
+    results = Results(tmp_path)
+    (told,) = perform(mfcc, store, here, results)
+    assert (told.status, told.epoch) == ("complete", 1)
+    assert told.accuracy is not None
+    assert results.names("weights", ".safetensors") == []
+    assert results.read("predictions").num_rows == 9 + 36
+    (outcome,) = results.read("outcomes").to_pylist()
+    assert (outcome["status"], outcome["epochs"]) == ("complete", 1)
+    (again,) = perform(mfcc, store, here, results)
+    assert again.status == "complete"
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"objective.kind": "cross_entropy"}, "^network.kind=mfcc trains nothing: objective.kind="),
+        (
+            {"network.kind": "cp_resnet"},
+            r"^objective.kind=neighbours compares MFCC \(network.kind=",
+        ),
+        ({"transfer.trial": "0123456789ab"}, "^objective.kind=neighbours compares MFCC .*name one"),
+        ({"objective.beta": 0.1}, "beta belongs to kind=bottleneck, not to neighbours"),
+        ({"objective.embedding": 2}, "embedding belongs to kind=prototypes, not to neighbours"),
+    ],
+)
+def test_neighbours_that_do_not_fit(mfcc: Trial, settings: dict[str, object], line: str):
+    with pytest.raises(ValueError, match=line) as error:
+        changed(mfcc, settings)
+    assert "\n" not in str(error.value)

@@ -208,3 +208,17 @@ def test_the_pair_set_is_kept(trial: Trial, store: Store, here: machine.Machine,
     heard = Results(tmp_path).read("predictions").to_pandas()
     city = dict(zip(table["clip"], table["city"], strict=True))
     assert set(zip(heard["clip"].map(city), heard["label"], strict=True)) <= set(map(tuple, held))
+
+
+def test_a_checkpoint_of_another_version_is_not_taken_up(
+    trial: Trial, store: Store, here: machine.Machine, tmp_path: Path
+):
+    list(perform.perform(trial, store, here, Results(tmp_path / "alone")))
+    results = Results(tmp_path / "older")
+    next(perform.perform(trial, store, here, results))
+    path = tmp_path / "older" / "checkpoints" / trial.id / perform.CHECKPOINT
+    state = torch.load(path, weights_only=True)
+    torch.save({name: value for name, value in state.items() if name != "version"}, path)
+    with pytest.warns(UserWarning, match="is of another version of Overhear; from the start"):
+        list(perform.perform(trial, store, here, results))
+    assert records(tmp_path / "older", trial) == records(tmp_path / "alone", trial)

@@ -687,7 +687,7 @@ def test_more_clips_than_a_class_has(clips: pd.DataFrame):
     with pytest.raises(ValueError, match=line):
         few_of(clips, 10)
     for other in ({"fraction": 0.5}, {"by_chance": True}):
-        with pytest.raises(ValueError, match="clips_per_class=3 and fraction=.*: name one"):
+        with pytest.raises(ValueError, match=r"clips_per_class=3 and fraction=.*: name one"):
             Split.model_validate({"protocol": "folds", "fold": 1, "clips_per_class": 3, **other})
 
 
@@ -701,7 +701,9 @@ def test_classes_are_chosen_by_name():
     assert (np.diff(found) > 0).all()
     expected = [i for i, label in enumerate(rows["label"]) if label in ("class 0", "class 3")]
     assert found.tolist() == expected
-    with pytest.raises(ValueError, match=r"^sound\.classes=clas 2: no such class \(did you mean cl"):
+    with pytest.raises(
+        ValueError, match=r"^sound\.classes=clas 2: no such class \(did you mean cl"
+    ):
         chosen(rows, ("class 1", "clas 2"))
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from scaling.config import Trial, changed
-from sweeps.study import distinct, find, plan, product, repeats, shipped
+from sweeps.study import Study, distinct, find, plan, product, repeats, shipped
 
 
 def test_product_is_every_combination_last_fastest(trial: Trial):
@@ -105,3 +105,26 @@ def test_unknown_studies():
 def test_repeats_has_a_bound(trial: Trial):
     with pytest.raises(ValueError, match=r"repeats=0: at least 1"):
         list(repeats([trial], 0))
+
+
+def test_what_takes_over_follows_its_source(trial: Trial):
+    """Changed or repeated, a source has another id: of its own seed, it is still the source."""
+    source = changed(trial, {"network.width": 9})
+    target = changed(trial, {"transfer.trial": source.id, "transfer.rate": 0.1})
+    last = changed(trial, {"transfer.trial": target.id, "transfer.rate": 0.2})
+    given = Study("mine", "?", "me", lambda: [last, source, target])
+    same = plan(given, {})
+    assert [each.id for each in same] == [last.id, source.id, target.id]
+    far, first, near = plan(given, {"training.epochs": 9})
+    assert first.id != source.id
+    assert near.transfer.trial == first.id
+    assert far.transfer.trial == near.id
+    repeated = plan(given, {}, 2)
+    by_seed = {(each.seed, each.transfer.rate): each for each in repeated}
+    assert len(repeated) == 6
+    for seed in (0, 1):
+        assert by_seed[seed, 0.1].transfer.trial == by_seed[seed, 1.0].id
+        assert by_seed[seed, 0.2].transfer.trial == by_seed[seed, 0.1].id
+    elsewhere = changed(trial, {"transfer.trial": "0123456789ab"})
+    (kept,) = plan(Study("mine", "?", "me", lambda: [elsewhere]), {"training.epochs": 9})
+    assert kept.transfer.trial == "0123456789ab"

@@ -168,10 +168,10 @@ def beside(name: str, scores: pd.DataFrame, macro_f1: pd.DataFrame | None = None
     `scores` and `macro_f1` are table.scores' of accuracy and of macro_f1; K and beta are chosen by
     the accuracy on validation clips. Columns: dataset, published_for (whose recordings the
     published number is for), protocol, width, model, fraction, at (what else tells ours apart),
-    metric; chosen (`K=20 beta=0.005`, with how many runs chose it); published, standard_error (nan: none published); mean, low,
-    high, n (ours with its 95 % t interval over runs); difference (ours - published),
-    difference_low, difference_high. Scores are fractions; differences are nan unless dataset is
-    published_for, and their intervals where n is 1.
+    metric; chosen (`K=20 beta=0.005`, with how many runs chose it); published, standard_error (nan:
+    none published); mean, low, high, n (ours with its 95 % t interval over runs); difference (ours
+    - published), difference_low, difference_high. Scores are fractions; differences are nan unless
+    dataset is published_for, and their intervals where n is 1.
     Raises ValueError for no such table, and as selection.chosen.
     """
     theirs = numbers(name)

@@ -1,5 +1,6 @@
-"""VGGish, the network of the few-data paper's transfer learning: six 3x3 convolutions, three dense
-layers whose last is the embedding, and one more for the classes.
+"""VGGish, which the few-data paper transfers from: six 3x3 convolutions and three dense layers.
+
+The last of these is the embedding; one more dense layer answers with the classes.
 
 Sources: Hershey et al. 2017; Pons et al. 2019 and their public code (facts:
 vib_few_data_consistency, sections B3, B6 and E). 64, 128, 256, 256, 512 and 512 filters are W, 2W,

@@ -59,11 +59,14 @@ def digests(trials: Iterable[Trial], stores: dict[str, Store]) -> dict[str, str]
     Raises ValueError when a microphone's response or a file of weights is not there.
     """
     found = {}
+    public: dict[str, str] = {}  # thousands of trials share a file of weights
     for trial in trials:
         found[trial.id] = stores[store_key(trial)].digest
         if heard := trial.microphones.heard:
             folder = microphones.find(trial.microphones.responses)
             found[trial.id] += "+" + microphones.digest(heard, folder)
         if weights := trial.transfer.weights:
-            found[trial.id] += "+" + transfer.digest(transfer.find(weights))
+            if weights not in public:
+                public[weights] = transfer.digest(transfer.find(weights))
+            found[trial.id] += "+" + public[weights]
     return found

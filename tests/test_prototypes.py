@@ -1,0 +1,255 @@
+"""Prototypes: distances worked out plainly, examples that stay, gradients through both."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from scaling import machine, maps, networks
+from scaling.config import Trial, changed
+from scaling.listening import Listener
+from scaling.networks.output import Output
+from scaling.networks.prototypes import Prototypes, distances
+from scaling.perform import perform
+from scaling.records import Results
+from scaling.sound.store import Store
+from scaling.trial import Epoch, run, show_examples
+
+CLASSES = ("field", "kitchen", "street")
+DISTANCES = ("mean_squared", "squared", "cosine")
+
+
+@pytest.fixture
+def here() -> machine.Machine:
+    return machine.here("cpu", "float32", 1)
+
+
+@pytest.fixture
+def near(trial: Trial) -> Trial:
+    """Three classes, four clips of each, three of which are their prototypes' examples."""
+    settings = {
+        "sound.classes": CLASSES,
+        "split.clips_per_class": 4,
+        "training.batch": 5,
+        "training.partial": True,
+        "network.initialization": "he",
+        "augment.mixup": 0.0,
+        "augment.roll": 0.0,
+        "sound.features.hop": 256,
+        "sound.patch": 48,
+        "evaluation.patch_votes": "logarithms",
+        "objective.kind": "prototypes",
+        "objective.embedding": 6,
+        "objective.support": 3,
+    }
+    return changed(trial, settings)
+
+
+class Place(nn.Module):
+    """A linear map of four numbers to three."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 3)
+
+    def forward(self, x_BCFN: Tensor) -> Output:
+        return Output(self.linear(x_BCFN.flatten(1)), x_BCFN)
+
+
+def toy(kind: str) -> tuple[Prototypes, Tensor, Tensor, Tensor]:
+    """Prototypes of three classes on seven examples of four numbers; with five clips."""
+    torch.manual_seed(0)
+    model = Prototypes(Place(), 3, kind)
+    examples_SCFN, clips_BCFN = torch.randn(7, 1, 2, 2), torch.randn(5, 1, 2, 2)
+    classes_S = torch.tensor([2, 0, 1, 2, 2, 0, 2])
+    model.show(examples_SCFN, classes_S)
+    return model, examples_SCFN, classes_S, clips_BCFN
+
+
+@pytest.mark.parametrize("kind", DISTANCES)
+def test_logits_are_minus_the_distances(kind: str):
+    """A plain twin in numpy."""
+    model, examples_SCFN, classes_S, clips_BCFN = toy(kind)
+    with torch.no_grad():
+        places = model.base(clips_BCFN).logits_BY.numpy()
+        shown = model.base(examples_SCFN).logits_BY.numpy()
+        found = model(clips_BCFN)
+    for clip, place in enumerate(places):
+        for y in range(3):
+            centre = np.mean([s for s, c in zip(shown, classes_S, strict=True) if c == y], axis=0)
+            apart = {
+                "mean_squared": np.mean((place - centre) ** 2),
+                "squared": np.sum((place - centre) ** 2),
+                "cosine": 1 - place @ centre / np.linalg.norm(place) / np.linalg.norm(centre),
+            }
+            assert found.logits_BY[clip, y].item() == pytest.approx(-apart[kind], rel=1e-4)
+    assert torch.equal(found.features_BCFN, clips_BCFN), "the map is that of the clips"
+
+
+def test_distances_by_hand():
+    x_BE, prototypes_YE = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 0.0], [4.0, 3.0]])
+    assert distances(x_BE, prototypes_YE, "mean_squared").tolist() == [[12.5, 1.0]]
+    assert distances(x_BE, prototypes_YE, "squared").tolist() == [[25.0, 2.0]]
+    assert distances(x_BE, prototypes_YE, "cosine")[0].tolist() == pytest.approx([1, 1 - 24 / 25])
+
+
+@pytest.mark.parametrize("kind", DISTANCES)
+def test_clips_and_examples_both_teach(kind: str):
+    """The gradient is the sum of what comes through either, and neither is nothing."""
+    model, examples_SCFN, classes_S, clips_BCFN = toy(kind)
+    weight = model.base.linear.weight
+    targets_B = torch.tensor([0, 1, 2, 2, 0])
+
+    def gradient(logits_BY: Tensor) -> Tensor:
+        loss = nn.functional.cross_entropy(logits_BY, targets_B)
+        return torch.autograd.grad(loss, weight)[0]
+
+    def logits_of(place_BE: Tensor, shown_SE: Tensor) -> Tensor:
+        centres = torch.stack([shown_SE[classes_S == y].mean(dim=0) for y in range(3)])
+        return -distances(place_BE, centres, kind)
+
+    places, shown = (model.base(x).logits_BY for x in (clips_BCFN, examples_SCFN))
+    through_clips = gradient(logits_of(places, shown.detach()))
+    through_examples = gradient(logits_of(places.detach(), shown))
+    assert through_clips.norm() > 1e-3
+    assert through_examples.norm() > 1e-3
+    whole = gradient(model(clips_BCFN).logits_BY)
+    assert torch.allclose(whole, through_clips + through_examples, atol=1e-6)
+
+
+def test_examples_that_are_none():
+    model = Prototypes(Place(), 3, "squared")
+    with pytest.raises(AssertionError, match="show"):
+        model(torch.randn(1, 1, 2, 2))
+    for classes, line in (([0, 1], "without an example"), ([0, 1, 2, 3], "that there is not")):
+        with pytest.raises(AssertionError, match=line):
+            model.show(torch.randn(len(classes), 1, 2, 2), torch.tensor(classes))
+
+
+# In a trial
+
+Shown = list[tuple[Tensor, list[int]]]
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
+    """The examples of every network that is shown some, and their classes."""
+    found: Shown = []
+    real = Prototypes.show
+
+    def spying(self: Prototypes, examples_SCFN: Tensor, classes_S: Tensor) -> None:
+        found.append((examples_SCFN, classes_S.tolist()))
+        real(self, examples_SCFN, classes_S)
+
+    monkeypatch.setattr(Prototypes, "show", spying)
+    return found
+
+
+def timeless(epochs: Iterator[Epoch]) -> list[object]:
+    """Everything an epoch recorded but what a clock measured."""
+    found: list[object] = []
+    for epoch in epochs:
+        rows = [row for row in epoch.metrics if not row["metric"].endswith("_seconds")]
+        heard = [{**row, "logits": row["logits"].tolist()} for row in epoch.predictions]
+        found.append((epoch.number, rows, heard))
+    return found
+
+
+def test_examples_are_patches_of_training_clips(
+    near: Trial, store: Store, here: machine.Machine, shown: Shown
+):
+    """At most three of each class, each from a clip of its own and somewhere in it."""
+    state = next(run(near, store, here)).state
+    ((examples_SCFN, classes),) = shown
+    assert np.bincount(classes).tolist() == [3, 3, 3]
+    listener = Listener(near, store, here)
+    mean, std = (state["model"][f"standardize.{name}_F"] for name in ("mean", "std"))
+    features_BFN = (listener.features(listener.parts["train"]) - mean) / std
+    patches = features_BFN.unfold(2, 48, 1)  # (B, F, P, 48)
+    used, starts = [], set()
+    for example_CFN, y in zip(examples_SCFN, classes, strict=True):
+        same = (patches - example_CFN[0][None, :, None]).abs().amax(dim=(1, 3)) < 1e-6
+        (clip, start), *_ = same.nonzero().tolist()
+        assert listener.targets[listener.parts["train"][clip]] == y
+        used.append(clip)
+        starts.add(start)
+    assert len(set(used)) == 9
+    assert len(starts) > 1
+
+
+@pytest.mark.parametrize(("support", "each"), [(1, 1), (2, 2), (9, 4)])
+def test_so_many_examples_of_each_class(
+    near: Trial, store: Store, here: machine.Machine, shown: Shown, support: int, each: int
+):
+    next(run(changed(near, {"objective.support": support}), store, here))
+    assert np.bincount(shown[0][1]).tolist() == [each] * 3
+
+
+def test_examples_stay(near: Trial, store: Store, here: machine.Machine, shown: Shown):
+    """Over epochs, cut and resumed anywhere, whatever else is set; another seed has others."""
+    whole: list[Epoch] = []
+    states: list[io.BytesIO] = []
+    for epoch in run(near, store, here):
+        whole.append(epoch)
+        states.append(io.BytesIO())
+        torch.save(epoch.state, states[-1])
+    assert len(shown) == 1, "once for all epochs"
+    records = timeless(iter(whole))
+    for cut in (1, 2):
+        state = torch.load(io.BytesIO(states[cut - 1].getvalue()), weights_only=True)
+        assert timeless(run(near, store, here, state)) == records[cut:]
+    next(run(changed(near, {"training.rate": 1e-3, "training.batch": 4}), store, here))
+    for examples_SCFN, classes in shown[1:]:
+        assert torch.equal(examples_SCFN, shown[0][0])
+        assert classes == shown[0][1]
+    next(run(changed(near, {"seed": 4}), store, here))
+    assert not torch.equal(shown[-1][0], shown[0][0])
+
+
+def test_weights_and_examples_are_the_network(
+    near: Trial, store: Store, here: machine.Machine, tmp_path: Path, shown: Shown
+):
+    """Restored from its file, which holds no example, it says what was recorded."""
+    results = Results(tmp_path)
+    *_, told = perform(near, store, here, results)
+    assert told.status == "complete"
+    model = maps._restored(results, near, 3, here)
+    assert not any("examples" in name for name in model.state_dict())
+    listener = Listener(near, store, here)
+    show_examples(model, listener)
+    first, second = shown
+    assert torch.equal(first[0], second[0])
+    rows = [row for row in results.read("predictions").to_pylist() if row["split"] == "seen"]
+    patches_BPFN = listener.patches(listener.features(listener.parts["seen"]))
+    assert patches_BPFN.shape[1] == 1
+    with torch.inference_mode():
+        logits_BY = model(patches_BPFN[:, 0]).logits_BY
+    assert torch.allclose(torch.tensor([row["logits"] for row in rows]), logits_BY, atol=1e-5)
+
+
+def test_prototypes_learn(near: Trial, store: Store, here: machine.Machine):
+    settings = {"training.epochs": 25, "training.rate": 0.02, "evaluation.every": 100}
+    longer = changed(near, {**settings, "objective.distance": "squared"})
+    losses = [
+        row["value"]
+        for epoch in run(longer, store, here)
+        for row in epoch.metrics
+        if (row["split"], row["metric"]) == ("train", "loss")
+    ]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+def test_prototypes_cost_no_layer(near: Trial):
+    """They are the network's own answers, as many as dimensions, however many classes."""
+    plain = {"objective.kind": "cross_entropy", "objective.embedding": 0, "objective.support": 5}
+    other = changed(near, plain)
+    for classes in (3, 10):
+        assert networks.cost(near, classes) == networks.cost(other, 6)
+    with pytest.raises(ValueError, match="kind=prototypes with embedding=0: prototypes need 1 or"):
+        changed(near, {"objective.embedding": 0})
+    with pytest.raises(ValueError, match="embedding belongs to kind=prototypes, not to cross_en"):
+        changed(near, {"objective.kind": "cross_entropy"})
