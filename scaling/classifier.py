@@ -1,17 +1,25 @@
 """Classifier: standardization and network, which is all that a trial learns from its clips.
 
 Its state is what `weights/<trial>.safetensors` holds; another trial may take it over, but for the
-last layer (transfer). Contents: Classifier, `take_over`, `taken`.
+last layer (transfer). Contents: Classifier, `of_trial`, `take_over`, `taken`, `show_examples`.
 """
 
-# B clips, F mel bands, N frames
+# B clips, S examples, F mel bands, N frames
 
 from collections.abc import Mapping
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
+from scaling import networks
+from scaling.config import Trial
+from scaling.listening import Listener
 from scaling.machine import Machine
 from scaling.networks.output import Output
+from scaling.networks.prototypes import Prototypes
+from scaling.seeds import stream, torch_stream
+from scaling.sound import augment
 from scaling.sound.frontends import Standardize
 
 
@@ -32,6 +40,27 @@ class Classifier(nn.Module):
         with self.machine.autocast():
             output: Output = self.network(x_BFN[:, None])
         return output
+
+
+def of_trial(
+    trial: Trial,
+    listener: Listener,
+    machine: Machine,
+    statistics: tuple[Tensor, Tensor] | None,
+    source: Mapping[str, Tensor] | None,
+) -> tuple[Classifier, set[str]]:
+    """A trial's classifier as training begins, and which of its network's parameters are taken
+    over. Without statistics its standardization waits for those of a state.
+    """
+    classes, mels = len(listener.labels), trial.sound.features.mels
+    network = networks.of_trial(trial, classes, torch_stream(trial.seed, "initialization"))
+    standardize = Standardize(*(statistics or (torch.zeros(mels), torch.ones(mels))))
+    model = Classifier(standardize, network, machine)
+    if source is None:
+        return model, set()
+    last = networks.layers_of_base(trial, classes)[-1].name
+    take_over(model, source, last, trial.transfer.trial or trial.transfer.weights)
+    return model, {name.removeprefix("network.") for name in taken(model.state_dict(), last)}
 
 
 def take_over(model: Classifier, source: Mapping[str, Tensor], last: str, whose: str) -> None:
@@ -69,3 +98,32 @@ def taken(names: Mapping[str, Tensor], last: str) -> list[str]:
         if not head & set(name.split("."))
         and (name.startswith(inner) or name.startswith("standardize."))
     ]
+
+
+@torch.no_grad()
+def show_examples(model: Classifier, listener: Listener) -> None:
+    """Show a network of prototypes their examples: one patch of a few training clips of each class.
+
+    They are drawn once from the seed and stay for good, also where weights are restored. Source:
+    Pons et al. 2019 (at most 5 of each class; which 5 is left open there).
+    """
+    if not isinstance(model.network, Prototypes):
+        return
+    trial, train = listener.trial, listener.parts["train"]
+    order = stream(trial.seed, "support").permutation(train)
+    classes = listener.targets[order]
+    if without := sorted(set(range(len(listener.labels))) - set(classes.tolist())):
+        raise ValueError(
+            f"objective.kind=prototypes: class {listener.labels[without[0]]} has no training clip "
+            "to be the prototype of: train on one of each class"
+        )
+    chosen = np.concatenate(
+        [order[classes == y][: trial.objective.support] for y in range(len(listener.labels))]
+    )
+    features_SFN = listener.features(chosen)
+    if size := trial.sound.patch:
+        last = features_SFN.shape[2] - size
+        starts_S = augment.draw_patch(stream(trial.seed, "support patch"), len(chosen), last)
+        features_SFN = augment.patch(features_SFN, starts_S, size)
+    shown_S = torch.from_numpy(listener.targets[chosen]).to(listener.device)
+    model.network.show(model.standardize(features_SFN)[:, None], shown_S)

@@ -156,6 +156,11 @@ class Trial(Part):
                 f"pruning.start={pruning.start} and pruning.length={pruning.length} must end "
                 f"before training.epochs={epochs}: the last cut is trained on"
             )
+        if pruning.kind == "magnitude" and self.training.patience:
+            raise ValueError(
+                f"training.patience={self.training.patience} may end a trial before "
+                "pruning.kind=magnitude has cut to its target: name one of them"
+            )
         if pruning.target_width and pruning.target_width > self.network.width:
             raise ValueError(
                 f"pruning.target_width={pruning.target_width} is above network.width="

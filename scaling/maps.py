@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from scaling import networks
-from scaling.classifier import Classifier
+from scaling.classifier import Classifier, show_examples
 from scaling.config import Trial, nearest, unflat
 from scaling.erf import SCORES, cropped, effective_field, numbers, place_of, target_of
 from scaling.listening import Heard, Listener
@@ -28,7 +28,6 @@ from scaling.seeds import torch_stream
 from scaling.sound import prepare
 from scaling.sound.frontends import Standardize
 from scaling.sound.store import Store
-from scaling.trial import show_examples
 
 BATCH = 16  # clips of one backward pass; no result depends on it
 

@@ -4,24 +4,28 @@ Source: J. Pons, J. Serra, X. Serra, Training neural audio classifiers with few 
 MFCC statistics of whole clips, and embeddings of patches whose clip takes a vote, each given the
 class of its nearest neighbour by cosine. Conventions: classes and clips are numbered; equal
 distances and equal votes are decided by what comes first, so that nothing is left to chance.
-Contents: `mfcc_statistics`, `nearest`, and Neighbours, which makes both of a trial's clips.
+Contents: `mfcc_statistics`, `nearest`, and of a trial `run` and Neighbours.
 """
 
 # B clips, D numbers of each, P patches, T samples, M coefficients, N frames
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import soxr
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances_chunked
 from torch import Tensor
 
-from scaling import evaluate
+from scaling import classifier, evaluate
 from scaling.classifier import Classifier
+from scaling.config import Trial
+from scaling.epoch import Epoch
 from scaling.listening import Listener
+from scaling.machine import Machine
 from scaling.networks.output import Output
 from scaling.sound.microphones import RECORDED
 
@@ -147,3 +151,28 @@ def described(output: Output) -> Tensor:
     if output.embedding_BE is not None:
         return output.embedding_BE
     return output.features_BCFN.mean(dim=(2, 3))
+
+
+def run(
+    trial: Trial, listener: Listener, machine: Machine, source: Mapping[str, Tensor] | None
+) -> Epoch:
+    """The one epoch of a trial that trains nothing: every clip gets the class of its nearest
+    neighbour. `source` is the state of the classifier that transfer takes over.
+    """
+    model = None
+    if source is not None:
+        model, _ = classifier.of_trial(trial, listener, machine, None, source)
+        model.to(machine.device)
+    neighbours = Neighbours(listener, model)
+    metrics: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    for heard in listener.scored():
+        logits_BY = torch.cat([neighbours.answer(heard.clips, m) for m in heard.through])
+        targets = np.tile(listener.targets[heard.clips], len(heard.through))
+        table = pd.concat([listener.rows(heard.clips, m) for m in heard.through])
+        found = evaluate.scores(logits_BY, targets, table["device"])
+        metrics += [{"split": heard.split, **row} for row in found]
+        said = evaluate.predictions(logits_BY, listener.labels, targets, table)
+        rows += [{"split": heard.split, **row} for row in said]
+    stamp = {"trial": trial.id, "epoch": 1}
+    return Epoch(1, [stamp | row for row in metrics], [stamp | row for row in rows], {}, last=True)

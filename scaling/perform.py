@@ -19,11 +19,12 @@ import torch
 
 from scaling import transfer
 from scaling.config import Trial
+from scaling.epoch import Epoch
 from scaling.machine import Machine, versions
 from scaling.records import Results
 from scaling.sound import splits
 from scaling.sound.store import Store
-from scaling.trial import Epoch, run
+from scaling.trial import run
 
 CHECKPOINT = "last.pt"
 VERSION = 2  # of what a checkpoint holds: that of any other is not taken up

@@ -11,7 +11,7 @@ named by its purpose and its epoch, so an epoch that is run again is the same ep
 import math
 from collections.abc import Iterator, Mapping
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,14 +19,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from scaling import evaluate, networks, optimizer
-from scaling.classifier import Classifier, take_over, taken
+from scaling import classifier, evaluate, neighbours, networks, optimizer
 from scaling.config import Trial
+from scaling.epoch import Diverged, Epoch
 from scaling.listening import Heard, Listener
 from scaling.machine import Machine
-from scaling.neighbours import Neighbours
 from scaling.networks.output import Output
-from scaling.networks.prototypes import Prototypes
 from scaling.objectives import OBJECTIVES, Loss, Objective, jensen_shannon
 from scaling.optimizer import Patience, learning_rate
 from scaling.pruner import Pruner
@@ -35,20 +33,6 @@ from scaling.sound import augment, frontends
 from scaling.sound.microphones import RECORDED
 from scaling.sound.store import Store
 from scaling.views import Draws, Views
-
-
-class Epoch(NamedTuple):
-    """What one epoch left behind."""
-
-    number: int  # epochs trained so far, from 1
-    metrics: list[dict[str, Any]]  # rows of the metrics table
-    predictions: list[dict[str, Any]]  # rows of the predictions table; filled in the last epoch
-    state: dict[str, Any]  # what `run(resume=...)` needs; save it before the next epoch changes it
-    last: bool  # whether the trial ends here
-
-
-class Diverged(ArithmeticError):
-    """The loss stopped being a finite number."""
 
 
 def run(
@@ -71,7 +55,7 @@ def run(
         )
     listener = Listener(trial, store, machine)
     if trial.objective.kind == "neighbours":
-        yield _compared(trial, listener, machine, source)
+        yield neighbours.run(trial, listener, machine, source)
         return
     clips = len(listener.parts["train"])
     if clips < trial.training.batch and not trial.training.partial:
@@ -103,7 +87,7 @@ class _Session:
         self.train = listener.parts["train"]
         self.objective: Objective = OBJECTIVES[trial.objective.kind]
         statistics = None if resume or source else self._statistics()
-        self.model, slow = _classifier(trial, listener, machine, statistics, source)
+        self.model, slow = classifier.of_trial(trial, listener, machine, statistics, source)
         network = self.model.network
         self.model.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.views = Views(listener, self.model.standardize)
@@ -118,7 +102,7 @@ class _Session:
             target = networks.kept_weights(trial, len(listener.labels))
             masks = resume["masks"] if resume else None
             self.pruner = Pruner(trial, network, self.optimizer, target, masks)
-        show_examples(self.model, listener)
+        classifier.show_examples(self.model, listener)
 
     def _statistics(self) -> tuple[Tensor, Tensor]:
         size = evaluate.BATCH
@@ -297,78 +281,3 @@ class _Session:
         whole, count = self.model.network_on(torch.cat(views)), len(views)
         parts = [[None] * count if each is None else each.chunk(count) for each in whole]
         return [Output(*each) for each in zip(*parts, strict=True)]
-
-
-def _classifier(
-    trial: Trial,
-    listener: Listener,
-    machine: Machine,
-    statistics: tuple[Tensor, Tensor] | None,
-    source: Mapping[str, Tensor] | None,
-) -> tuple[Classifier, set[str]]:
-    """A trial's classifier as training begins, and which of its network's parameters are taken
-    over. Without statistics its standardization waits for those of a state.
-    """
-    classes, mels = len(listener.labels), trial.sound.features.mels
-    network = networks.of_trial(trial, classes, torch_stream(trial.seed, "initialization"))
-    standardize = frontends.Standardize(*(statistics or (torch.zeros(mels), torch.ones(mels))))
-    model = Classifier(standardize, network, machine)
-    if source is None:
-        return model, set()
-    last = networks.layers_of_base(trial, classes)[-1].name
-    take_over(model, source, last, trial.transfer.trial or trial.transfer.weights)
-    return model, {name.removeprefix("network.") for name in taken(model.state_dict(), last)}
-
-
-def _compared(
-    trial: Trial, listener: Listener, machine: Machine, source: Mapping[str, Tensor] | None
-) -> Epoch:
-    """The one epoch of a trial that trains nothing: every clip gets the class of its nearest
-    neighbours.
-    """
-    model = None
-    if source is not None:
-        model, _ = _classifier(trial, listener, machine, None, source)
-        model.to(machine.device)
-    neighbours = Neighbours(listener, model)
-    metrics: list[dict[str, Any]] = []
-    rows: list[dict[str, Any]] = []
-    for heard in listener.scored():
-        logits_BY = torch.cat([neighbours.answer(heard.clips, m) for m in heard.through])
-        targets = np.tile(listener.targets[heard.clips], len(heard.through))
-        table = pd.concat([listener.rows(heard.clips, m) for m in heard.through])
-        found = evaluate.scores(logits_BY, targets, table["device"])
-        metrics += [{"split": heard.split, **row} for row in found]
-        said = evaluate.predictions(logits_BY, listener.labels, targets, table)
-        rows += [{"split": heard.split, **row} for row in said]
-    stamp = {"trial": trial.id, "epoch": 1}
-    return Epoch(1, [stamp | row for row in metrics], [stamp | row for row in rows], {}, last=True)
-
-
-@torch.no_grad()
-def show_examples(model: Classifier, listener: Listener) -> None:
-    """Show a network of prototypes their examples: one patch of a few training clips of each class.
-
-    They are drawn once from the seed and stay for good, also where weights are restored. Source:
-    Pons et al. 2019 (at most 5 of each class; which 5 is left open there).
-    """
-    if not isinstance(model.network, Prototypes):
-        return
-    trial, train = listener.trial, listener.parts["train"]
-    order = stream(trial.seed, "support").permutation(train)
-    classes = listener.targets[order]
-    if without := sorted(set(range(len(listener.labels))) - set(classes.tolist())):
-        raise ValueError(
-            f"objective.kind=prototypes: class {listener.labels[without[0]]} has no training clip "
-            "to be the prototype of: train on one of each class"
-        )
-    chosen = np.concatenate(
-        [order[classes == y][: trial.objective.support] for y in range(len(listener.labels))]
-    )
-    features_SFN = listener.features(chosen)
-    if size := trial.sound.patch:
-        last = features_SFN.shape[2] - size
-        starts_S = augment.draw_patch(stream(trial.seed, "support patch"), len(chosen), last)
-        features_SFN = augment.patch(features_SFN, starts_S, size)
-    shown_S = torch.from_numpy(listener.targets[chosen]).to(listener.device)
-    model.network.show(model.standardize(features_SFN)[:, None], shown_S)

@@ -12,12 +12,13 @@ import torch
 
 from scaling import listening, machine, networks, optimizer
 from scaling.config import Trial, changed
+from scaling.epoch import Epoch
 from scaling.listening import Listener
 from scaling.plan import plan
 from scaling.seeds import torch_stream
 from scaling.sound import splits
 from scaling.sound.store import Store
-from scaling.trial import Epoch, run
+from scaling.trial import run
 from scaling.views import Views
 
 CLASSES = ("field", "kitchen", "street")

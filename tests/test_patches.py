@@ -9,11 +9,12 @@ import torch
 
 from scaling import machine, views
 from scaling.config import Trial, changed
+from scaling.epoch import Epoch
 from scaling.listening import Listener
 from scaling.seeds import stream
 from scaling.sound import augment
 from scaling.sound.store import Store
-from scaling.trial import Epoch, run
+from scaling.trial import run
 from scaling.views import Draws
 
 FRAMES, PATCH = 63, 32  # of one second, and of half of it
@@ -179,12 +180,12 @@ def test_predictions_are_of_all_patches(
     """A plain twin: the network that was trained, patch by patch, and numpy."""
     settings = {"training.epochs": 2, "evaluation.patch_votes": votes, "evaluation.patch_hop": 10}
     voting = changed(few, settings)
-    from scaling.trial import _classifier
+    from scaling.classifier import of_trial
 
     *_, last = run(voting, store, here)
     listener = Listener(voting, store, here)
     statistics = torch.zeros(32), torch.ones(32)
-    model, _ = _classifier(voting, listener, here, statistics, None)
+    model, _ = of_trial(voting, listener, here, statistics, None)
     model.load_state_dict(last.state["model"])
     model.eval()
     rows = [row for row in last.predictions if row["split"] == "seen"]

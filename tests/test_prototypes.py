@@ -10,14 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from scaling import machine, maps, networks
+from scaling.classifier import show_examples
 from scaling.config import Trial, changed
+from scaling.epoch import Epoch
 from scaling.listening import Listener
 from scaling.networks.output import Output
 from scaling.networks.prototypes import Prototypes, distances
 from scaling.perform import perform
 from scaling.records import Results
 from scaling.sound.store import Store
-from scaling.trial import Epoch, run, show_examples
+from scaling.trial import run
 
 CLASSES = ("field", "kitchen", "street")
 DISTANCES = ("mean_squared", "squared", "cosine")

@@ -12,9 +12,9 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from overhear import app
-from scaling import machine, networks, transfer
-from scaling import trial as training
+from scaling import classifier, machine, networks, transfer
 from scaling.config import Trial, changed
+from scaling.epoch import Epoch
 from scaling.networks import vggish_weights
 from scaling.perform import perform
 from scaling.records import Results
@@ -22,7 +22,7 @@ from scaling.seeds import torch_stream
 from scaling.sound import prepare
 from scaling.sound.datasets import scan
 from scaling.sound.store import Store
-from scaling.trial import Epoch, run
+from scaling.trial import run
 from sweeps import tuner
 
 LAST = ("network.classifier.", "network.classifier_norm.")
@@ -94,14 +94,14 @@ def timeless(epochs: Iterator[Epoch]) -> list[object]:
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor]]:
     """The state of every classifier before it is trained."""
     found: list[dict[str, Tensor]] = []
-    real = training._classifier
+    real = classifier.of_trial
 
     def spying(*words):
         model, taken = real(*words)
         found.append({name: value.clone() for name, value in model.state_dict().items()})
         return model, taken
 
-    monkeypatch.setattr(training, "_classifier", spying)
+    monkeypatch.setattr(classifier, "of_trial", spying)
     return found
 
 

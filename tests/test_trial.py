@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from scaling import machine, objectives, views
+from scaling import classifier, machine, objectives, views
 from scaling import trial as training
 from scaling.config import Trial, changed
+from scaling.epoch import Diverged, Epoch
 from scaling.sound.store import Store
-from scaling.trial import Diverged, Epoch, run
+from scaling.trial import run
 
 
 @pytest.fixture
@@ -77,7 +78,12 @@ def test_each_purpose_has_its_own_stream(
 ):
     """Another stream for one purpose alone changes the training."""
     before = losses(trial, store, here)
-    for module, name in ((training, "stream"), (training, "torch_stream"), (views, "stream")):
+    for module, name in (
+        (training, "stream"),
+        (training, "torch_stream"),
+        (classifier, "torch_stream"),
+        (views, "stream"),
+    ):
         real = getattr(module, name)
 
         def other(seed: int, *words: str | int, real=real) -> object:

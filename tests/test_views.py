@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from scaling import machine, views
-from scaling import trial as training
+from scaling import classifier, machine, views
 from scaling.config import Trial, changed
 from scaling.listening import Listener
 from scaling.sound.rooms import Rooms
@@ -129,14 +128,14 @@ def test_three_views_are_normalized_as_one_batch(
     trial: Trial, store: Store, here: machine.Machine, monkeypatch: pytest.MonkeyPatch
 ):
     sizes = []
-    real = training.Classifier.network_on
+    real = classifier.Classifier.network_on
 
-    def spying(self: training.Classifier, x_BFN: torch.Tensor) -> object:
+    def spying(self: classifier.Classifier, x_BFN: torch.Tensor) -> object:
         if self.training:
             sizes.append(len(x_BFN))
         return real(self, x_BFN)
 
-    monkeypatch.setattr(training.Classifier, "network_on", spying)
+    monkeypatch.setattr(classifier.Classifier, "network_on", spying)
     next(run(changed(trial, CONSISTENT), store, here))
     assert set(sizes) == {3 * trial.training.batch}
 

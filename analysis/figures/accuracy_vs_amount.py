@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from analysis.families import PRUNING, SIZE
 from analysis.figures.axes import logarithmic
-from analysis.figures.panels import Frame, draw_panels
+from analysis.figures.panels import Frame, Level, draw_panels
 from analysis.points import (
     ACCURACY,
     DIALS,
@@ -56,13 +56,15 @@ class AccuracyVsAmount(NamedTuple):
         return None
 
     def points(self, scores: pd.DataFrame) -> pd.DataFrame:
-        """The points that lie on a line, as analysis.points.means gives them, with `dataset` and
-        the setting; families are told without it.
+        """The points that lie on a line, as analysis.points.means gives them, with `dataset`, the
+        setting and `chance`; families are told without it.
         """
-        return means(on_splits(self._on_lines(scores)), ["dataset", self.amount])
+        return means(on_splits(self._on_lines(scores)), ["dataset", self.amount, "chance"])
 
     def draw(self, points: pd.DataFrame) -> Figure:
-        """One panel per split, a row for each dataset; colour by family, marker by size."""
+        """One panel per split, a row for each dataset; colour by family, marker by size; dashed at
+        chance where it is known.
+        """
         datasets = points["dataset"]
         curves = points.assign(
             row=datasets if datasets.nunique() > 1 else "",
@@ -71,7 +73,12 @@ class AccuracyVsAmount(NamedTuple):
             x=self.factor * points[self.amount],
         )
         frame = Frame(self.title, self.label, logarithmic, alike="row")
-        return draw_panels(curves, frame)
+        known = curves[["split", "row", "chance"]].dropna().drop_duplicates()
+        levels = [
+            Level(split, row, chance, "", f"chance ({100 * chance:.3g} %)")
+            for split, row, chance in known.itertuples(index=False)
+        ]
+        return draw_panels(curves, frame, levels)
 
     def _on_lines(self, scores: pd.DataFrame) -> pd.DataFrame:
         stated = scores[scores[self.setting] > 0]  # 0: off, all there is
