@@ -11,6 +11,7 @@ import functools
 import logging
 import os
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -80,6 +81,8 @@ def sweep(
     from ray import tune
 
     with _ray(resources), tempfile.TemporaryDirectory(prefix="overhear-tune-") as scratch:
+        # Slurm and Kubernetes stop a job by SIGTERM, which Ray's own handler dies of
+        signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
         display.slots = _slots(resources)
         trainable = tune.with_resources(
             functools.partial(work, task=task), {"cpu": resources.cpus, "gpu": resources.gpus}
