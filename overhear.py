@@ -56,6 +56,7 @@ def erf(
     """Draw where trained networks look: maps that are missing are computed from their weights."""
     if (kind == "class") != (label is not None):
         raise ValueError(f"--kind {kind} with --label {label}: class, and only class, takes one")
+    analysis.cli.figures_folder(results, out)  # before what takes long
     trials = analysis.cli.trials_of(results, study, trial)
     where = (device, "float32", threads)
     split = scaling.cli.compute_maps(results, trials, (split, kind, label), root, where)

@@ -72,14 +72,15 @@ def analyze(
     from scaling.records import Results
 
     choice.known(figure or [])
-    folder = _folder(Results(results), out)
-    planned = table.load(Results(results), study or ())
+    where = Results(results)
+    folder = _folder(where, out)
+    planned = table.load(where, study or ())
     averaged = table.stated_last(planned) if last is None else last
     scores = table.scores(planned, last=averaged)
     tally = table.counts(table.progress(planned))
     if scores.empty:
         raise ValueError(
-            f"{results} has no complete trial to draw ({printed.tally(tally)}): "
+            f"{where.where} has no complete trial to draw ({printed.tally(tally)}): "
             "run its sweep (again)"
         )
     chosen = choice.chosen(figure or [], planned, scores)
@@ -158,14 +159,14 @@ def status(
     where = Results(results)
     progress = table.progress(where)
     if not watch:
-        printed.show(printed.status_table(results, progress))
+        printed.show(printed.status_table(where.where, progress))
         return
     console = Console()
     try:
         if console.is_terminal:
-            with Live(printed.status_table(results, progress), console=console) as live:
+            with Live(printed.status_table(where.where, progress), console=console) as live:
                 for now in _repeated(where, progress):
-                    live.update(printed.status_table(results, now), refresh=True)
+                    live.update(printed.status_table(where.where, now), refresh=True)
         else:
             for now in _repeated(where, progress):
                 print(printed.tally(table.counts(now)), flush=True)
@@ -180,11 +181,19 @@ def trials_of(results: str, studies: list[str] | None, names: list[str] | None) 
 
     if names:
         return names
-    progress = table.progress(table.load(Results(results), studies or ()))
+    where = Results(results)
+    progress = table.progress(table.load(where, studies or ()))
     complete = progress.loc[progress["status"] == "complete", "trial"].tolist()
     if not complete:
-        raise ValueError(f"{results} has no complete trial: run its sweep (again)")
+        raise ValueError(f"{where.where} has no complete trial: run its sweep (again)")
     return complete
+
+
+def figures_folder(results: str, out: str | None) -> Path:
+    """Where figures of these results go. Raises ValueError where that is not on this machine."""
+    from scaling.records import Results
+
+    return _folder(Results(results), out)
 
 
 def draw_fields(
@@ -243,12 +252,16 @@ def _compared(scores: "pd.DataFrame") -> "pd.DataFrame":
 
 def _folder(results: "Results", out: str | None) -> Path:
     """Where figures go: `out`, else RESULTS/figures where that is local."""
-    if out is not None and "://" not in out:
-        return Path(out).expanduser()
+    from scaling.records import Results
+    from scaling.storage import shown
+
     if out is None and results.local:
         return Path(results.path("figures"))
+    if out is not None and ("://" not in out or out.startswith("file://")):
+        return Path(Results(out).base)
     raise ValueError(
-        f"{out or results.where} is not on this machine: name a local folder for figures with --out"
+        f"{shown(out) if out else results.where} is not on this machine: name a local folder for "
+        "figures with --out"
     )
 
 

@@ -2,14 +2,17 @@
 
 A results folder is any pyarrow filesystem URI or local path; below it lies one folder per kind of
 record: `manifest/<launch>.parquet`, and per trial `metrics/`, `predictions/`, `pairs/`, `maps/`
-and `outcomes/<trial>.parquet`, `weights/<trial>.safetensors`, `checkpoints/<trial>/`. Every file is
-written under another name and renamed, so that a reader never sees half a file. Any Parquet reader
-can open them; the meaning of a column is in its field's metadata.
+and `outcomes/<trial>.parquet`, `weights/<trial>.safetensors`, `checkpoints/<trial>/`. A reader
+never sees half a file: a file is written under another name and renamed, an object of a store is
+put as a whole. Any Parquet reader can open them; the meaning of a column is in its field's
+metadata. Contents: SCHEMAS, Results, `to_table`, `describe`.
 """
 
 import os
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +22,14 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from scaling import config
+from scaling.storage import NO_BUCKET, Trouble, opened, shown, trouble
 
 VERSION = 1  # of the layout; raised when an older reader would misread a newer folder
 HIDDEN = ".writing-"  # begins the name of a file that is being written
+# Stores that take an object as a whole; renaming one would copy it.
+OBJECTS = ("s3", "gcs", "abfs")
+READERS = 16  # requests to a store at once: each waits longer than it works
+TRIES = 3  # to read an object that others replace
 
 
 def _field(name: str, kind: pa.DataType, meaning: str, nullable: bool = False) -> pa.Field:
@@ -146,28 +154,24 @@ def describe(kind: str) -> list[tuple[str, str, str]]:
 
 class Results:
     """One results folder: a local path or any pyarrow filesystem URI (`s3://bucket/study`,
-    `file:///...`).
+    `file:///...`). `address` opens it again, on any machine; `where` is what may be printed of it.
     """
 
     def __init__(self, where: str | os.PathLike[str]) -> None:
         """Raises ValueError when the URI is not understood; touches nothing yet."""
-        self.where = os.fspath(where)
-        try:
-            if "://" in self.where:
-                self.filesystem, self.base = pa.fs.FileSystem.from_uri(self.where)
-            else:
-                self.filesystem = pa.fs.LocalFileSystem()
-                self.base = Path(self.where).expanduser().resolve().as_posix()
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ValueError(
-                f"results folder {self.where!r} is not understood ({error}): give a folder or a "
-                "URI such as s3://bucket/study"
-            ) from None
+        self.address = os.fspath(where)
+        self.where = shown(self.address)
+        if "://" in self.address:
+            self.filesystem, self.base = opened(self.address, "results folder")
+        else:
+            self.filesystem = pa.fs.LocalFileSystem()
+            self.base = Path(self.address).expanduser().resolve().as_posix()
+            self.address = self.base
 
     @property
     def local(self) -> bool:
-        """Whether files lie on a filesystem that renames atomically."""
-        return isinstance(self.filesystem, pa.fs.LocalFileSystem)
+        """Whether files lie on a filesystem of this machine."""
+        return bool(self.filesystem.type_name == "local")
 
     def path(self, *parts: str) -> str:
         """The path of a file in this folder, in the words of `self.filesystem`."""
@@ -176,52 +180,67 @@ class Results:
     def prepare(self) -> None:
         """Make the folder and prove that it can be written; raises ValueError when it cannot."""
         try:
-            self.filesystem.create_dir(self.path(), recursive=True)
+            if self.filesystem.type_name not in OBJECTS:
+                self.filesystem.create_dir(self.path(), recursive=True)
             probe = f"{HIDDEN}probe-{uuid.uuid4().hex}"
-            self.put(b"overhear", probe)
+            self._put(b"overhear", probe)
             self.filesystem.delete_file(self.path(probe))
         except OSError as error:
-            raise ValueError(
-                f"results folder {self.where} cannot be written ({_reason(error)}): "
-                "free some space, mend its rights, or name another with --out"
-            ) from None
+            raise ValueError(self._line("written", trouble(error))) from None
 
     def put(self, content: bytes | memoryview, *parts: str) -> None:
-        """Write one whole file: under another name first, then renamed (object stores put whole
-        objects anyway).
+        """Write one whole file: under another name first, then renamed; an object directly.
+
+        A writer that is killed leaves no file of that name, or the one that was there before (of a
+        large object a store may keep unseen parts: let its lifecycle rule abort those uploads).
+        Raises OSError when it cannot be written.
         """
+        with self._asking("written", OSError):
+            self._put(content, *parts)
+
+    def _put(self, content: bytes | memoryview, *parts: str) -> None:
+        if self.filesystem.type_name in OBJECTS:
+            # Arrow completes the object of a stream that an exception closes, however little was
+            # written. Ctrl-C reaches the main thread only: here it waits until the object is whole.
+            with ThreadPoolExecutor(1) as undisturbed:
+                undisturbed.submit(self._stream, content, self.path(*parts)).result()
+            return
         *folders, name = parts
-        target = self.path(*parts)
-        if self.local:
-            folder = self.path(*folders)
-            self.filesystem.create_dir(folder, recursive=True)
-            draft = f"{folder}/{HIDDEN}{uuid.uuid4().hex}-{name}"
-            try:
-                with self.filesystem.open_output_stream(draft) as stream:
-                    stream.write(content)
-                self.filesystem.move(draft, target)
-            except BaseException:
-                Path(draft).unlink(missing_ok=True)
-                raise
-        else:
-            with self.filesystem.open_output_stream(target) as stream:
-                stream.write(content)
+        folder = self.path(*folders)
+        self.filesystem.create_dir(folder, recursive=True)
+        draft = f"{folder}/{HIDDEN}{uuid.uuid4().hex}-{name}"
+        try:
+            self._stream(content, draft)
+            self.filesystem.move(draft, self.path(*parts))
+        except BaseException:
+            with suppress(OSError):
+                self.filesystem.delete_file(draft)
+            raise
+
+    def _stream(self, content: bytes | memoryview, path: str) -> None:
+        with self.filesystem.open_output_stream(path) as stream:
+            stream.write(content)
 
     def get(self, *parts: str) -> bytes | None:
-        """The content of one file, or None where there is none."""
+        """The content of one file, or None where there is none.
+
+        Raises ValueError when a store does not give it.
+        """
         try:
-            with self.filesystem.open_input_stream(self.path(*parts)) as stream:
-                return bytes(stream.read())
+            # a file, not a stream: of an object, Arrow reads a stream in pieces, one request each
+            with self._asking("read"), self.filesystem.open_input_file(self.path(*parts)) as file:
+                return bytes(file.read())
         except FileNotFoundError:
             return None
 
     def remove(self, *parts: str) -> None:
-        """Delete a file or a folder below this one, if it is there."""
-        info = self.filesystem.get_file_info(self.path(*parts))
-        if info.type == pa.fs.FileType.Directory:
-            self.filesystem.delete_dir(self.path(*parts))
-        elif info.type == pa.fs.FileType.File:
-            self.filesystem.delete_file(self.path(*parts))
+        """Delete a file or a folder below this one, if it is there. Raises OSError."""
+        with self._asking("written", OSError):
+            info = self.filesystem.get_file_info(self.path(*parts))
+            if info.type == pa.fs.FileType.Directory:
+                self.filesystem.delete_dir(self.path(*parts))
+            elif info.type == pa.fs.FileType.File:
+                self.filesystem.delete_file(self.path(*parts))
 
     def write(self, kind: str, name: str, rows: Iterable[Mapping[str, Any]] | pa.Table) -> None:
         """Write all rows of one record file. Raises ValueError for a column or value the schema
@@ -234,12 +253,29 @@ class Results:
         self.put(memoryview(sink.getvalue()), kind, f"{name}.parquet")
 
     def names(self, kind: str, suffix: str = ".parquet") -> list[str]:
-        """Names of the finished files of one kind, sorted, without their ending."""
+        """Names of the finished files of one kind, sorted, without their ending.
+
+        Raises ValueError when a store does not list them.
+        """
         selector = pa.fs.FileSelector(self.path(kind), allow_not_found=True)
-        found = (info.base_name for info in self.filesystem.get_file_info(selector) if info.is_file)
+        with self._asking("read"):
+            infos = self.filesystem.get_file_info(selector)
+        if not infos and not self._in_a_bucket():
+            raise ValueError(self._line("read", NO_BUCKET))
+        found = (info.base_name for info in infos if info.is_file)
         return sorted(
             n.removesuffix(suffix) for n in found if n.endswith(suffix) and not n.startswith(HIDDEN)
         )
+
+    def _in_a_bucket(self) -> bool:
+        """Whether there is anything that could hold objects: a list of none does not tell."""
+        if self.filesystem.type_name not in OBJECTS:
+            return True
+        try:
+            bucket = self.filesystem.get_file_info(self.base.partition("/")[0])
+        except OSError:  # it may be listed below this folder only
+            return True
+        return bool(bucket.type != pa.fs.FileType.NotFound)
 
     def read(self, kind: str, names: Iterable[str] | None = None) -> pa.Table:
         """All rows of one kind (of the named files), in the order of the names; an empty table
@@ -248,16 +284,14 @@ class Results:
         Raises ValueError when a file was written by a newer version, or cannot be read.
         """
         wanted = self.names(kind) if names is None else list(names)
-        tables = [self._read_one(kind, name) for name in wanted]
+        with ThreadPoolExecutor(READERS) as readers:
+            tables = list(readers.map(lambda name: self._read_one(kind, name), wanted))
         empty = SCHEMAS[kind].empty_table()
         return pa.concat_tables([empty, *tables], promote_options="permissive") if tables else empty
 
     def _read_one(self, kind: str, name: str) -> pa.Table:
         path = self.path(kind, f"{name}.parquet")
-        try:
-            table = pq.read_table(path, filesystem=self.filesystem, partitioning=None)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise ValueError(f"{path} cannot be read ({_reason(error)}): move it away") from None
+        table = self._parsed(kind, f"{name}.parquet")
         version = int((table.schema.metadata or {}).get(b"overhear", b"0"))
         if version > VERSION:
             raise ValueError(
@@ -266,6 +300,42 @@ class Results:
                 "update Overhear to read it"
             )
         return table.replace_schema_metadata(None)
+
+    def _parsed(self, kind: str, name: str) -> pa.Table:
+        """One file's table, of one moment.
+
+        Of an object that grows between the question for its size and that for its content, a part
+        is read: Parquet, whose index stands at the end, shows that.
+        """
+        for left in reversed(range(1 if self.local else TRIES)):
+            try:
+                content = self.get(kind, name)
+                if content is None:
+                    raise FileNotFoundError(2, "no such file")
+                return pq.read_table(pa.BufferReader(content))
+            except (pa.ArrowInvalid, OSError) as error:
+                reason = trouble(error).reason
+                if not left:
+                    raise ValueError(
+                        f"{self.path(kind, name)} cannot be read ({reason}): move it away"
+                    ) from None
+        raise AssertionError("the last try returns or raises")
+
+    def _line(self, done: str, told: Trouble) -> str:
+        """What stops this folder from being `done` (read, written), in one line."""
+        remedy = "free some space, mend its rights" if self.local else told.remedy
+        other = "name another with --out" if done == "written" else "name another"
+        return f"results folder {self.where} cannot be {done} ({told.reason}): {remedy}, or {other}"
+
+    @contextmanager
+    def _asking(self, done: str, kind: type[Exception] = ValueError) -> Iterator[None]:
+        """What a store refuses becomes one line; what this machine refuses stays an OSError."""
+        try:
+            yield
+        except OSError as error:
+            if self.local or isinstance(error, FileNotFoundError):
+                raise
+            raise kind(self._line(done, trouble(error))) from None
 
 
 def to_table(kind: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
@@ -294,10 +364,3 @@ def to_table(kind: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
         except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
             raise ValueError(f"{kind}.{field.name}: {error}") from None
     return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _reason(error: Exception) -> str:
-    """An OSError in a few words."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

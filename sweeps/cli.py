@@ -61,7 +61,8 @@ def sweep(
     planned = make_plan(found.name, trials, tables)
     where = out or f"results/{found.name}"
     if dry_run:
-        _show(planned, launch.outcomes(Results(where), trials), where, as_json)
+        results = Results(where)
+        _show(planned, launch.outcomes(results, trials), results.where, as_json)
         return
     from sweeps.tuner import Resources
 
@@ -109,7 +110,7 @@ def _sweep(
         macs = {planned.trials[i].id: planned.costs[i].macs for i in left}
         task = Task(
             {key: str(store.folder) for key, store in stores.items()},
-            results.where if "://" in results.where else results.base,
+            results.address,
             resources.cpus,
             *machine,
         )
@@ -118,20 +119,23 @@ def _sweep(
                 sweep(stage, task, resources, display)
                 if len(launch.outcomes(results, stage)) < len(stage):
                     break  # stopped by Ctrl-C: what takes over from these has to wait, too
-    _say_end(planned, results, where)
+    _say_end(planned, results)
 
 
-def _say_end(planned: Any, results: Any, where: str) -> None:
+def _say_end(planned: Any, results: Any) -> None:
     """What the records say now; anything missing or failed is an exit code of 1."""
     from sweeps import launch
 
     statuses = list(launch.outcomes(results, planned.trials).values())
     failed = statuses.count("failed")
     missing = len(planned.trials) - len(statuses)
-    typer.echo(f"{statuses.count('complete')} of {len(planned.trials)} trials complete in {where}")
+    typer.echo(
+        f"{statuses.count('complete')} of {len(planned.trials)} trials complete in {results.where}"
+    )
     if failed:
         typer.echo(
-            f"{failed} failed: overhear status {where}; run again with --retry-failed", err=True
+            f"{failed} failed: overhear status {results.where}; run again with --retry-failed",
+            err=True,
         )
     if missing:
         typer.echo(f"{missing} not finished: run the same command again to go on", err=True)

@@ -119,6 +119,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path, monkeypatch: pyt
         ValueError, match=r"cannot be written \(No space left on device\): free some space"
     ):
         results.prepare()
+    assert not list(tmp_path.iterdir())
 
 
 class _FullDisk:
@@ -159,7 +160,6 @@ class Killed:
     def __getattr__(self, name): return getattr(inner, name)
     def move(self, *_): os.kill(os.getpid(), 9)
 inner, results.filesystem = results.filesystem, Killed()
-Results.local = True
 results.write("metrics", "b", [{ROW!r}])
 """
     ended = subprocess.run([sys.executable, "-c", code], check=False, env=os.environ)

@@ -1,6 +1,5 @@
 """From trials to the packed clips they need: one store per dataset and rate."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from scaling.sound.clips import Clips
 from scaling.sound.pitch import pitched
 from scaling.sound.rooms import rooms
 from scaling.sound.store import Store, pack
+from scaling.storage import shown
 
 
 def store_key(trial: Trial) -> str:
@@ -18,17 +18,17 @@ def store_key(trial: Trial) -> str:
     return f"{trial.sound.dataset}@{trial.sound.rate}"
 
 
-def scan(trials: Iterable[Trial], root: str | os.PathLike[str] | None) -> dict[str, Clips]:
+def scan(trials: Iterable[Trial], root: str | Path | None) -> dict[str, Clips]:
     """The clips of every dataset the trials name. Raises ValueError when one is not where it should
     be.
     """
     names = sorted({trial.sound.dataset for trial in trials})
     if root is not None and len(names) > 1:
         raise ValueError(
-            f"--root {os.fspath(root)}: these trials need {', '.join(names)}: set OVERHEAR_DATA to "
-            "the folder above them"
+            f"--root {shown(str(root))}: these trials need {', '.join(names)}: set OVERHEAR_DATA "
+            "to the folder above them"
         )
-    return {name: datasets.scan(name, Path(root) if root is not None else None) for name in names}
+    return {name: datasets.scan(name, root) for name in names}
 
 
 def stores(

@@ -10,6 +10,7 @@ from sweeps.study import product
 QUESTION = "How few clips can a network be trained on, and which kind needs the fewest?"
 SOURCE = "as Pons et al. 2019, at CPU scale on ESC-10, and CP-ResNet, VIB and CL beside them"
 CLIPS = (1, 2, 5, 10, 20)
+EPOCHS = 100  # half of what is published, for time
 WIDTHS = {"sb_cnn": 12, "vgg5": 16, "timbre": 1}  # half of what is published, for time
 # The classes by turns, in alphabetical order: those to pretrain on, and those that all are tested
 # on, so that transfer has as much of a chance as the others.
@@ -46,7 +47,10 @@ def models(fold: int) -> Iterator[Trial]:
     """Regularized, prototypical, transferred, neighbours; CP-ResNet by width, with a bottleneck and
     with consistency.
     """
-    trial = changed(FEW_DATA_ESC10, {"sound.classes": TARGETS, "split.fold": fold})
+    trial = changed(
+        FEW_DATA_ESC10,
+        {"sound.classes": TARGETS, "split.fold": fold, "training.epochs": EPOCHS},
+    )
     patience = 20
     yield from regularized(trial, WIDTHS)
     yield prototypical(trial, len(TARGETS), 1, patience)

@@ -1,8 +1,9 @@
 """The datasets that can be trained on, and where they are found.
 
 A reader is one file here that ends in a `Dataset`; one line in DATASETS makes it known. A root is
-looked for at --root, else below the folder that the environment variable OVERHEAR_DATA names, else
-below data/. Contents: DATASETS, `find`, `scan`, `check`, `find_root`.
+looked for at --root (a path, or a URI whose tree is then mirrored into the cache), else below the
+folder that the environment variable OVERHEAR_DATA names, else below data/. Contents: DATASETS,
+`find`, `scan`, `check`, `find_root`.
 """
 
 import os
@@ -22,6 +23,8 @@ from scaling.sound.datasets import (
     tut2017,
     urbansound8k,
 )
+from scaling.sound.fetch import mirror
+from scaling.storage import shown
 
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
@@ -76,14 +79,18 @@ def check(name: str, root: Path | str | None = None) -> Report:
 
 
 def find_root(dataset: Dataset, root: Path | str | None = None) -> Path:
-    """Where a dataset lies: `root` if given, else the first default place that exists.
+    """Where a dataset lies: `root` if given (its mirror, if it is a URI), else the first default
+    place that exists.
 
-    `Path()` for a dataset without files. Raises ValueError that names the places looked at.
+    `Path()` for a dataset without files. Raises ValueError that names the places looked at, and
+    what `mirror` says of a URI.
     """
     if dataset.folders is None:
         if root is not None:
-            raise ValueError(f"{dataset.name} needs no files: leave --root {root} out")
+            raise ValueError(f"{dataset.name} needs no files: leave --root {shown(str(root))} out")
         return Path()
+    if isinstance(root, str) and "://" in root:
+        return mirror(root)
     if root is not None:
         places = [Path(root).expanduser()]
     else:

@@ -1,0 +1,76 @@
+"""Storage: places that pyarrow opens by a URI, how they are named, and what they complain of.
+
+Nothing that is printed holds credentials. Contents: `opened`, `shown`, `trouble`. No torch.
+"""
+
+import re
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.fs
+
+_DELAYS = int(pa.__version__.split(".")[0]) >= 21  # whether s3:// knows allow_delayed_open
+# The user and password of a URI, encoded as they should be or not; `host:8020` is none.
+_SECRETS = re.compile(r"^[^/?#@]*@|^[^/?#:@]*:(?!\d+(?:[/?#]|$))(?:[^@]*@|[^/?#]*)")
+
+
+class Trouble(NamedTuple):
+    """What went wrong with a file or a store."""
+
+    reason: str
+    remedy: str
+
+
+NO_BUCKET = Trouble("there is no such bucket", "make the bucket")
+_REFUSALS = {  # how S3 names them, as a regular expression
+    "AWS Error NO_SUCH_BUCKET": NO_BUCKET,
+    "AWS Error (ACCESS_DENIED|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|EXPIRED_TOKEN)": (
+        Trouble(
+            "access is denied",
+            "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile, and their rights",
+        )
+    ),
+    "AWS Error NETWORK_CONNECTION": Trouble(
+        "no store answers",
+        "check the network, and endpoint_override, scheme and region in the URI",
+    ),
+}
+
+
+def opened(uri: str, what: str) -> tuple[pa.fs.FileSystem, str]:
+    """The filesystem of a pyarrow URI, and the path in it; `what` begins the line of an error.
+
+    Raises ValueError when the URI is not understood, or no store says where its bucket lies.
+    """
+    if uri.startswith("s3://") and _DELAYS:  # a small object then takes one request, not three
+        uri += ("&" if "?" in uri else "?") + "allow_delayed_open=true"
+    try:
+        filesystem, base = pa.fs.FileSystem.from_uri(uri)
+    except OSError as error:
+        reason, remedy = trouble(error)
+        raise ValueError(f"{what} {shown(uri)} cannot be opened ({reason}): {remedy}") from None
+    except (pa.ArrowException, ValueError, ImportError) as error:
+        raise ValueError(
+            f"{what} {shown(uri)!r} is not understood ({trouble(error).reason}): give a folder or "
+            "a URI such as s3://bucket/study"
+        ) from None
+    return filesystem, base
+
+
+def shown(where: str) -> str:
+    """A place as it may be printed: a URI without credentials and options, a path as it is."""
+    scheme, mark, rest = where.partition("://")
+    return f"{scheme}://{re.split('[?#]', _SECRETS.sub('', rest))[0]}" if mark else where
+
+
+def trouble(error: Exception) -> Trouble:
+    """What a filesystem's error means, in a few words without credentials, and the remedy."""
+    said = str(error)
+    for words, told in _REFUSALS.items():
+        if re.search(words, said):
+            return told
+    if isinstance(error, OSError) and error.strerror:
+        said = error.strerror
+    line = said.splitlines()[0] if said else type(error).__name__
+    line = re.sub(r"\w+://[^\s']*", lambda uri: shown(uri[0]), line)
+    return Trouble(line, "check its name and your rights to it")
