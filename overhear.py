@@ -6,6 +6,7 @@ they came from.
 
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -64,13 +65,25 @@ def erf(
     analysis.cli.draw_fields(results, trials, split, name, out, format)
 
 
+def _said_once() -> Callable[..., None]:
+    """Prints each warning once, whatever libraries do to Python's own count of them."""
+    said: set[str] = set()
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            print(f"overhear: warning: {message}", file=sys.stderr)
+
+    return show
+
+
 def main() -> None:
     """Run the command line; never returns."""
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
-    warnings.formatwarning = lambda message, *_, **__: f"overhear: warning: {message}\n"
-    warnings.simplefilter("once", UserWarning)
+    warnings.simplefilter("always", UserWarning)
+    warnings.showwarning = _said_once()
     try:
         app()
     except (ValueError, OSError) as error:
