@@ -662,3 +662,27 @@ def test_draws_the_same_picture_twice(results: Results, tmp_path: Path) -> None:
     for name in ("a", "b"):
         draw(drawn).savefig(tmp_path / f"{name}.png", dpi=50)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_prototypes_and_transfer_have_panels_of_their_own(results: Results) -> None:
+    """As published, with the nearest neighbours on MFCC in each; nothing is drawn beyond 100 %."""
+    plain = {"network__depth": 0, "network__pointwise": 0}
+    vgg = {**plain, "network__kind": "vgg5"}
+    mfcc = {**plain, "network__kind": "mfcc", "objective__kind": "neighbours"}
+    prototypes = {**vgg, "objective__kind": "prototypes", "objective__embedding": 9}
+    taken = {**vgg, "transfer__trial": "0123456789ab"}
+    trials = [
+        trial(split__clips_per_class=clips, seed=seed, **kind)
+        for kind in (vgg, mfcc, prototypes, taken)
+        for clips in (1, 5)
+        for seed in (0, 1)
+    ]
+    drawn = CLIPS.draw(CLIPS.points(scored(results, trials, ("test",))))
+    titles = [panel.get_title(loc="left") for panel in drawn.axes]
+    assert [title.partition(": ")[2] for title in titles] == [
+        "prototypical", "regularized", "transferred",
+    ]  # fmt: skip
+    assert [len(panel.containers) for panel in drawn.axes] == [4, 4, 4]
+    filled = [sum(len(c.lines[0].get_xdata()) > 0 for c in p.containers) for p in drawn.axes]
+    assert filled == [2, 2, 2]
+    assert all(panel.get_ylim()[1] <= 103 for panel in drawn.axes)

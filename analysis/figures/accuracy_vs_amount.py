@@ -3,7 +3,9 @@
 Source: Hu et al. 2021, Table 3 (5 to 100 % of the training clips of four datasets); Pons, Serra and
 Serra 2019 (1 to 100 clips per class).
 Conventions: a line is a family of one size on one dataset; what has only one amount is left to the
-other figures. Families are those within a dataset, which has a row of panels of its own.
+other figures. Families are those within a dataset, which has a row of panels of its own; of clips
+per class, regularized, prototypical and transferred networks have one each, as published, with the
+nearest neighbours on MFCC in all of them.
 Contents: AccuracyVsAmount, FRACTION, CLIPS.
 """
 
@@ -33,6 +35,7 @@ class AccuracyVsAmount(NamedTuple):
     title: str
     label: str
     factor: float  # from the setting to what the label says
+    grouped: bool = False  # whether kinds of training have rows of their own, where there are some
 
     @property
     def amount(self) -> str:
@@ -65,9 +68,12 @@ class AccuracyVsAmount(NamedTuple):
         """One panel per split, a row for each dataset; colour by family, marker by size; dashed at
         chance where it is known.
         """
-        datasets = points["dataset"]
+        points = _in_groups(points) if self.grouped else points.assign(group="")
+        rows = [points["group"]] if points["group"].nunique() > 1 else []
+        if points["dataset"].nunique() > 1:
+            rows.insert(0, points["dataset"])
         curves = points.assign(
-            row=datasets if datasets.nunique() > 1 else "",
+            row=[", ".join(each) for each in zip(*rows, strict=True)] if rows else "",
             colour=points["family"],
             marker=sizes_beside(points, ""),
             x=self.factor * points[self.amount],
@@ -94,6 +100,18 @@ class AccuracyVsAmount(NamedTuple):
         return lines
 
 
+def _in_groups(points: pd.DataFrame) -> pd.DataFrame:
+    """The points with the `group` that each family belongs to; neighbours on MFCC in every one."""
+    family = points["family"]
+    group = pd.Series("regularized", index=points.index)
+    group = group.mask(family.str.contains("prototypes"), "prototypical")
+    group = group.mask(family.str.contains("transferred"), "transferred")
+    everywhere = family.str.contains("mfcc")
+    there = sorted(group[~everywhere].unique()) or ["regularized"]
+    copies = [points[everywhere].assign(group=name) for name in there]
+    return pd.concat([points[~everywhere].assign(group=group[~everywhere]), *copies])
+
+
 FRACTION = AccuracyVsAmount(
     "split.fraction",
     "Accuracy against the share of training clips",
@@ -105,4 +123,5 @@ CLIPS = AccuracyVsAmount(
     "Accuracy against training clips per class",
     "Training clips per class",
     1,
+    grouped=True,
 )

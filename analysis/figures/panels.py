@@ -153,6 +153,9 @@ def _panel(
                 )
     panel.margins(y=0.09)  # room for an n below the lowest interval
     panel.autoscale_view()
+    if frame.measure.factor == 100:  # a share: of intervals that pass 0 or 100 %, no more is drawn
+        bottom, top = panel.get_ylim()
+        panel.set_ylim(max(bottom, -3), min(top, 103))
     panel.grid(axis="y", color="0.9", linewidth=0.6)
     panel.set_axisbelow(True)
     sns.despine(ax=panel)
