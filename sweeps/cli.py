@@ -74,6 +74,7 @@ def sweep(
         resources,
         (device, precision),
         (skip_unreadable, retry_failed, plain),
+        root,
     )
 
 
@@ -84,6 +85,7 @@ def _sweep(
     resources: Any,
     machine: tuple[str, str],
     switches: tuple[bool, bool, bool],
+    root: str | None,
 ) -> None:
     from rich.console import Console
 
@@ -113,6 +115,8 @@ def _sweep(
             results.address,
             resources.cpus,
             *machine,
+            root=root,
+            skip_unreadable=skip_unreadable,
         )
         with Display(trials, macs, Console(stderr=True), plain) as display:
             for stage in launch.stages(trials):

@@ -1,0 +1,242 @@
+"""What a node must have before a trial runs on it. Knows no Ray.
+
+The driver says what it has (`driver`), and leaves a mark in the results folder while it sweeps.
+Before the first trial every node looks at itself (`look`), and `complaints` has a line for all that
+a node lacks. Nodes may join later: each worker asks the same of its own node (`ready`). What a node
+lacks is no trial's failure, and is never recorded as one.
+"""
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import uuid
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from scaling.config import Trial
+from scaling.machine import LIBRARIES
+from scaling.records import HIDDEN, Results
+from scaling.sound import prepare
+from scaling.sound.store import Store
+
+# Those that records depend on, and those that nodes talk through.
+PACKAGES = (
+    *("ray", *LIBRARIES, "nnAudio", "pandas", "pyarrow", "pydantic", "pyroomacoustics"),
+    *("safetensors", "scikit-learn", "scipy"),
+)
+CODE = "code of Overhear"
+
+
+class Unfit(ValueError):
+    """This node cannot run what another one can."""
+
+
+class Driver(NamedTuple):
+    """What the driver of a sweep over several nodes has, and every node must have, too."""
+
+    mark: str  # a file in the results folder, there while the sweep lasts
+    versions: dict[str, str]
+    extras: dict[str, str]  # see prepare.extras
+
+
+class Task(NamedTuple):
+    """What every worker must know besides its trial; small, pickled to each."""
+
+    stores: dict[str, str]  # folders of the packed clips, by store_key(trial)
+    results: str
+    cpus: int
+    device: str
+    precision: str
+    root: str | None = None  # of the dataset, absolute, where it was named
+    skip_unreadable: bool = False
+    driver: Driver | None = None  # None: all runs on the driver's own machine
+
+
+class Facts(NamedTuple):
+    """What a node found when it looked at itself."""
+
+    lacks: list[str]  # each in one line
+    wrote: str  # a file that it left in the results folder; "": it could not
+    auth: str
+
+
+@contextmanager
+def driver(trials: Iterable[Trial], where: str) -> Iterator[Driver]:
+    """What this process has; it holds while the mark lies in the results folder.
+
+    Raises ValueError where the folder cannot be written or a trial's microphones or weights are not
+    here.
+    """
+    results, mark = Results(where), f"{HIDDEN}sweep-{uuid.uuid4().hex}"
+    extras = prepare.extras(trials)
+    results.prepare()
+    results.put(platform.node().encode(), mark)
+    try:
+        yield Driver(mark, versions(), extras)
+    finally:
+        with suppress(OSError):  # left behind, it does no harm
+            results.remove(mark)
+
+
+def look(trials: Sequence[Trial], task: Task) -> Facts:
+    """What this node lacks for these trials, which should need different things each. Runs on each
+    node before the first trial; decodes nothing.
+    """
+    assert task.driver is not None, "a sweep on one machine looks at no nodes"
+    lacks, wrote = _differences(task.driver), ""
+    try:
+        _check_results(task, task.driver)
+        wrote = _write(task, task.driver)
+    except Unfit as error:
+        lacks.append(str(error))
+    for trial in trials:
+        folder = Path(task.stores[prepare.store_key(trial)])
+        try:
+            if prepare.found(folder) is None:
+                prepare.behind(trial, folder, task.root, task.skip_unreadable)
+            _check_extras(trial, task.driver)
+        except ValueError as error:
+            lacks.append(_with_remedy(error))
+    lacks = list(dict.fromkeys(lacks))
+    return Facts(lacks, wrote, os.environ.get("RAY_AUTH_MODE", "disabled").lower())
+
+
+def complaints(
+    found: Mapping[str, Facts | str], results: Results, auth: str | None = None
+) -> list[str]:
+    """One line for all that a node lacks: `found` holds what each said, or why it said nothing.
+
+    `auth` is the driver's RAY_AUTH_MODE, where a person has set it. The files that the nodes wrote
+    are looked for here, and removed.
+    """
+    lines = []
+    modes = {node: facts.auth for node, facts in found.items() if isinstance(facts, Facts)}
+    expected = auth or next(iter(modes.values()), "")
+    whose = "the driver" if auth else f"node {next(iter(modes), '')}"
+    for node, facts in found.items():
+        if isinstance(facts, str):
+            lines.append(f"node {node} does not answer: {facts}")
+            continue
+        lines += [f"node {node}: {lack}" for lack in facts.lacks]
+        if facts.wrote:
+            if results.get(facts.wrote) is None:
+                lines.append(
+                    f"node {node}: what it writes to results folder {results.where} is not seen "
+                    "here: mount one folder at the same path on all nodes, or name a URI with --out"
+                )
+            results.remove(facts.wrote)
+        if facts.auth != expected:
+            lines.append(
+                f"node {node}: its Ray was started with RAY_AUTH_MODE={facts.auth}, that of "
+                f"{whose} with {expected}: start all with the same"
+            )
+    return lines
+
+
+def ready(trial: Trial, task: Task) -> Store:
+    """The trial's packed clips, on the node that this runs on; packed here where they are not yet.
+
+    Raises Unfit for the first thing that this node lacks.
+    """
+    folder = Path(task.stores[prepare.store_key(trial)])
+    if task.driver is None:
+        return prepare.reopened(trial, folder, task.root, task.skip_unreadable)
+    for difference in _differences(task.driver):
+        raise Unfit(difference)
+    _check_results(task, task.driver)
+    try:
+        store = prepare.reopened(trial, folder, task.root, task.skip_unreadable)
+        _check_extras(trial, task.driver)
+    except ValueError as error:
+        raise Unfit(_with_remedy(error)) from None
+    return store
+
+
+def distinct(trials: Iterable[Trial]) -> list[Trial]:
+    """One trial for each combination of what trials read: clips, microphones, weights."""
+    found: dict[Hashable, Trial] = {}
+    for trial in trials:
+        microphones = trial.microphones.heard, trial.microphones.responses
+        found.setdefault((prepare.store_key(trial), microphones, trial.transfer.weights), trial)
+    return list(found.values())
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Of Python, of packages, and a digest of Overhear's own code, as this process began."""
+    found = {"Python": platform.python_version(), CODE: _code()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "none"  # of Overhear, run from a checkout that is not installed
+    return found
+
+
+def _code() -> str:
+    """12 hex digits of the SHA-256 of all Python files of scaling and sweeps."""
+    root, content = Path(__file__).resolve().parents[1], hashlib.sha256()
+    for package in ("scaling", "sweeps"):
+        for path in sorted((root / package).rglob("*.py")):
+            content.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
+    return content.hexdigest()[:12]
+
+
+def _differences(driver: Driver) -> list[str]:
+    """Versions of this node that are not the driver's."""
+    return [
+        f"it has {name} {here}, the driver {driver.versions.get(name)}: install the same on both"
+        for name, here in versions().items()
+        if here != driver.versions.get(name)
+    ]
+
+
+def _check_results(task: Task, driver: Driver) -> None:
+    """Whether the driver's mark is seen from here. Raises Unfit where it is not."""
+    results = Results(task.results)
+    try:
+        seen = results.get(driver.mark) is not None
+    except (OSError, ValueError) as error:
+        raise _refused(results, error) from None
+    if not seen:
+        raise Unfit(
+            f"the driver's results folder {results.where} is not seen there: mount one folder at "
+            "the same path on all nodes, or name a URI with --out"
+        )
+
+
+def _write(task: Task, driver: Driver) -> str:
+    """Leave a file in the results folder; its name. Raises Unfit where it cannot be written."""
+    results, name = Results(task.results), f"{driver.mark}-{uuid.uuid4().hex}"
+    try:
+        results.put(b"", name)
+    except OSError as error:
+        raise _refused(results, error) from None
+    return name
+
+
+def _refused(results: Results, error: OSError | ValueError) -> Unfit:
+    """What this machine says of a results folder; what a store says, Results says in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return Unfit(
+            f"results folder {results.where} cannot be read and written there ({error.strerror}): "
+            "mend its rights"
+        )
+    return Unfit(str(error))
+
+
+def _check_extras(trial: Trial, driver: Driver) -> None:
+    for name, here in prepare.extras([trial]).items():
+        if here != driver.extras[name]:
+            raise ValueError(
+                f"its {name} are other files (digest {here}) than the driver's "
+                f"({driver.extras[name]}): copy the same there"
+            )
+
+
+def _with_remedy(error: ValueError) -> str:
+    return f"{error} (a node has the OVERHEAR_DATA and OVERHEAR_CACHE that its `ray start` had)"
