@@ -90,6 +90,10 @@ def draw_panels(curves: pd.DataFrame, frame: Frame, levels: Sequence[Level] = ()
             beside_each_other[0].set_ylabel(frame.measure.label)
         for panel in panels[-1]:
             panel.set_xlabel(frame.label)
+        if frame.measure.factor == 100:  # a share: intervals that pass 0 or 100 % are cut off there
+            for panel in figure.axes:  # last: a limit that is set fits no panel drawn after it
+                bottom, top = panel.get_ylim()
+                panel.set_ylim(max(bottom, -3), min(top, 103))
     return figure
 
 
@@ -153,9 +157,6 @@ def _panel(
                 )
     panel.margins(y=0.09)  # room for an n below the lowest interval
     panel.autoscale_view()
-    if frame.measure.factor == 100:  # a share: of intervals that pass 0 or 100 %, no more is drawn
-        bottom, top = panel.get_ylim()
-        panel.set_ylim(max(bottom, -3), min(top, 103))
     panel.grid(axis="y", color="0.9", linewidth=0.6)
     panel.set_axisbelow(True)
     sns.despine(ax=panel)
