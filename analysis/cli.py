@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from analysis.standing import Standings
     from analysis.table import Study
     from scaling.records import Results
 
@@ -148,28 +150,33 @@ def _report(compared: "pd.DataFrame", folder: Path, json: bool) -> None:
 def status(
     results: Annotated[str, typer.Argument(help="results folder or URI, as a sweep wrote it")],
     watch: Annotated[bool, typer.Option("--watch", help="repeat until all is done")] = False,
+    json: Annotated[bool, typer.Option("--json", help="the same as a JSON line")] = False,
 ) -> None:
-    """Say what became of a study's trials: complete, stopped, failed and why, running, missing."""
+    """Say what became of a study's trials, by class of error where they failed; the time left."""
     from rich.console import Console
     from rich.live import Live
 
-    from analysis import table
+    from analysis import standing
     from scaling.records import Results
 
     where = Results(results)
-    progress = table.progress(where)
+    now = standing.look(where)
     if not watch:
-        printed.show(printed.status_table(where.where, progress))
+        if json:
+            print(printed.status_line(where.where, now))
+        else:
+            printed.show(printed.status_table(where.where, now))
         return
     console = Console()
     try:
-        if console.is_terminal:
-            with Live(printed.status_table(where.where, progress), console=console) as live:
-                for now in _repeated(where, progress):
-                    live.update(printed.status_table(where.where, now), refresh=True)
+        if console.is_terminal and not json:
+            with Live(printed.status_table(where.where, now), console=console) as live:
+                for each in _repeated(where, now):
+                    live.update(printed.status_table(where.where, each), refresh=True)
         else:
-            for now in _repeated(where, progress):
-                print(printed.tally(table.counts(now)), flush=True)
+            said = partial(printed.status_line, where.where) if json else printed.status_words
+            for each in _repeated(where, now):
+                print(said(each), flush=True)
     except KeyboardInterrupt:
         pass  # the way to leave --watch
 
@@ -229,15 +236,15 @@ def draw_fields(
     printed.show(printed.numbers_table(f"effective receptive field, {kind}, {split}", numbers))
 
 
-def _repeated(results: "Results", progress: "pd.DataFrame") -> "Iterator[pd.DataFrame]":
-    """The progress now and every WATCH_SECONDS until no trial is running or missing."""
-    from analysis import table
+def _repeated(results: "Results", now: "Standings") -> "Iterator[Standings]":
+    """Where the study stands now and every WATCH_SECONDS until no trial is running or missing."""
+    from analysis import standing
 
-    yield progress
-    while progress["status"].isin(["running", "missing"]).any():
+    yield now
+    while now.open:
         time.sleep(WATCH_SECONDS)
-        progress = table.progress(results)
-        yield progress
+        now = standing.look(results, now)
+        yield now
 
 
 def _compared(scores: "pd.DataFrame") -> "pd.DataFrame":

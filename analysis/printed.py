@@ -3,7 +3,7 @@
 Conventions: accuracies and their spreads are percent here, differences percentage points; heavy
 imports happen inside the functions, so that --help is instant.
 Contents: points_table, curves_table, differences_table, published_table, numbers_table,
-status_table, json_lines, tally, show.
+status_table, status_line, status_words, json_lines, tally, show.
 """
 
 import math
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from analysis.points import Measure
+    from analysis.standing import Standings
 
-ERROR_WORDS = 6  # failures whose errors begin with the same words are counted together
 PIPE_COLUMNS = 160  # a table that no terminal shows is not folded to 80
 HEADINGS = {
     "unpruned": "family",
@@ -130,13 +130,17 @@ def numbers_table(name: str, numbers: "pd.DataFrame") -> "Table":
     return table
 
 
-def status_table(where: str, progress: "pd.DataFrame") -> "Table":
-    """Trials by status; failures by the first words of their error, running ones by name."""
+def status_table(where: str, standings: "Standings") -> "Table":
+    """Trials by status; failures by class of error with an example, running ones by name; time
+    left.
+    """
     from rich.table import Table
     from rich.text import Text
 
+    from analysis.standing import failures
     from analysis.table import counts
 
+    progress = standings.progress
     table = Table(title=Text(where), title_justify="left")
     table.add_column("status", no_wrap=True)
     table.add_column("trials", justify="right", no_wrap=True)
@@ -144,15 +148,46 @@ def status_table(where: str, progress: "pd.DataFrame") -> "Table":
     table.add_row("planned", str(len(progress)))
     for state, number in counts(progress).items():
         table.add_row(state, str(number))
-        rows = progress[progress["status"] == state]
         if state == "failed":
-            for words, n in rows["error"].map(_first_words).value_counts().items():
-                table.add_row("", str(n), Text(str(words)))
+            for _, row in failures(progress).iterrows():
+                example = Text(f"{row['class']}, as: {row['example']}")
+                table.add_row("", str(row["trials"]), example)
         if state == "running":
-            for _, row in rows.iterrows():
+            for _, row in progress[progress["status"] == state].iterrows():
                 reached = f"epoch {row['epochs']} of {row['training.epochs']}"
                 table.add_row("", "", f"{row['trial']}: {reached}")
+    if standings.open:
+        table.add_row("time left", "", _left(standings))
     return table
+
+
+def status_line(where: str, standings: "Standings") -> str:
+    """The same as one JSON object."""
+    from analysis.standing import failures
+    from analysis.table import counts
+
+    progress, left = standings.progress, standings.left
+    running = progress.loc[progress["status"] == "running", ["trial", "epochs", "training.epochs"]]
+    facts = {"results": where, "trials": len(progress), **counts(progress)}
+    failed = failures(progress).to_dict("records")
+    facts |= {"failures": failed, "running_trials": running.to_dict("records")}
+    facts |= {"slots": standings.slots if standings.open else None}
+    facts |= {"seconds_left": left.seconds if left else None if standings.open else 0.0}
+    return dumps(facts | {"at_most": left.at_most if left else None}, allow_nan=False)
+
+
+def status_words(standings: "Standings") -> str:
+    """The same in one line for people."""
+    from analysis.table import counts
+
+    words = tally(counts(standings.progress))
+    return f"{words}; {_left(standings)} left" if standings.open and standings.left else words
+
+
+def _left(standings: "Standings") -> str:
+    """`about 12 min (2 at once)`."""
+    at_once = f"{standings.slots} at once"
+    return f"{standings.left} ({at_once})" if standings.left else "unknown: no epoch was timed"
 
 
 def json_lines(frame: "pd.DataFrame", about: Mapping[str, str]) -> Iterator[str]:
@@ -211,10 +246,3 @@ def _interval(row: Mapping[Any, Any], measure: "Measure", sign: str = "") -> tup
 def _value(value: float, measure: "Measure", sign: str = "") -> str:
     """The value as the measure says it; a dash where there is none."""
     return "-" if math.isnan(value) else measure.text(value, sign)
-
-
-def _first_words(error: Any) -> str:
-    """How an error begins, so that like failures fall together."""
-    words = error.split() if isinstance(error, str) else []
-    beginning = " ".join(words[:ERROR_WORDS]) or "no reason recorded"
-    return beginning + (" ..." if len(words) > ERROR_WORDS else "")

@@ -4,7 +4,7 @@ Source: columns are those of scaling.records.SCHEMAS, settings those of scaling.
 Conventions: every function takes a Results, or the Study that `load` makes of it, which is read
 only once. A trial is complete when its outcome says so, whatever metrics lie there; only complete
 trials are scored, and `progress` says what became of the others.
-Contents: load, manifest, outcomes, progress, counts, stated_last, evaluations, scores.
+Contents: load, reloaded, manifest, outcomes, progress, counts, stated_last, evaluations, scores.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from analysis.families import PRUNING, families, prunings
 from analysis.intervals import last_epochs
 from scaling import config
-from scaling.records import SCHEMAS, Results
+from scaling.records import Results
 
 STATUSES = ("complete", "stopped", "failed", "running", "missing")
 SERIES = ["trial", "split", "device"]  # what one series of values over epochs belongs to
@@ -30,6 +30,7 @@ class Study(NamedTuple):
     results: Results
     manifest: pd.DataFrame
     outcomes: pd.DataFrame
+    launches: tuple[str, ...] = ()  # names of the manifests; none where only some were looked at
 
 
 def load(results: Results | Study, studies: Sequence[str] = ()) -> Study:
@@ -41,10 +42,25 @@ def load(results: Results | Study, studies: Sequence[str] = ()) -> Study:
     """
     if isinstance(results, Study):
         return results
+    launches = () if studies else tuple(results.names("manifest"))
     planned, ended = manifest(results, studies), outcomes(results)
     if studies:
         ended = ended[ended["trial"].isin(planned["trial"])].reset_index(drop=True)
-    return Study(results, planned, ended)
+    return Study(results, planned, ended, launches)
+
+
+def reloaded(study: Study) -> Study:
+    """The study as its folder is now. What cannot change is not read again: manifests are never
+    written twice, and who has ended has ended, but for failed trials, which may be retried.
+    """
+    results, known = study.results, study.outcomes
+    launches, ended = tuple(results.names("manifest")), results.names("outcomes")
+    planned = study.manifest if launches == study.launches else manifest(results)
+    final = known[known["trial"].isin(ended) & (known["status"] != "failed")]
+    new = results.read("outcomes", sorted(set(ended) - set(final["trial"])))
+    parts = [part for part in (final, _frame(new)) if len(part)]
+    now = pd.concat(parts, ignore_index=True) if parts else final
+    return Study(results, planned, now, launches)
 
 
 def manifest(results: Results, studies: Sequence[str] = ()) -> pd.DataFrame:
@@ -53,13 +69,10 @@ def manifest(results: Results, studies: Sequence[str] = ()) -> pd.DataFrame:
     A setting that is younger than its manifest has its default, which means "off".
     Raises ValueError where no trial was planned, or none by a study of these names.
     """
-    try:
-        table, reason = results.read("manifest"), "no trial in manifest/*.parquet"
-    except OSError as error:  # of listing the folder: a file, a bucket without access
-        table, reason = SCHEMAS["manifest"].empty_table(), str(error).splitlines()[0]
+    table = results.read("manifest")
     if not table.num_rows:
         raise ValueError(
-            f"{results.where} is not a results folder ({reason}): "
+            f"{results.where} is not a results folder (no trial in manifest/*.parquet): "
             "give the folder that `overhear sweep` wrote, results/STUDY unless --out named another"
         )
     known = pc.unique(table["study"]).to_pylist()
@@ -87,22 +100,26 @@ def outcomes(results: Results) -> pd.DataFrame:
 
 
 def progress(results: Results | Study) -> pd.DataFrame:
-    """One row per planned trial: trial, study, training.epochs, status, error, epochs.
+    """One row per planned trial: trial, study, training.epochs, status, error, epochs, seconds.
 
     `status` is one of STATUSES: running has metrics but no outcome (it trains, or was cut off),
-    missing has neither. `epochs` counts those trained so far, `error` is null unless it failed.
+    missing has neither. `epochs` counts those trained so far, `seconds` what they took; `error` is
+    null unless it failed.
     """
     study = load(results)
-    ended = study.outcomes[["trial", "status", "error", "epochs"]]
+    ended = study.outcomes[["trial", "status", "error", "epochs", "wall_s"]]
     planned = study.manifest[["trial", "study", "training.epochs"]]
     frame = planned.merge(ended, on="trial", how="left", validate="one_to_one")
     measured = frame["trial"].isin(study.results.names("metrics"))
     running = frame["status"].isna() & measured
     frame["status"] = frame["status"].mask(running, "running").fillna("missing")
     assert frame["status"].isin(STATUSES).all(), "outcomes hold a status that no one writes"
-    metrics = study.results.read("metrics", frame["trial"][running])
-    reached = _frame(metrics.select(["trial", "epoch"])).groupby("trial")["epoch"].max()
+    metrics = _frame(study.results.read("metrics", frame["trial"][running]))
+    reached = metrics.groupby("trial")["epoch"].max()
+    clocked = metrics[metrics["metric"].isin(["train_seconds", "evaluate_seconds"])]
+    took = clocked.groupby("trial")["value"].sum()
     frame["epochs"] = frame["epochs"].fillna(frame["trial"].map(reached)).fillna(0).astype(int)
+    frame["seconds"] = frame.pop("wall_s").fillna(frame["trial"].map(took)).fillna(0.0)
     return frame
 
 

@@ -17,7 +17,14 @@ from sklearn.metrics import f1_score
 from torch import Tensor, nn
 from torch.nn import functional
 
+from scaling.config import Evaluation
+
 BATCH = 64  # clips, or patches, at once; no result depends on it
+
+
+def due(evaluation: Evaluation, number: int, epochs: int) -> bool:
+    """Whether a trial of so many epochs is scored behind this one, counted from 1."""
+    return number % evaluation.every == 0 or number > epochs - evaluation.last
 
 
 @torch.inference_mode()

@@ -7,7 +7,7 @@ holds the trial's classes only; `at` says which row of the store that is.
 
 # B clips, T samples, F mel bands, N frames, P patches of a clip
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -33,6 +33,28 @@ class Heard(NamedTuple):
 
 Packed = TypeVar("Packed", Store, Pitched)
 KEPT = 2**29  # bytes of features that are kept, where training clips are heard as recorded
+
+
+def fits(trial: Trial, clips: int) -> bool:
+    """Whether the features of so many clips are few enough to be kept."""
+    return 4 * clips * trial.sound.features.mels * trial.sound.frames <= KEPT
+
+
+def scored(trial: Trial, parts: Mapping[str, np.ndarray]) -> Iterator[Heard]:
+    """What of the parts of a trial's clips is scored, name by name."""
+    heard = trial.microphones
+    trained = tuple(range(len(heard.train)))
+    unseen = tuple(range(len(heard.train), len(heard.heard)))
+    for split, clips in parts.items():
+        if split == "train":
+            if trial.evaluation.training_clips:
+                yield Heard("train_clean", clips, (RECORDED,))
+        elif split == "test" and heard.heard:
+            yield Heard("seen", clips, (RECORDED, *trained))
+            if unseen:
+                yield Heard("unseen", clips, unseen)
+        else:
+            yield Heard(split, clips, (RECORDED,))
 
 
 class Listener:
@@ -92,8 +114,8 @@ class Listener:
         For a trial that hears them as recorded, epoch by epoch. The front end gives a clip the same
         bits in any batch, so that nothing but time depends on it.
         """
-        train, sound = self.parts["train"], self.trial.sound
-        if 4 * len(train) * sound.features.mels * sound.frames > KEPT:
+        train = self.parts["train"]
+        if not fits(self.trial, len(train)):
             return
         batches = [train[at : at + 64] for at in range(0, len(train), 64)]
         self.place = np.full(len(self.table), -1)
@@ -120,19 +142,7 @@ class Listener:
 
     def scored(self) -> Iterator[Heard]:
         """What is scored, name by name."""
-        heard = self.trial.microphones
-        trained = tuple(range(len(heard.train)))
-        unseen = tuple(range(len(heard.train), len(heard.heard)))
-        for split, clips in self.parts.items():
-            if split == "train":
-                if self.trial.evaluation.training_clips:
-                    yield Heard("train_clean", clips, (RECORDED,))
-            elif split == "test" and heard.heard:
-                yield Heard("seen", clips, (RECORDED, *trained))
-                if unseen:
-                    yield Heard("unseen", clips, unseen)
-            else:
-                yield Heard(split, clips, (RECORDED,))
+        return scored(self.trial, self.parts)
 
     def rows(self, clips: np.ndarray, microphone: int) -> pd.DataFrame:
         """Their rows of the clip table, with the device that was heard."""

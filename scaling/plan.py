@@ -11,13 +11,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
-from scaling import networks, pruning
+from scaling import listening, networks, pruning
 from scaling.config import Split, Trial, flat
 from scaling.networks.cost import Cost
 from scaling.objectives import OBJECTIVES
 from scaling.records import Results
+from scaling.remaining import planned_epochs
 from scaling.sound import splits
 
 
@@ -29,6 +31,14 @@ class Plan(NamedTuple):
     costs: list[Cost]
     kept_weights: list[int]
     train_clips: list[int]
+    scored: list[int]  # clips in one evaluation; through another microphone it is another clip
+    classes: list[int]
+
+    def epoch_work(self, index: int) -> int:
+        """Multiply-adds of one epoch of a trial's training: by it, epochs' times are compared."""
+        return self.work(index) // planned_epochs(
+            self.trials[index].objective.kind, self.trials[index].training.epochs
+        )
 
     def work(self, index: int) -> int:
         """Multiply-adds of training one trial: forward and, twice that, backward."""
@@ -45,10 +55,9 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
     Raises ValueError that names what does not fit: a fold or device that the table lacks, a network
     too deep for its clips, a pruning target above what the network has or below what it must keep.
     """
-    costs, kept, train_clips = [], [], []
-    counted: dict[
-        tuple[str, tuple[str, ...], Split], int
-    ] = {}  # thousands of trials share a few splits
+    costs, kept, train_clips, scored, of_classes = [], [], [], [], []
+    # thousands of trials share a few splits
+    parted: dict[tuple[str, tuple[str, ...], Split], dict[str, np.ndarray]] = {}
     chosen: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
     for trial in trials:
         name, named = trial.sound.dataset, trial.sound.classes
@@ -64,11 +73,15 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
             guard = trial.pruning.guard if trial.pruning.kind == "magnitude" else 1.0
             pruning.check(sizes, kept[-1], guard)
         key = (name, named, trial.split)
-        if key not in counted:
-            train = splits.make(table, trial.split)["train"]
-            counted[key] = len(splits.thinned(table, train, trial.split, trial.seed))
-        train_clips.append(counted[key])
-    return Plan(study, list(trials), costs, kept, train_clips)
+        if key not in parted:
+            parts = splits.make(table, trial.split)
+            train = splits.thinned(table, parts["train"], trial.split, trial.seed)
+            parted[key] = parts | {"train": train}
+        train_clips.append(len(parted[key]["train"]))
+        heard = listening.scored(trial, parted[key])
+        scored.append(sum(len(each.clips) * len(each.through) for each in heard))
+        of_classes.append(classes)
+    return Plan(study, list(trials), costs, kept, train_clips, scored, of_classes)
 
 
 def rows(plan: Plan, digests: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -83,12 +96,15 @@ def rows(plan: Plan, digests: Mapping[str, str]) -> list[dict[str, Any]]:
             "weights": cost.weights,
             "kept_weights": kept,
             "macs": cost.macs,
+            "epoch_macs": plan.epoch_work(index),
             "receptive_field": cost.receptive_field,
             "data_digest": digests[trial.id],
             "commit": commit,
             "planned": now,
         }
-        for trial, cost, kept in zip(plan.trials, plan.costs, plan.kept_weights, strict=True)
+        for index, (trial, cost, kept) in enumerate(
+            zip(plan.trials, plan.costs, plan.kept_weights, strict=True)
+        )
     ]
 
 

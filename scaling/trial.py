@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from scaling import classifier, evaluate, neighbours, networks, optimizer
-from scaling.config import Trial
+from scaling.config import Training, Trial
 from scaling.epoch import Diverged, Epoch
 from scaling.listening import Heard, Listener
 from scaling.machine import Machine
@@ -70,6 +70,12 @@ def run(
         yield epoch
         if epoch.last:
             return
+
+
+def steps_of(training: Training, clips: int) -> int:
+    """How many optimizer steps so many clips make."""
+    steps, rest = divmod(clips, training.batch)
+    return steps + (training.partial and rest > 1)  # one clip alone cannot be normalized
 
 
 class _Session:
@@ -124,8 +130,7 @@ class _Session:
         last = number == self.trial.training.epochs or self._is_fit()
         trained = perf_counter()
         predictions: list[dict[str, Any]] = []
-        evaluation, epochs = self.trial.evaluation, self.trial.training.epochs
-        if last or number % evaluation.every == 0 or number > epochs - evaluation.last:
+        if last or evaluate.due(self.trial.evaluation, number, self.trial.training.epochs):
             for heard in self.listener.scored():
                 logits_BY, targets, table = self._judge(heard)
                 found = evaluate.scores(logits_BY, targets, table["device"])
@@ -214,8 +219,7 @@ class _Session:
         trial, training = self.trial, self.trial.training
         shuffle = stream(trial.seed, "order", epoch)
         order = np.concatenate([shuffle.permutation(self.train) for _ in range(training.passes)])
-        steps, rest = divmod(len(order), training.batch)
-        steps += training.partial and rest > 1  # one clip alone cannot be normalized
+        steps = steps_of(training, len(order))
         views = [Draws.of(trial.seed, epoch, view) for view in range(self.objective.views)]
         mixes = stream(trial.seed, "mixup", epoch)
         sums: dict[str, Tensor] = {}

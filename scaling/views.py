@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scaling.config import Trial
 from scaling.listening import Listener
 from scaling.seeds import stream
 from scaling.sound import augment
@@ -37,6 +38,13 @@ class Draws(NamedTuple):
         return cls(*(stream(seed, purpose, epoch, view) for purpose in cls._fields))
 
 
+def as_recorded(trial: Trial) -> bool:
+    """Whether training hears every clip as it was recorded, so that its features never change."""
+    settings = trial.augment
+    unchanged = settings.roll == 0 and settings.transform in ("none", "mask")
+    return unchanged and trial.microphones.share == 0
+
+
 class Views:
     """Makes the views of one trial's clips; pitch copies and rooms are those of the cache."""
 
@@ -44,12 +52,7 @@ class Views:
         self.listener, self.standardize = listener, standardize
         self.trial, device = listener.trial, listener.device
         kinds = {self.trial.augment.transform, self.trial.evaluation.disagreement}
-        settings = self.trial.augment
-        self.as_recorded = (
-            settings.roll == 0
-            and settings.transform in ("none", "mask")
-            and self.trial.microphones.share == 0
-        )
+        self.as_recorded = as_recorded(self.trial)
         if self.as_recorded:
             listener.keep()
         self.pitched = self.rooms = None

@@ -1,15 +1,15 @@
 """One calm display for a sweep: trials done, running, failed; time left; best so far.
 
-A live line on a terminal, else a plain line when a trial ends and every minute.
-Times left come from the measured seconds per epoch of trials of the same cost; a cost not yet
-measured is scaled from the nearest measured one.
+A live line on a terminal, else a plain line when a trial ends and every minute. Times left come
+from the seconds that epochs took so far, and before any are known from a forecast: see
+scaling.remaining.
 """
 
-import statistics
+import math
 from collections.abc import Mapping, Sequence
 from time import monotonic
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -17,6 +17,8 @@ from rich.text import Text
 
 from scaling.config import Trial, flat
 from scaling.perform import Progress
+from scaling.remaining import Left, Standing, left, planned_epochs
+from sweeps.board import Board
 
 PLAIN_SOONEST, PLAIN_LATEST = 2.0, 60.0  # seconds from a plain line to the next
 
@@ -32,18 +34,27 @@ class Display:
     """Told of every Progress; shows the state of the whole."""
 
     def __init__(
-        self, trials: Sequence[Trial], macs: Mapping[str, int], console: Console, plain: bool
+        self,
+        trials: Sequence[Trial],
+        costs: Mapping[str, int],
+        console: Console,
+        plain: bool,
+        predicted: Mapping[str, float] | None = None,
     ) -> None:
+        """`costs` are multiply-adds of training an epoch, `predicted` seconds of whole trials."""
         self.trials = {trial.id: trial for trial in trials}
-        self.macs = macs
+        self.costs = dict(costs)
+        self.predicted = dict(predicted or {})
         self.slots = 1  # trials that can run at once; set when Ray is up
+        self.expected = len(trials)  # trials in all: a search proposes more as it goes
         self.epochs = {trial.id: 0 for trial in trials}
         self.status: dict[str, str] = {}
         self.errors: dict[str, str] = {}
-        self.speeds: dict[int, list[float]] = {}  # seconds per epoch by multiply-adds
+        self.timed: dict[str, tuple[float, int]] = {}  # seconds, and of how many epochs
         self.last: dict[str, tuple[int, float]] = {}
         self.best: Best | None = None
         self.labels = differences(trials)
+        self.board: Board | None = None  # is told of the same
         self.console = console
         live = console.is_terminal and not plain
         self.live = Live(console=console, refresh_per_second=4, transient=True) if live else None
@@ -62,15 +73,20 @@ class Display:
     ) -> None:
         if self.live:
             self.live.stop()
+        if self.board:
+            self.board.close()
 
     def heard(self, progress: Progress) -> None:
         """Take in one report and show it."""
+        if self.board:
+            self.board.heard(progress)
         name = progress.trial
         self.status[name] = progress.status
         before, seconds = self.last.get(name, (0, 0.0))
         if progress.epoch > before and progress.seconds > seconds and before > 0:
-            speed = (progress.seconds - seconds) / (progress.epoch - before)
-            self.speeds.setdefault(self.macs[name], []).append(speed)
+            total, epochs = self.timed.get(name, (0.0, 0))
+            total += progress.seconds - seconds
+            self.timed[name] = total, epochs + progress.epoch - before
         self.last[name] = progress.epoch, progress.seconds
         self.epochs[name] = progress.epoch
         if progress.status == "complete" and progress.accuracy is not None:
@@ -78,7 +94,8 @@ class Display:
             self.best = max(self.best or best, best, key=lambda b: b.accuracy)
         if progress.error:
             self.errors[name] = progress.error
-            self._print(f"failed: {self.labels[name]} ({name}): {progress.error}")
+            how = "stopped early" if progress.status == "stopped" else progress.status
+            self._print(f"{how}: {self.labels[name]} ({name}): {progress.error}")
         ended = progress.status != "running"
         if self.live:
             self.live.update(Text(self.line(), overflow="ellipsis", no_wrap=True))
@@ -88,43 +105,61 @@ class Display:
                 self.said = monotonic()
                 self._print(self.line())
 
-    def retried(self, trial: str) -> None:
-        """Say that a trial's worker died and another takes it up from its last epoch."""
-        self._print(f"worker lost: {self.labels[trial]} ({trial}) goes on from its last epoch")
+    def add(self, trial: Trial, cost: int) -> None:
+        """Take in a trial that a search has just proposed."""
+        self.trials[trial.id], self.costs[trial.id], self.epochs[trial.id] = trial, cost, 0
+        self.expected = max(self.expected, len(self.trials))
+        self.labels = differences(list(self.trials.values()))
+
+    def retried(self, trial: str, reason: str = "") -> None:
+        """Say that a trial's worker died, why if that is known, and that another takes it up."""
+        goes_on = "runs once more" if reason else "goes on"
+        told = f"{self.labels[trial]} ({trial}) {goes_on} from its last epoch"
+        self.last.pop(trial, None)  # its clock begins anew
+        self._print(f"{reason or 'worker lost'}: {told}")
 
     def _print(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def left(self) -> int:
         """Trials that have not ended."""
-        return len(self.trials) - sum(status != "running" for status in self.status.values())
+        return self.expected - sum(status != "running" for status in self.status.values())
 
     def line(self) -> str:
         """The state of the sweep in one line."""
         counts = list(self.status.values())
         done, running = counts.count("complete"), counts.count("running")
-        parts = [f"{done}/{len(self.trials)} done", f"{running} running"]
+        parts = [f"{done}/{self.expected} done", f"{running} running"]
+        if stopped := counts.count("stopped"):
+            parts.append(f"{stopped} stopped early")
         parts.append(f"{counts.count('failed')} failed")
-        seconds = self.seconds_left()
-        if self.left() and seconds is not None:
-            parts.append(f"about {duration(seconds)} left")
+        remaining = self.time_left()
+        if self.left() and remaining is not None and self.expected == len(self.trials):
+            parts.append(f"{remaining} left")
         if self.best:
             parts.append(f"best {self.best.accuracy:.3f} ({self.labels[self.best.trial]})")
         return ", ".join(parts)
 
-    def seconds_left(self) -> float | None:
+    def time_left(self) -> Left | None:
         """What remains, from measured speeds; None before the first is known."""
-        if not self.speeds:
-            return None
-        medians = {macs: statistics.median(found) for macs, found in self.speeds.items()}
-        total, longest = 0.0, 0.0
-        for name, trial in self.trials.items():
-            if self.status.get(name, "running") == "running":
-                nearest = min(medians, key=lambda macs: abs(macs - self.macs[name]))
-                speed = medians[nearest] * self.macs[name] / nearest
-                remaining = speed * (trial.training.epochs - self.epochs[name])
-                total, longest = total + remaining, max(longest, remaining)
-        return max(total / self.slots, longest)
+        stopped = "stopped" in self.status.values()
+        return left((self._standing(trial, stopped) for trial in self.trials.values()), self.slots)
+
+    def _standing(self, trial: Trial, stopped: bool) -> Standing:
+        """Where a trial stands; once one was stopped, any other may be."""
+        epochs = planned_epochs(trial.objective.kind, trial.training.epochs)
+        seconds, timed = self.timed.get(trial.id, (0.0, 0))
+        status = self.status.get(trial.id, "running")
+        return Standing(
+            self.costs[trial.id],
+            epochs,
+            self.epochs[trial.id],
+            ended=status != "running",
+            early=status != "failed" and (stopped or trial.training.patience > 0),
+            seconds=seconds,
+            timed=timed,
+            predicted=self.predicted.get(trial.id, math.nan) / epochs,
+        )
 
 
 def differences(trials: Sequence[Trial]) -> dict[str, str]:
@@ -133,14 +168,12 @@ def differences(trials: Sequence[Trial]) -> dict[str, str]:
     names = list(next(iter(columns.values()), {}))
     varied = [n for n in names if len({str(fields[n]) for fields in columns.values()}) > 1]
     return {
-        trial: " ".join(f"{n.split('.')[-1]}={fields[n]}" for n in varied) or trial
+        trial: " ".join(f"{n.split('.')[-1]}={_short(fields[n])}" for n in varied) or trial
         for trial, fields in columns.items()
     }
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person would say them: `40 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+def _short(value: Any) -> str:
+    """A setting as a person would write it: a search draws numbers of 17 digits."""
+    full = str(value)
+    return f"{value:.3g}" if isinstance(value, float) and len(full) > 8 else full

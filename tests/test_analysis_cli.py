@@ -310,8 +310,10 @@ def test_status_groups_failures_and_names_running_trials(
     numbers = {"planned": 7, "complete": 2, "stopped": 1, "failed": 2, "running": 1, "missing": 1}
     for state, number in numbers.items():
         assert [state, str(number), ""] in rows
-    assert ["", "2", "OutOfMemoryError: CUDA out of memory. Tried ..."] in rows
+    example = "OutOfMemoryError, as: OutOfMemoryError: CUDA out of memory. Tried to 3 it"
+    assert ["", "2", example] in rows
     assert ["", "", f"{running.id}: epoch 2 of 3"] in rows
+    assert ["time left", "", "about 1 s (1 at once)"] in rows
 
 
 def test_watch_ends_when_all_is_done(

@@ -106,13 +106,6 @@ def mixed(results: Results) -> list[Trial]:
     return trials
 
 
-class Locked(Results):
-    """A results folder that may not be listed."""
-
-    def names(self, kind: str, suffix: str = ".parquet") -> list[str]:
-        raise OSError("ACCESS DENIED\nand much more")
-
-
 @pytest.fixture
 def results(tmp_path: Path) -> Results:
     """An empty results folder."""
@@ -330,8 +323,6 @@ def test_errors_are_one_line(results: Results, tmp_path: Path) -> None:
     for empty in (Results(tmp_path / "nowhere"), results):
         with pytest.raises(ValueError, match=r"^.* is not a results folder .*overhear sweep"):
             table.scores(empty)
-    with pytest.raises(ValueError, match=r"is not a results folder \(ACCESS DENIED\): give"):
-        table.progress(Locked(tmp_path))
     complete(results, {trial(): {"test": [0.5]}})
     with pytest.raises(ValueError, match=r"metric=acuracy: .*did you mean accuracy"):
         table.scores(results, metric="acuracy")

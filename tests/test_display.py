@@ -5,13 +5,19 @@ from rich.console import Console
 
 from scaling.config import Trial, changed
 from scaling.perform import Progress
-from sweeps.display import Display, differences, duration
+from scaling.remaining import duration
+from sweeps.display import Display, differences
 
 
-def display(trials: list[Trial], macs: dict[str, int] | None = None) -> tuple[Display, io.StringIO]:
+def display(
+    trials: list[Trial],
+    costs: dict[str, int] | None = None,
+    predicted: dict[str, float] | None = None,
+) -> tuple[Display, io.StringIO]:
     stream = io.StringIO()
     console = Console(file=stream, width=200)
-    return Display(trials, macs or {t.id: 100 for t in trials}, console, plain=False), stream
+    costs = costs or {t.id: 100 for t in trials}
+    return Display(trials, costs, console, plain=False, predicted=predicted), stream
 
 
 def progress(
@@ -54,15 +60,84 @@ def test_time_left(trial: Trial):
     """
     small, large = trial, changed(trial, {"network.width": 8})
     shown, _ = display([small, large], {small.id: 100, large.id: 400})
-    assert shown.seconds_left() is None
+    assert shown.time_left() is None
     shown.heard(progress(small, 1, 5))
-    assert shown.seconds_left() is None  # the first epoch includes the start
+    assert shown.time_left() is None  # the first epoch includes the start
     shown.heard(progress(small, 2, 15))
-    assert shown.seconds_left() == pytest.approx(10 * 1 + 40 * 3)
+    assert shown.time_left() == (pytest.approx(10 * 1 + 40 * 3), False)
     shown.slots = 2
-    assert shown.seconds_left() == pytest.approx(120)  # no shorter than its longest trial
+    assert shown.time_left() == (pytest.approx(120), False)  # no shorter than its longest trial
     shown.heard(progress(small, 3, 25, "complete"))
-    assert shown.seconds_left() == pytest.approx(120)
+    assert shown.time_left() == (pytest.approx(120), False)
+    assert "about 2 min left" in shown.line()
+
+
+def test_epochs_without_an_evaluation_are_quicker(trial: Trial):
+    """The mean counts, not the median: scored epochs are few and slow."""
+    longer = changed(trial, {"training.epochs": 7})
+    shown, _ = display([longer])
+    for epoch, seconds in enumerate((2, 4, 14, 16, 18), start=1):
+        shown.heard(progress(longer, epoch, seconds))
+    assert shown.time_left() == (pytest.approx(2 * 16 / 4), False)
+
+
+def test_the_clock_of_a_retried_trial_begins_anew(trial: Trial):
+    longer = changed(trial, {"training.epochs": 10})
+    shown, _ = display([longer])
+    shown.heard(progress(longer, 1, 5))
+    shown.heard(progress(longer, 2, 15))
+    shown.retried(longer.id)
+    shown.heard(progress(longer, 3, 40))  # with the start of a worker
+    shown.heard(progress(longer, 4, 50))
+    assert shown.time_left() == (pytest.approx(6 * 10), False)
+
+
+def test_a_forecast_stands_in_until_an_epoch_is_timed(trial: Trial):
+    other = changed(trial, {"seed": 9})
+    shown, _ = display([trial, other], predicted={trial.id: 30.0, other.id: 60.0})
+    assert shown.time_left() == (pytest.approx(90), False)
+    shown.heard(progress(trial, 1, 5))
+    shown.heard(progress(trial, 2, 6))
+    assert shown.time_left() == (pytest.approx(1 + 3), False)
+    shown, _ = display([trial, other], predicted={trial.id: 30.0})
+    assert shown.time_left() is None  # nothing is known of the other
+
+
+def test_trials_with_patience_are_expected_to_take_what_others_took(trial: Trial):
+    patient = [
+        changed(trial, {"training.patience": 2, "training.epochs": 100, "seed": seed})
+        for seed in range(4)
+    ]
+    shown, _ = display(patient)
+    shown.heard(progress(patient[0], 1, 1))
+    shown.heard(progress(patient[0], 9, 9))
+    assert shown.time_left() == (pytest.approx(91 + 3 * 100), True)
+    assert "at most 7 min left" in shown.line()
+    shown.heard(progress(patient[0], 10, 10, "complete"))
+    assert shown.time_left() == (pytest.approx(3 * 10), False)
+    shown.heard(progress(patient[1], 4, 4))
+    assert shown.time_left() == (pytest.approx(6 + 2 * 10), False)
+    shown.heard(progress(patient[1], 12, 12))  # further than any came: it may end at any time
+    assert shown.time_left() == (pytest.approx(0 + 2 * 10), False)
+
+
+def test_how_far_failed_trials_came_says_nothing_of_others(trial: Trial):
+    patient = [changed(trial, {"training.patience": 2, "seed": seed}) for seed in range(2)]
+    shown, _ = display(patient)
+    for epoch in (1, 2):
+        shown.heard(progress(patient[0], epoch, float(epoch)))
+    shown.heard(progress(patient[0], 2, 2.0, "failed"))
+    assert shown.time_left() == (pytest.approx(3), True)
+
+
+def test_once_a_trial_is_stopped_any_other_may_be(trial: Trial):
+    trials = [changed(trial, {"training.epochs": 9, "seed": seed}) for seed in range(3)]
+    shown, _ = display(trials)
+    shown.heard(progress(trials[0], 1, 1))
+    shown.heard(progress(trials[0], 2, 2))
+    assert shown.time_left() == (pytest.approx(7 + 9 + 9), False)
+    shown.heard(progress(trials[0], 3, 3, "stopped"))
+    assert shown.time_left() == (pytest.approx(3 + 3), False)
 
 
 def test_labels_name_what_differs(trial: Trial):

@@ -1,0 +1,111 @@
+"""Where a study stands: what its trials became, why some failed, how long the others still take.
+
+Source: the records alone, from any machine that sees them. Conventions: trials that run share the
+slots that their sweep states in sweep.json; without it, as many as run. Contents: `look` at a
+Standings, `failures`.
+"""
+
+import json
+import math
+import re
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from analysis import table
+from analysis.table import Study
+from scaling.records import Results
+from scaling.remaining import Left, Standing, left, planned_epochs
+
+SWEEP = "sweep.json"  # what a running sweep says of itself
+NO_REASON = "no reason recorded"
+
+
+class Standings(NamedTuple):
+    """A study at one moment."""
+
+    study: Study
+    progress: pd.DataFrame  # see analysis.table
+    left: Left | None  # None: nothing to go by, or nothing left
+    slots: int  # trials at once
+
+    @property
+    def open(self) -> bool:
+        """Whether any trial has not ended."""
+        return bool(self.progress["status"].isin(["running", "missing"]).any())
+
+
+def look(results: Results, before: Standings | None = None) -> Standings:
+    """Where a study stands; `before` is an earlier look, of which what is final is not read again.
+
+    Raises ValueError when this is no results folder, or one that cannot be read.
+    """
+    study = table.reloaded(before.study) if before else table.load(results)
+    progress = table.progress(study)
+    running = int((progress["status"] == "running").sum())
+    slots = _slots(results) or max(1, running)
+    found = Standings(study, progress, None, slots)
+    return found._replace(left=left(_each(found), slots)) if found.open else found
+
+
+def failures(progress: pd.DataFrame) -> pd.DataFrame:
+    """Failed trials by class of error, most first: class, trials, example.
+
+    The class is the word before the first colon, as in `Diverged: the loss became nan`.
+    """
+    errors = progress.loc[progress["status"] == "failed", "error"]
+    told = errors.map(lambda error: error if isinstance(error, str) and error else NO_REASON)
+    named = pd.DataFrame({"class": told.map(_class), "example": told})
+    grouped = named.groupby("class", sort=False)["example"].agg(["size", "first"]).reset_index()
+    columns = {"size": "trials", "first": "example"}
+    return grouped.rename(columns=columns).sort_values("trials", ascending=False, kind="stable")
+
+
+def _class(error: str) -> str:
+    found = re.search(r"([\w.]+):", error)
+    return found[1] if found else error
+
+
+def _each(found: Standings) -> list[Standing]:
+    """Every planned trial as scaling.remaining asks for it."""
+    manifest, progress = found.study.manifest, found.progress
+    # manifests of older versions lack the multiply-adds of an epoch
+    whole = manifest["epoch_macs"].notna().all()
+    costs = manifest["epoch_macs" if whole else "macs"].tolist()
+    predicted = _predicted(found.study.results)
+    stopped = bool((progress["status"] == "stopped").any())
+    settings = ["objective.kind", "training.epochs", "training.patience"]
+    rows = zip(costs, *(manifest[name].tolist() for name in settings), strict=True)
+    made = []
+    for (cost, kind, stated, patience), row in zip(rows, progress.to_dict("records"), strict=True):
+        epochs = planned_epochs(kind, stated)
+        state = Standing(
+            cost=float(cost),
+            epochs=epochs,
+            done=row["epochs"],
+            ended=row["status"] not in ("running", "missing"),
+            early=row["status"] != "failed" and (stopped or patience > 0),
+            seconds=row["seconds"],
+            timed=row["epochs"] if row["status"] != "failed" and row["seconds"] else 0,
+            predicted=predicted.get(row["trial"], math.nan) / epochs,
+        )
+        made.append(state)
+    return made
+
+
+def _predicted(results: Results) -> dict[str, float]:
+    """Seconds of each trial of the newest forecast, where there is one."""
+    newest = results.names("forecasts")[-1:]
+    rows = results.read("forecasts", newest).to_pylist()
+    return {row["trial"]: row["seconds"] for row in rows}
+
+
+def _slots(results: Results) -> int | None:
+    """How many trials run at once, where a sweep says so."""
+    content = results.get(SWEEP) or b"null"
+    try:
+        said: Any = json.loads(content)
+    except ValueError:  # half a file, or that of another version
+        return None
+    slots = said.get("slots") if isinstance(said, dict) else None
+    return slots if isinstance(slots, int) and slots > 0 else None
