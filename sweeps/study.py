@@ -1,9 +1,10 @@
 """Studies: a question, a source, and the trials that answer it.
 
-A study is a Python file with QUESTION, SOURCE and `trials()`, which yields Trials: one of those
-below sweeps/studies, found by its name, or the user's own, found by its path. Contents: `find` and
-`shipped`, `plan` (what a launch runs), and what studies are written with: `product`, `repeats`,
-`distinct`.
+A study is a Python file with QUESTION, SOURCE and `trials()`, which yields Trials, or, in its
+place, BASE, SPACE and SAMPLES (sweeps.search); STOPPING (sweeps.stopping) if trials may be stopped
+early. It is one of those below sweeps/studies, found by its name, or the user's own, found by its
+path. Contents: `find` and `shipped`, `plan` (what a launch runs), and what studies are written
+with: `product`, `repeats`, `distinct`.
 """
 
 import importlib
@@ -18,6 +19,8 @@ from typing import Any, NamedTuple
 
 from scaling.config import Trial, changed, nearest
 from sweeps import studies
+from sweeps.search import Search, check
+from sweeps.stopping import Rule
 
 
 class Study(NamedTuple):
@@ -27,6 +30,13 @@ class Study(NamedTuple):
     question: str
     source: str
     trials: Callable[[], Iterable[Trial]]
+    search: Search | None = None  # then trials are its BASE alone
+    stopping: Rule | None = None
+
+    @property
+    def size(self) -> int:
+        """How many trials it has."""
+        return self.search.samples if self.search else len(plan(self, {}))
 
 
 def product(trial: Trial, **values: Sequence[Any]) -> Iterator[Trial]:
@@ -86,13 +96,24 @@ def find(name: str) -> Study:
 
 def _study(name: str, module: ModuleType) -> Study:
     said = [getattr(module, attribute, None) for attribute in ("QUESTION", "SOURCE")]
-    if not all(isinstance(text, str) for text in said) or not callable(
-        getattr(module, "trials", None)
-    ):
+    listed, searched = callable(getattr(module, "trials", None)), hasattr(module, "SPACE")
+    if not all(isinstance(text, str) for text in said) or listed == searched:
         raise ValueError(
-            f"study {name}: a study states QUESTION and SOURCE as text and has a function trials()"
+            f"study {name}: a study states QUESTION and SOURCE as text and has a function "
+            "trials(), or, in its place, a SPACE"
         )
-    return Study(name, module.QUESTION, module.SOURCE, module.trials)
+    rule = getattr(module, "STOPPING", None)
+    if not isinstance(rule, Rule | None):
+        raise ValueError(f"study {name}: STOPPING={rule!r:.60}: a stopping.Asha or stopping.Median")
+    if listed:
+        return Study(name, module.QUESTION, module.SOURCE, module.trials, None, rule)
+    stated = [getattr(module, attribute, None) for attribute in ("BASE", "SPACE", "SAMPLES")]
+    search = Search._make([*stated, getattr(module, "METRIC", "accuracy")])
+    try:
+        check(search)
+    except ValueError as error:
+        raise ValueError(f"study {name}: {error}") from None
+    return Study(name, module.QUESTION, module.SOURCE, lambda: [search.base], search, rule)
 
 
 def _where(error: Exception, path: Path) -> str:
@@ -130,11 +151,16 @@ def _altered(
 
 
 def plan(study: Study, settings: Mapping[str, Any], repeat: int | None = None) -> list[Trial]:
-    """What a launch runs: the study's trials with these settings changed, repeated, each once.
+    """What a launch runs: the study's trials with these settings changed, repeated, each once. Of a
+    search the first one.
 
     Raises ValueError when a setting does not fit, or the study's own code raises or yields
     something else.
     """
+    if study.search and repeat is not None:
+        raise ValueError(f"study {study.name} searches: --repeats goes with listed trials only")
+    if study.search and (both := sorted(settings.keys() & study.search.space.keys())):
+        raise ValueError(f"study {study.name} searches {both[0]}: change its SPACE instead")
     try:
         trials = list(study.trials())
     except Exception as error:
