@@ -19,9 +19,10 @@ from typing import NamedTuple
 
 from scaling.config import Trial
 from scaling.machine import LIBRARIES
-from scaling.records import HIDDEN, Results
+from scaling.records import HIDDEN, Refused, Results
 from scaling.sound import prepare
 from scaling.sound.store import Store
+from sweeps import guard
 
 # Those that records depend on, and those that nodes talk through.
 PACKAGES = (
@@ -62,6 +63,7 @@ class Facts(NamedTuple):
     lacks: list[str]  # each in one line
     wrote: str  # a file that it left in the results folder; "": it could not
     auth: str
+    monitored: bool = False  # see guard.monitored
 
 
 @contextmanager
@@ -102,7 +104,8 @@ def look(trials: Sequence[Trial], task: Task) -> Facts:
         except ValueError as error:
             lacks.append(_with_remedy(error))
     lacks = list(dict.fromkeys(lacks))
-    return Facts(lacks, wrote, os.environ.get("RAY_AUTH_MODE", "disabled").lower())
+    auth = os.environ.get("RAY_AUTH_MODE", "disabled").lower()
+    return Facts(lacks, wrote, auth, guard.monitored())
 
 
 def complaints(
@@ -200,8 +203,8 @@ def _check_results(task: Task, driver: Driver) -> None:
     results = Results(task.results)
     try:
         seen = results.get(driver.mark) is not None
-    except (OSError, ValueError) as error:
-        raise _refused(results, error) from None
+    except Refused as error:
+        raise Unfit(str(error)) from None
     if not seen:
         raise Unfit(
             f"the driver's results folder {results.where} is not seen there: mount one folder at "
@@ -214,19 +217,9 @@ def _write(task: Task, driver: Driver) -> str:
     results, name = Results(task.results), f"{driver.mark}-{uuid.uuid4().hex}"
     try:
         results.put(b"", name)
-    except OSError as error:
-        raise _refused(results, error) from None
+    except Refused as error:
+        raise Unfit(str(error)) from None
     return name
-
-
-def _refused(results: Results, error: OSError | ValueError) -> Unfit:
-    """What this machine says of a results folder; what a store says, Results says in one line."""
-    if isinstance(error, OSError) and error.strerror:
-        return Unfit(
-            f"results folder {results.where} cannot be read and written there ({error.strerror}): "
-            "mend its rights"
-        )
-    return Unfit(str(error))
 
 
 def _check_extras(trial: Trial, driver: Driver) -> None:

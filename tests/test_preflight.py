@@ -4,6 +4,8 @@ digest.
 
 import pickle
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,12 @@ import pytest
 import soundfile
 
 from scaling.config import Trial, changed
-from scaling.records import HIDDEN, Results
+from scaling.records import HIDDEN, Refused, Results
 from scaling.sound import datasets, prepare
 from scaling.sound.store import Store, pack
-from sweeps import preflight, tuner
+from sweeps import cluster, guard, preflight
+from sweeps.cluster import Resources
 from sweeps.preflight import Facts, Task, Unfit
-from sweeps.tuner import Resources
 
 
 @pytest.fixture
@@ -213,7 +215,7 @@ def test_a_results_folder_that_cannot_be_written(
     sorted_trial: Trial, driver_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise Refused("results folder a cannot be written (No space left on device): free some")
 
     with preflight.driver([sorted_trial], str(tmp_path)) as driver:
         task = ask(driver_folder, tmp_path, driver=driver)
@@ -221,7 +223,7 @@ def test_a_results_folder_that_cannot_be_written(
         facts = preflight.look([sorted_trial], task)
     assert facts.wrote == ""
     (lack,) = facts.lacks
-    assert lack.startswith(f"results folder {tmp_path} cannot be read and written there (No space")
+    assert lack.startswith("results folder a cannot be written (No space")
 
 
 def test_lacking_data(sorted_trial: Trial, driver_folder: Path, other_node: Path, tmp_path: Path):
@@ -282,20 +284,46 @@ def node(name: str, **resources: float) -> dict[str, Any]:
 
 def test_the_largest_trial_must_fit_a_node(monkeypatch: pytest.MonkeyPatch):
     nodes = [node("small", CPU=2), node("gpu", CPU=4, GPU=1)]
-    monkeypatch.setattr(tuner, "_nodes", lambda: nodes)
-    assert tuner._slots(Resources(cpus=2)) == 3
-    assert tuner._slots(Resources(cpus=2, concurrent=2)) == 2
-    assert tuner._slots(Resources(cpus=1, gpus=0.25)) == 4
+    monkeypatch.setattr(cluster, "nodes", lambda: nodes)
+    assert cluster.slots(Resources(cpus=2)) == 3
+    assert cluster.slots(Resources(cpus=2, concurrent=2)) == 2
+    assert cluster.slots(Resources(cpus=1, gpus=0.25)) == 4
     with pytest.raises(ValueError, match=r"--cpus-per-trial 8: .* has 4 CPUs: .*\(it is gpu \(10"):
-        tuner._slots(Resources(cpus=8))
+        cluster.slots(Resources(cpus=8))
     nodes.append(node("large", CPU=16))
-    with pytest.raises(ValueError, match="no node has both 8 CPUs and 1 GPUs"):
-        tuner._slots(Resources(cpus=8, gpus=1))
+    with pytest.raises(ValueError, match=r"no node has 8 CPUs and 1 GPU at once, .*: ask"):
+        cluster.slots(Resources(cpus=8, gpus=1))
+
+
+def test_the_memory_of_a_trial_is_part_of_its_node(monkeypatch: pytest.MonkeyPatch):
+    """It bounds how many run at once, and what fits, alone and with the rest."""
+    nodes = [node("small", CPU=8, memory=8 * 2**30), node("gpu", CPU=4, GPU=1, memory=4 * 2**30)]
+    monkeypatch.setattr(cluster, "nodes", lambda: nodes)
+    assert cluster.slots(Resources(memory=2**30)) == 12
+    assert cluster.slots(Resources(memory=3 * 2**30)) == 3
+    assert cluster.slots(Resources(gpus=0.25, memory=3 * 2**30)) == 1
+    with pytest.raises(ValueError, match=r"--memory-per-trial 9 GiB: .* has 8 GiB of memory: "):
+        cluster.slots(Resources(memory=9 * 2**30))
+    with pytest.raises(ValueError, match=r"no node has 1 CPU and 1 GPU and 8 GiB of memory"):
+        cluster.slots(Resources(gpus=1, memory=2**33))
+
+
+@pytest.mark.parametrize(("started", "on"), [(None, True), ("250", True), ("0", False)])
+def test_a_worker_knows_whether_ray_watches_the_memory(started: str | None, on: bool):
+    """By what its Ray was started with, not by what it was itself."""
+    here = f"import sys; sys.path.insert(0, {str(Path(cluster.__file__).parents[1])!r}); "
+    asks = f"{here}from sweeps import guard; print(guard.monitored())"
+    starts = "import subprocess, sys; print(subprocess.check_output([sys.executable, '-c', " + (
+        f"{asks!r}], env={{{guard.MONITOR!r}: '0'}}, text=True))"
+    )
+    environment = {guard.MONITOR: started} if started else {}
+    said = subprocess.check_output([sys.executable, "-c", starts], env=environment, text=True)
+    assert said.strip() == str(on)
 
 
 def test_a_head_that_runs_no_trials_has_nodes_to_come(monkeypatch: pytest.MonkeyPatch):
     head = node("10.0.0.1") | {"Resources": {"node:__internal_head__": 1.0}}
-    monkeypatch.setattr(tuner, "_nodes", lambda: [head])
+    monkeypatch.setattr(cluster, "nodes", lambda: [head])
     with pytest.warns(UserWarning, match="no node has room for a trial yet: waiting"):
-        assert tuner._slots(Resources(cpus=4, gpus=1)) == 1
-    assert tuner._label(head) == "host (10.0.0.1, ffffffff)"
+        assert cluster.slots(Resources(cpus=4, gpus=1)) == 1
+    assert cluster.label(head) == "host (10.0.0.1, ffffffff)"

@@ -1,0 +1,251 @@
+"""Ray as a sweep needs it: a session of it, here or at an address, and the nodes in it.
+
+With sweeps.tuner and sweeps.listener the only modules that talk to Ray. On a cluster every node is
+looked at before the first trial: see sweeps.preflight. Contents: Resources, `prepare_environment`,
+`asked`, `session`, `checked`, `slots`, `nodes`, `label`.
+"""
+
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from scaling.config import Trial
+from scaling.records import Results
+from sweeps import guard, preflight
+from sweeps.listener import cause, summary
+from sweeps.preflight import Task
+
+# Set before Ray is imported, and handed on to its workers. Sources: Ray 2.60 as installed, tried
+# out one by one.
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress tables; ours stands in for them
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths stay true in workers
+    guard.MONITOR: "0",  # its kill of one trial aborts the whole sweep
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON, TensorBoard beside our records
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # snapshots of Tune's state are never read
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
+    "TUNE_MAX_PENDING_TRIALS_PG": "200",  # so many ask for room at once, that a cluster may grow
+    # each trial runs in a thread of its own, and glibc gives threads heaps of their own, up to 8 a
+    # core, each of which keeps the most that a trial needed: 100 MB more per trial, measured
+    "MALLOC_ARENA_MAX": "2",
+}
+HANDED_ON = ("OVERHEAR_PATIENCE",)  # what a person may have set on the driver's machine only
+PATIENCE = 120  # seconds in which a node must have looked at itself
+HEAD = "node:__internal_head__"  # the resource that Ray gives to the head, and to no other node
+OPTIONS = {"CPU": "--cpus-per-trial", "GPU": "--gpus-per-trial", "memory": "--memory-per-trial"}
+
+
+class Resources(NamedTuple):
+    """What Ray is asked for, and what a trial may take."""
+
+    address: str | None = None  # of a running cluster; None: this machine
+    cpus: int = 1  # of one trial, and the threads of its torch
+    gpus: float = 0.0  # of one trial
+    concurrent: int | None = None  # trials at once at most
+    local_cpus: int | None = None  # of this machine, where Ray is started here; None: all
+    memory: int | None = None  # bytes that a trial may hold; None: what its node has
+    hours: float | None = None  # that an attempt at a trial may take; None: any
+
+    def of_a_trial(self) -> dict[str, float]:
+        """What one trial takes of its node, by Ray's names."""
+        return {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory or 0}
+
+
+def asked(
+    address: str | None,
+    cpus: int,
+    gpus: float,
+    concurrent: int | None,
+    memory: str | None,
+    hours: float | None,
+) -> Resources:
+    """What a person asks for on the command line. Raises ValueError for what cannot be had."""
+    if not (0 <= gpus <= 1 or gpus.is_integer()):
+        raise ValueError(f"--gpus-per-trial {gpus:g}: a share of one GPU, as 0.25, or whole ones")
+    if hours is not None and not hours > 0:
+        raise ValueError(f"--hours-per-trial {hours:g}: above 0, or leave it out for no limit")
+    held = guard.memory_per_trial(memory) if memory is not None else None
+    return Resources(address, cpus, gpus, concurrent, memory=held, hours=hours)
+
+
+def prepare_environment(resources: Resources) -> str | None:
+    """Set what Ray reads as it is imported; the RAY_AUTH_MODE that a person had set, if any."""
+    os.environ.update({k: v for k, v in ENVIRONMENT.items() if k not in os.environ})
+    auth = os.environ.get("RAY_AUTH_MODE")
+    if resources.address is None:
+        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    elif _has_token():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    return auth
+
+
+@contextmanager
+def session(resources: Resources) -> Iterator[None]:
+    """A Ray to run in: the cluster at an address, or one started here and stopped again."""
+    import ray
+
+    for name in ("ray", "ray.tune", "ray.train", "ray.air"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    quiet: dict[str, Any] = {
+        "logging_level": logging.CRITICAL,
+        "log_to_driver": False,
+        # Ray sets it, too, but not where the node's environment has one already
+        "runtime_env": {
+            "env_vars": {
+                **ENVIRONMENT,
+                "OMP_NUM_THREADS": str(resources.cpus),
+                **{name: os.environ[name] for name in HANDED_ON if name in os.environ},
+            }
+        },
+    }
+    folder = None
+    try:
+        if resources.address:
+            try:
+                ray.init(address=resources.address, **quiet)
+            except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+                reason = str(error).splitlines()[0]
+                mode = os.environ.get("RAY_AUTH_MODE", "unset")
+                raise ValueError(
+                    f"--address {resources.address}: no Ray answers ({reason}): start one there, "
+                    f"with the same token as here and the same RAY_AUTH_MODE (here: {mode})"
+                ) from None
+        else:
+            folder = tempfile.mkdtemp(prefix="overhear-ray-")
+            ray.init(
+                num_cpus=resources.local_cpus,
+                object_store_memory=100 * 2**20,  # nothing large passes through it
+                include_dashboard=False,
+                _temp_dir=folder,
+                **quiet,
+            )
+        yield
+    finally:
+        ray.shutdown()
+        if folder:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def checked(
+    trials: Sequence[Trial], task: Task, resources: Resources, auth: str | None
+) -> Iterator[Task]:
+    """The task as workers get it; on a cluster, once all of its nodes have been looked at.
+
+    Raises ValueError with a line for all that a node lacks.
+    """
+    if resources.address is None:
+        yield task
+        return
+    with preflight.driver(trials, task.results) as driver:
+        task = task._replace(driver=driver)
+        if task.root and "://" not in task.root:
+            task = task._replace(root=str(Path(task.root).expanduser().absolute()))
+        found = _look(preflight.distinct(trials), task, resources)
+        if lines := preflight.complaints(found, Results(task.results), auth):
+            raise ValueError("\n".join(["the cluster is not ready, no trial was started", *lines]))
+        monitored = [node for node, facts in found.items() if getattr(facts, "monitored", False)]
+        if monitored:
+            warnings.warn(
+                f"node {', '.join(monitored)}: Ray's memory monitor is on, and if it ends one "
+                f"trial, the sweep ends: start Ray there with {guard.MONITOR}=0",
+                stacklevel=2,
+            )
+        yield task
+
+
+def _look(
+    trials: Sequence[Trial], task: Task, resources: Resources
+) -> dict[str, preflight.Facts | str]:
+    """What each node with room for a trial says of itself, or why it says nothing."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    look = ray.remote(preflight.look)
+    asked = {}
+    for node in nodes():
+        if _room(node["Resources"], resources):
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            options = look.options(num_cpus=0, max_retries=0, scheduling_strategy=there)
+            asked[label(node)] = options.remote(trials, task)
+    answered, _ = ray.wait(list(asked.values()), num_returns=len(asked), timeout=PATIENCE)
+    found: dict[str, preflight.Facts | str] = {}
+    for name, reference in asked.items():
+        found[name] = f"nothing within {PATIENCE} s: is it there, and is Overhear installed on it?"
+        if reference in answered:
+            try:
+                found[name] = ray.get(reference)
+            except Exception as error:  # noqa: BLE001
+                # of whatever kind: what a node fails with is the answer
+                found[name] = summary(cause(error))
+    return found
+
+
+def nodes() -> list[dict[str, Any]]:
+    """The living nodes, as Ray describes them."""
+    import ray
+
+    return [node for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+
+
+def label(node: Mapping[str, Any]) -> str:
+    """A node as a person finds it: its name or host name, its address, and Ray's id of it."""
+    named = node["NodeName"] != node["NodeManagerAddress"]
+    name = node["NodeName"] if named else node["NodeManagerHostname"]
+    return f"{name} ({node['NodeManagerAddress']}, {node['NodeID'][:8]})"
+
+
+def _room(node: Mapping[str, float], resources: Resources) -> int:
+    """How many trials a node with these resources can run at once."""
+    taken = resources.of_a_trial()
+    return min(int(node.get(kind, 0) // much) for kind, much in taken.items() if much)
+
+
+def slots(resources: Resources) -> int:
+    """How many trials can run at once. Ray waits for ever for what no node has: that is a
+    ValueError here, unless the head runs no trials: then nodes are expected to come when asked for.
+    """
+    there = nodes()
+    room = sum(_room(node["Resources"], resources) for node in there)
+    grows = any(HEAD in n["Resources"] and not n["Resources"].get("CPU") for n in there)
+    taken = {kind: much for kind, much in resources.of_a_trial().items() if much}
+    for kind, much in taken.items():
+        largest = max(there, key=lambda node: float(node["Resources"].get(kind, 0)))
+        most = largest["Resources"].get(kind, 0)
+        if much > most and not grows:
+            of_them = guard.shown(much) if kind == "memory" else f"{much:g}"
+            raise ValueError(
+                f"{OPTIONS[kind]} {of_them}: the largest node has {_amount(kind, most)}: ask for "
+                f"less (it is {label(largest)})"
+            )
+    if not room and not grows:
+        together = " and ".join(_amount(kind, much) for kind, much in taken.items())
+        options = " and ".join(OPTIONS[kind] for kind in taken)
+        raise ValueError(
+            f"no node has {together} at once, as a trial asks with {options}: ask for less"
+        )
+    if not room:
+        warnings.warn("no node has room for a trial yet: waiting for one to join", stacklevel=2)
+    return max(1, min(room, resources.concurrent or 10**9))
+
+
+def _amount(kind: str, much: float) -> str:
+    if kind == "memory":
+        return f"{guard.shown(much)} of memory"
+    return f"{much:g} {kind}{'' if much == 1 else 's'}"
+
+
+def _has_token() -> bool:
+    """Whether this user has a token for a cluster's authentication, at any of Ray's places."""
+    named = os.environ.keys() & {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}
+    return bool(named) or Path("~/.ray/auth_token").expanduser().exists()

@@ -1,0 +1,225 @@
+"""What Tune tells while it runs, handed on to the display and the records.
+
+Contents: Account, `listener`, and how an error is told: `cause`, `summary`.
+"""
+
+import signal
+import warnings
+from contextlib import suppress
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from scaling.config import Trial
+from scaling.perform import Progress, end
+from scaling.records import Refused, Results
+from sweeps import guard, preflight
+from sweeps.display import Display
+
+ATTEMPTS = 3  # a trial whose worker dies this often has failed
+TRIES_FOR_MEMORY = 2
+
+
+class Account:
+    """What is known of trials while they run, and what is said and recorded of those that end
+    without having said so themselves.
+    """
+
+    def __init__(self, display: Display, results: Results, hours: float | None) -> None:
+        self.display, self.results = display, results
+        self.hours = hours  # that an attempt may take
+        self.begun: dict[str, float] = {}  # monotonic clock's seconds, of the attempts that run
+        self.epochs: dict[str, int] = {}
+        self.excesses: dict[str, int] = {}  # how often each trial is known to have held too much
+        self.ended: set[str] = set()  # those whose end has been told
+
+    def heard(self, progress: Progress) -> None:
+        """Hand on what a trial reports, unless its end has been told."""
+        if progress.trial not in self.ended:
+            self.epochs[progress.trial] = progress.epoch
+            self.display.heard(progress)
+
+    def began(self, trial: str) -> None:
+        """An attempt at a trial begins to run."""
+        self.begun[trial] = monotonic()
+        if trial not in self.excesses:
+            with suppress(OSError, ValueError):  # then a death is said to be of another cause
+                earlier = guard.excess(trial, self.results)
+                self.excesses[trial] = earlier.times if earlier else 0
+
+    def late(self, trial: str) -> bool:
+        """Whether the attempt that runs takes longer than it may."""
+        if self.hours is None or trial not in self.begun:
+            return False
+        return monotonic() - self.begun[trial] > 3600 * self.hours
+
+    def lost(self, trial: Trial) -> None:
+        """Say why a trial that has not ended has no worker any more; held too much twice, it has
+        failed.
+        """
+        try:
+            if self.told(trial):
+                return
+            excess = guard.excess(trial.id, self.results)
+        except (OSError, ValueError) as error:
+            warnings.warn(f"why {trial.id} lost its worker is not known: {error}", stacklevel=2)
+            excess = None
+        if excess is None or excess.times <= self.excesses.get(trial.id, 0):
+            self.display.retried(trial.id)
+            return
+        self.excesses[trial.id] = excess.times
+        if excess.times < TRIES_FOR_MEMORY:
+            self.display.retried(trial.id, f"out of memory, {excess.reason}")
+        else:
+            self.fail(trial, f"OutOfMemory: {excess.reason}, twice")
+            with suppress(OSError):  # left behind, a trial that is asked for again has one try less
+                guard.forget(trial.id, self.results)
+
+    def told(self, trial: Trial) -> bool:
+        """Whether a trial has an outcome, as of a worker that was lost behind it; hands it on."""
+        if not self.results.holds("outcomes", trial.id):
+            return False
+        (row,) = self.results.read("outcomes", [trial.id]).to_pylist()
+        done, last = row["epochs"], trial.training.epochs
+        self.heard(Progress(trial.id, done, last, None, 0.0, row["status"], row["error"]))
+        self.ended.add(trial.id)
+        return True
+
+    def overdue(self, trial: Trial) -> None:
+        """Say and record that a trial has been ended for its time."""
+        done = self.epochs.get(trial.id, 0)
+        last = trial.training.epochs
+        self.fail(
+            trial,
+            f"TimeLimit: took longer than --hours-per-trial {self.hours:g}, in epoch "
+            f"{min(done + 1, last)} of {last}",
+        )
+
+    def fail(self, trial: Trial, reason: str, record: bool = True) -> None:
+        """Say that a trial has failed, and record it unless it has an outcome by now."""
+        done, last = self.epochs.get(trial.id, 0), trial.training.epochs
+        seconds = monotonic() - self.begun.get(trial.id, monotonic())
+        try:
+            if self.told(trial):
+                return
+            if record:
+                end(trial, self.results, "failed", reason, done, seconds, None)
+        except (OSError, ValueError) as error:  # raised in a callback, it would end the whole sweep
+            warnings.warn(f"the failure of {trial.id} is not recorded: {error}", stacklevel=2)
+        self.heard(Progress(trial.id, done, last, None, seconds, "failed", reason))
+        self.ended.add(trial.id)
+
+
+def listener(display: Display, where: str, hours: float | None = None) -> Any:
+    """A Tune callback that hands on what trials report, ends those that take too long, and records
+    those whose worker kept dying. What a node lacks is said, but is no trial's failure: that trial
+    stays to be run.
+
+    Where the results folder refuses what a trial wants to record, others would meet the same: that
+    ends the sweep, `refused` says why. `dropped` are those that have to be handed to Tune again: it
+    gives a trial up at once when the worker dies that it is about to reuse.
+    """
+    import ray
+    from ray.tune import Callback
+
+    class Listener(Callback):
+        account: Account
+        running: dict[str, Any]
+        dropped: set[str]
+        refused: Refused | None = None
+
+        def __getstate__(self) -> dict[str, Any]:
+            return {}  # Tune pickles its callbacks for a restore that never comes
+
+        def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+            for name in [name for name in self.running if self.account.late(name)]:
+                trial = self.running.pop(name)
+                # ended first: it must not record another end meanwhile
+                ray.kill(trial.temporary_state.ray_actor)
+                self.account.overdue(_planned(trial))
+
+        def refuse(self, error: Refused) -> None:
+            """End the sweep as Ctrl-C does."""
+            if self.refused is None:
+                self.refused = error
+                signal.raise_signal(signal.SIGINT)
+
+        def on_trial_start(
+            self, iteration: int, trials: list[Any], trial: Any, **info: Any
+        ) -> None:
+            planned = _planned(trial)
+            self.running[planned.id] = trial
+            self.account.began(planned.id)
+
+        def on_trial_complete(
+            self, iteration: int, trials: list[Any], trial: Any, **info: Any
+        ) -> None:
+            self.running.pop(_planned(trial).id, None)
+
+        def on_trial_result(
+            self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+        ) -> None:
+            self.account.heard(Progress(*(result[field] for field in Progress._fields)))
+
+        def on_trial_recover(
+            self, iteration: int, trials: list[Any], trial: Any, **info: Any
+        ) -> None:
+            planned, error = _planned(trial), _raised(trial)
+            self.running.pop(planned.id, None)
+            if isinstance(error, Refused):
+                self.refuse(error)
+            elif isinstance(error, preflight.Unfit):
+                warnings.warn(str(error), stacklevel=2)
+            else:
+                self.account.lost(planned)
+
+        def on_trial_error(
+            self, iteration: int, trials: list[Any], trial: Any, **info: Any
+        ) -> None:
+            planned, error = _planned(trial), _raised(trial)
+            self.running.pop(planned.id, None)
+            if isinstance(error, Refused):
+                self.refuse(error)
+                return
+            if trial.run_metadata.num_failures < ATTEMPTS:
+                self.dropped.add(planned.id)
+                self.account.lost(planned)
+                return
+            lost = not isinstance(error, preflight.Unfit)
+            reason = f"its worker died {ATTEMPTS} times, " if lost else "not run: "
+            reason += summary(error) if lost else str(error)
+            self.account.fail(planned, reason, record=lost)
+
+    made = Listener()
+    made.account, made.running, made.dropped = Account(display, Results(where), hours), {}, set()
+    return made
+
+
+def _planned(trial: Any) -> Trial:
+    """The trial of ours that one of Tune's is."""
+    return Trial.model_validate(trial.config["trial"])
+
+
+def _raised(trial: Any) -> BaseException | None:
+    """What ended a trial's last attempt, as its worker raised it, if Tune knows it."""
+    from ray import cloudpickle
+
+    # Trial.get_pickled_error looks where Tune copies it to later
+    path = trial.pickled_error_file
+    if path is None or not Path(path).exists():
+        return None
+    error: BaseException = cloudpickle.loads(Path(path).read_bytes())
+    return cause(error)
+
+
+def cause(error: BaseException) -> BaseException:
+    """An exception without what Ray wrapped it in."""
+    return getattr(error, "cause", None) or error
+
+
+def summary(error: BaseException | None) -> str:
+    """An exception in one line."""
+    if error is None:
+        return "unknown"
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"
