@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench readme clean
+.PHONY: demo test lint bench readme faults clean
 
 .venv/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else "make: Python %d.%d found, 3.11 or newer needed: make PYTHON=python3.12 ..." % v[:2])'
@@ -33,6 +33,9 @@ bench: .venv/ready  ## speed against what a user would pick instead, in one run
 
 readme: .venv/ready  ## the map and the records tables, from the code
 	@$(BIN)/python tests/test_readme.py
+
+faults: .venv/ready  ## what happens when a worker, a node, a disk, ... fails: does it, and says so in README
+	@$(BIN)/python -m pytest -m fault --faults
 
 clean:  ## the environment; results stay
 	rm -rf .venv build *.egg-info

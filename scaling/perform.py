@@ -3,13 +3,15 @@ it ended.
 
 The order of writing makes a kill harmless: an epoch's metrics first, then its checkpoint; at the
 end predictions and weights, then the outcome, then the checkpoint goes. A trial that has an outcome
-is never run again.
+is never run again, and one that runs finds it out before it writes: a worker whose sweep was killed
+does no harm to the next one either.
 """
 
 import io
 import platform
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -21,7 +23,7 @@ from scaling import transfer
 from scaling.config import Trial
 from scaling.epoch import Epoch
 from scaling.machine import Machine, versions
-from scaling.records import Results
+from scaling.records import Refused, Results
 from scaling.sound import splits
 from scaling.sound.store import Store
 from scaling.trial import run
@@ -39,22 +41,21 @@ class Progress(NamedTuple):
     epochs: int
     accuracy: float | None  # on the first split of HEADLINE, where this epoch was scored
     seconds: float  # since this attempt began
-    status: str = "running"  # then complete or failed
-    error: str | None = None
+    status: str = "running"  # then complete, stopped or failed
+    error: str | None = None  # or why it was stopped
+    validation: Mapping[str, float] | None = None  # scores over all validation clips, by metric
+    outcome: Mapping[str, Any] | None = None  # its row, should the trial be stopped here
 
 
 def perform(trial: Trial, store: Store, machine: Machine, results: Results) -> Iterator[Progress]:
     """Run what is left of a trial, writing its records; yields after each epoch and at the end.
 
-    What the trial raises ends it as failed, with the reason in its outcome; an OSError of the
-    results folder itself (full, gone) is raised, and nothing that was complete is lost.
+    What the trial raises ends it as failed, with the reason in its outcome. What the results folder
+    refuses (full, gone) is no trial's failure: Refused is raised, nothing that was complete is
+    lost, and the trial goes on from its last epoch when it is performed again.
     """
-    ended = results.read("outcomes", [trial.id] if trial.id in results.names("outcomes") else [])
-    if ended.num_rows:
-        row = ended.to_pylist()[0]
-        yield Progress(
-            trial.id, row["epochs"], trial.training.epochs, None, 0.0, row["status"], row["error"]
-        )
+    if told := _told(trial, results):
+        yield told
         return
     machine.reset()
     begun = perf_counter()
@@ -76,10 +77,15 @@ def perform(trial: Trial, store: Store, machine: Machine, results: Results) -> I
             # what is taken over is read here: that it is not there is this trial's failure
             epochs = epochs or run(trial, store, machine, state, transfer.source(trial, results))
             epoch = next(epochs)
+        except Refused:
+            raise
         except Exception as reason:  # noqa: BLE001
             # whatever a trial raises is its outcome, not the sweep's
             status, error = "failed", f"{type(reason).__name__}: {reason}"
             break
+        if told := _told(trial, results):  # by the worker of a later sweep, or by its driver
+            yield told
+            return
         done, last = epoch.number, epoch.last
         rows += epoch.metrics
         results.write("metrics", trial.id, rows)
@@ -87,7 +93,15 @@ def perform(trial: Trial, store: Store, machine: Machine, results: Results) -> I
         wall_s = before + perf_counter() - begun
         if not last:
             _save(trial, results, epoch.state | {"wall_s": wall_s, "version": VERSION})
-            yield Progress(trial.id, done, trial.training.epochs, accuracy, perf_counter() - begun)
+            yield Progress(
+                trial.id,
+                done,
+                trial.training.epochs,
+                accuracy,
+                perf_counter() - begun,
+                validation=_found(epoch, "validation"),
+                outcome=_outcome(trial, "stopped", None, done, wall_s, machine),
+            )
         else:
             results.write("predictions", trial.id, epoch.predictions)
             if learned := epoch.state.get("model"):
@@ -97,6 +111,15 @@ def perform(trial: Trial, store: Store, machine: Machine, results: Results) -> I
     results.remove("checkpoints", trial.id)
     seconds = perf_counter() - begun
     yield Progress(trial.id, done, trial.training.epochs, accuracy, seconds, status, error)
+
+
+def _told(trial: Trial, results: Results) -> Progress | None:
+    """How a trial that has an outcome ended."""
+    if not results.holds("outcomes", trial.id):
+        return None
+    (row,) = results.read("outcomes", [trial.id]).to_pylist()
+    epochs = trial.training.epochs
+    return Progress(trial.id, row["epochs"], epochs, None, 0.0, row["status"], row["error"])
 
 
 def end(
@@ -111,7 +134,31 @@ def end(
     """Write how a trial ended; without a machine when its process is gone and somebody else must
     say so.
     """
-    outcome = {
+    row = _outcome(trial, status, error, epochs, wall_s, machine)
+    results.write("outcomes", trial.id, [row])
+
+
+def stop(progress: Progress, results: Results, reason: str) -> None:
+    """End a trial behind the epoch that it reported, on purpose; its worker must not go on.
+
+    Raises OSError where that cannot be written: then it is not stopped.
+    """
+    assert progress.outcome is not None, "a trial that has ended is not stopped"
+    row = {**progress.outcome, "error": reason}
+    results.write("outcomes", progress.trial, [row])
+    with suppress(OSError):  # left behind, it does no harm
+        results.remove("checkpoints", progress.trial)
+
+
+def _outcome(
+    trial: Trial,
+    status: str,
+    error: str | None,
+    epochs: int,
+    wall_s: float,
+    machine: Machine | None,
+) -> dict[str, Any]:
+    return {
         "trial": trial.id,
         "status": status,
         "error": error,
@@ -123,7 +170,6 @@ def end(
         "peak_memory_bytes": machine.peak_memory() if machine else 0,
         "versions": versions(),
     }
-    results.write("outcomes", trial.id, [outcome])
 
 
 def _save(trial: Trial, results: Results, state: dict[str, Any]) -> None:
@@ -154,12 +200,17 @@ def _checkpoint(trial: Trial, results: Results) -> dict[str, Any] | None:
 
 
 def _headline(epoch: Epoch) -> float | None:
-    found = {
-        row["split"]: row["value"]
+    found = (_found(epoch, split).get("accuracy") for split in HEADLINE)
+    return next((accuracy for accuracy in found if accuracy is not None), None)
+
+
+def _found(epoch: Epoch, split: str) -> dict[str, float]:
+    """What an epoch measured on all clips of a split, by metric."""
+    return {
+        row["metric"]: row["value"]
         for row in epoch.metrics
-        if row["metric"] == "accuracy" and row["device"] == "all"
+        if row["split"] == split and row["device"] == "all"
     }
-    return next((found[split] for split in HEADLINE if split in found), None)
 
 
 def _contiguous(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

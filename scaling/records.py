@@ -1,20 +1,21 @@
 """Records: what a results folder holds. Schemas, atomic writer, reader. No torch.
 
 A results folder is any pyarrow filesystem URI or local path; below it lies one folder per kind of
-record: `manifest/<launch>.parquet`, and per trial `metrics/`, `predictions/`, `pairs/`, `maps/`
-and `outcomes/<trial>.parquet`, `weights/<trial>.safetensors`, `checkpoints/<trial>/`. A reader
-never sees half a file: a file is written under another name and renamed, an object of a store is
-put as a whole. Any Parquet reader can open them; the meaning of a column is in its field's
-metadata. Contents: SCHEMAS, Results, `to_table`, `describe`.
+record: `manifest/<launch>.parquet`, `forecasts/` and `forecast_errors/<time>.parquet`, and per
+trial `metrics/`, `predictions/`, `pairs/`, `maps/` and `outcomes/<trial>.parquet`,
+`weights/<trial>.safetensors`, `checkpoints/<trial>/`. A reader never sees half a file: a file is
+written under another name and renamed, an object of a store is put as a whole. Any Parquet reader
+can open them; the meaning of a column is in its field's metadata. Contents: SCHEMAS, Results,
+`to_table`, `describe`.
 """
 
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.dataset
@@ -22,7 +23,7 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 
 from scaling import config
-from scaling.storage import NO_BUCKET, Trouble, opened, shown, trouble
+from scaling.storage import NO_BUCKET, Trouble, opened, patiently, shown, trouble
 
 VERSION = 1  # of the layout; raised when an older reader would misread a newer folder
 HIDDEN = ".writing-"  # begins the name of a file that is being written
@@ -30,6 +31,15 @@ HIDDEN = ".writing-"  # begins the name of a file that is being written
 OBJECTS = ("s3", "gcs", "abfs")
 READERS = 16  # requests to a store at once: each waits longer than it works
 TRIES = 3  # to read an object that others replace
+PATIENCE = 30.0  # seconds in which a store that is busy or gone is asked again
+
+T = TypeVar("T")
+
+
+class Refused(OSError, ValueError):
+    """The results folder cannot be read or written, in one line: full, gone, forbidden. It is
+    nobody's failure but the folder's.
+    """
 
 
 def _field(name: str, kind: pa.DataType, meaning: str, nullable: bool = False) -> pa.Field:
@@ -77,6 +87,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("weights", pa.int64(), "convolution and linear weights, before pruning"),
             _field("kept_weights", pa.int64(), "convolution and linear weights that pruning keeps"),
             _field("macs", pa.int64(), "multiply-adds of one clip's forward pass"),
+            _field("epoch_macs", pa.int64(), "multiply-adds of training for an epoch", True),
             _field(
                 "receptive_field", pa.int64(), "side of the maximum receptive field, input pixels"
             ),
@@ -93,6 +104,31 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("device", pa.string(), "recording device; all: mean over the split's clips"),
             _field("metric", pa.string(), "accuracy, loss, ...; measured by a clock: ..._seconds"),
             _field("value", pa.float64(), "its value; losses in nats"),
+        ]
+    ),
+    "forecasts": pa.schema(
+        [
+            _TRIAL,
+            _field("seconds", pa.float64(), "predicted seconds of the whole trial"),
+            _field("at_most", pa.bool_(), "whether it may end sooner, as by patience"),
+            _field(
+                "how", pa.string(), "measured (its own step), scaled (another's), given, unknown"
+            ),
+            _field("speed", pa.float64(), "10^9 multiply-adds a second of the trial"),
+            _field("slots", pa.int32(), "trials at once; null: unknown", True),
+            _field("wall_s", pa.float64(), "predicted seconds of all of them, start to end", True),
+            _field("node", pa.string(), "host name of where it was predicted"),
+            _field("made", pa.timestamp("us", "UTC"), "when"),
+        ]
+    ),
+    "forecast_errors": pa.schema(
+        [
+            _TRIAL,
+            _field("predicted_s", pa.float64(), "predicted seconds of the trial"),
+            _field("took_s", pa.float64(), "seconds it took: wall_s of its outcome"),
+            _field("error", pa.float64(), "took / predicted - 1"),
+            _field("predicted_wall_s", pa.float64(), "of all, where one launch ran them", True),
+            _field("wall_s", pa.float64(), "seconds from that launch's start to its end", True),
         ]
     ),
     "predictions": pa.schema(
@@ -134,7 +170,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         [
             _TRIAL,
             _field("status", pa.string(), "complete, stopped (early, on purpose) or failed"),
-            _field("error", pa.string(), "why it failed, else null", True),
+            _field("error", pa.string(), "why it failed or was stopped, else null", True),
             _field("epochs", pa.int32(), "epochs trained"),
             _field("wall_s", pa.float64(), "seconds of training and scoring, over all attempts"),
             _field("node", pa.string(), "host name"),
@@ -157,8 +193,11 @@ class Results:
     `file:///...`). `address` opens it again, on any machine; `where` is what may be printed of it.
     """
 
-    def __init__(self, where: str | os.PathLike[str]) -> None:
-        """Raises ValueError when the URI is not understood; touches nothing yet."""
+    def __init__(self, where: str | os.PathLike[str], patience: float | None = None) -> None:
+        """Raises ValueError when the URI is not understood; touches nothing yet. `patience` is
+        given in seconds, else by OVERHEAR_PATIENCE, else it is PATIENCE.
+        """
+        self.patience = _patience() if patience is None else patience
         self.address = os.fspath(where)
         self.where = shown(self.address)
         if "://" in self.address:
@@ -178,7 +217,9 @@ class Results:
         return "/".join((self.base.rstrip("/"), *parts))
 
     def prepare(self) -> None:
-        """Make the folder and prove that it can be written; raises ValueError when it cannot."""
+        """Make the folder and prove that it can be written; raises Refused at once when it
+        cannot.
+        """
         try:
             if self.filesystem.type_name not in OBJECTS:
                 self.filesystem.create_dir(self.path(), recursive=True)
@@ -186,23 +227,23 @@ class Results:
             self._put(b"overhear", probe)
             self.filesystem.delete_file(self.path(probe))
         except OSError as error:
-            raise ValueError(self._line("written", trouble(error))) from None
+            raise Refused(self._line("written", trouble(error))) from None
 
     def put(self, content: bytes | memoryview, *parts: str) -> None:
         """Write one whole file: under another name first, then renamed; an object directly.
 
         A writer that is killed leaves no file of that name, or the one that was there before (of a
         large object a store may keep unseen parts: let its lifecycle rule abort those uploads).
-        Raises OSError when it cannot be written.
+        Raises Refused when it cannot be written.
         """
-        with self._asking("written", OSError):
-            self._put(content, *parts)
+        self._ask("written", lambda: self._put(content, *parts))
 
     def _put(self, content: bytes | memoryview, *parts: str) -> None:
         if self.filesystem.type_name in OBJECTS:
             # Arrow completes the object of a stream that an exception closes, however little was
             # written. Ctrl-C reaches the main thread only: here it waits until the object is whole.
             with ThreadPoolExecutor(1) as undisturbed:
+                undisturbed.submit(int).result()  # one that comes as a thread starts loses it
                 undisturbed.submit(self._stream, content, self.path(*parts)).result()
             return
         *folders, name = parts
@@ -224,19 +265,25 @@ class Results:
     def get(self, *parts: str) -> bytes | None:
         """The content of one file, or None where there is none.
 
-        Raises ValueError when a store does not give it.
+        Raises Refused when it is there and cannot be read.
         """
+        return self._ask("read", lambda: self._get(*parts))
+
+    def _get(self, *parts: str) -> bytes | None:
         try:
             # a file, not a stream: of an object, Arrow reads a stream in pieces, one request each
-            with self._asking("read"), self.filesystem.open_input_file(self.path(*parts)) as file:
+            with self.filesystem.open_input_file(self.path(*parts)) as file:
                 return bytes(file.read())
         except FileNotFoundError:
             return None
 
     def remove(self, *parts: str) -> None:
-        """Delete a file or a folder below this one, if it is there. Raises OSError."""
-        with self._asking("written", OSError):
-            info = self.filesystem.get_file_info(self.path(*parts))
+        """Delete a file or a folder below this one, if it is there. Raises Refused."""
+        self._ask("written", lambda: self._remove(*parts))
+
+    def _remove(self, *parts: str) -> None:
+        info = self.filesystem.get_file_info(self.path(*parts))
+        with suppress(FileNotFoundError):  # another was quicker
             if info.type == pa.fs.FileType.Directory:
                 self.filesystem.delete_dir(self.path(*parts))
             elif info.type == pa.fs.FileType.File:
@@ -255,17 +302,22 @@ class Results:
     def names(self, kind: str, suffix: str = ".parquet") -> list[str]:
         """Names of the finished files of one kind, sorted, without their ending.
 
-        Raises ValueError when a store does not list them.
+        Raises Refused when they cannot be listed.
         """
         selector = pa.fs.FileSelector(self.path(kind), allow_not_found=True)
-        with self._asking("read"):
-            infos = self.filesystem.get_file_info(selector)
+        infos = self._ask("read", lambda: self.filesystem.get_file_info(selector))
         if not infos and not self._in_a_bucket():
-            raise ValueError(self._line("read", NO_BUCKET))
+            raise Refused(self._line("read", NO_BUCKET))
         found = (info.base_name for info in infos if info.is_file)
         return sorted(
             n.removesuffix(suffix) for n in found if n.endswith(suffix) and not n.startswith(HIDDEN)
         )
+
+    def holds(self, kind: str, name: str) -> bool:
+        """Whether there is a record of this name. Raises Refused when a store does not say."""
+        path = self.path(kind, f"{name}.parquet")
+        info = self._ask("read", lambda: self.filesystem.get_file_info(path))
+        return bool(info.is_file)
 
     def _in_a_bucket(self) -> bool:
         """Whether there is anything that could hold objects: a list of none does not tell."""
@@ -313,6 +365,8 @@ class Results:
                 if content is None:
                     raise FileNotFoundError(2, "no such file")
                 return pq.read_table(pa.BufferReader(content))
+            except Refused:
+                raise
             except (pa.ArrowInvalid, OSError) as error:
                 reason = trouble(error).reason
                 if not left:
@@ -323,19 +377,28 @@ class Results:
 
     def _line(self, done: str, told: Trouble) -> str:
         """What stops this folder from being `done` (read, written), in one line."""
-        remedy = "free some space, mend its rights" if self.local else told.remedy
+        local = "free some space, mend its rights" if done == "written" else "mend its rights"
+        remedy = local if self.local else told.remedy
         other = "name another with --out" if done == "written" else "name another"
         return f"results folder {self.where} cannot be {done} ({told.reason}): {remedy}, or {other}"
 
-    @contextmanager
-    def _asking(self, done: str, kind: type[Exception] = ValueError) -> Iterator[None]:
-        """What a store refuses becomes one line; what this machine refuses stays an OSError."""
+    def _ask(self, done: str, question: Callable[[], T]) -> T:
+        """The filesystem's answer; a store's is waited for. What it refuses becomes one line."""
         try:
-            yield
+            return question() if self.local else patiently(question, self.patience)
         except OSError as error:
-            if self.local or isinstance(error, FileNotFoundError):
-                raise
-            raise kind(self._line(done, trouble(error))) from None
+            raise Refused(self._line(done, trouble(error))) from None
+
+
+def _patience() -> float:
+    given = os.environ.get("OVERHEAR_PATIENCE", "")
+    try:
+        seconds = float(given or PATIENCE)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0:
+        raise ValueError(f"OVERHEAR_PATIENCE={given}: seconds, 0 or more")
+    return seconds
 
 
 def to_table(kind: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:

@@ -1,10 +1,14 @@
 """Storage: places that pyarrow opens by a URI, how they are named, and what they complain of.
 
-Nothing that is printed holds credentials. Contents: `opened`, `shown`, `trouble`. No torch.
+Nothing that is printed holds credentials. Contents: `opened`, `shown`, `patiently`, `trouble`. No
+torch.
 """
 
+import os
 import re
-from typing import NamedTuple
+from collections.abc import Callable
+from time import monotonic, sleep
+from typing import NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.fs
@@ -34,7 +38,18 @@ _REFUSALS = {  # how S3 names them, as a regular expression
         "no store answers",
         "check the network, and endpoint_override, scheme and region in the URI",
     ),
+    r"AWS Error (SLOW_DOWN|SERVICE_UNAVAILABLE|THROTTLING)|HTTP status (429|503)": Trouble(
+        "the store is overloaded, it asks to come back later", "wait until it is not"
+    ),
 }
+# What S3 may do for a while, and not a moment later. (Google's client asks again by itself.)
+_PASSING = re.compile(
+    "AWS Error (NETWORK_CONNECTION|SLOW_DOWN|SERVICE_UNAVAILABLE|THROTTLING|INTERNAL_FAILURE"
+    r"|REQUEST_TIMEOUT)|HTTP status (429|5\d\d)"
+)
+_FIRST_PAUSE = 0.5  # seconds; each pause is twice the one before
+
+T = TypeVar("T")
 
 
 def opened(uri: str, what: str) -> tuple[pa.fs.FileSystem, str]:
@@ -63,6 +78,24 @@ def shown(where: str) -> str:
     return f"{scheme}://{re.split('[?#]', _SECRETS.sub('', rest))[0]}" if mark else where
 
 
+def patiently(ask: Callable[[], T], seconds: float) -> T:
+    """What a store answers. What may pass, no answer or a "slow down", is asked again for so many
+    seconds; nothing else is. Raises the store's last OSError.
+
+    Arrow itself asks for 6 s before it raises that (its ConnectRetryStrategy).
+    """
+    end, pause = monotonic() + seconds, _FIRST_PAUSE
+    while True:
+        try:
+            return ask()
+        except OSError as error:
+            left = end - monotonic()
+            if left <= 0 or not _PASSING.search(str(error)):
+                raise
+        sleep(min(pause, left))
+        pause *= 2
+
+
 def trouble(error: Exception) -> Trouble:
     """What a filesystem's error means, in a few words without credentials, and the remedy."""
     said = str(error)
@@ -70,7 +103,8 @@ def trouble(error: Exception) -> Trouble:
         if re.search(words, said):
             return told
     if isinstance(error, OSError) and error.strerror:
-        said = error.strerror
+        # Arrow has more words, which name its functions
+        said = os.strerror(error.errno) if error.errno else error.strerror
     line = said.splitlines()[0] if said else type(error).__name__
     line = re.sub(r"\w+://[^\s']*", lambda uri: shown(uri[0]), line)
     return Trouble(line, "check its name and your rights to it")

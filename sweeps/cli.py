@@ -4,6 +4,9 @@ Heavy libraries are imported when a command runs, so that help is instant.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic
 from typing import Annotated, Any
 
 import typer
@@ -13,15 +16,14 @@ from scaling.cli import Device, Json, Precision, Root, Skip, pairs
 
 def studies(as_json: Json = False) -> None:
     """What can be swept: name, question, source, number of trials."""
-    from sweeps.study import plan, shipped
+    from sweeps.study import shipped
 
     for study in shipped():
-        count = len(plan(study, {}))
         if as_json:
             facts = {"name": study.name, "question": study.question, "source": study.source}
-            typer.echo(json.dumps({**facts, "trials": count}))
+            typer.echo(json.dumps({**facts, "trials": study.size}))
         else:
-            typer.echo(f"{study.name} ({count} trials)\n  {study.question}\n  {study.source}")
+            typer.echo(f"{study.name} ({study.size} trials)\n  {study.question}\n  {study.source}")
 
 
 def sweep(
@@ -34,15 +36,35 @@ def sweep(
         typer.Option("--set", metavar="KEY=VALUE", help="Change every trial; repeatable."),
     ] = None,
     repeats: Annotated[int | None, typer.Option(help="Seeds 0 to N-1 for every trial.")] = None,
-    dry_run: Annotated[bool, typer.Option(help="List the trials; start nothing.")] = False,
+    stop: Annotated[
+        str | None, typer.Option(help="Stop trials early: asha, median; none: not even if stated.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option(help="List the trials and predict their time; start nothing.")
+    ] = False,
+    speed: Annotated[
+        float | None,
+        typer.Option(
+            metavar="G", help="With --dry-run: 10^9 multiply-adds a second, instead of measuring."
+        ),
+    ] = None,
     retry_failed: Annotated[bool, typer.Option(help="Run failed trials again.")] = False,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster; auto.")] = None,
     cpus_per_trial: Annotated[int, typer.Option(min=1)] = 1,
     gpus_per_trial: Annotated[float, typer.Option(min=0)] = 0.0,
+    memory_per_trial: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="As 4GiB; who holds more twice has failed.")
+    ] = None,
+    hours_per_trial: Annotated[
+        float | None, typer.Option(help="Who takes longer has failed; its checkpoint stays.")
+    ] = None,
     max_concurrent: Annotated[int | None, typer.Option(min=1)] = None,
     device: Device = "auto",
     precision: Precision = "auto",
     skip_unreadable: Skip = False,
+    tensorboard: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Write metrics as TensorBoard files, too.")
+    ] = None,
     plain: Annotated[bool, typer.Option(help="Plain lines instead of a live one.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -50,9 +72,12 @@ def sweep(
     from scaling.plan import plan as make_plan
     from scaling.records import Results
     from scaling.sound import prepare
-    from sweeps import launch
+    from sweeps import cluster, search, stopping, times
     from sweeps.study import find, plan
 
+    resources = cluster.asked(
+        address, cpus_per_trial, gpus_per_trial, max_concurrent, memory_per_trial, hours_per_trial
+    )
     found = find(study)
     changes = pairs(settings) | ({"sound.dataset": data} if data else {})
     trials = plan(found, changes, repeats)
@@ -60,56 +85,106 @@ def sweep(
     tables = {name: each.table for name, each in clips.items()}
     planned = make_plan(found.name, trials, tables)
     where = out or f"results/{found.name}"
-    if dry_run:
-        results = Results(where)
-        _show(planned, launch.outcomes(results, trials), results.where, as_json)
-        return
-    from sweeps.tuner import Resources
+    rule = stopping.named(stop, found.stopping)
+    if rule:
+        stopping.check(rule, trials)
+        if not found.search:  # a search proposes others
+            stopping.warn_alone(rule, planned)
+    searched = found.search._replace(base=trials[0]) if found.search else None
+    if searched:
+        search.check_installed(found.name)
 
-    resources = Resources(address, cpus_per_trial, gpus_per_trial, max_concurrent)
-    _sweep(
-        planned,
-        clips,
-        where,
-        resources,
-        (device, precision),
-        (skip_unreadable, retry_failed, plain),
-        root,
-    )
+    def ledger() -> search.Ledger | None:
+        """What the results folder has of a search at this moment."""
+        return search.Ledger(found.name, searched, tables, Results(where)) if searched else None
+
+    if dry_run:
+        results, machine = Results(where), (device, precision)
+        if searched and (known := ledger()):
+            typer.echo(search.described(searched), err=as_json)
+            planned = known.plan if known.plan.trials else planned
+        if rule:
+            typer.echo(stopping.described(rule, planned), err=as_json)
+        switches = retry_failed, rule is not None, as_json
+        times.dry_run(planned, results, resources, machine, speed, *switches)
+        return
+    if speed is not None:
+        raise ValueError(f"--speed {speed:g}: only --dry-run predicts times, name it too")
+    with _alone(where) as lock:
+        _sweep(
+            planned,
+            clips,
+            lock,
+            resources,
+            (device, precision),
+            (skip_unreadable, retry_failed, plain),
+            root,
+            rule,
+            ledger(),
+            tensorboard,
+        )
+
+
+@contextmanager
+def _alone(where: str) -> Iterator[Any]:
+    """The results folder, for this sweep alone; what ends it early is one line and exit code 1."""
+    from scaling.records import Refused, Results
+    from sweeps.lock import held
+
+    results = Results(where)
+    results.prepare()
+    with held(results) as lock:
+        try:
+            yield lock
+        except Refused as error:
+            typer.echo(f"overhear: {error}; then run the same command again to go on", err=True)
+            raise typer.Exit(1) from None
+        finally:
+            if lock.taken:
+                typer.echo(f"overhear: {lock.taken}", err=True)
 
 
 def _sweep(
     planned: Any,
     clips: Any,
-    where: str,
+    lock: Any,
     resources: Any,
     machine: tuple[str, str],
     switches: tuple[bool, bool, bool],
     root: str | None,
+    rule: Any,
+    ledger: Any,
+    tensorboard: str | None,
 ) -> None:
     from rich.console import Console
 
     from scaling.plan import record
     from scaling.records import Results
     from scaling.sound import prepare
-    from sweeps import launch
+    from sweeps import launch, times
+    from sweeps.adaptive import Proposals
+    from sweeps.board import Board
     from sweeps.display import Display
+    from sweeps.stopping import Watch
     from sweeps.tuner import Task, sweep
 
     skip_unreadable, retry_failed, plain = switches
-    results = Results(where)
-    results.prepare()
+    results = Results(lock.results.address)
     stores = prepare.stores(planned.trials, clips, skip_unreadable)
+    planned = ledger.plan if ledger else planned
     record(planned, prepare.digests(planned.trials, stores), results)
     left = launch.pending(planned, results, retry_failed)
     already = len(planned.trials) - len(left)
+    total = max(len(planned.trials), ledger.search.samples if ledger else 0)
     if already:
-        typer.echo(
-            f"{already} of {len(planned.trials)} trials have ended before and are left alone"
-        )
-    if left:
+        typer.echo(f"{already} of {total} trials have ended before and are left alone")
+    watch = Watch(rule) if rule else None
+    if watch:
+        watch.add(planned, results)
+    begun = monotonic()
+    if already < total:
         trials = [planned.trials[index] for index in left]
-        macs = {planned.trials[i].id: planned.costs[i].macs for i in left}
+        macs = {planned.trials[i].id: planned.epoch_work(i) for i in left}
         task = Task(
             {key: str(store.folder) for key, store in stores.items()},
             results.address,
@@ -118,24 +193,28 @@ def _sweep(
             root=root,
             skip_unreadable=skip_unreadable,
         )
-        with Display(trials, macs, Console(stderr=True), plain) as display:
-            for stage in launch.stages(trials):
-                sweep(stage, task, resources, display)
+        proposals = Proposals(ledger, stores, watch) if ledger else None
+        predicted = times.predicted(results)
+        with Display(trials, macs, Console(stderr=True), plain, predicted) as display:
+            display.expected = total - already
+            display.board = Board(tensorboard, results, display.trials) if tensorboard else None
+            for stage in [trials] if ledger else launch.stages(trials):
+                sweep(stage, task, resources, display, watch, proposals, lock)
                 if len(launch.outcomes(results, stage)) < len(stage):
                     break  # stopped by Ctrl-C: what takes over from these has to wait, too
-    _say_end(planned, results)
+        times.say_error(results, planned, left, monotonic() - begun)
+    _say_end(ledger.plan if ledger else planned, results, total)
 
 
-def _say_end(planned: Any, results: Any) -> None:
+def _say_end(planned: Any, results: Any, total: int) -> None:
     """What the records say now; anything missing or failed is an exit code of 1."""
     from sweeps import launch
 
     statuses = list(launch.outcomes(results, planned.trials).values())
-    failed = statuses.count("failed")
-    missing = len(planned.trials) - len(statuses)
-    typer.echo(
-        f"{statuses.count('complete')} of {len(planned.trials)} trials complete in {results.where}"
-    )
+    failed, stopped = statuses.count("failed"), statuses.count("stopped")
+    missing = total - len(statuses)
+    early = f", {stopped} stopped early," if stopped else ""
+    typer.echo(f"{statuses.count('complete')} of {total} trials complete{early} in {results.where}")
     if failed:
         typer.echo(
             f"{failed} failed: overhear status {results.where}; run again with --retry-failed",
@@ -145,35 +224,3 @@ def _say_end(planned: Any, results: Any) -> None:
         typer.echo(f"{missing} not finished: run the same command again to go on", err=True)
     if failed or missing:
         raise typer.Exit(1)
-
-
-def _show(planned: Any, ended: dict[str, str], where: str, as_json: bool) -> None:
-    """The trials of a launch, without launching it."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from sweeps.display import differences
-
-    labels = differences(planned.trials)
-    table = Table("trial", "settings", box=None)
-    for column in ("parameters", "multiply-adds", "to train"):
-        table.add_column(column, justify="right")
-    table.add_column("state")
-    for index, (trial, cost) in enumerate(zip(planned.trials, planned.costs, strict=True)):
-        state, work = ended.get(trial.id, "to run"), planned.work(index)
-        if as_json:
-            facts = {"trial": trial.id, "settings": labels[trial.id], "parameters": cost.parameters}
-            facts |= {"kept_weights": planned.kept_weights[index], "macs": cost.macs}
-            facts |= {"train_macs": work, "receptive_field": cost.receptive_field, "status": state}
-            typer.echo(json.dumps(facts))
-        numbers = f"{cost.parameters:,}", f"{cost.macs / 1e6:,.1f} M", f"{work / 1e12:,.2f} T"
-        table.add_row(trial.id, labels[trial.id], *numbers, state)
-    if as_json:
-        return
-    Console().print(table)
-    left = [i for i, trial in enumerate(planned.trials) if trial.id not in ended]
-    work = sum(planned.work(i) for i in left) / 1e12
-    typer.echo(
-        f"{len(left)} of {len(planned.trials)} trials to run into {where}: {work:,.1f} T "
-        "multiply-adds of training"
-    )

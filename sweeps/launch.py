@@ -4,7 +4,7 @@ What is complete in the results folder is left alone, what was cut off goes on f
 what failed is left failed unless it is asked for again.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from scaling.config import Trial
 from scaling.plan import Plan
@@ -42,5 +42,13 @@ def pending(plan: Plan, results: Results, retry_failed: bool = False) -> list[in
         for trial in [name for name, status in ended.items() if status == "failed"]:
             results.remove("outcomes", f"{trial}.parquet")
             del ended[trial]
-    left = [index for index, trial in enumerate(plan.trials) if trial.id not in ended]
-    return sorted(left, key=plan.work, reverse=True)
+    return left(plan, ended)
+
+
+def left(plan: Plan, ended: Mapping[str, str], retry_failed: bool = False) -> list[int]:
+    """Which of the plan's trials have not ended, the most expensive first; failed ones have, unless
+    they are to be retried.
+    """
+    over = {trial for trial, status in ended.items() if status != "failed" or not retry_failed}
+    unended = [index for index, trial in enumerate(plan.trials) if trial.id not in over]
+    return sorted(unended, key=plan.work, reverse=True)

@@ -1,7 +1,10 @@
-"""What tests share: trials that take a second, and the real recordings where they are."""
+"""What tests share: trials that take a second, the real recordings where they are, and README's
+table of faults, which `make faults` makes from the marks of those tests that passed.
+"""
 
 import dataclasses
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +14,37 @@ import torch
 from scaling.config import Augment, Features, Network, Sound, Split, Training, Trial
 from scaling.sound import datasets
 from scaling.sound.store import Store, pack
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--faults", action="store_true", help="write README's table of faults")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--faults") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Faults())
+
+
+class Faults:
+    """README's table of faults: those whose tests passed, in whichever process."""
+
+    def __init__(self) -> None:
+        self.rows: list[Iterable[str]] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and report.passed:
+            self.rows += [row for name, row in report.user_properties if name == "fault"]
+
+    def pytest_sessionfinish(self) -> None:
+        import test_readme
+
+        test_readme.write({"faults": test_readme.faults(self.rows)})
+
+
+@pytest.fixture(autouse=True)
+def _fault(request: pytest.FixtureRequest, record_property) -> None:
+    for mark in request.node.iter_markers("fault"):
+        record_property("fault", mark.args)
 
 
 @pytest.fixture(autouse=True)

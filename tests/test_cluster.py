@@ -23,7 +23,7 @@ from scaling.perform import Progress
 from scaling.records import HIDDEN, Results
 from scaling.sound import datasets
 from scaling.sound.store import pack
-from sweeps import tuner
+from sweeps import listener, tuner
 from sweeps.display import Display
 from sweeps.tuner import Resources, Task, sweep
 
@@ -145,6 +145,10 @@ def show(trials: list[Trial], kind: type[Display] = Display) -> Any:
     return kind(trials, {trial.id: 1 for trial in trials}, console, True)
 
 
+@pytest.mark.fault(
+    "node killed",
+    "its trials go on from their last epoch on other nodes, and on those that join meanwhile",
+)
 def test_a_worker_and_a_node_die_and_another_joins(
     cluster: Any, brief: Trial, packed: Path, tmp_path: Path
 ):
@@ -175,14 +179,14 @@ def test_a_trial_that_tune_gives_up_at_once_is_handed_to_it_again(
 ):
     """As when a worker dies between two of its trials; but not one that has lost all it may."""
     display = show([trial])
-    listener = tuner._listener(display, str(tmp_path))
+    heard = listener.listener(display, str(tmp_path))
     given_up = SimpleNamespace(
-        config={"trial": tuner._stated(trial)},
+        config={"trial": tuner.stated(trial)},
         pickled_error_file=None,
         run_metadata=SimpleNamespace(num_failures=died),
     )
-    listener.on_trial_error(1, [], given_up)
-    assert listener.dropped == ({trial.id} if died == 1 else set())
+    heard.on_trial_error(1, [], given_up)
+    assert heard.dropped == ({trial.id} if died == 1 else set())
     assert Results(tmp_path).names("outcomes") == ([] if died == 1 else [trial.id])
     assert display.left() == (1 if died == 1 else 0)
 
@@ -214,6 +218,10 @@ def test_what_a_node_lacks_is_said_before_any_trial(
     assert leftovers(tmp_path / "out") == []
 
 
+@pytest.mark.fault(
+    "a node joins that lacks data, code or the results folder",
+    "it says what it lacks, and no trial has failed for it",
+)
 def test_a_node_that_joins_unfit_fails_no_trial(
     cluster: Any, brief: Trial, packed: Path, tmp_path: Path
 ):

@@ -314,7 +314,7 @@ def test_a_store_that_does_not_answer():
     uri = f"s3://key:{SECRET[:4]}@bucket/study?endpoint_override=127.0.0.1%3A9&scheme=http"
     line = r"s3://bucket/study cannot be read \(no store answers\): check the network, and endpoint"
     with pytest.raises(ValueError, match=line) as caught:
-        Results(uri).names("metrics")
+        Results(uri, patience=0).names("metrics")
     assert one_line(caught.value)
 
 

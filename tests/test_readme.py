@@ -1,9 +1,11 @@
-"""README tells the truth: its map is the tree on disk, its tables are the schemas. `make readme`
-rewrites both.
+"""README tells the truth: its map is the tree on disk, its tables are the schemas and the faults
+that tests really make. `make readme` and `make faults` rewrite them.
 """
 
 import ast
+import importlib
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from scaling.records import SCHEMAS, describe
@@ -50,16 +52,41 @@ def tables() -> str:
     return "\n\n".join(parts)
 
 
-def filled(text: str) -> str:
-    """README with its made parts made anew."""
-    for mark, made in (("map", house()), ("records", tables())):
+def faults(rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table of what happens, and what then."""
+    lines = sorted({f"| {happens} | {then} |" for happens, then in rows})
+    return "\n".join(["| what happens | what then |", "| --- | --- |", *lines])
+
+
+def marks() -> Iterator[Iterable[str]]:
+    """What the marks of all tests say of faults."""
+    for path in Path(__file__).parent.glob("test_*.py"):
+        if "mark.fault(" in path.read_text() and path != Path(__file__):
+            for found in vars(importlib.import_module(path.stem)).values():
+                yield from (m.args for m in getattr(found, "pytestmark", ()) if m.name == "fault")
+
+
+def write(parts: Mapping[str, str]) -> None:
+    """README with these of its parts made anew."""
+    README.write_text(filled(README.read_text(), parts))
+
+
+def filled(text: str, parts: Mapping[str, str]) -> str:
+    for mark, made in parts.items():
         pattern = re.compile(rf"(<!-- {mark} -->).*(<!-- /{mark} -->)", re.DOTALL)
         text = pattern.sub(lambda found, made=made: f"{found[1]}\n{made}\n{found[2]}", text)
     return text
 
 
 def test_readme_is_up_to_date():
-    assert README.read_text() == filled(README.read_text()), "run: make readme"
+    text = README.read_text()
+    assert text == filled(text, {"map": house(), "records": tables()}), "run: make readme"
+
+
+def test_its_faults_are_those_that_are_tested():
+    text = README.read_text()
+    assert "<!-- faults -->" in text
+    assert text == filled(text, {"faults": faults(marks())}), "run: make faults"
 
 
 def test_every_file_says_what_it_owns():
@@ -75,4 +102,4 @@ def test_named_files_and_commands_exist():
 
 
 if __name__ == "__main__":
-    README.write_text(filled(README.read_text()))
+    write({"map": house(), "records": tables()})

@@ -4,6 +4,7 @@ raises.
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -35,6 +36,11 @@ def study(folder: Path, trial: Trial, changes: list[dict[str, object]]) -> tuple
     path = folder / "mine.py"
     path.write_text(STUDY.format(base=trial.model_dump_json(), changes=changes))
     return str(path), [changed(trial, each) for each in changes]
+
+
+def brief(trial: Trial) -> Trial:
+    """Epochs of a tenth of a second, and enough of them to be disturbed in."""
+    return changed(trial, {"sound.classes": ("meadow", "street"), "training.epochs": 20})
 
 
 def command(*words: str) -> list[str]:
@@ -85,38 +91,55 @@ def descendants(root: int) -> Iterator[tuple[int, str]]:
             yield pid, line
 
 
-def test_a_sweep_with_a_trial_that_raises(trial: Trial, tmp_path: Path):
-    """It is recorded as failed with its error, the others complete; again, and nothing runs;
-    retried, it runs.
+WILD = {"training.optimizer": "sgd", "training.rate": 10, "training.warmup": 0}  # with BOTTLENECK
+BOTTLENECK = {"objective.kind": "bottleneck", "objective.latent": 4, "objective.beta": 1}
+
+
+@pytest.mark.fault("trial raises", "it has failed, with its error; the others go on")
+@pytest.mark.fault("loss not finite", "the trial has failed, with the epoch and the rate")
+def test_a_sweep_with_trials_that_raise_and_diverge(trial: Trial, tmp_path: Path):
+    """They are recorded as failed with their errors, the others complete; again, and nothing
+    runs.
     """
     path, trials = study(
         tmp_path,
         trial,
-        [{"seed": 0}, {"training.batch": 100_000}, {"seed": 1, "network.damping": 0.9}],
+        [
+            {"seed": 0},
+            {"training.batch": 100_000},
+            {"seed": 1, "network.damping": 0.9},
+            WILD | BOTTLENECK | {"sound.classes": ("meadow", "street"), "training.epochs": 20},
+        ],
     )
     out = str(tmp_path / "results")
     ended = overhear("sweep", path, "--out", out, "--precision", "float32", expect=1)
-    assert "2 of 3 trials complete" in ended.stdout
-    assert "1 failed" in ended.stderr
-    assert "2/3 done, 0 running, 1 failed" in ended.stderr
+    assert "2 of 4 trials complete" in ended.stdout
+    assert "2 failed" in ended.stderr
+    assert "2/4 done, 0 running, 2 failed" in ended.stderr
     outcomes = {row["trial"]: row for row in Results(out).read("outcomes").to_pylist()}
-    assert [outcomes[t.id]["status"] for t in trials] == ["complete", "failed", "complete"]
+    assert [outcomes[t.id]["status"] for t in trials] == ["complete", "failed"] * 2
     assert "only" in outcomes[trials[1].id]["error"]
-    assert by_epoch(Path(out)) == alone([trials[0], trials[2]], tmp_path / "alone")
+    wild = outcomes[trials[3].id]["error"]
+    assert re.match(r"Diverged: the loss became (nan|inf) in epoch \d+ \(rate ", wild)
+    rows = [row for row in by_epoch(Path(out)) if row["trial"] != trials[3].id]
+    assert rows == alone([trials[0], trials[2]], tmp_path / "alone")
     again = overhear("sweep", path, "--out", out, expect=1)
-    assert "3 of 3 trials have ended before and are left alone" in again.stdout
+    assert "4 of 4 trials have ended before and are left alone" in again.stdout
     planned = overhear("sweep", path, "--out", out, "--dry-run", "--json")
     facts = [json.loads(line) for line in planned.stdout.splitlines()]
-    assert [fact["status"] for fact in facts] == ["complete", "failed", "complete"]
+    assert [fact["status"] for fact in facts] == ["complete", "failed"] * 2
 
 
+@pytest.mark.fault(
+    "worker killed",
+    "another takes its trial up from the last epoch; three times, and the trial has failed",
+)
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the worker through /proc")
 def test_a_worker_that_dies_is_retried(trial: Trial, tmp_path: Path):
     """SIGKILL to a worker in mid-trial: every trial completes, no row twice, none missing, none
     different.
     """
-    longer = changed(trial, {"training.epochs": 12})
-    path, trials = study(tmp_path, longer, [{"seed": 0}, {"seed": 1}, {"seed": 2}])
+    path, trials = study(tmp_path, brief(trial), [{"seed": 0}, {"seed": 1}, {"seed": 2}])
     out = tmp_path / "results"
     words = command("sweep", path, "--out", str(out), "--precision", "float32", "--plain")
     with subprocess.Popen(
@@ -149,10 +172,13 @@ def test_more_than_any_node_has_is_said_at_once(trial: Trial, tmp_path: Path):
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.fault(
+    "driver stopped by Ctrl-C or SIGTERM (Slurm, Kubernetes)",
+    "it ends calmly with exit code 1, what was reached is kept",
+)
 def test_sigterm_stops_calmly_and_the_same_command_goes_on(trial: Trial, tmp_path: Path):
     """As Slurm and Kubernetes stop a job: what was reached is kept, and how to go on is said."""
-    longer = changed(trial, {"training.epochs": 12})
-    path, trials = study(tmp_path, longer, [{"seed": seed} for seed in range(4)])
+    path, trials = study(tmp_path, brief(trial), [{"seed": seed} for seed in range(4)])
     out = tmp_path / "results"
     words = "sweep", path, "--out", str(out), "--precision", "float32", "--plain"
     with subprocess.Popen(

@@ -1,0 +1,192 @@
+"""One sweep at a time writes to a results folder: its file `sweep.json` says which.
+
+The file holds host, machine, pid, started, token, slots, begun, beat; its holder counts `beat` up
+every few seconds. Whether a holder still lives is known at once where its process can be looked for
+(a killed sweep is taken over without waiting); any other is watched, by this machine's own clock,
+until it beats or has stood still for a while. Of two that take over at once one gets it: where
+results are files, a file lock lets one look and write at a time; in a store the last writer has it,
+which each finds out by reading it again a moment later.
+
+Should two ever write, as when a holder was suspended for long, nothing is lost: what a trial
+records does not depend on who runs it, and every file is written whole. Contents: `held`, Lock.
+"""
+
+import json
+import os
+import platform
+import signal
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic, sleep
+from typing import Any
+
+from filelock import FileLock
+
+from scaling.records import Results
+
+FILE = "sweep.json"
+BEAT = 5.0  # seconds from a beat to the next
+STILL = 90.0  # seconds without a beat: NFS may show a file as it was 60 s ago (its acdirmax)
+SETTLE = 2.0  # seconds in which a write to a store is seen, whoever wrote it
+PAUSE = 1.0  # seconds from a look at a beat to the next
+
+
+class Lock:
+    """What this process says of itself in the results folder.
+
+    `slots`, the number of trials at once, is written with the next beat. `taken` is one line once
+    another sweep has taken the folder over, else empty.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self.results = Results(results.address, patience=0)
+        self.slots: int | None = None
+        self.taken = ""
+        self._token = uuid.uuid4().hex
+        self._begun = datetime.now(UTC).isoformat(timespec="seconds")
+        self._beat = 0
+        self._over = Event()
+        self._beating = Thread(target=self._beats, daemon=True)
+
+    def take(self) -> None:
+        """Become the holder. Raises ValueError, which names the holder, while another lives."""
+        while True:
+            found = self._holder()
+            if found and self._lives(found):
+                raise ValueError(
+                    f"results folder {self.results.where}: {_named(found)} writes to it: wait for "
+                    "its end, stop it, or name another with --out"
+                )
+            if self._put(found):
+                break
+        self._beating.start()
+
+    def release(self) -> None:
+        """Let others have the folder."""
+        self._over.set()
+        if self._beating.is_alive():
+            self._beating.join()
+        with suppress(OSError), self._alone():
+            if self._holds(self._holder()):
+                self.results.remove(FILE)
+
+    def _holder(self) -> dict[str, Any] | None:
+        """What the holder says of itself; None where there is none."""
+        content = self.results.get(FILE)
+        try:
+            found = json.loads(content or b"null")
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) else None
+
+    def _holds(self, found: dict[str, Any] | None) -> bool:
+        return found is not None and found.get("token") == self._token
+
+    def _lives(self, found: dict[str, Any]) -> bool:
+        """Whether a holder does; that of another machine is watched until it beats."""
+        if _machine() and found.get("machine") == _machine():
+            return _started(found.get("pid")) == found.get("started")
+        warnings.warn(
+            f"results folder {self.results.where}: {_named(found)} wrote to it: looking for "
+            f"{STILL:g} s whether it still does",
+            stacklevel=2,
+        )
+        end = monotonic() + STILL
+        while monotonic() < end:
+            sleep(PAUSE)
+            if (latest := self._holder()) != found:
+                return latest is not None
+        return False
+
+    def _put(self, before: dict[str, Any] | None) -> bool:
+        """Write what this process says of itself in the place of what was there before; false where
+        another was quicker.
+        """
+        said = {
+            "host": platform.node(),
+            "machine": _machine(),
+            "pid": os.getpid(),
+            "started": _started(os.getpid()),
+            "token": self._token,
+            "slots": self.slots,
+            "begun": self._begun,
+            "beat": self._beat,
+        }
+        with self._alone():
+            if self._holder() != before:
+                return False
+            self.results.put(json.dumps(said).encode(), FILE)
+        if self.results.local or self._beat:
+            return True
+        sleep(SETTLE)
+        return self._holds(self._holder())
+
+    def _beats(self) -> None:
+        """Beat until it is over; when another has taken over, stop this process as Ctrl-C does."""
+        while not self._over.wait(BEAT):
+            with suppress(OSError):  # a folder that is full stops the sweep, not its lock
+                found = self._holder()
+                if found and not self._holds(found):
+                    self.taken = (
+                        f"results folder {self.results.where}: {_named(found)} has taken it over, "
+                        "as this one did not beat for long: this one stops"
+                    )
+                    os.kill(os.getpid(), signal.SIGINT)
+                    return
+                self._beat += 1
+                self._put(found)
+
+    def _alone(self) -> AbstractContextManager[object]:
+        """Look and write while no other does; in a store nothing can promise that."""
+        if not self.results.local:
+            return nullcontext()
+        return FileLock(self.results.path(f".{FILE}.lock"), timeout=STILL)
+
+
+@contextmanager
+def held(results: Results) -> Iterator[Lock]:
+    """While this process is the one that sweeps into a results folder, which is there.
+
+    Raises ValueError, which names the other one, when another does.
+    """
+    lock = Lock(results)
+    lock.take()
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def _named(holder: dict[str, Any]) -> str:
+    return (
+        f"the sweep that began {holder.get('begun')} on {holder.get('host')} "
+        f"(process {holder.get('pid')})"
+    )
+
+
+def _machine() -> str:
+    """What processes that can look for each other have in common; empty where none can.
+
+    Sources: random(4), pid_namespaces(7).
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def _started(pid: Any) -> str | None:
+    """When a living process began, in ticks of this machine's uptime, which tells it from a later
+    one of the same id; None of a dead one. Source: proc(5), state and starttime of stat.
+    """
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state in "ZX" else fields[18]
