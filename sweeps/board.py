@@ -1,0 +1,88 @@
+"""TensorBoard: what trials record, written again as its event files while a sweep runs.
+
+The records stay the only truth: a board is made from them, epoch by epoch, by the driver, in one
+folder for each trial. Contents: Board.
+"""
+
+import json
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from scaling.config import Trial
+from scaling.perform import Progress
+from scaling.records import Results
+
+
+class Board:
+    """The event files of a sweep; knows of each trial which epochs it has written."""
+
+    def __init__(self, folder: str, results: Results, trials: Mapping[str, Trial]) -> None:
+        """`trials` by id; more may come. Raises ValueError where the folder cannot be written."""
+        self.folder, self.results = Path(folder).expanduser(), results
+        self.trials = trials
+        self.writers: dict[str, Any] = {}
+        self.written: dict[str, int] = {}
+        self.broken = False
+        if "://" in folder:
+            raise ValueError(f"--tensorboard {folder}: TensorBoard needs a local folder")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe = self.folder / ".overhear"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise ValueError(
+                f"--tensorboard {folder}: cannot be written ({error.strerror}): name another folder"
+            ) from None
+
+    def close(self) -> None:
+        """Close the files that are still open."""
+        for writer in self.writers.values():
+            writer.close()
+
+    def heard(self, progress: Progress) -> None:
+        """Write what a trial recorded since it was last heard of.
+
+        What goes wrong ends the board, with a warning, and not the sweep.
+        """
+        if self.broken:
+            return
+        try:
+            self._write(progress.trial)
+            if progress.status != "running" and progress.trial in self.writers:
+                self.writers.pop(progress.trial).close()
+        except (OSError, ValueError) as error:
+            self.broken = True
+            warnings.warn(f"TensorBoard gets no more of this sweep: {error}", stacklevel=2)
+
+    def _write(self, trial: str) -> None:
+        if not self.results.holds("metrics", trial):
+            return
+        rows = self.results.read("metrics", [trial]).to_pylist()
+        before = self.written.get(trial, 0)
+        fresh = [row for row in rows if row["epoch"] > before]
+        if not fresh:
+            return
+        writer = self._writer(trial)
+        for row in fresh:
+            device = "" if row["device"] == "all" else f"/{row['device']}"
+            writer.add_scalar(f"{row['metric']}/{row['split']}{device}", row["value"], row["epoch"])
+        writer.flush()
+        self.written[trial] = max(row["epoch"] for row in fresh)
+
+    def _writer(self, trial: str) -> Any:
+        """The trial's event file, begun again: what an earlier launch wrote of it is replaced."""
+        from tensorboardX import SummaryWriter
+
+        if trial not in self.writers:
+            folder = self.folder / trial
+            if trial not in self.written and folder.is_dir():
+                for old in folder.glob("events.out.tfevents.*"):
+                    old.unlink()
+            writer = SummaryWriter(logdir=str(folder))
+            stated = self.trials[trial].model_dump(mode="json", exclude_defaults=True)
+            writer.add_text("trial", json.dumps(stated))
+            self.writers[trial] = writer
+        return self.writers[trial]
