@@ -7,8 +7,10 @@ import importlib.metadata
 import json
 import platform
 import resource
+import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 
@@ -55,9 +57,18 @@ class Machine:
         torch.set_default_dtype(torch.float32)
         torch.set_grad_enabled(True)
         gc.collect()
+        _freeze(len(sys.modules))
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats(self.device)
+
+
+@cache
+def _freeze(_modules: int) -> None:
+    """Once for each number of modules: what imports left is not looked through behind every trial,
+    which takes longer than a small one.
+    """
+    gc.freeze()
 
 
 def here(device: str = "auto", precision: str = "auto", threads: int = 0) -> Machine:
@@ -91,6 +102,7 @@ def _native_bfloat16(device: torch.device) -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
+@cache
 def versions() -> str:
     """Python and library versions as JSON, for the outcome."""
     found = {"python": platform.python_version()}

@@ -83,12 +83,10 @@ def test_fields_are_computed_kept_and_drawn(tmp_path: Path):
 
 
 def test_dry_run_starts_nothing(tmp_path: Path):
-    out = run("sweep", "quickstart", "--dry-run", "--out", str(tmp_path / "r"))
-    assert "12 of 12 trials to run" in out
-    assert not (tmp_path / "r").exists()
-    facts = run(
-        "sweep", "quickstart", "--dry-run", "--json", "--set", "network.width=4", "--repeats", "3"
-    )
+    words = ["sweep", "quickstart", "--dry-run", "--speed", "5", "--out", str(tmp_path / "r")]
+    assert "12 of 12 trials to run" in run(*words)
+    assert [path.name for path in (tmp_path / "r").iterdir()] == ["forecasts"]
+    facts = run(*words, "--json", "--set", "network.width=4", "--repeats", "3")
     assert len(facts.splitlines()) == 6  # widths collapse; two dampings, three seeds
 
 

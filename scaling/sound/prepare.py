@@ -5,6 +5,7 @@ Contents: `store_key`, `scan`, `stores` and `digests` of a launch; `found`, `beh
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from scaling import transfer
@@ -88,10 +89,27 @@ def found(folder: Path) -> Store | None:
     The name begins with the digest of the clips, which is verified.
     """
     for place in (folder, _here(folder)):
-        store = whole(Store.open, place)
-        if store and folder.name == f"{digest(store.table)}-{store.rate}":
+        if (files := _files(place)) and (store := _opened(place, folder.name, files)):
             return store
     return None
+
+
+@lru_cache(maxsize=8)
+def _opened(place: Path, name: str, _files: tuple[object, ...]) -> Store | None:
+    """The store at a place, if it is whole and of this name; looked at once while its files are the
+    same, as a worker has many trials with it.
+    """
+    store = whole(Store.open, place)
+    return store if store and name == f"{digest(store.table)}-{store.rate}" else None
+
+
+def _files(place: Path) -> tuple[object, ...]:
+    """What tells the files of a store from others in their place; empty where there are none."""
+    try:
+        found = [(path.name, path.stat()) for path in sorted(place.iterdir())]
+    except OSError:
+        return ()
+    return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)
 
 
 def behind(
