@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.metrics import f1_score
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -82,6 +81,8 @@ def scores(
 
     Macro F1 is the mean over the classes that occur, as label or as answer.
     """
+    from sklearn.metrics import f1_score  # half a second, which a driver need not wait for
+
     targets, best_B = torch.from_numpy(targets_B), logits_BY.argmax(dim=1).numpy()
     correct = (best_B == targets_B).astype(float)
     losses = functional.cross_entropy(logits_BY.double(), targets, reduction="none").numpy()

@@ -17,7 +17,6 @@ import pandas as pd
 import soxr
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics import pairwise_distances_chunked
 from torch import Tensor
 
 from scaling import classifier, evaluate
@@ -78,6 +77,8 @@ def nearest(
     Of several at the same distance the first. By cosine, a vector of zeros is at distance 1 from
     all. Raises ValueError where there is nothing to be near to, and for NaN or infinite numbers.
     """
+    from sklearn.metrics import pairwise_distances_chunked  # as in scaling.evaluate
+
     assert train.ndim == test.ndim == 2, "train and test are (B, D)"
     assert train.shape[1] == test.shape[1], "train and test have different numbers of dimensions"
     assert train_targets.shape == train.shape[:1], "one class for each of train"

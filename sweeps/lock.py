@@ -30,6 +30,7 @@ from filelock import FileLock
 from scaling.records import Results
 
 FILE = "sweep.json"
+LENGTH = 1000  # bytes; several times what it holds
 BEAT = 5.0  # seconds from a beat to the next
 STILL = 90.0  # seconds without a beat: NFS may show a file as it was 60 s ago (its acdirmax)
 SETTLE = 2.0  # seconds in which a write to a store is seen, whoever wrote it
@@ -120,7 +121,8 @@ class Lock:
         with self._alone():
             if self._holder() != before:
                 return False
-            self.results.put(json.dumps(said).encode(), FILE)
+            # always as long: of an object that changes its length meanwhile, Arrow reads a part
+            self.results.put(json.dumps(said).ljust(LENGTH).encode(), FILE)
         if self.results.local or self._beat:
             return True
         sleep(SETTLE)

@@ -229,7 +229,7 @@ def test_a_node_that_joins_unfit_fails_no_trial(
     having, joining = tmp_path / "having", tmp_path / "joining"
     having.mkdir()
     (having / packed.name).symlink_to(packed)
-    recorded = changed(brief, {"sound.dataset": "fsdd"})
+    recorded = changed(brief, {"sound.dataset": "fsdd", "training.epochs": 40})
     unseen = str(tmp_path / "elsewhere" / packed.name)
     task = Task({"fsdd@16000": unseen}, str(tmp_path / "out"), 1, "cpu", "float32")
     cluster.add_node(**member(tmp_path / "head") | {"num_cpus": 0})

@@ -57,7 +57,8 @@ def planned(trial: Trial, tmp_path: Path, undisturbed: tuple[Path, dict[str, Pat
     if "three" not in ready:
         alone(trials, folder)
         ready["three"] = folder
-    words = "sweep", path, "--precision", "float32", "--plain", "--out"
+    # one at a time, for a worker takes seconds to start
+    words = "sweep", path, "--precision", "float32", "--plain", "--max-concurrent", "1", "--out"
     return words, trials, kept(folder, trials)
 
 
@@ -354,7 +355,7 @@ def test_a_store_that_refuses_for_good_and_for_a_while(
     proxy.turn("")
     assert there.names("outcomes") == []
     with running(*line) as driver:
-        until(lambda: '"slots": 2' in str(there.get("sweep.json")) or checkpoints(), driver)
+        until(lambda: '"slots": 1' in str(there.get("sweep.json")) or checkpoints(), driver)
         reached = there.read("metrics").num_rows
         until(lambda: there.read("metrics").num_rows > reached, driver)
         for mode in ("busy", "hang up"):

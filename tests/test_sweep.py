@@ -112,7 +112,8 @@ def test_a_sweep_with_trials_that_raise_and_diverge(trial: Trial, tmp_path: Path
         ],
     )
     out = str(tmp_path / "results")
-    ended = overhear("sweep", path, "--out", out, "--precision", "float32", expect=1)
+    words = "sweep", path, "--out", out, "--precision", "float32", "--max-concurrent", "1"
+    ended = overhear(*words, expect=1)
     assert "2 of 4 trials complete" in ended.stdout
     assert "2 failed" in ended.stderr
     assert "2/4 done, 0 running, 2 failed" in ended.stderr
