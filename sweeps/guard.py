@@ -177,7 +177,8 @@ def _largest(own: psutil.Process, held: int) -> bool:
     parent = own.parent()
     for other in parent.children() if parent else []:
         with suppress(psutil.Error, IndexError):
-            if _kind(other) == _kind(own) and (_held(other), other.pid) > (held, own.pid):
+            rival = other.pid != own.pid and _kind(other) == _kind(own)
+            if rival and (_held(other), other.pid) > (held, own.pid):
                 return False
     return True
 

@@ -321,9 +321,16 @@ with guard.watched("abc", Results({out!r}), guard.Limit({limit})):
 
 
 def holding(out: Path, held: int, limit: str = "None, 2.0") -> subprocess.Popen[str]:
-    """A process that holds this many bytes, watched with this limit; 2.0 of a node is none."""
+    """A process that holds this many bytes, watched with this limit; 2.0 of a node is none.
+
+    By a name of its own: what else this process has started is no worker of its trials.
+    """
     code = HOLDS.format(held=held, out=str(out), limit=limit)
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    holder = out / "holder"
+    if not holder.exists():
+        holder.symlink_to(sys.executable)
+    known = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([holder, "-c", code], stdout=subprocess.PIPE, text=True, env=known)
     assert process.stdout is not None
     assert process.stdout.readline() == "holds\n"
     return process
