@@ -30,6 +30,7 @@ bench: .venv/ready  ## speed against what a user would pick instead, in one run
 	@$(BIN)/python benchmarks/frontends.py
 	@$(BIN)/python benchmarks/step.py
 	@$(BIN)/python benchmarks/erf.py
+	@$(BIN)/python benchmarks/sweep.py
 
 readme: .venv/ready  ## the map and the records tables, from the code
 	@$(BIN)/python tests/test_readme.py

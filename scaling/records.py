@@ -30,6 +30,7 @@ HIDDEN = ".writing-"  # begins the name of a file that is being written
 # Stores that take an object as a whole; renaming one would copy it.
 OBJECTS = ("s3", "gcs", "abfs")
 READERS = 16  # requests to a store at once: each waits longer than it works
+TABLES = 100  # in memory at once, before they are one
 TRIES = 3  # to read an object that others replace
 PATIENCE = 30.0  # seconds in which a store that is busy or gone is asked again
 
@@ -336,10 +337,16 @@ class Results:
         Raises ValueError when a file was written by a newer version, or cannot be read.
         """
         wanted = self.names(kind) if names is None else list(names)
+        parts = [empty := SCHEMAS[kind].empty_table()]
         with ThreadPoolExecutor(READERS) as readers:
-            tables = list(readers.map(lambda name: self._read_one(kind, name), wanted))
-        empty = SCHEMAS[kind].empty_table()
-        return pa.concat_tables([empty, *tables], promote_options="permissive") if tables else empty
+            # by and by: what a small table takes is many times what it holds
+            for at in range(0, len(wanted), TABLES):
+                some = readers.map(
+                    lambda name: self._read_one(kind, name), wanted[at : at + TABLES]
+                )
+                part = pa.concat_tables([empty, *some], promote_options="permissive")
+                parts.append(part.combine_chunks())
+        return pa.concat_tables(parts, promote_options="permissive")
 
     def _read_one(self, kind: str, name: str) -> pa.Table:
         path = self.path(kind, f"{name}.parquet")
