@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from scaling import networks
-from scaling.config import Trial
+from scaling.config import Objective, Trial
 from scaling.listening import Listener
 from scaling.machine import Machine
 from scaling.networks.output import Output
@@ -21,6 +21,8 @@ from scaling.networks.prototypes import Prototypes
 from scaling.seeds import stream, torch_stream
 from scaling.sound import augment
 from scaling.sound.frontends import Standardize
+
+USUAL = Objective.model_fields["support"].default  # as published: 5, or as many as there are
 
 
 class Classifier(nn.Module):
@@ -105,7 +107,8 @@ def show_examples(model: Classifier, listener: Listener) -> None:
     """Show a network of prototypes their examples: one patch of a few training clips of each class.
 
     They are drawn once from the seed and stay for good, also where weights are restored. Source:
-    Pons et al. 2019 (at most 5 of each class; which 5 is left open there).
+    Pons et al. 2019 (at most 5 of each class; which 5 is left open there). Raises ValueError for a
+    class without any, or for more than 5 that no class has.
     """
     if not isinstance(model.network, Prototypes):
         return
@@ -117,9 +120,13 @@ def show_examples(model: Classifier, listener: Listener) -> None:
             f"objective.kind=prototypes: class {listener.labels[without[0]]} has no training clip "
             "to be the prototype of: train on one of each class"
         )
-    chosen = np.concatenate(
-        [order[classes == y][: trial.objective.support] for y in range(len(listener.labels))]
-    )
+    support, most = trial.objective.support, int(np.bincount(classes).max())
+    if support > max(most, USUAL):
+        raise ValueError(
+            f"objective.support={support}: no class has more than {most} training clips: at most "
+            f"that, or {USUAL}, which takes all of classes that have fewer"
+        )
+    chosen = np.concatenate([order[classes == y][:support] for y in range(len(listener.labels))])
     features_SFN = listener.features(chosen)
     if size := trial.sound.patch:
         last = features_SFN.shape[2] - size

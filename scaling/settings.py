@@ -424,7 +424,8 @@ class Objective(Part):
         int, Field(ge=0, le=65_536, description="prototypes: dimensions of their space")
     ] = 0
     support: Annotated[
-        int, Field(ge=1, le=10_000, description="prototypes: clips that each is the mean of")
+        int,
+        Field(ge=1, le=10_000, description="prototypes: the most clips that each is the mean of"),
     ] = 5
     distance: Annotated[
         Literal["mean_squared", "squared", "cosine"],

@@ -183,12 +183,18 @@ def test_examples_are_patches_of_training_clips(
     assert len(starts) > 1
 
 
-@pytest.mark.parametrize(("support", "each"), [(1, 1), (2, 2), (9, 4)])
+@pytest.mark.parametrize(("support", "each"), [(1, 1), (2, 2), (5, 4)])
 def test_so_many_examples_of_each_class(
     near: Trial, store: Store, here: machine.Machine, shown: Shown, support: int, each: int
 ):
     next(run(changed(near, {"objective.support": support}), store, here))
     assert np.bincount(shown[0][1]).tolist() == [each] * 3
+
+
+def test_more_examples_than_any_class_has(near: Trial, store: Store, here: machine.Machine):
+    told = r"objective.support=6: no class has more than 4 training clips: at most that, or 5, "
+    with pytest.raises(ValueError, match=told):
+        next(run(changed(near, {"objective.support": 6}), store, here))
 
 
 def test_examples_stay(near: Trial, store: Store, here: machine.Machine, shown: Shown):
