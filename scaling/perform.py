@@ -2,9 +2,9 @@
 it ended.
 
 The order of writing makes a kill harmless: an epoch's metrics first, then its checkpoint; at the
-end predictions and weights, then the outcome, then the checkpoint goes. A trial that has an outcome
-is never run again, and one that runs finds it out before it writes: a worker whose sweep was killed
-does no harm to the next one either.
+end predictions and weights, then the outcome, then the checkpoint goes, unless a trial of more
+epochs can go on from it. A trial that has an outcome is never run again, and one that runs finds it
+out before it writes: a worker whose sweep was killed does no harm to the next one either.
 """
 
 import io
@@ -19,9 +19,10 @@ import pyarrow.compute as pc
 import safetensors.torch
 import torch
 
-from scaling import transfer
+from scaling import extension, transfer
 from scaling.config import Trial
 from scaling.epoch import Epoch
+from scaling.evaluate import due
 from scaling.machine import Machine, versions
 from scaling.records import Refused, Results
 from scaling.sound import splits
@@ -59,13 +60,9 @@ def perform(trial: Trial, store: Store, machine: Machine, results: Results) -> I
         return
     machine.reset()
     begun = perf_counter()
-    state = _checkpoint(trial, results)
-    rows, done, before = [], 0, 0.0
-    if state:
-        done, before = state["epoch"], state["wall_s"]
-        earlier = results.read("metrics", [trial.id])
-        rows = earlier.filter(pc.field("epoch") <= done).to_pylist()
-    if trial.split.protocol == "pairs" and not state:
+    state, rows = _reached(trial, results)
+    done, before = (state["epoch"], state["wall_s"]) if state else (0, 0.0)
+    if trial.split.protocol == "pairs":
         table = store.table.iloc[splits.chosen(store.table, trial.sound.classes)]
         pairs = splits.pairs(table, trial.split).assign(trial=trial.id)
         results.write("pairs", trial.id, pairs.to_dict("records"))
@@ -107,8 +104,12 @@ def perform(trial: Trial, store: Store, machine: Machine, results: Results) -> I
             if learned := epoch.state.get("model"):
                 weights = safetensors.torch.save(_contiguous(learned))
                 results.put(weights, "weights", f"{trial.id}.safetensors")
-    end(trial, results, status, error, done, before + perf_counter() - begun, machine)
-    results.remove("checkpoints", trial.id)
+    wall_s = before + perf_counter() - begun
+    end(trial, results, status, error, done, wall_s, machine)
+    if status == "complete" and extension.open_ended(trial):
+        _save(trial, results, epoch.state | {"wall_s": wall_s, "version": VERSION})
+    else:
+        results.remove("checkpoints", trial.id)
     seconds = perf_counter() - begun
     yield Progress(trial.id, done, trial.training.epochs, accuracy, seconds, status, error)
 
@@ -176,6 +177,24 @@ def _save(trial: Trial, results: Results, state: dict[str, Any]) -> None:
     content = io.BytesIO()
     torch.save(state, content)
     results.put(content.getbuffer(), "checkpoints", trial.id, CHECKPOINT)
+
+
+def _reached(trial: Trial, results: Results) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """What a trial goes on from, and its metrics so far: what it left itself, else what one of
+    fewer epochs ended with; None and none where it begins.
+    """
+    of, state = trial, _checkpoint(trial, results)
+    if state is None and (other := extension.shorter(trial, results)):
+        of, state = other, _checkpoint(other, results)
+    if state is None:
+        return None, []
+    earlier = results.read("metrics", [of.id]).filter(pc.field("epoch") <= state["epoch"])
+    rows = [row | {"trial": trial.id} for row in earlier.to_pylist()]
+    # a shorter trial scored its last epochs, which are none of the last here
+    epochs, evaluation = trial.training.epochs, trial.evaluation
+    return state, [
+        row for row in rows if row["split"] == "train" or due(evaluation, row["epoch"], epochs)
+    ]
 
 
 def _checkpoint(trial: Trial, results: Results) -> dict[str, Any] | None:

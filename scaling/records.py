@@ -314,6 +314,12 @@ class Results:
             n.removesuffix(suffix) for n in found if n.endswith(suffix) and not n.startswith(HIDDEN)
         )
 
+    def folders(self, kind: str) -> list[str]:
+        """Names of the folders of one kind. Raises Refused when a store does not list them."""
+        selector = pa.fs.FileSelector(self.path(kind), allow_not_found=True)
+        infos = self._ask("read", lambda: self.filesystem.get_file_info(selector))
+        return [info.base_name for info in infos if info.type == pa.fs.FileType.Directory]
+
     def holds(self, kind: str, name: str) -> bool:
         """Whether there is a record of this name. Raises Refused when a store does not say."""
         path = self.path(kind, f"{name}.parquet")
