@@ -43,22 +43,26 @@ def test_a_longer_trial_goes_on_and_is_the_same(
     assert [progress.epoch for progress in more] == [7], "it goes on from the longest"
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"training.final": 0.1},
-        {"training.patience": 5},
-        {"seed": 9},
-        {"training.rate": 1e-3},
-        {"evaluation.every": 1},
-    ],
-)
+@pytest.mark.parametrize("changes", [{"seed": 9}, {"training.rate": 1e-3}, {"evaluation.every": 1}])
 def test_any_other_trial_begins_at_the_beginning(
     trial: Trial, store: Store, here: machine.Machine, tmp_path: Path, changes: dict[str, object]
 ):
     results = Results(tmp_path)
     list(perform.perform(epochs(trial, 2), store, here, results))
     long = changed(epochs(trial, 3), changes)
+    assert next(perform.perform(long, store, here, results)).epoch == 1
+
+
+@pytest.mark.parametrize("changes", [{"training.final": 0.1}, {"training.patience": 5}])
+def test_nothing_is_taken_where_more_epochs_would_be_others(
+    trial: Trial, store: Store, here: machine.Machine, tmp_path: Path, changes: dict[str, object]
+):
+    """Not even a state that happens to be there."""
+    results = Results(tmp_path)
+    short, long = (changed(epochs(trial, number), changes) for number in (2, 3))
+    list(perform.perform(short, store, here, results))
+    results.put(b"", "checkpoints", short.id, perform.CHECKPOINT)
+    assert extension.shorter(long, results) is None
     assert next(perform.perform(long, store, here, results)).epoch == 1
 
 
