@@ -141,7 +141,7 @@ def status_table(where: str, standings: "Standings") -> "Table":
     from analysis.table import counts
 
     progress = standings.progress
-    table = Table(title=Text(where), title_justify="left")
+    table = Table(title=Text(where), title_justify="left", min_width=len(where))
     table.add_column("status", no_wrap=True)
     table.add_column("trials", justify="right", no_wrap=True)
     table.add_column("")
