@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import Group
     from rich.table import Table
 
     from analysis.points import Measure
@@ -130,10 +131,11 @@ def numbers_table(name: str, numbers: "pd.DataFrame") -> "Table":
     return table
 
 
-def status_table(where: str, standings: "Standings") -> "Table":
+def status_table(where: str, standings: "Standings") -> "Group":
     """Trials by status; failures by class of error with an example, running ones by name; time
-    left.
+    left. The address stands above on a line of its own: a table's title folds at its width.
     """
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
@@ -141,7 +143,7 @@ def status_table(where: str, standings: "Standings") -> "Table":
     from analysis.table import counts
 
     progress = standings.progress
-    table = Table(title=Text(where), title_justify="left", min_width=len(where))
+    table = Table()
     table.add_column("status", no_wrap=True)
     table.add_column("trials", justify="right", no_wrap=True)
     table.add_column("")
@@ -158,7 +160,7 @@ def status_table(where: str, standings: "Standings") -> "Table":
                 table.add_row("", "", f"{row['trial']}: {reached}")
     if standings.open:
         table.add_row("time left", "", _left(standings))
-    return table
+    return Group(Text(where, overflow="fold"), table)
 
 
 def status_line(where: str, standings: "Standings") -> str:
@@ -203,7 +205,7 @@ def tally(counts: Mapping[str, int]) -> str:
     return f"{sum(counts.values())} trials: {parts}"
 
 
-def show(table: "Table") -> None:
+def show(table: "Table | Group") -> None:
     """Print to standard output, as wide as the terminal, or unfolded where there is none."""
     from rich.console import Console
 

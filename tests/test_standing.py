@@ -159,6 +159,15 @@ def test_json_is_one_object(results: Results, capsys: pytest.CaptureFixture[str]
     assert said["seconds_left"] == pytest.approx((1 + 3) / 3)  # the stopped one came to epoch 3
 
 
+def test_the_address_is_not_folded(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
+    complete(results, {trial(): {"test": [0.5]}})
+    address = "s3://bucket/" + "wider_than_the_table/" * 4
+    printed.show(printed.status_table(address, standing.look(results)))
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == address
+    assert "│ complete │      1 │  │" in lines
+
+
 def test_done_has_nothing_left(results: Results, tmp_path: Path) -> None:
     complete(results, {trial(): {"test": [0.5]}})
     said = json.loads(printed.status_line("r", standing.look(results)))
