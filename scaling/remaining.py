@@ -1,9 +1,10 @@
 """Remaining: how long trials still take, from how long their epochs took so far. No torch.
 
-The display of a sweep and `overhear status` share it. Conventions: an epoch's time grows with its
-multiply-adds of training (see scaling.plan), so that a cost not yet measured is scaled from the
-nearest measured one; seconds come from monotonic clocks, or from records of them. Contents:
-Standing and Left with `left`, `planned_epochs`, `duration`.
+The display of a sweep and `overhear status` share it. A cost not yet measured is what a forecast
+says of it, times how far the forecast was off so far; without one an epoch's time is taken to grow
+with its multiply-adds of training (see scaling.plan), from the nearest measured cost. Seconds come
+from monotonic clocks, or from records of them. Contents: Standing and Left with `left`,
+`planned_epochs`, `duration`.
 """
 
 import math
@@ -39,7 +40,7 @@ def left(standings: Iterable[Standing], slots: int) -> Left | None:
     neither an epoch was timed nor a forecast is known of each.
     """
     standings = list(standings)
-    rates = _rates(standings)
+    rates, off = _rates(standings), _off(standings)
     taken: dict[tuple[float, int], list[int]] = {}  # epochs, by what trials end early alike
     for each in standings:
         if each.early and each.ended:
@@ -49,7 +50,10 @@ def left(standings: Iterable[Standing], slots: int) -> Left | None:
         if not each.ended:
             like = taken.get((each.cost, each.epochs)) if each.early else None
             epochs = each.epochs - each.done if like is None else _more(each.done, like)
-            seconds = epochs * (_scaled(each.cost, rates) if rates else each.predicted)
+            forecast = off * each.predicted
+            if rates and (each.cost in rates or math.isnan(forecast)):
+                forecast = _scaled(each.cost, rates)
+            seconds = epochs * forecast
             total, longest = total + seconds, max(longest, seconds)
             at_most |= each.early and like is None
     seconds = max(total / max(1, slots), longest)
@@ -79,6 +83,13 @@ def _rates(standings: Sequence[Standing]) -> dict[float, float]:
             seconds, timed = sums.get(each.cost, (0.0, 0))
             sums[each.cost] = seconds + each.seconds, timed + each.timed
     return {cost: seconds / timed for cost, (seconds, timed) in sums.items()}
+
+
+def _off(standings: Sequence[Standing]) -> float:
+    """Seconds that timed epochs took over those that a forecast gave them; 1 before any."""
+    known = [each for each in standings if each.timed and each.predicted > 0]
+    forecast = sum(each.timed * each.predicted for each in known)
+    return sum(each.seconds for each in known) / forecast if known else 1.0
 
 
 def _scaled(cost: float, rates: Mapping[float, float]) -> float:

@@ -339,6 +339,18 @@ def test_time_left_against_a_plain_sum():
     assert not math.isnan(left([states[0], Standing(0, 1, 0)], 1).seconds)  # type: ignore[union-attr]
 
 
+def test_a_forecast_gives_costs_not_yet_measured_their_share():
+    """A tenth of the multiply-adds seldom is a tenth of the time."""
+    large = Standing(10, 10, 10, ended=True, seconds=60.0, timed=10, predicted=5.0)
+    small = Standing(1, 10, 0, predicted=4.0)
+    assert left([large, small], 1) == (pytest.approx(10 * 4 * 6 / 5), False)
+    assert left([large, small._replace(predicted=math.nan)], 1) == (pytest.approx(6), False)
+    begun = small._replace(done=2, seconds=14.0, timed=2)
+    assert left([large, begun, small], 1) == (pytest.approx(18 * 7), False), "what is measured"
+    strange = large._replace(predicted=math.nan)
+    assert left([strange, small], 1) == (pytest.approx(40), False), "a forecast not yet proven"
+
+
 def test_a_process_of_measuring_answers_in_json(trial: Trial, store: Store, monkeypatch, capsys):
     """`python -m scaling.probe`, line by line: here in this process, with what cannot be built."""
     asked = {"trial": {}, "numbers": [2, 4, 4, 1], "machine": ["cpu", "float32", 1]}
