@@ -5,9 +5,9 @@ of network, what it has taken over (`transferred`), what is minimized and what e
 memorizing (`dropout 0.2`, `batched pitch`); what follows from these, such as a batch size that each
 has its own of, is not named.
 Then, in the order of scaling.config.Trial, damping, taught labels, share of the clips, microphones
-of the training clips and pruning in words of their own (`base, static`), every other setting by its
-shortest unambiguous name (`mixup=0.3`).
-Contents: SIZE, REPEAT, OBJECTIVE, families, prunings, words.
+of the training clips, when training ends and pruning in words of their own (`base, static`), every
+other setting by its shortest unambiguous name (`mixup=0.3`).
+Contents: SIZE, REPEAT, OBJECTIVE, FOLLOWING, families, objectives, prunings, words.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,6 +35,7 @@ FOLLOWING = ("training.batch", "training.passes", "evaluation.disagreement")  # 
 # what does not follow from the kind of network, as all else may
 OPEN = ("sound.dataset", "sound.classes", "network.damping")
 FROM_KIND = tuple(n for n in config.leaves() if not n.startswith("split.") and n not in OPEN)
+STOPS = ("training.epochs", "training.patience", "training.patience_counts")
 IN_WORDS = ("objective.kind", "augment.transform")  # what the phrase of an objective says itself
 KINDS = {"none": "dense", "static": "static", "magnitude": "iterative"}
 LABELS = {"true": "true labels", "uniform": "random labels", "permuted": "permuted labels"}
@@ -54,14 +55,20 @@ def words(manifest: pd.DataFrame, but: Sequence[str] = ()) -> "pd.Series[Any]":
     """
     ignored = {*SIZE, *REPEAT, *HEARD, *PRUNING, *OBJECTIVE, "network.kind", *but}
     settings = [name for name in config.leaves() if name not in ignored]
-    kinds = _joined([_networks(manifest, but), _objectives(manifest, but)], manifest.index)
+    kinds = _joined([_networks(manifest, but), objectives(manifest, but)], manifest.index)
     following = FROM_KIND if _varies(manifest["network.kind"]) else FOLLOWING
     parts = [kinds]
-    for name in settings:
+
+    def tells(name: str) -> bool:
         # a batch size that each kind has its own of tells nothing that the kind does not
         among = kinds if name in following else _constant("", manifest)
-        if _varies_within(manifest[name], among).any():
+        return bool(_varies_within(manifest[name], among).any())
+
+    for name in filter(tells, settings):
+        if name not in STOPS:
             parts.append(manifest[name].map(_phrase(name)))
+    if any(tells(name) for name in STOPS if name in settings):
+        parts.append(_stops(manifest, but))
     if any(_varies(manifest[name]) for name in HEARD if name not in but):
         parts.append(_hearings(manifest))
     if any(_varies(manifest[name]) for name in PRUNING if name not in but):
@@ -92,7 +99,7 @@ def prunings(manifest: pd.DataFrame) -> "pd.Series[Any]":
     return _joined(parts, manifest.index)
 
 
-def _objectives(manifest: pd.DataFrame, but: Sequence[str]) -> "pd.Series[Any]":
+def objectives(manifest: pd.DataFrame, but: Sequence[str] = ()) -> "pd.Series[Any]":
     """What each trial minimizes, with its transforms and regularizers; empty where none differ.
 
     `cross-entropy`, or `plain` beside transformed clips; `dropout 0.2`, `weight decay 0.0001`;
@@ -137,6 +144,17 @@ def _transforms(manifest: pd.DataFrame, varied: Sequence[str]) -> "pd.Series[Any
     if "augment.transform" in varied and _varies(transform[chosen]):
         words += " " + transform
     return words.where(chosen, "")
+
+
+def _stops(manifest: pd.DataFrame, but: Sequence[str]) -> "pd.Series[Any]":
+    """`epochs=20`; `fixed` or `patience` where both are, and what else differs among either:
+    `fixed, epochs=20`, `patience, counting all`.
+    """
+    patient = manifest["training.patience"] > 0
+    kinds = _constant("fixed", manifest).mask(patient, "patience")
+    said = [kinds] if _varies(kinds) and "training.patience" not in but else []
+    said += [_where_varied(manifest[name], kinds) for name in STOPS if name not in but]
+    return _joined(said, manifest.index)
 
 
 def _hearings(manifest: pd.DataFrame) -> "pd.Series[str]":
@@ -188,6 +206,7 @@ def _phrase(name: str) -> Callable[[Any], str]:
         "network.initialization": str,
         "split.labels": LABELS.__getitem__,
         "split.fraction": lambda value: f"{100 * value:.15g} % of the clips",
+        "training.patience_counts": lambda value: f"counting {value}",
         "pruning.target": lambda value: f"to {value} weights" if value else "",
         "pruning.target_width": lambda value: f"to width {value}" if value else "",
     }

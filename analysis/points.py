@@ -2,9 +2,10 @@
 
 Conventions: a run is a trial (a seed of a fold); accuracies are fractions, losses nats.
 Contents: SPLITS, DIALS, COSTS, Measure and MEASURES, on_splits, judged, families_within, means,
-split_order, sizes_beside, varying, as_many.
+split_order, in_order, sizes_beside, varying, as_many.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ class Measure(NamedTuple):
 
     def text(self, value: float, sign: str = "") -> str:
         """The value as printed, without its unit."""
-        return f"{self.factor * value:{sign}.{self.digits}f}"
+        return f"{self.factor * value:{sign}z.{self.digits}f}"
 
 
 ACCURACY = Measure("accuracy", "Accuracy (%)", "accuracy %", "points", 100, 1, True)
@@ -114,9 +115,12 @@ def means(scores: pd.DataFrame, also: Sequence[str] = ()) -> pd.DataFrame:
         rows.append(dict(zip(keys, key, strict=True)) | estimate | about)
     frame = pd.DataFrame(rows)
     return (
-        frame.assign(order=frame["split"].map(split_order))
-        .sort_values(["order", "family", "kept_parameters", *DIALS])
-        .drop(columns="order")
+        frame.assign(
+            order=frame["split"].map(split_order),
+            place=frame["family"].map(in_order(frame["family"]).index),
+        )
+        .sort_values(["order", "place", "kept_parameters", *DIALS])
+        .drop(columns=["order", "place"])
         .reset_index(drop=True)
     )
 
@@ -124,6 +128,16 @@ def means(scores: pd.DataFrame, also: Sequence[str] = ()) -> pd.DataFrame:
 def split_order(split: str) -> tuple[int, str]:
     """What splits are sorted by: their place in SPLITS; others behind, by name."""
     return SPLITS.index(split) if split in SPLITS else len(SPLITS), split
+
+
+def in_order(texts: Iterable[str]) -> list[str]:
+    """Each text once, sorted, where numbers within are compared as such: 9 % is before 10 %."""
+
+    def key(text: str) -> list[str | float]:
+        parts: list[str | float] = [*re.split(r"(\d+(?:\.\d+)?)", text)]
+        return [float(part) if place % 2 else part for place, part in enumerate(parts)]
+
+    return sorted(set(texts), key=key)
 
 
 def sizes_beside(points: pd.DataFrame, dial: str) -> "pd.Series[str]":

@@ -221,6 +221,6 @@ def error_line(compared: Compared) -> str:
     """`predicted 12 min, took 14 min (+17 %; per trial -5 to +32 %)`."""
     what = "" if compared.wall else " of computing"
     told = f"predicted {duration(compared.predicted)}, took {duration(compared.took)}{what}"
-    least, most = f"{100 * compared.least:+.0f}", f"{100 * compared.most:+.0f}"
+    least, most = f"{100 * compared.least:+z.0f}", f"{100 * compared.most:+z.0f}"
     apart = f"{least} %" if least == most else f"{least} to {most} %"
-    return f"{told} ({100 * compared.error:+.0f} %; per trial {apart})"
+    return f"{told} ({100 * compared.error:+z.0f} %; per trial {apart})"

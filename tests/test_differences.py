@@ -9,7 +9,8 @@ from test_analysis_table import MAGNITUDE, STATIC, complete, results, trial
 from analysis import table
 from analysis.intervals import mean_interval
 from analysis.tables.differences import COLUMNS, GAP, differences
-from scaling.config import Trial
+from scaling.config import Trial, changed
+from scaling.recipes import BATCHED, BOTTLENECK, CONSISTENT
 from scaling.records import Results
 from scaling.seeds import stream
 
@@ -141,6 +142,85 @@ def test_sparse_wide_minus_the_dense_of_as_many_weights(results: Results) -> Non
         "base, dense", "damped 0.99, dense",
     }  # fmt: skip
     assert not [key for key in found if key[1] == "width 64 - width 4"]
+
+
+REFERENCES = {  # of each objective, all that it is compared with
+    "dropout 0.2": ["plain"],
+    "weight decay 0.0001": ["plain"],
+    "bottleneck": ["plain"],
+    "augmented": ["plain"],
+    "batched": ["plain", "augmented"],
+    "consistency": ["plain", "augmented", "batched"],
+}
+
+
+def by_objective(**changes: object) -> dict[str, Trial]:
+    """A trial of each objective, by what it is called; all take as many optimizer steps."""
+    plain = trial(training__batch=12, training__passes=3, **changes)
+    views = changed(plain, {"training.batch": 4, "training.passes": 1})
+    views = changed(views.model_copy(update={"objective": BATCHED}), {"augment.transform": "mask"})
+    share = {"augment.transform": "mask", "augment.transform_share": 0.5}
+    return {
+        "plain": plain,
+        "dropout 0.2": changed(plain, {"network.dropout": 0.2}),
+        "weight decay 0.0001": changed(plain, {"training.weight_decay": 1e-4}),
+        "bottleneck": plain.model_copy(update={"objective": BOTTLENECK}),
+        "augmented": changed(plain, {**share, "evaluation.disagreement": "mask"}),
+        "batched": views,
+        "consistency": views.model_copy(update={"objective": CONSISTENT}),
+    }
+
+
+def test_objectives_minus_those_they_add_to(results: Results) -> None:
+    """By width and fraction, over folds; the disagreement of one is measured and not of others."""
+    random = stream(5, "accuracies")
+    places = [(w, p, f) for w in (8, 64) for p in (0.1, 1.0) for f in (1, 2, 3)]
+    accuracies = {place: {name: random.random() for name in by_objective()} for place in places}
+    values = {
+        made: {"test": accuracies[w, p, f][name]}
+        for w, p, f in places
+        for name, made in by_objective(network__width=w, split__fraction=p, split__fold=f).items()
+    }
+    found = compared(results, values)
+    expected = {}
+    for name, references in REFERENCES.items():
+        for reference in references:
+            for w in (8, 64):
+                for p in (0.1, 1.0):
+                    runs = [accuracies[w, p, f] for f in (1, 2, 3)]
+                    gained = mean_interval(pd.Series([r[name] - r[reference] for r in runs]))
+                    at = f"{100 * p:g} % of the clips, width {w}"
+                    expected["test", f"{name} - {reference}", at] = gained
+    sizes = [key for key in found if key[1] == "width 64 - width 8"]
+    assert len(sizes) == 2 * len(by_objective())
+    assert found.keys() == {*expected, *sizes}
+    for key, estimate in expected.items():
+        assert found[key] == pytest.approx(tuple(estimate)), key
+
+
+def test_other_batches_and_transforms_are_no_partners(results: Results) -> None:
+    named = by_objective()
+    batch = changed(named["bottleneck"], {"training.batch": named["plain"].training.batch + 1})
+    others = {
+        named["plain"]: {"test": 0.4},
+        batch: {"test": 0.5},
+        named["augmented"]: {"test": 0.5},
+        changed(named["consistency"], {"augment.transform": "pitch"}): {"test": 0.7},
+    }
+    assert [key[1] for key in compared(results, others)] == [
+        "augmented mask - plain",
+        "consistency pitch - plain",
+    ]
+
+
+def test_rows_come_by_number(results: Results) -> None:
+    values = {
+        trial(network__width=w, split__fraction=p): {"test": w / 100}
+        for w in (8, 9)
+        for p in (1.0, 0.05, 0.1)
+    }
+    shares = [at.split(" %")[0] for _, _, at in compared(results, values)]
+    assert shares == ["5", "10", "100"]
 
 
 def test_random_labels_are_left_out(results: Results) -> None:

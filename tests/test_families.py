@@ -99,6 +99,21 @@ def test_how_long_and_how_fast_is_said_even_so(results: Results) -> None:
     ]  # fmt: skip
 
 
+def test_when_training_ends(results: Results) -> None:
+    """What holds for patience alone is not said of those that have none."""
+    patient = {"training__patience": 20, "training__epochs": 200}
+    counting = {"training__patience_counts": "all"}
+    fixed = [{}, {"training__epochs": 9}]
+    assert said(results, [*fixed, patient, patient | counting]) == [
+        "fixed, epochs=3", "fixed, epochs=9",
+        "patience, counting consecutive", "patience, counting all",
+    ]  # fmt: skip
+
+
+def test_only_how_long(results: Results) -> None:
+    assert said(results, [{}, {"training__epochs": 9}]) == ["epochs=3", "epochs=9"]
+
+
 def test_an_objective_without_words_of_its_own_is_named(results: Results) -> None:
     plan(results, "launch", [trial(), trial(**DROPOUT)])
     frame = table.manifest(results).sort_values("network.dropout")

@@ -527,7 +527,7 @@ def test_shares_of_several_sizes_and_datasets(results: Results) -> None:
     drawn = FRACTION.points(scored(results, trials, ("test",)))
     assert set(drawn["family"]) == {"cross-entropy", "bottleneck"}
     figure = FRACTION.draw(drawn)
-    assert legend(figure) == ["bottleneck", "cross-entropy", "width 16", "width 8"]
+    assert legend(figure) == ["bottleneck", "cross-entropy", "width 8", "width 16"]
     titles = [panel.get_title("left") for panel in figure.axes]
     assert titles == ["Test clips: esc10", "Test clips: synthetic"]
 
@@ -597,7 +597,7 @@ def test_a_line_for_each_latent_size_and_width(results: Results) -> None:
     ]
     figure = vib_beta.draw(vib_beta.points(losses(results, trials, ("test",))))
     assert legend(figure)[:4] == [
-        "latent 20, width 16", "latent 20, width 8", "latent 64, width 16", "latent 64, width 8",
+        "latent 20, width 8", "latent 20, width 16", "latent 64, width 8", "latent 64, width 16",
     ]  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from analysis.points import (
     DIALS,
     Measure,
     families_within,
+    in_order,
     means,
     on_splits,
     sizes_beside,
@@ -107,7 +108,7 @@ def _in_groups(points: pd.DataFrame) -> pd.DataFrame:
     group = group.mask(family.str.contains("prototypes"), "prototypical")
     group = group.mask(family.str.contains("transferred"), "transferred")
     everywhere = family.str.contains("mfcc")
-    there = sorted(group[~everywhere].unique()) or ["regularized"]
+    there = in_order(group[~everywhere]) or ["regularized"]
     copies = [points[everywhere].assign(group=name) for name in there]
     return pd.concat([points[~everywhere].assign(group=group[~everywhere]), *copies])
 

@@ -24,7 +24,15 @@ from analysis.families import SIZE
 from analysis.figures.page import GREY, WORDS, page, palette, style
 from analysis.figures.panels import DESCRIBED
 from analysis.intervals import mean_interval
-from analysis.points import DIALS, MEASURES, families_within, sizes_beside, split_order, varying
+from analysis.points import (
+    DIALS,
+    MEASURES,
+    families_within,
+    in_order,
+    sizes_beside,
+    split_order,
+    varying,
+)
 from analysis.table import Study
 
 FEWEST = 3  # evaluated epochs that make a curve
@@ -118,7 +126,7 @@ def draw_curves(
     every = list(placed["row"].unique())
     keep = np.unique(np.linspace(0, len(every) - 1, min(len(every), ROWS)).round().astype(int))
     rows = [every[k] for k in keep]
-    names = sorted(placed["family"].unique())
+    names = in_order(placed["family"])
     colours = dict(zip(names, palette(len(names)), strict=True))
     splits = list(dict.fromkeys(split for column in columns for split in column.splits))
     with style():

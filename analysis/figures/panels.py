@@ -8,6 +8,7 @@ Contents: Frame, Level, draw_panels.
 
 import textwrap
 from collections.abc import Sequence
+from itertools import product
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from analysis.figures.axes import Axis
 from analysis.figures.page import GREY, WORDS, page, palette, style
-from analysis.points import ACCURACY, Measure
+from analysis.points import ACCURACY, Measure, in_order
 
 MARKERS = "osD^vPX*<>"
 DESCRIBED = {
@@ -71,7 +72,7 @@ def draw_panels(curves: pd.DataFrame, frame: Frame, levels: Sequence[Level] = ()
     A line joins the points of one colour and marker in the order of x. Colours stand side by side,
     less than a marker apart, so that their intervals do not hide each other.
     """
-    splits, rows = list(curves["split"].unique()), sorted(curves["row"].unique())
+    splits, rows = list(curves["split"].unique()), in_order(curves["row"])
     looks = _looks(curves)
     with style():
         legend = _legend(looks, levels, frame.dotted)
@@ -99,9 +100,10 @@ def draw_panels(curves: pd.DataFrame, frame: Frame, levels: Sequence[Level] = ()
 
 def _looks(curves: pd.DataFrame) -> dict[tuple[str, str], Look]:
     """A look for each (colour, marker) there is; markers tell colours where nothing else does."""
-    colours, markers = sorted(curves["colour"].unique()), sorted(curves["marker"].unique())
+    colours, markers = in_order(curves["colour"]), in_order(curves["marker"])
     hues = palette(len(colours))
-    pairs = sorted(set(zip(curves["colour"], curves["marker"], strict=True)))
+    drawn = set(zip(curves["colour"], curves["marker"], strict=True))
+    pairs = [pair for pair in product(colours, markers) if pair in drawn]
     step = min(SHIFT, 2 * SHIFT / max(len(pairs) - 1, 1))
     looks = {}
     for place, (colour, marker) in enumerate(pairs):
@@ -208,7 +210,7 @@ def _legend(
         if len(colours) > 1
     ]
     if marked:
-        for marker in sorted(markers):
+        for marker in in_order(markers):
             entry = Line2D([], [], color=GREY, marker=markers[marker], label=marker)
             if dotted not in markers:
                 entry.set_linestyle("")  # a line's style says nothing here

@@ -1,4 +1,4 @@
-"""Paired differences: what width, depth, 1x1 blocks, damping and sparse width change, and the gap.
+"""Paired differences: what size, damping, sparse width and the objective change, and the gap.
 
 Conventions: a pair is two trials alike in every setting, seed and fold included, but the one that
 is compared; what has no partner is left out, and n counts the pairs. Each comparison is made of the
@@ -7,22 +7,26 @@ between them (unseen - seen): whether a change helps unseen devices more than se
 Contents: GAP, NOTHING, differences.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from analysis.families import PRUNING, SIZE, words
+from analysis.families import FOLLOWING, OBJECTIVE, PRUNING, REGULARIZERS, SIZE, objectives, words
 from analysis.intervals import Estimate, mean_interval
-from analysis.points import DIALS, as_many, on_splits, split_order
+from analysis.points import DIALS, as_many, in_order, on_splits, split_order
 from scaling import config
 
 GAP = "unseen - seen"
 COLUMNS = ["split", "comparison", "at", *Estimate._fields]
 DAMPING = "network.damping"
 WIDTH = "network.width"
+WEIGHT = "objective.weight"  # of consistency
+PASSES, BATCH = "training.passes", "training.batch"
+# a share is that of one view; where several are compared, all but the first are transformed
+VIEWS = ("augment.transform_share", *(n for n in OBJECTIVE if n.startswith("objective.")))
 NOTHING = (
-    "no two trials of one seed and fold differ in width, depth, 1x1 blocks or damping alone, "
-    "and none was scored on seen and unseen devices"
+    "no two trials of one seed and fold differ in width, depth, 1x1 blocks, damping or objective "
+    "alone, and none was scored on seen and unseen devices"
 )
 EITHER = ("", "_reference")  # suffixes of the two sides of a pair
 
@@ -33,17 +37,21 @@ def differences(scores: pd.DataFrame) -> pd.DataFrame:
     `scores` is table.scores'. Columns: split (held out, or GAP), comparison (`width 64 - width 8`,
     or GAP for the gap itself), at (what the pair shares and others do not), mean, low, high
     (fractions; low and high nan where n is 1), n. Damped is compared with base, each larger size
-    with the smallest, a pruned network with the dense one of as many weights.
+    with the smallest, a pruned network with the dense one of as many weights, each objective and
+    regularizer with plain cross-entropy, what is learnt from views of a clip with cross-entropy on
+    the same transform, and consistency with its weight at 0; these at equal optimizer steps.
     Trials that learnt random labels are left out. Empty where nothing can be compared.
     """
     held_out = on_splits(scores[scores["split.labels"] == "true"])
     values = pd.concat([held_out, _gaps(held_out)], ignore_index=True)
     order = values["split"].map(split_order)
-    values = values.assign(order=order).sort_values([*SIZE, DAMPING, "pruning", "order"])
+    place = values["family"].map(in_order(values["family"]).index)
+    values = values.assign(order=order, place=place)
+    values = values.sort_values([*SIZE, DAMPING, "pruning", "order", "place"])
     itself = values[values["split"] == GAP].assign(comparison=GAP, at=_shared(values, ()))
     found = [itself.assign(difference=itself["value"])]
     found += [_from_smallest(values, name) for name in (DAMPING, *SIZE)]
-    found += [_from_dense(values)]
+    found += [_from_dense(values), *_from_simpler(values)]
     rows = [
         dict(zip(COLUMNS, key, strict=False)) | mean_interval(pairs["difference"])._asdict()
         for frame in found
@@ -78,6 +86,28 @@ def _from_dense(values: pd.DataFrame) -> pd.DataFrame:
     pairs = pairs[as_many(pairs["kept_weights"], pairs["kept_weights_reference"])]
     sides = [_said(WIDTH, pairs[WIDTH + side]) + " " + pairs[f"pruning{side}"] for side in EITHER]
     return _differing(pairs, sides)
+
+
+def _from_simpler(values: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Each objective minus the ones that it adds something to."""
+    same_network = values.groupby("network.kind")
+    said = pd.concat([objectives(rows) for _, rows in same_network]).reindex(values.index)
+    shared = _shared(values, (*OBJECTIVE, *FOLLOWING))
+    told = values.assign(at=shared, objective=said, steps=values[PASSES] / values[BATCH])
+    kind, transformed = told["objective.kind"], told["augment.transform"] != "none"
+    cross_entropy, views = kind == "cross_entropy", kind == "consistency"
+    regularized = (told[list(REGULARIZERS)] > told[list(REGULARIZERS)].min()).any(axis="columns")
+    plain = cross_entropy & ~transformed & ~regularized
+    batched = views & (told[WEIGHT] == 0)
+    for chosen, reference, but in [
+        (~plain, plain, OBJECTIVE),
+        (views, cross_entropy & transformed, VIEWS),
+        (views & ~batched, batched, VIEWS),
+    ]:
+        keyed = told.assign(key=_key(told, (*but, *FOLLOWING)))
+        on = ["key", "split", "at", "steps"]
+        pairs = keyed[chosen].merge(keyed[reference], on=on, suffixes=EITHER)
+        yield _differing(pairs, [pairs[f"objective{side}"] for side in EITHER])
 
 
 def _differing(pairs: pd.DataFrame, sides: "Sequence[pd.Series[str]]") -> pd.DataFrame:
