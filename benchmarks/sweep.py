@@ -106,14 +106,18 @@ def ours(count: int, study: Path, where: str) -> list[str]:
 
 
 def wall(words: list[str], where: str, count: int) -> tuple[float, int]:
-    """Seconds that a process takes, and its peak memory in bytes; all trials must be complete."""
+    """Seconds that a process takes, and its peak memory in bytes; all trials must be complete.
+
+    Memory of its own: how many pages of libraries a process has read in differs by 100 MB from one
+    run to the next, and by most as it exits.
+    """
     begun, peak = time.perf_counter(), 0
     nothing = subprocess.DEVNULL
     with subprocess.Popen([sys.executable, *words], stdout=nothing, stderr=nothing) as process:
         status = Path(f"/proc/{process.pid}/status")
         while process.poll() is None:
-            found = [x for x in status.read_text().splitlines() if x.startswith("VmHWM")]
-            peak = int(found[0].split()[1]) * 1024 if found else peak
+            found = [x for x in status.read_text().splitlines() if x.startswith("RssAnon")]
+            peak = max([peak, *(int(line.split()[1]) * 1024 for line in found)])
             time.sleep(0.05)
     seconds = time.perf_counter() - begun
     complete = Results(where).read("outcomes")["status"].to_pylist().count("complete")

@@ -377,7 +377,8 @@ class Results:
                 content = self.get(kind, name)
                 if content is None:
                     raise FileNotFoundError(2, "no such file")
-                return pq.read_table(pa.BufferReader(content))
+                # read_table gathers for a data set first, which takes twice as long
+                return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
             except Refused:
                 raise
             except (pa.ArrowInvalid, OSError) as error:

@@ -200,7 +200,7 @@ def _sweep(
             display.board = Board(tensorboard, results, display.trials) if tensorboard else None
             for stage in [trials] if ledger else launch.stages(trials):
                 sweep(stage, task, resources, display, watch, proposals, lock)
-                if len(launch.outcomes(results, stage)) < len(stage):
+                if len(launch.ended(results, stage)) < len(stage):
                     break  # stopped by Ctrl-C: what takes over from these has to wait, too
         times.say_error(results, planned, left, monotonic() - begun)
     _say_end(ledger.plan if ledger else planned, results, total)

@@ -11,10 +11,14 @@ from scaling.plan import Plan
 from scaling.records import Results
 
 
+def ended(results: Results, trials: Sequence[Trial]) -> set[str]:
+    """The ids of those of the trials that have ended."""
+    return {trial.id for trial in trials}.intersection(results.names("outcomes"))
+
+
 def outcomes(results: Results, trials: Sequence[Trial]) -> dict[str, str]:
     """The status of those of the trials that have ended, by id."""
-    ended = set(results.names("outcomes")) & {trial.id for trial in trials}
-    table = results.read("outcomes", sorted(ended))
+    table = results.read("outcomes", sorted(ended(results, trials)))
     return dict(zip(table["trial"].to_pylist(), table["status"].to_pylist(), strict=True))
 
 
@@ -37,18 +41,18 @@ def pending(plan: Plan, results: Results, retry_failed: bool = False) -> list[in
 
     Asked for failed ones, their outcomes are removed, so that they run again.
     """
-    ended = outcomes(results, plan.trials)
+    known = outcomes(results, plan.trials)
     if retry_failed:
-        for trial in [name for name, status in ended.items() if status == "failed"]:
+        for trial in [name for name, status in known.items() if status == "failed"]:
             results.remove("outcomes", f"{trial}.parquet")
-            del ended[trial]
-    return left(plan, ended)
+            del known[trial]
+    return left(plan, known)
 
 
-def left(plan: Plan, ended: Mapping[str, str], retry_failed: bool = False) -> list[int]:
-    """Which of the plan's trials have not ended, the most expensive first; failed ones have, unless
-    they are to be retried.
+def left(plan: Plan, known: Mapping[str, str], retry_failed: bool = False) -> list[int]:
+    """Which of the plan's trials have not ended, by their known outcomes, the most expensive first;
+    failed ones have, unless they are to be retried.
     """
-    over = {trial for trial, status in ended.items() if status != "failed" or not retry_failed}
+    over = {trial for trial, status in known.items() if status != "failed" or not retry_failed}
     unended = [index for index, trial in enumerate(plan.trials) if trial.id not in over]
     return sorted(unended, key=plan.work, reverse=True)

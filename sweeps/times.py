@@ -23,7 +23,7 @@ from scaling.records import Results
 from scaling.remaining import duration
 from sweeps.cluster import Resources
 from sweeps.display import differences
-from sweeps.launch import left, outcomes, stages
+from sweeps.launch import ended, left, outcomes, stages
 
 BUDGET = 60.0  # seconds of measuring, about
 # What a launch spends on Ray (2.60, two cores, measured): its start and its end with a worker that
@@ -47,8 +47,8 @@ def dry_run(
     `machine` is device and precision; `early`: trials may be stopped early. Raises ValueError for a
     speed that is none. That the folder cannot be written is a warning.
     """
-    ended = outcomes(results, planned.trials)
-    to_run = left(planned, ended, retry_failed)
+    known = outcomes(results, planned.trials)
+    to_run = left(planned, known, retry_failed)
     found = predict(planned, to_run, resources, machine, speed, early) if to_run else None
     if found:
         try:
@@ -56,7 +56,7 @@ def dry_run(
         except (OSError, ValueError) as error:
             warnings.warn(f"the forecast is not kept: {error}", stacklevel=2)
     running = {planned.trials[index].id for index in to_run}
-    states = {trial: status for trial, status in ended.items() if trial not in running}
+    states = {trial: status for trial, status in known.items() if trial not in running}
     show(planned, states, found, results.where, as_json)
 
 
@@ -206,7 +206,7 @@ def say_error(results: Results, planned: Plan, ran: Sequence[int], wall_s: float
 
     `ran` are those of the plan's trials that this launch ran, in `wall_s` seconds.
     """
-    if len(outcomes(results, planned.trials)) < len(planned.trials):
+    if len(ended(results, planned.trials)) < len(planned.trials):
         return
     try:
         compared = forecast.compare(results, [planned.trials[i].id for i in ran], wall_s)

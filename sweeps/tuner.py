@@ -150,7 +150,8 @@ def work(config: dict[str, Any], task: Task, limit: guard.Limit) -> None:
                 # 0 s: another worker's report, which has ended itself for it
                 if progress.seconds > 0 and guard.broken(progress.error):
                     os._exit(guard.EXIT)  # it is recorded; the next worker reports it
-                tune.report(progress._asdict())
+                # done: Tune need not come back to be told so
+                tune.report({**progress._asdict(), "done": progress.status != "running"})
     except (preflight.Unfit, Refused) as lack:
         if task.driver is None:
             raise
