@@ -7,6 +7,7 @@ trials are scored, and `progress` says what became of the others.
 Contents: load, reloaded, manifest, outcomes, progress, counts, stated_last, evaluations, scores.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -86,12 +87,28 @@ def manifest(results: Results, studies: Sequence[str] = ()) -> pd.DataFrame:
     for name, default in _defaults(config.Trial).items():
         filled = pc.fill_null(table[name], pa.scalar(default, table[name].type))
         table = table.set_column(table.schema.get_field_index(name), name, filled)
-    return (
-        _frame(table)
-        .sort_values("planned", kind="stable")
-        .drop_duplicates("trial", keep="last")
-        .reset_index(drop=True)
+    latest = (
+        _frame(table).sort_values("planned", kind="stable").drop_duplicates("trial", keep="last")
     )
+    return _of_one_revision(latest).reset_index(drop=True)
+
+
+def _of_one_revision(planned: pd.DataFrame) -> pd.DataFrame:
+    """The trials, without those whose settings have come to mean something else since, where there
+    are others of the same study: the two must not be averaged. Warns of them.
+    """
+    concerned = planned[(planned["split.fraction"] < 1) & ~planned["split.by_chance"]]
+    rows: list[dict[str, Any]] = concerned.to_dict("records")  # type: ignore[assignment]
+    ids = {row["trial"]: config.unflat(row).id for row in rows}
+    earlier = planned["trial"].isin([trial for trial, now in ids.items() if trial != now])
+    if not earlier.any():
+        return planned
+    what = f"{int(earlier.sum())} trials are of an earlier version, which drew other clips for "
+    if earlier.sum() == len(ids):
+        warnings.warn(f"{what}split.fraction: run their sweep again for exact ones", stacklevel=3)
+        return planned
+    warnings.warn(f"{what}split.fraction: they are left out", stacklevel=3)
+    return planned[~earlier]
 
 
 def outcomes(results: Results) -> pd.DataFrame:

@@ -60,6 +60,7 @@ def train(
         (kept,) = planned.kept_weights
         facts = {"trial": trial.id, "kept_weights": kept, **cost._asdict()}
         del facts["parts"]
+        facts |= {f"{name}_clips": count for name, count in planned.parts[0].items()}
         _print_facts(facts, as_json)
         if not as_json:
             _print_parts(cost)
@@ -72,7 +73,7 @@ def _train(
 ) -> None:
     from scaling import machine
     from scaling.perform import perform
-    from scaling.plan import record
+    from scaling.plan import counted, record
     from scaling.records import Results
     from scaling.sound import prepare
 
@@ -83,7 +84,9 @@ def _train(
     stores = prepare.stores([trial], clips, skip_unreadable)
     (store,) = stores.values()
     record(planned, prepare.digests(planned.trials, stores), results)
-    typer.echo(f"trial {trial.id} on {here.name}, {here.precision_name}, {len(store.table)} clips")
+    typer.echo(f"trial {trial.id} on {here.name}, {here.precision_name}")
+    for line in counted(planned.parts):
+        typer.echo(line)
     try:
         for progress in perform(trial, store, here, results):
             heard = "" if progress.accuracy is None else f", accuracy {progress.accuracy:.3f}"

@@ -2,21 +2,25 @@
 
 Conventions: a default means "off" (or the plain choice), so that a new field never renames an old
 trial; recommended values live in recipes.py. Where a trial runs (device, precision, threads, paths)
-is not part of it. Contents: Trial with its id, of the parts in scaling.settings, and the doors
-through which people's words come in: `changed` (dotted fields), `flat` (columns) and `explain` (an
-error as one line).
+is not part of it. Contents: Trial with its id, of the parts in scaling.settings; REVISIONS, with
+which ids change; and the doors through which people's words come in: `changed` (dotted fields),
+`flat` (columns) and `explain` (an error as one line).
 """
 
+import csv
 import difflib
 import hashlib
+import io
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, NamedTuple, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
 from scaling.settings import (
+    RECORDED,
     Augment,
     Evaluation,
     Features,
@@ -46,10 +50,12 @@ __all__ = [
     "Transfer",
     "Trial",
     "changed",
+    "earlier_ids",
     "explain",
     "flat",
     "leaves",
     "nearest",
+    "shortened",
     "unflat",
 ]
 
@@ -74,11 +80,28 @@ class Trial(Part):
     @cached_property
     def id(self) -> str:
         """First 12 hex digits of the SHA-256 of the canonical JSON of all fields that are not
-        "off".
+        "off", and of the REVISIONS that concern this trial.
         """
-        stated = self.model_dump(mode="json", exclude_defaults=True)
-        canonical = json.dumps(stated, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return _hashed(self, [each for each in REVISIONS if each.concerns(self)])
+
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """What the objective leaves no room for."""
+        if self.objective.kind == "consistency":
+            several = "objective.kind=consistency transforms all views but the first"
+            yield "augment.transform_share", several
+        if self.objective.kind == "neighbours":
+            # `training` stays as it is: it has fields that every trial must state, and none counts
+            names = [*_optional(Augment, "augment"), *_optional(Pruning, "pruning")]
+            names += ["evaluation.disagreement", "transfer.rate", "network.dropout"]
+            yield from ((name, "objective.kind=neighbours trains nothing") for name in names)
+
+    @model_validator(mode="after")
+    def _one_kind_of_unseen(self) -> Self:
+        if self.microphones.test and self.split.train_devices:
+            raise ValueError(
+                "split.train_devices and microphones.test both make unseen devices: use one of them"
+            )
+        return self
 
     @model_validator(mode="after")
     def _views_differ(self) -> Self:
@@ -169,9 +192,49 @@ class Trial(Part):
         return self
 
 
+class Revision(NamedTuple):
+    """A change of what the same settings mean: trials that it concerns have new ids, so that their
+    records never stand for, nor are averaged with, those of before.
+    """
+
+    name: str
+    concerns: Callable[[Trial], bool]
+
+
+REVISIONS = (
+    # 2026-11-27: the share was rounded class by class, up to 25 % off; now its total is exact
+    Revision(
+        "exact split.fraction",
+        lambda trial: trial.split.fraction < 1 and not trial.split.by_chance,
+    ),
+)
+
+
+def earlier_ids(trial: Trial) -> list[str]:
+    """The ids that a trial of these settings had before the revisions that concern it, the oldest
+    first; none where nothing was revised. Their records are of other data or draws.
+    """
+    concerning = [each for each in REVISIONS if each.concerns(trial)]
+    return [_hashed(trial, concerning[:count]) for count in range(len(concerning))]
+
+
+def _hashed(trial: Trial, revisions: Sequence[Revision]) -> str:
+    stated = trial.model_dump(mode="json", exclude_defaults=True)
+    if revisions:
+        stated["revisions"] = [each.name for each in revisions]
+    canonical = json.dumps(stated, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def _optional(part: type[Part], prefix: str) -> list[str]:
+    """The dotted names of a part's fields that may be left out."""
+    return [f"{prefix}.{name}" for name, f in part.model_fields.items() if not f.is_required()]
+
+
 def unflat(row: Mapping[str, Any]) -> Trial:
-    """The Trial of a manifest's row: the inverse of `flat`. Other columns are ignored, and what an
-    older manifest lacks is off. Raises ValueError when the row is no trial of this version.
+    """The Trial of a manifest's row: the inverse of `flat`. Other columns are ignored, what an
+    older manifest lacks is off, and settings that change nothing, which an older version took, stay
+    as they are recorded. Raises ValueError when the row is no trial of this version.
     """
     nested: dict[str, Any] = {}
     for dotted, kind in leaves().items():
@@ -182,9 +245,9 @@ def unflat(row: Mapping[str, Any]) -> Trial:
         inner = nested
         for parent in parents:
             inner = inner.setdefault(parent, {})
-        inner[leaf] = _typed(kind, value)
+        inner[leaf] = _words(dotted, value) if kind == tuple[str, ...] else value
     try:
-        return Trial.model_validate(nested)
+        return Trial.model_validate(nested, context=RECORDED)
     except ValidationError as error:
         raise ValueError(explain(error)) from None
 
@@ -199,8 +262,15 @@ def flat(trial: Part) -> dict[str, Any]:
         if isinstance(value, Part):
             columns |= {f"{name}.{inner}": v for inner, v in flat(value).items()}
         else:
-            columns[name] = ",".join(value) if isinstance(value, tuple) else value
+            columns[name] = _joined(value) if isinstance(value, tuple) else value
     return columns
+
+
+def _joined(words: tuple[str, ...]) -> str:
+    """The words with commas between; quoted, as in a CSV row, where they hold commas or quotes."""
+    row = io.StringIO()
+    csv.writer(row, lineterminator="").writerow(words)
+    return row.getvalue()
 
 
 def leaves(part: type[Part] = Trial) -> dict[str, Any]:
@@ -225,32 +295,65 @@ def changed(trial: Trial, changes: Mapping[str, Any]) -> Trial:
     raw = trial.model_dump(exclude_defaults=True)
     for dotted, value in changes.items():
         if dotted not in known:
-            raise ValueError(f"{dotted}: no such setting{nearest(dotted, known)}")
+            raise ValueError(f"{dotted[:60]}: no such setting{nearest(dotted, known)}")
         *parents, leaf = dotted.split(".")
         inner = raw
         for parent in parents:
             inner = inner.setdefault(parent, {})
-        inner[leaf] = _typed(known[dotted], value)
+        inner[leaf] = _typed(dotted, known[dotted], value)
     try:
         return Trial.model_validate(raw)
     except ValidationError as error:
         raise ValueError(explain(error)) from None
 
 
-def _typed(kind: Any, value: Any) -> Any:
-    """Text for a list field split at commas, `null` for an optional one; all else is left to
-    pydantic.
+# Plain decimal numbers: Python would also take 1_000, other alphabets' digits and spaces around.
+_FORMS = {
+    int: (re.compile(r"[+-]?[0-9]{1,19}"), "a whole number, as 1000"),
+    float: (
+        re.compile(r"[+-]?([0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?"),
+        "a number, as 0.001 or 1e-3",
+    ),
+    bool: (re.compile("true|false"), "true or false"),
+}
+
+
+def _typed(dotted: str, kind: Any, value: Any) -> Any:
+    """Text as the field's type asks for: a list split at commas, as a row of CSV; `null` for an
+    optional field; a number or truth only as it is usually written. All else is left to pydantic.
     """
     if not isinstance(value, str):
         return value
     if kind == tuple[str, ...]:
-        return tuple(filter(None, value.split(",")))
-    return None if type(None) in get_args(kind) and value in ("null", "none") else value
+        return _words(dotted, value)
+    options = get_args(kind)
+    if type(None) in options:
+        if value in ("null", "none"):
+            return None
+        (kind,) = (each for each in options if each is not type(None))
+    form, meant = _FORMS.get(kind, (None, ""))
+    if form and not form.fullmatch(value):
+        raise ValueError(f"{dotted}={shortened(value)}: write {meant}")
+    return value
+
+
+def _words(dotted: str, text: str) -> tuple[str, ...]:
+    """The words of a list: `a,b`, or `"a, or b",c`."""
+    try:
+        rows = list(csv.reader([text], strict=True)) if '"' in text else [text.split(",")]
+    except csv.Error as error:
+        raise ValueError(f"{dotted}={shortened(text)}: {error}; quote as in CSV") from None
+    return tuple(word for row in rows for word in row if word)
+
+
+def shortened(text: str, length: int = 60) -> str:
+    """The text as Python would write it, its middle left out where it is long."""
+    return repr(text) if len(text) <= length else f"{text[:length]!r}... ({len(text)} characters)"
 
 
 def nearest(word: str, words: Any) -> str:
     """` (did you mean x?)` with the closest known word, or the known words when none is close."""
-    known = [str(w) for w in words]
+    known, word = [str(w) for w in words], word[:200]
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     if not close:  # `width` for `network.width`
         close = [w for w in known if w.split(".")[-1] == word.split(".")[-1]][:1]
@@ -269,9 +372,13 @@ def explain(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         line = f"{name}: no such setting{nearest(name, leaves())}"
     elif first["type"] == "value_error":
-        line = f"{name + ': ' if name else ''}{first['msg'].removeprefix('Value error, ')}"
+        said = first["msg"].removeprefix("Value error, ")
+        joint = "." if " changes nothing: " in said else ": "  # which begins with the field's name
+        line = f"{name}{joint if name else ''}{said}"
     elif first["type"] == "missing":
         line = f"{name}: missing"
     else:
-        line = f"{name}={first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+        given = first["input"]
+        said = shortened(given) if isinstance(given, str) else f"{given!r:.80}"
+        line = f"{name}={said}: {first['msg'][0].lower()}{first['msg'][1:]}"
     return line + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")

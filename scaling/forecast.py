@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 from scaling import evaluate, probe
 from scaling.listening import fits
 from scaling.measure import Way, measure
+from scaling.optimizer import steps_of
 from scaling.plan import Plan
 from scaling.probe import Probe, Speed
 from scaling.records import Results
-from scaling.trial import steps_of
 from scaling.views import as_recorded
 
 FORECASTS, ERRORS = "forecasts", "forecast_errors"

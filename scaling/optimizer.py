@@ -2,8 +2,8 @@
 
 Sources: the exponential warm-up and linear decay of Koutini et al. 2021, in the form of its first
 author's later code; Pons et al. 2019 for SGD with a penalty and a clipped gradient, and for
-stopping once training clips are fit. Contents: `learning_rate`, `build`, `step`, `penalty`,
-Patience.
+stopping once training clips are fit. Contents: `learning_rate`, `steps_of`, `check_batch`, `build`,
+`step`, `penalty`, Patience.
 """
 
 import math
@@ -37,6 +37,24 @@ def learning_rate(training: config.Training, epoch: float, last: float) -> float
         done = min(1.0, (epoch - training.warmup) / (last - training.warmup))
         factor = 1 - (1 - training.final) * done
     return training.rate * factor * training.decay ** (int(epoch) // training.decay_every)
+
+
+def steps_of(training: config.Training, clips: int) -> int:
+    """How many optimizer steps so many clips make."""
+    steps, rest = divmod(clips, training.batch)
+    return steps + (training.partial and rest > 1)  # one clip alone cannot be normalized
+
+
+def check_batch(training: config.Training, clips: int) -> None:
+    """Raises ValueError where so many training clips make no step."""
+    if clips < (2 if training.partial else training.batch):
+        few = f"there {'is' if clips == 1 else 'are'} only {clips} clip{'s' * (clips != 1)}"
+        remedy = (
+            "train on more"
+            if training.partial or clips < 2
+            else (f"take at most {clips}, or training.partial=true")
+        )
+        raise ValueError(f"training.batch={training.batch}: {few} to train on, {remedy}")
 
 
 def build(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from scaling import listening, networks, pruning
+from scaling import listening, networks, optimizer, pruning
 from scaling.config import Split, Trial, flat
 from scaling.networks.cost import Cost
 from scaling.objectives import OBJECTIVES
@@ -33,6 +33,7 @@ class Plan(NamedTuple):
     train_clips: list[int]
     scored: list[int]  # clips in one evaluation; through another microphone it is another clip
     classes: list[int]
+    parts: list[dict[str, int]]  # clips of each name that trains or is scored, likewise
 
     def epoch_work(self, index: int) -> int:
         """Multiply-adds of one epoch of a trial's training: by it, epochs' times are compared."""
@@ -52,10 +53,11 @@ class Plan(NamedTuple):
 def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]) -> Plan:
     """Count every trial's cost on its dataset's clip table.
 
-    Raises ValueError that names what does not fit: a fold or device that the table lacks, a network
-    too deep for its clips, a pruning target above what the network has or below what it must keep.
+    Raises ValueError that names what does not fit: a fold or device that the table lacks, one
+    class alone, fewer training clips than a batch, a network too deep for its clips, a pruning
+    target above what the network has or below what it must keep.
     """
-    costs, kept, train_clips, scored, of_classes = [], [], [], [], []
+    costs, kept, train_clips, scored, of_classes, counts = [], [], [], [], [], []
     # thousands of trials share a few splits
     parted: dict[tuple[str, tuple[str, ...], Split], dict[str, np.ndarray]] = {}
     chosen: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
@@ -66,6 +68,11 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
             chosen[name, named] = tables[name].iloc[rows].reset_index(drop=True)
         table = chosen[name, named]
         classes = table["label"].nunique()
+        if classes < 2:
+            raise ValueError(
+                f"{name}: all {len(table)} clips are of class {table['label'].iloc[0]}: at least "
+                "two classes are needed to tell apart"
+            )
         costs.append(networks.cost(trial, classes))
         kept.append(networks.kept_weights(trial, classes))
         if trial.pruning.kind != "none":
@@ -77,11 +84,36 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
             parts = splits.make(table, trial.split)
             train = splits.thinned(table, parts["train"], trial.split, trial.seed)
             parted[key] = parts | {"train": train}
-        train_clips.append(len(parted[key]["train"]))
-        heard = listening.scored(trial, parted[key])
-        scored.append(sum(len(each.clips) * len(each.through) for each in heard))
+        clips = len(parted[key]["train"])
+        if trial.objective.kind != "neighbours":
+            optimizer.check_batch(trial.training, clips)
+        train_clips.append(clips)
+        heard = {
+            each.split: len(each.clips) * len(each.through)
+            for each in listening.scored(trial, parted[key])
+        }
+        scored.append(sum(heard.values()))
+        counts.append({"train": clips} | heard)
         of_classes.append(classes)
-    return Plan(study, list(trials), costs, kept, train_clips, scored, of_classes)
+    return Plan(study, list(trials), costs, kept, train_clips, scored, of_classes, counts)
+
+
+def counted(parts: Sequence[Mapping[str, int]]) -> list[str]:
+    """How many clips train and are scored, a line for each design: `clips: 192 train, 48 test (60
+    trials)`; a range where trials of one design differ, as over folds.
+    """
+    designs: dict[tuple[str, ...], list[Mapping[str, int]]] = {}
+    for each in parts:
+        designs.setdefault(tuple(each), []).append(each)
+    lines = []
+    for names, alike in designs.items():
+        words = []
+        for name in names:
+            fewest, most = (edge(each[name] for each in alike) for edge in (min, max))
+            words.append(f"{fewest if fewest == most else f'{fewest} to {most}'} {name}")
+        trials = f"{len(alike)} trial{'s' if len(alike) > 1 else ''}"
+        lines.append(f"clips: {', '.join(words)}" + (f" ({trials})" if len(parts) > 1 else ""))
+    return lines
 
 
 def rows(plan: Plan, digests: Mapping[str, str]) -> list[dict[str, Any]]:

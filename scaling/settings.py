@@ -1,21 +1,54 @@
 """Settings: the parts of a Trial, each a frozen, checked group of what can be varied.
 
 Conventions: those of scaling.config, from where they are imported: a default means "off" (or the
-plain choice); a check that needs two parts stands with Trial. Contents: Part, and one class for
-each part.
+plain choice); a setting that changes nothing is refused, for it would rename the trial; a check
+that needs two parts stands with Trial. Contents: Part, and one class for each part.
 """
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+
+RECORDED = {"recorded": True}  # the context in which settings of an earlier version are read
 
 
 class Part(BaseModel):
-    """A frozen, checked piece of a Trial; unknown names and non-finite numbers are refused."""
+    """A frozen, checked piece of a Trial; unknown names and non-finite numbers are refused, and so
+    are settings that change nothing, unless they are read from a record that has them.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
     )
+
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """Fields that change nothing beside the others, and what they would need; stated or not."""
+        yield from ()
+
+    @model_validator(mode="after")
+    def _all_have_an_effect(self, info: ValidationInfo) -> Self:
+        if (info.context or {}).get("recorded"):
+            return self
+        for dotted, needed in self.idle():
+            *parents, name = dotted.split(".")
+            part: Part = self
+            for parent in parents:
+                part = getattr(part, parent)
+            value, off = getattr(part, name), type(part).model_fields[name].default
+            if value != off:
+                raise ValueError(
+                    f"{dotted}={_written(value)} changes nothing: {needed}; leave it at "
+                    f"{_written(off)}"
+                )
+        return self
+
+
+def _written(value: Any) -> str:
+    """A value as a person would type it."""
+    if isinstance(value, tuple | list):
+        return ",".join(map(str, value)) or "nothing"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class Features(Part):
@@ -40,14 +73,14 @@ class Features(Part):
         float, Field(ge=0, le=1, description="least power, whatever the clip; 0: 1e-10, -100 dB")
     ] = 0.0
 
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """Floors, where there is another."""
+        if self.kind == "vggish":
+            for name in ("range_db", "floor"):
+                yield name, f"kind=vggish has no {name}, it adds 0.01 before the logarithm"
+
     @model_validator(mode="after")
     def _floors_fit(self) -> Self:
-        if self.kind == "vggish" and (self.range_db or self.floor):
-            name = "range_db" if self.range_db else "floor"
-            raise ValueError(
-                f"{name}={getattr(self, name):g}: kind=vggish has no {name}, it adds 0.01 before "
-                "the logarithm; leave it at 0"
-            )
         if 0 < self.floor < 1e-30:
             raise ValueError(f"floor={self.floor:g}: float32 needs 1e-30 or more, or 0 for 1e-10")
         return self
@@ -162,6 +195,21 @@ class Split(Part):
         Field(description="what training clips are taught: drawn once per clip from the seed"),
     ] = "true"
 
+    unseen: Annotated[
+        Literal["fold", "all"],
+        Field(description="unseen devices are tested in the test fold, or with all their clips"),
+    ] = "fold"
+
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """Devices that are not trained on exist where some are; shares are drawn of something."""
+        if not self.train_devices:
+            yield "unseen", "no device is left out of training without train_devices"
+        if self.fraction == 1:
+            yield "by_chance", "fraction=1 takes all clips"
+        if self.protocol != "pairs":
+            for name in ("pairs_share", "pairs_seed"):
+                yield name, "only protocol=pairs holds pairs out"
+
     @model_validator(mode="after")
     def _folds_differ(self) -> Self:
         if self.validation_fold == self.fold:
@@ -176,9 +224,11 @@ class Split(Part):
             raise ValueError(
                 f"clips_per_class={self.clips_per_class} and fraction={self.fraction:g}: name one"
             )
-        stated = self.model_dump(exclude_defaults=True)
-        if self.protocol != "pairs" and (of_pairs := sorted(n for n in stated if "pairs_" in n)):
-            raise ValueError(f"{of_pairs[0]}: only protocol=pairs holds pairs out")
+        if self.protocol == "pairs" and self.unseen == "all":
+            raise ValueError(
+                "unseen=all: protocol=pairs holds every device's clips of a pair out, as devices "
+                "recorded the same scenes; leave it at fold"
+            )
         return self
 
 
@@ -221,23 +271,19 @@ class Network(Part):
         bool, Field(description="vggish: no ReLU behind the embedding; off: as published")
     ] = False
 
-    @model_validator(mode="after")
-    def _of_this_kind(self) -> Self:
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """What only one kind of network has, and what the smallest have not."""
         owner = dict.fromkeys(("depth", "pointwise", "initialization"), "cp_resnet")
         owner |= dict.fromkeys(("flatten", "padding"), "vib_cnn")
         owner |= {"input_norm": "vgg5", "linear_embedding": "vggish"}
-        for name, value in self.model_dump(exclude_defaults=True).items():
-            if owner.get(name, self.kind) != self.kind:
-                raise ValueError(
-                    f"{name}={value}: {self.kind} has no {name}, only {owner[name]} has; leave it "
-                    f"at {type(self).model_fields[name].default}"
-                )
-        if self.kind == "timbre" and self.dropout:
-            raise ValueError(
-                f"dropout={self.dropout:g}: timbre's only maps are those of its scores, leave it "
-                "at 0"
-            )
-        return self
+        for name, kind in owner.items():
+            if kind != self.kind:
+                yield name, f"{self.kind} has no {name}, only {kind} has"
+        if self.kind == "timbre":
+            yield "dropout", "timbre's only maps are those of its scores"
+        if self.kind == "mfcc":
+            for name in ("dropout", "damping"):
+                yield name, "mfcc has no layers"
 
 
 class Training(Part):
@@ -283,12 +329,19 @@ class Training(Part):
         Field(description="those since the best fit, or all that ever were no better"),
     ] = "consecutive"
 
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """What schedules and patience need to matter."""
+        if self.decay == 1:
+            yield "decay_every", "decay=1 never lowers the rate"
+        if not self.warmup and self.final == 1:
+            yield "stepping", "without warmup and final the rate does not change within an epoch"
+        if not self.patience:
+            yield "patience_counts", "patience=0 never ends training"
+
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
         if self.warmup >= self.epochs and self.warmup > 0:
             raise ValueError(f"warmup={self.warmup:g} must end before epochs={self.epochs}")
-        if self.patience_counts != "consecutive" and not self.patience:
-            raise ValueError(f"patience_counts={self.patience_counts} needs patience above 0")
         return self
 
 
@@ -339,6 +392,16 @@ class Microphones(Part):
         float, Field(ge=-100, le=0, description="where it begins, dB against the clip's peak level")
     ] = 0.0
 
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """What microphones need to matter, and compression."""
+        if not self.heard:
+            for name in ("responses", "ratio"):
+                yield name, "no microphone is named in train or test"
+        if self.ratio == 1:
+            yield "threshold_db", "ratio=1 compresses nothing"
+        if self.threshold_db == 0:
+            yield "ratio", "threshold_db=0 is the clip's peak, above which nothing is"
+
     @property
     def heard(self) -> tuple[str, ...]:
         """Every microphone that is needed."""
@@ -386,12 +449,22 @@ class Pruning(Part):
         float, Field(gt=0, le=1, description="magnitude: sparsity that no layer exceeds; 1: none")
     ] = 0.99
 
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """What belongs to the other way of pruning, or to none."""
+        if self.kind == "none":
+            names = [name for name in type(self).model_fields if name != "kind"]
+            yield from ((name, "kind=none prunes nothing") for name in names)
+        if self.kind == "static":
+            for name in ("schedule", "start", "length", "rate", "score", "guard"):
+                yield name, "only kind=magnitude cuts while it trains"
+        if self.kind == "magnitude":
+            yield "initialization", "only kind=static cuts before training"
+            if self.schedule != "saturating":
+                yield "rate", f"schedule={self.schedule} has none, only saturating has"
+
     @model_validator(mode="after")
     def _one_target(self) -> Self:
-        if self.kind == "none":
-            if self.model_dump(exclude_defaults=True):
-                raise ValueError("kind=none prunes nothing: name kind=static or kind=magnitude too")
-        elif (self.target > 0) == (self.target_width > 0):
+        if self.kind != "none" and (self.target > 0) == (self.target_width > 0):
             raise ValueError(
                 f"target={self.target} and target_width={self.target_width}: exactly one of the "
                 "two must be above 0"
@@ -432,14 +505,19 @@ class Objective(Part):
         Field(description="prototypes: mean or sum over the dimensions, or 1 - cosine"),
     ] = "mean_squared"
 
-    @model_validator(mode="after")
-    def _belongs(self) -> Self:
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """What belongs to another objective; a ramp of nothing."""
         owner = dict.fromkeys(("beta", "latent", "offset"), "bottleneck")
         owner |= dict.fromkeys(("weight", "ramp"), "consistency")
         owner |= dict.fromkeys(("embedding", "support", "distance"), "prototypes")
-        for name in self.model_dump(exclude_defaults=True):
-            if name in owner and owner[name] != self.kind:
-                raise ValueError(f"{name} belongs to kind={owner[name]}, not to {self.kind}")
+        for name, kind in owner.items():
+            if kind != self.kind:
+                yield name, f"it belongs to kind={kind}, not to {self.kind}"
+        if not self.weight:
+            yield "ramp", "weight=0 stays 0"
+
+    @model_validator(mode="after")
+    def _belongs(self) -> Self:
         if (self.kind == "bottleneck") != (self.latent > 0):
             raise ValueError(
                 f"kind={self.kind} with latent={self.latent}: bottleneck needs 1 or more"
@@ -496,6 +574,9 @@ class Transfer(Part):
     def _one_source(self) -> Self:
         if self.trial and self.weights:
             raise ValueError(f"trial={self.trial} and weights={self.weights}: name one of them")
-        if self.rate < 1 and not (self.trial or self.weights):
-            raise ValueError(f"rate={self.rate:g}: nothing is taken over, name trial or weights")
         return self
+
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """A rate of nothing."""
+        if not (self.trial or self.weights):
+            yield "rate", "nothing is taken over without trial or weights"

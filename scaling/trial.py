@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from scaling import classifier, evaluate, neighbours, networks, optimizer
-from scaling.config import Training, Trial
+from scaling.config import Trial
 from scaling.epoch import Diverged, Epoch
 from scaling.listening import Heard, Listener
 from scaling.machine import Machine
@@ -49,20 +49,11 @@ def run(
     cut and resumed. Raises ValueError when trial and clips do not fit together, Diverged when the
     loss is no longer finite.
     """
-    if trial.microphones.test and trial.split.train_devices:
-        raise ValueError(
-            "split.train_devices and microphones.test both make unseen devices: use one of them"
-        )
     listener = Listener(trial, store, machine)
     if trial.objective.kind == "neighbours":
         yield neighbours.run(trial, listener, machine, source)
         return
-    clips = len(listener.parts["train"])
-    if clips < trial.training.batch and not trial.training.partial:
-        raise ValueError(
-            f"training.batch={trial.training.batch}: only {clips} clips to train on, take a "
-            "smaller one or training.partial=true"
-        )
+    optimizer.check_batch(trial.training, len(listener.parts["train"]))
     session = _Session(trial, listener, machine, resume, source)
     first = resume["epoch"] if resume else 0
     for number in range(first, trial.training.epochs):
@@ -70,12 +61,6 @@ def run(
         yield epoch
         if epoch.last:
             return
-
-
-def steps_of(training: Training, clips: int) -> int:
-    """How many optimizer steps so many clips make."""
-    steps, rest = divmod(clips, training.batch)
-    return steps + (training.partial and rest > 1)  # one clip alone cannot be normalized
 
 
 class _Session:
@@ -219,7 +204,7 @@ class _Session:
         trial, training = self.trial, self.trial.training
         shuffle = stream(trial.seed, "order", epoch)
         order = np.concatenate([shuffle.permutation(self.train) for _ in range(training.passes)])
-        steps = steps_of(training, len(order))
+        steps = optimizer.steps_of(training, len(order))
         views = [Draws.of(trial.seed, epoch, view) for view in range(self.objective.views)]
         mixes = stream(trial.seed, "mixup", epoch)
         sums: dict[str, Tensor] = {}

@@ -158,7 +158,7 @@ def _sweep(
 ) -> None:
     from rich.console import Console
 
-    from scaling.plan import record
+    from scaling.plan import counted, record
     from scaling.records import Results
     from scaling.sound import prepare
     from sweeps import launch, times
@@ -178,6 +178,8 @@ def _sweep(
     total = max(len(planned.trials), ledger.search.samples if ledger else 0)
     if already:
         typer.echo(f"{already} of {total} trials have ended before and are left alone")
+    for line in counted(planned.parts):
+        typer.echo(line)
     watch = Watch(rule) if rule else None
     if watch:
         watch.add(planned, results)

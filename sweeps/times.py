@@ -18,7 +18,7 @@ from rich.table import Table
 from scaling import forecast
 from scaling.forecast import Compared, Expected, Forecast
 from scaling.measure import Way
-from scaling.plan import Plan
+from scaling.plan import Plan, counted
 from scaling.records import Results
 from scaling.remaining import duration
 from sweeps.cluster import Resources
@@ -146,6 +146,8 @@ def show(
         f"{len(unended)} of {len(planned.trials)} trials to run into {where}: {work:,.1f} T "
         "multiply-adds of training"
     )
+    for line in counted(planned.parts):
+        typer.echo(line)
     for line in _in_all(found) if found else ():
         typer.echo(line)
 
@@ -158,6 +160,7 @@ def _facts(planned: Plan, index: int) -> dict[str, Any]:
         "macs": cost.macs,
         "train_macs": planned.work(index),
         "receptive_field": cost.receptive_field,
+        **{f"{name}_clips": count for name, count in planned.parts[index].items()},
     }
 
 

@@ -103,7 +103,7 @@ def tables() -> dict[str, pd.DataFrame]:
         for label in "xy"
         for fold in (1, 2)
         for device in "ab"
-        for i in range(5)
+        for i in range(8)
     ]
     table = pd.DataFrame(rows).assign(city="", speaker="", source="", size=1, fingerprint="f")
     return {"synthetic": table.astype({"fold": "Int64"})}

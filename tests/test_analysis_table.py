@@ -357,3 +357,28 @@ def test_needs_neither_torch_nor_ray() -> None:
     code = "import sys, analysis.table; print({'torch', 'ray', 'matplotlib'} & set(sys.modules))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "set()"
+
+
+def recorded_before(results: Results, of: Trial) -> str:
+    """Plan and end a trial under the id that an earlier version gave it."""
+    plan(results, f"before-{of.seed}", [of])
+    measure(results, of, {"test": [0.1]})
+    end(results, of)
+    (before,) = config.earlier_ids(of)
+    for kind, name in (("manifest", f"before-{of.seed}"), ("metrics", of.id), ("outcomes", of.id)):
+        rows = [row | {"trial": before} for row in results.read(kind, [name]).to_pylist()]
+        results.remove(kind, f"{name}.parquet")
+        results.write(kind, name if kind == "manifest" else before, rows)
+    return before
+
+
+def test_trials_of_before_a_revision_are_never_averaged_with_later_ones(results: Results) -> None:
+    half = [trial(seed=s, split__fraction=0.5) for s in range(2)]
+    before = recorded_before(results, half[0])
+    with pytest.warns(UserWarning, match="1 trials are of an earlier version, which drew other"):
+        assert list(table.scores(results)["trial"].unique()) == [before]
+    plan(results, "later", half)
+    measure(results, half[0], {"test": [0.9]})
+    end(results, half[0])
+    with pytest.warns(UserWarning, match="drew other clips for split.fraction: they are left out"):
+        assert list(table.scores(results)["trial"].unique()) == [half[0].id]

@@ -27,7 +27,8 @@ from sweeps.cluster import Resources
 HERE = machine.here("cpu", "float32", 1)
 PROTOTYPES = {"objective.kind": "prototypes", "objective.embedding": 4, "objective.support": 2}
 MFCC = {"network.width": 1, "network.depth": 0, "network.pointwise": 0, "network.kind": "mfcc"}
-NEIGHBOURS = {"objective.kind": "neighbours", "training.epochs": 1, "training.warmup": 0}
+STILL = {"augment.roll": 0, "augment.mixup": 0}
+NEIGHBOURS = {"objective.kind": "neighbours", "training.epochs": 1, "training.warmup": 0, **STILL}
 
 
 def planned(trials: list[Trial], table: pd.DataFrame) -> Plan:
@@ -179,6 +180,7 @@ def test_a_measured_time_is_about_what_the_trial_takes(trial: Trial, store: Stor
 def test_real_processes_measure_and_say_what_fails(trial: Trial, store: Store):
     """Two at once; what one trial lacks stops no other, and is told."""
     deaf = {"microphones.test": ("nowhere",), "microphones.responses": "gone"}
+    deaf["split.train_devices"] = ()
     lacking = trial.model_copy(update={"microphones": changed(trial, deaf).microphones})
     both = planned([trial, lacking, changed(trial, {"seed": 4})], store.table)
     expected, reasons = forecast.measured(both, [0, 1, 2], Way("cpu", "float32", 1, 0, 2), 120)

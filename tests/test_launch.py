@@ -66,8 +66,9 @@ def test_chains_of_three(trial: Trial):
 def test_what_trains_nothing_is_done_last(trial: Trial, tables, tmp_path: Path):
     """Neighbours have work, too: one forward pass; MFCC have none that is counted."""
     plain = {"network.kind": "mfcc", "network.depth": 0, "network.pointwise": 0}
-    mfcc = changed(trial, {"objective.kind": "neighbours", "training.epochs": 9, **plain})
-    embedded = behind(trial, trial, **{"objective.kind": "neighbours"})
+    still = {"objective.kind": "neighbours", "augment.roll": 0, "augment.mixup": 0}
+    mfcc = changed(trial, {"training.epochs": 9, **still, **plain})
+    embedded = behind(trial, trial, **still)
     planned = plan("s", [mfcc, embedded, trial], tables)
     assert launch.pending(planned, Results(tmp_path)) == [2, 1, 0]
     assert planned.work(0) == 0

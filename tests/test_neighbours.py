@@ -189,6 +189,7 @@ def few(trial: Trial) -> Trial:
 @pytest.fixture
 def mfcc(few: Trial) -> Trial:
     none = {"network.kind": "mfcc", "network.depth": 0, "network.pointwise": 0}
+    none |= {"augment.roll": 0, "augment.mixup": 0}
     he = {"network.initialization": "fixup"}
     return changed(few, {"objective.kind": "neighbours", **none, **he})
 
@@ -256,6 +257,7 @@ def test_embeddings_of_patches_vote(few: Trial, store: Store, here: machine.Mach
     first = changed(few, {**whole, **patches})
     *_, learned = run(first, store, here)
     compared = {"objective.kind": "neighbours", "transfer.trial": first.id}
+    compared |= {"augment.roll": 0, "augment.mixup": 0}
     second = changed(few, {"sound.features.hop": 256, **patches, **compared})
     (only,) = run(second, store, here, source=learned.state["model"])
     network = networks.of_trial(first, 3, torch.Generator())
@@ -317,8 +319,8 @@ def test_nothing_is_learned_that_could_be_saved(
             r"^objective.kind=neighbours compares MFCC \(network.kind=",
         ),
         ({"transfer.trial": "0123456789ab"}, "^objective.kind=neighbours compares MFCC .*name one"),
-        ({"objective.beta": 0.1}, "beta belongs to kind=bottleneck, not to neighbours"),
-        ({"objective.embedding": 2}, "embedding belongs to kind=prototypes, not to neighbours"),
+        ({"objective.beta": 0.1}, "beta=0.1 .*kind=bottleneck, not to neighbours"),
+        ({"objective.embedding": 2}, "embedding=2 .*kind=prototypes, not to neighbours"),
     ],
 )
 def test_neighbours_that_do_not_fit(mfcc: Trial, settings: dict[str, object], line: str):

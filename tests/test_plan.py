@@ -12,8 +12,9 @@ from scaling.records import Results
 
 def test_work_is_three_forward_passes_of_every_clip(trial, tables):
     planned = plan.plan("s", [trial], tables)
-    assert planned.train_clips == [10]  # 2 classes x 5 clips of fold 2 on device a
-    assert planned.work(0) == 3 * planned.costs[0].macs * 10 * 3
+    assert planned.train_clips == [16]  # 2 classes x 8 clips of fold 2 on device a
+    assert planned.parts == [{"train": 16, "seen": 16, "unseen": 16}]
+    assert planned.work(0) == 3 * planned.costs[0].macs * 16 * 3
 
 
 def test_manifest_rows(trial, tables, tmp_path: Path):
@@ -88,3 +89,40 @@ def test_a_trial_may_belong_to_several_studies(trial, tables, tmp_path: Path):
     for study in ("one", "two", "one"):
         plan.record(plan.plan(study, [trial], tables), digests, results)
     assert sorted(results.read("manifest")["study"].to_pylist()) == ["one", "two"]
+
+
+def test_one_class_is_nothing_to_tell_apart(trial, tables):
+    one = {"synthetic": tables["synthetic"].assign(label="x")}
+    with pytest.raises(ValueError, match=r"^synthetic: all 64 clips are of class x: at least two"):
+        plan.plan("s", [trial], one)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            {"training.batch": 17},
+            "only 16 clips to train on, take at most 16, or training",
+        ),
+        ({"training.batch": 17, "split.fraction": 0.5}, "only 8 clips"),
+        ({"split.clips_per_class": 1}, "only 2 clips"),
+    ],
+)
+def test_a_batch_above_the_training_clips_is_refused_while_planning(trial, tables, change, line):
+    with pytest.raises(ValueError, match=f"^training.batch=.*{line}"):
+        plan.plan("s", [changed(trial, change)], tables)
+
+
+def test_a_partial_batch_of_two_is_enough(trial, tables):
+    few = {"training.batch": 99, "training.partial": True, "split.clips_per_class": 1}
+    assert plan.plan("s", [changed(trial, few)], tables).train_clips == [2]
+
+
+def test_clips_are_counted_by_design(trial, tables):
+    trials = [trial, changed(trial, {"split.fold": 2}), changed(trial, {"split.train_devices": ()})]
+    planned = plan.plan("s", trials, tables)
+    assert plan.counted(planned.parts) == [
+        "clips: 16 train, 16 seen, 16 unseen (2 trials)",
+        "clips: 32 train, 32 test (1 trial)",
+    ]
+    assert plan.counted(planned.parts[2:]) == ["clips: 32 train, 32 test"]

@@ -115,7 +115,7 @@ def test_unused_clips_are_in_no_part(clips: pd.DataFrame):
         (made(3, fold=4), r"^split\.fold=4: those made are folds 1\.\.3$"),
         (own(1, devices="d"), r"^split\.train_devices=d: no such device \(known: a, b, c\)$"),
         (made(25), r"^split\.folds=25: all clips come from 24 sources or speakers, each of"),
-        (made(37), r"^split\.folds=37: class x has 36 clips, make fewer folds$"),
+        (made(37), r"^split\.folds=37: class x has only 36 clips: make 36 folds at most, or"),
     ],
 )
 def test_splits_refused(clips: pd.DataFrame, split: Split, line: str):
@@ -280,7 +280,10 @@ def test_a_rare_class_is_told():
     rows = table(
         {"clip": str(n), "label": "x" if n else "y", "source": str(n // 4)} for n in range(40)
     )
-    with pytest.raises(ValueError, match=r"^split\.folds=5: class y has 1 clips, make fewer"):
+    with pytest.raises(
+        ValueError,
+        match=r"^split\.folds=5: class y has only 1 clip: leave the class out with sound",
+    ):
         make(rows, made(5))
     rows.loc[rows["source"] == "0", "label"] = "y"
     fold = made_folds(rows, 4)
@@ -611,8 +614,7 @@ def test_fractions_are_nested_and_exact(by_chance: bool):
     for fraction in (0.05, 0.1, 0.3, 0.5, 1.0):
         left = part_of(rows, fraction, by_chance=by_chance)
         assert smaller <= left
-        if by_chance:
-            assert len(left) == round(300 * fraction)
+        assert len(left) == round(300 * fraction)
         smaller = left
     assert smaller == whole
 
@@ -623,7 +625,7 @@ def test_fractions_are_of_each_class():
     label = rows.set_index("clip")["label"]
     whole = label[list(part_of(rows, 1.0))].value_counts()
     tenth = label[list(part_of(rows, 0.1))].value_counts()
-    assert {name: round(0.1 * n) for name, n in whole.items()} == tenth.to_dict()
+    assert all(abs(tenth[name] - 0.1 * n) < 1 for name, n in whole.items())
 
 
 def test_fractions_come_from_seed_and_name():
@@ -636,7 +638,7 @@ def test_fractions_come_from_seed_and_name():
 
 def test_a_class_that_a_fraction_empties(clips: pd.DataFrame):
     with pytest.raises(
-        ValueError, match=r"^split.fraction=0.01 leaves class x, y .*above 0.0185 it"
+        ValueError, match=r"^split.fraction=0.01 leaves class . without .*: from 0.037 on it"
     ):
         part_of(clips, 0.01)
     with pytest.warns(UserWarning, match="by chance leaves 1 classes without a training clip"):
@@ -686,7 +688,7 @@ def test_more_clips_than_a_class_has(clips: pd.DataFrame):
     line = r"^split\.clips_per_class=10: class y has 9 training clips, take at most as many$"
     with pytest.raises(ValueError, match=line):
         few_of(clips, 10)
-    for other in ({"fraction": 0.5}, {"by_chance": True}):
+    for other in ({"fraction": 0.5}, {"fraction": 0.5, "by_chance": True}):
         with pytest.raises(ValueError, match=r"clips_per_class=3 and fraction=.*: name one"):
             Split.model_validate({"protocol": "folds", "fold": 1, "clips_per_class": 3, **other})
 
@@ -721,3 +723,51 @@ def test_leaking_folds_are_even_and_leak():
     )
     with pytest.raises(ValueError, match=r"^split.folds=101: there are 100 clips"):
         leaking_folds(rows, 101)
+
+
+# Unseen devices
+
+
+def heard(independent: bool) -> pd.DataFrame:
+    """3 speakers as devices, 4 folds, 2 labels, 5 takes each; sources of their own, or shared."""
+    return table(
+        {
+            "clip": f"{label}{fold}{device}{n}",
+            "label": label,
+            "fold": fold,
+            "device": device,
+            "source": "" if independent else f"{label}{fold}{n}",
+        }
+        for label in "xy"
+        for fold in range(1, 5)
+        for device in "abc"
+        for n in range(5)
+    )
+
+
+def test_all_clips_of_unseen_devices_are_tested_where_asked_for():
+    split = own(1, devices="a")
+    few, every = (
+        make(heard(True), split),
+        make(heard(True), split.model_copy(update={"unseen": "all"})),
+    )
+    assert len(few["unseen"]) == 20, "one fold in four"
+    assert len(every["unseen"]) == 80
+    assert set(every["unseen"]) >= set(few["unseen"])
+    for name in ("train", "seen"):
+        assert (every[name] == few[name]).all()
+    apart_and_sorted(every)
+
+
+def test_devices_that_recorded_the_same_scenes_are_not_independent():
+    split = own(1, devices="a").model_copy(update={"unseen": "all"})
+    line = (
+        r"^split.unseen=all: 60 clips of unseen devices are of sources that other devices train on"
+    )
+    with pytest.raises(ValueError, match=line):
+        make(heard(False), split)
+
+
+def test_pairs_hold_all_devices_out():
+    with pytest.raises(ValueError, match="unseen=all: protocol=pairs holds every device"):
+        Split(protocol="pairs", fold=0, train_devices=("a",), unseen="all")

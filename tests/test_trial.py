@@ -160,7 +160,9 @@ def test_a_loss_that_is_not_finite_ends_the_trial(
 
 
 def test_what_does_not_fit_is_said(trial: Trial, store: Store, here: machine.Machine):
-    with pytest.raises(ValueError, match=r"training.batch=100000: only \d+ clips to train on"):
+    with pytest.raises(
+        ValueError, match=r"training.batch=100000: there are only \d+ clips to train on"
+    ):
         next(run(changed(trial, {"training.batch": 100_000}), store, here))
     with pytest.raises(ValueError, match=r"sound.rate=8000: this store holds 16000 Hz"):
         next(run(changed(trial, {"sound.rate": 8000}), store, here))

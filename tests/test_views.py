@@ -4,13 +4,16 @@ apart.
 
 import io
 import math
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from scaling import classifier, machine, views
-from scaling.config import Trial, changed
+from scaling.config import Augment, Microphones, Trial, changed
 from scaling.listening import Listener
 from scaling.sound.rooms import Rooms
 from scaling.sound.store import Store
@@ -155,3 +158,88 @@ def test_disagreement_is_measured_whatever_is_minimized(
     assert splits == [set(), {"seen", "unseen"}]
     for name, value in found[0].state["model"].items():
         assert torch.equal(value, found[1].state["model"][name]), name
+
+
+# Every field of Augment and Microphones, as something that training must hear; what else it needs
+EFFECTS = {
+    "augment.roll": {"augment.roll": 0.25},
+    "augment.mixup": {"augment.mixup": 0.5},
+    "augment.transform": {"augment.transform": "mask", "augment.transform_share": 1.0},
+    "augment.transform_share": {"augment.transform": "reverb", "augment.transform_share": 0.5},
+    "microphones.train": {"microphones.train": ("short",), "microphones.share": 1.0},
+    "microphones.share": {"microphones.train": ("short", "long"), "microphones.share": 0.5},
+    "microphones.responses": {
+        "microphones.train": ("short",),
+        "microphones.share": 1.0,
+        "microphones.responses": "other",
+    },
+    "microphones.ratio": {
+        "microphones.train": ("short",),
+        "microphones.share": 1.0,
+        "microphones.ratio": 8.0,
+        "microphones.threshold_db": -20.0,
+    },
+    "microphones.threshold_db": {
+        "microphones.train": ("short",),
+        "microphones.share": 1.0,
+        "microphones.ratio": 8.0,
+        "microphones.threshold_db": -40.0,
+    },
+}
+UNHEARD = {"microphones.test"}  # heard in tests only: training must not change
+
+
+@pytest.fixture
+def responses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two folders of impulse responses, in which equal names differ."""
+    monkeypatch.setenv("OVERHEAR_DATA", str(tmp_path))
+    for folder, level in (("MicIRP", 0.5), ("other", 0.2)):
+        (tmp_path / folder).mkdir()
+        for name, at in (("short", 3), ("long", 40)):
+            response = np.zeros(64)
+            response[[0, at]] = 1.0, level
+            soundfile.write(tmp_path / folder / f"{name}.wav", response, 16_000, subtype="FLOAT")
+
+
+def batch_of(trial: Trial, store: Store, here: machine.Machine, monkeypatch) -> torch.Tensor:
+    """What the network is given in a trial's first step, features and what they are taught."""
+    given: list[torch.Tensor] = []
+    monkeypatch.setattr(classifier.Classifier, "network_on", lambda _, x: given.append(x) or 1 / 0)
+    with suppress(ZeroDivisionError):
+        next(run(trial, store, here))
+    return given[0]
+
+
+def test_every_field_of_augment_and_microphones_changes_what_training_hears(
+    trial: Trial, store: Store, here: machine.Machine, responses, monkeypatch
+):
+    """Beside the same trial without the field, and with nothing else that changes the wave."""
+    fields = {f"augment.{name}" for name in Augment.model_fields}
+    fields |= {f"microphones.{name}" for name in Microphones.model_fields}
+    assert EFFECTS.keys() | UNHEARD == fields, "a new field needs a line in EFFECTS"
+    still = changed(trial, {"augment.roll": 0, "augment.mixup": 0})
+    plain = batch_of(still, store, here, monkeypatch)
+    assert torch.equal(plain, batch_of(still, store, here, monkeypatch))
+    for name, settings in EFFECTS.items():
+        found = batch_of(changed(still, settings), store, here, monkeypatch)
+        assert not torch.equal(found, plain), f"{name} changes nothing"
+        fewer = {key: value for key, value in settings.items() if key != name}
+        with suppress(ValueError):  # some cannot be left out alone
+            before = changed(still, fewer)
+            assert not torch.equal(found, batch_of(before, store, here, monkeypatch)), name
+    unseen = changed(still, {"split.train_devices": (), "microphones.test": ("long",)})
+    every = changed(still, {"split.train_devices": ()})
+    batches = [batch_of(each, store, here, monkeypatch) for each in (unseen, every)]
+    assert torch.equal(*batches)
+
+
+def test_a_stage_of_the_wave_is_heard_though_it_is_new(
+    trial: Trial, store: Store, here: machine.Machine, monkeypatch
+):
+    """Without a roll, features used to be kept as recorded whatever another stage did."""
+    still = changed(trial, {"augment.roll": 0, "augment.mixup": 0})
+    plain = batch_of(still, store, here, monkeypatch)
+    louder = views.Stage("wave", lambda _: True, lambda _, waves_BT, __: 1.5 * waves_BT.roll(7, 1))
+    monkeypatch.setattr(views, "STAGES", (louder, *views.STAGES))
+    assert not views.as_recorded(still)
+    assert not torch.equal(batch_of(still, store, here, monkeypatch), plain)

@@ -48,12 +48,17 @@ def made_folds(table: pd.DataFrame, folds: int) -> np.ndarray:
     np.add.at(counts_GY, (group_N, label_N), 1)
     totals_Y = counts_GY.sum(axis=0)
     if (fewest := int(totals_Y.min())) < folds:
-        label = labels[totals_Y.argmin()]
-        raise ValueError(f"split.folds={folds}: class {label} has {fewest} clips, make fewer folds")
+        label, clips = labels[totals_Y.argmin()], "1 clip" if fewest == 1 else f"{fewest} clips"
+        fewer = f"make {fewest} folds at most, or " if fewest > 1 else ""
+        raise ValueError(
+            f"split.folds={folds}: class {label} has only {clips}: {fewer}leave the class out with "
+            "sound.classes=..., which names the others, or record more of it"
+        )
     if len(groups) < folds:
         raise ValueError(
             f"split.folds={folds}: all clips come from {len(groups)} sources or speakers, "
-            "each of which stays in one fold: make fewer folds"
+            "each of which stays in one fold: "
+            + (f"make {len(groups)} folds at most" if len(groups) > 1 else "record more of them")
         )
     sizes_G = counts_GY.sum(axis=1)
     order = sorted(range(len(groups)), key=lambda g: (-sizes_G[g], key(SEED, "folds", names[g])))
@@ -82,7 +87,9 @@ def leaking_folds(table: pd.DataFrame, folds: int) -> np.ndarray:
     What several papers did (Hu et al. 2021); named for what it does, and for comparison only.
     """
     if len(table) < folds:
-        raise ValueError(f"split.folds={folds}: there are {len(table)} clips, make fewer folds")
+        raise ValueError(
+            f"split.folds={folds}: there are {len(table)} clips, make {len(table)} folds at most"
+        )
     fold_N = np.empty(len(table), dtype=np.int64)
     by_name = np.argsort(table["clip"].to_numpy(dtype=str))
     fold_N[stream(SEED, "leaking folds").permutation(by_name)] = np.arange(len(table)) % folds + 1

@@ -2,14 +2,17 @@
 
 Conventions: parts are sorted row indices of the clip table and share no clip. `train`, perhaps
 `validation`, and what is held out: `test`, or, where it holds devices that are not trained on,
-`seen` and `unseen` (devices). Validation holds trained devices only: to choose by unseen ones would
-leak. Contents: `chosen`, `make`, `pairs` to hold out pairs of city and class, `taught`, `thinned`.
+`seen` and `unseen` (devices): those of the held-out fold, or, with split.unseen=all, of all folds,
+for no network heard any of them. Validation holds trained devices only: to choose by unseen ones
+would leak. Contents: `chosen`, `make`, `pairs` to hold out pairs of city and class, `taught`,
+`thinned`.
 """
 
 # N clips, Y classes
 
 import math
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -44,11 +47,14 @@ def make(table: pd.DataFrame, split: config.Split) -> dict[str, np.ndarray]:
     parts = {"train": heard_N & (side_N == "train")}
     if split.validation_fold is not None:
         parts["validation"] = heard_N & (side_N == "validation")
-    if heard_N[held_N].all():
-        parts["test"] = held_N
+    unseen_N = ~heard_N & (held_N if split.unseen == "fold" else side_N != "unused")
+    if unseen_N.any():
+        parts |= {"seen": heard_N & held_N, "unseen": unseen_N}
     else:
-        parts |= {"seen": heard_N & held_N, "unseen": ~heard_N & held_N}
+        parts["test"] = held_N
     rows = {name: np.flatnonzero(part_N) for name, part_N in parts.items()}
+    if split.unseen == "all":
+        _check_independent(table, rows)
     _check(table, split, rows)
     return rows
 
@@ -120,13 +126,15 @@ def taught(table: pd.DataFrame, train: np.ndarray, split: config.Split, seed: in
 
 
 def thinned(table: pd.DataFrame, train: np.ndarray, split: config.Split, seed: int) -> np.ndarray:
-    """The rows of `train` that are trained on: split.fraction of each class, or of all by chance,
-    or split.clips_per_class of each.
+    """The rows of `train` that are trained on: split.fraction of all, with each class's share, or
+    by chance; or split.clips_per_class of each class.
 
-    Clips are taken in an order drawn from the seed and their names, so a smaller fraction is part
-    of a larger one, whatever the table's order. Source: Hu et al. 2021's low-resource protocol,
-    whose code draws over all clips. Raises ValueError when a class is left without a clip; drawn by
-    chance, that is the protocol's own doing and warned of.
+    A fraction f of N clips is round(f N) clips, halves to even. They are the first of one order,
+    which is drawn from the seed and the clips' names: so a smaller fraction is part of a larger
+    one, whatever the table's order. In that order the classes take turns such that each of them
+    is, wherever it is cut, less than one clip away from its share (`_in_turn`). Source: Hu et al.
+    2021's low-resource protocol, whose code draws over all clips. Raises ValueError when a class is
+    left without a clip; drawn by chance, that is the protocol's own doing and warned of.
     """
     if split.fraction == 1 and not split.clips_per_class:
         return train
@@ -134,7 +142,7 @@ def thinned(table: pd.DataFrame, train: np.ndarray, split: config.Split, seed: i
     order = sorted(train.tolist(), key=lambda row: key(seed, "fraction", table["clip"].iloc[row]))
     groups: dict[str, list[int]] = {}
     for row in order:
-        groups.setdefault("all" if split.by_chance else label[row], []).append(row)
+        groups.setdefault(label[row], []).append(row)
     if n := split.clips_per_class:
         smallest = min(groups, key=lambda y: (len(groups[y]), y))
         if (there := len(groups[smallest])) < n:
@@ -143,7 +151,13 @@ def thinned(table: pd.DataFrame, train: np.ndarray, split: config.Split, seed: i
                 "most as many"
             )
         return np.array(sorted(row for rows in groups.values() for row in rows[:n]), train.dtype)
-    kept = [row for rows in groups.values() for row in rows[: round(split.fraction * len(rows))]]
+    wanted = round(split.fraction * len(order))
+    if split.by_chance:
+        kept = order[:wanted]
+    else:
+        names = sorted(groups, key=lambda name: key(seed, "fraction", "class", name))
+        turns = _in_turn([len(groups[name]) for name in names], wanted)
+        kept = [row for name, n in zip(names, turns, strict=True) for row in groups[name][:n]]
     without = sorted(set(label[train]) - set(label[kept]))
     if without and split.by_chance:
         warnings.warn(
@@ -155,9 +169,32 @@ def thinned(table: pd.DataFrame, train: np.ndarray, split: config.Split, seed: i
         fewest = min(int((label[train] == y).sum()) for y in without)
         raise ValueError(
             f"split.fraction={split.fraction:g} leaves class {some(without)} without a training "
-            f"clip: above {0.5 / fewest:.3g} it keeps one"
+            f"clip: from {1 / fewest:.3g} on it keeps one"
         )
     return np.array(sorted(kept), dtype=train.dtype)
+
+
+def _in_turn(sizes: Sequence[int], total: int) -> list[int]:
+    """How many of the first `total` turns each class has, where each gets as many turns as it has
+    clips and is never a whole turn away from its share of those that were had.
+
+    Largest remainders would give shares as close, but not nested ones: with one clip more in all, a
+    class may get one less. Source: Tijdeman 1980, The chairman assignment problem: the next turn
+    goes, of those classes that are due, to the one that must have it soonest. In whole numbers but
+    for one correctly rounded division, so that every machine agrees.
+    """
+    if len(sizes) == 1:
+        return [total]
+    size_Y, whole, slack = np.array(sizes, dtype=np.int64), sum(sizes), 2 * len(sizes) - 2
+    had_Y = np.zeros(len(sizes), dtype=np.int64)
+    for turn in range(1, total + 1):
+        # times whole x slack: how far behind each is if this turn is not its own
+        behind_Y = slack * (size_Y * turn - had_Y * whole)
+        due = np.flatnonzero(behind_Y >= whole)
+        # turns until it would be too far behind
+        left_Y = ((slack - 1) * whole - behind_Y[due]) / size_Y[due]
+        had_Y[due[np.argmin(left_Y)]] += 1
+    return had_Y.tolist()
 
 
 def _fold_sides(table: pd.DataFrame, split: config.Split) -> np.ndarray:
@@ -211,6 +248,19 @@ def _on_trained_devices(table: pd.DataFrame, devices: tuple[str, ...]) -> np.nda
     return table["device"].isin(devices).to_numpy(dtype=bool)
 
 
+def _check_independent(table: pd.DataFrame, rows: dict[str, np.ndarray]) -> None:
+    """No clip of an unseen device is of a scene or recording that was trained on."""
+    source = table["source"]
+    trained = set(source.iloc[rows["train"]]) - {""}
+    clips = table["clip"].iloc[rows.get("unseen", rows["train"][:0])]
+    if len(same := clips[source.loc[clips.index].isin(trained)]):
+        raise ValueError(
+            f"split.unseen=all: {len(same)} clips of unseen devices are of sources that other "
+            f"devices train on ({some(same)}): leave it at fold, where all devices of a held-out "
+            "source are held out"
+        )
+
+
 def _check(table: pd.DataFrame, split: config.Split, rows: dict[str, np.ndarray]) -> None:
     """No part is empty, every class is trained on, no source is on both sides."""
     smaller = ", a smaller split.pairs_share" if split.protocol == "pairs" else ""
@@ -227,7 +277,7 @@ def _check(table: pd.DataFrame, split: config.Split, rows: dict[str, np.ndarray]
     if untaught := sorted(set(label) - set(label.iloc[rows["train"]])):
         raise ValueError(
             f"class {some(untaught)} has no training clip with split.fold={split.fold}: "
-            f"{remedy}, or leave its clips out of the table"
+            f"{remedy}, or leave the class out with sound.classes"
         )
     source = table["source"]
     held = source.iloc[np.concatenate([part for name, part in rows.items() if name != "train"])]
