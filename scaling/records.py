@@ -1,16 +1,20 @@
-"""Records: what a results folder holds. Schemas, atomic writer, reader. No torch.
+"""Records: what a results folder holds, written whole and read with care. No torch.
 
 A results folder is any pyarrow filesystem URI or local path; below it lies one folder per kind of
 record: `manifest/<launch>.parquet`, `forecasts/` and `forecast_errors/<time>.parquet`, and per
 trial `metrics/`, `predictions/`, `pairs/`, `maps/` and `outcomes/<trial>.parquet`,
 `weights/<trial>.safetensors`, `checkpoints/<trial>/`. A reader never sees half a file: a file is
-written under another name and renamed, an object of a store is put as a whole. Any Parquet reader
-can open them; the meaning of a column is in its field's metadata. Contents: SCHEMAS, Results,
-`to_table`, `describe`.
+written under another name, flushed to the disk and renamed, an object of a store is put as a
+whole. Any Parquet reader can open them; their columns are in scaling.schemas. What is read is
+checked: that its bytes are those that were written (scaling.seal), that it is of a bearable size,
+and that it can be what its name says (scaling.checked). Contents: Results, Refused, Damaged.
 """
 
+import errno
 import os
+import stat
 import uuid
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,8 +26,9 @@ import pyarrow.dataset
 import pyarrow.fs
 import pyarrow.parquet as pq
 
-from scaling import config
-from scaling.storage import NO_BUCKET, Trouble, opened, patiently, shown, trouble
+from scaling import checked, seal
+from scaling.schemas import SCHEMAS, to_table
+from scaling.storage import NO_BUCKET, Trouble, is_uri, opened, patiently, shown, trouble
 
 VERSION = 1  # of the layout; raised when an older reader would misread a newer folder
 HIDDEN = ".writing-"  # begins the name of a file that is being written
@@ -33,6 +38,17 @@ READERS = 16  # requests to a store at once: each waits longer than it works
 TABLES = 100  # in memory at once, before they are one
 TRIES = 3  # to read an object that others replace
 PATIENCE = 30.0  # seconds in which a store that is busy or gone is asked again
+LARGEST = 16 * 2**30  # bytes of a file that is read: none of ours comes near
+RECORD = 2**30  # bytes of a record file; of 10 million rows, a few hundred MB
+NOTE = 2**20  # bytes of a note, which holds a few words
+_SWEEP = "run the same sweep again"
+_REMEDIES = {  # for a file that cannot be read or believed, by its kind
+    "manifest": f"delete it, and {_SWEEP}, which writes it anew",
+    "outcomes": f"delete it, and {_SWEEP}: it goes on with this trial",
+    "maps": "delete it, and run overhear erf again, which computes it anew",
+    "forecasts": "delete it; overhear sweep --dry-run predicts again",
+    "forecast_errors": "delete it",
+}
 
 T = TypeVar("T")
 
@@ -43,150 +59,10 @@ class Refused(OSError, ValueError):
     """
 
 
-def _field(name: str, kind: pa.DataType, meaning: str, nullable: bool = False) -> pa.Field:
-    return pa.field(name, kind, nullable=nullable, metadata={"meaning": meaning})
-
-
-_TRIAL = _field("trial", pa.string(), "id: 12 hex digits of the SHA-256 of the trial's settings")
-_EPOCH = _field("epoch", pa.int32(), "epochs trained when this was measured, from 1")
-_SPLIT = _field(
-    "split",
-    pa.string(),
-    "train (as augmented), train_clean, or held out: validation, test, seen, unseen (devices)",
-)
-_ARROW_OF: dict[Any, pa.DataType] = {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
-
-
-def _setting(name: str, kind: Any) -> pa.Field:
-    """The manifest's column for one field of Trial: numbers keep their type, all else is text."""
-    base = next((k for k in (bool, int, float) if kind in (k, k | None)), str)
-    return _field(name, _ARROW_OF.get(base, pa.string()), f"setting {name} of the trial", True)
-
-
-# as scaling.erf.Numbers has them, in pixels of the input: _f mel bands, _t frames
-_FIELD_NUMBERS = (
-    ("row", pa.float64(), "mel band that the field is centred on"),
-    ("column", pa.float64(), "frame that the field is centred on"),
-    ("sigma_f", pa.float64(), "standard deviation along frequency, mel bands"),
-    ("sigma_t", pa.float64(), "standard deviation along time, frames"),
-    ("f50", pa.int32(), "central width that holds 50 % of the mass, mel bands"),
-    ("t50", pa.int32(), "the same along time, frames"),
-    ("f95", pa.int32(), "central width that holds 95.45 % of the mass, mel bands"),
-    ("t95", pa.int32(), "the same along time, frames"),
-    ("luo_side", pa.float64(), "root of the number of pixels above 4.55 % of the largest"),
-    ("participation", pa.float64(), "(sum g)^2 / sum g^2, pixels"),
-    ("inside", pa.float64(), "share of the mass inside the maximum field: 1"),
-)
-
-SCHEMAS: dict[str, pa.Schema] = {
-    "manifest": pa.schema(
-        [
-            _TRIAL,
-            _field("study", pa.string(), "name of the study that planned it"),
-            *(_setting(name, kind) for name, kind in config.leaves().items()),
-            _field("parameters", pa.int64(), "trainable numbers, normalization included"),
-            _field("weights", pa.int64(), "convolution and linear weights, before pruning"),
-            _field("kept_weights", pa.int64(), "convolution and linear weights that pruning keeps"),
-            _field("macs", pa.int64(), "multiply-adds of one clip's forward pass"),
-            _field("epoch_macs", pa.int64(), "multiply-adds of training for an epoch", True),
-            _field(
-                "receptive_field", pa.int64(), "side of the maximum receptive field, input pixels"
-            ),
-            _field("data_digest", pa.string(), "digest of the clip table (+ of the microphones)"),
-            _field("commit", pa.string(), "git commit of the code that planned it, if known", True),
-            _field("planned", pa.timestamp("us", "UTC"), "when this launch planned it"),
-        ]
-    ),
-    "metrics": pa.schema(
-        [
-            _TRIAL,
-            _EPOCH,
-            _SPLIT,
-            _field("device", pa.string(), "recording device; all: mean over the split's clips"),
-            _field("metric", pa.string(), "accuracy, loss, ...; measured by a clock: ..._seconds"),
-            _field("value", pa.float64(), "its value; losses in nats"),
-        ]
-    ),
-    "forecasts": pa.schema(
-        [
-            _TRIAL,
-            _field("seconds", pa.float64(), "predicted seconds of the whole trial"),
-            _field("at_most", pa.bool_(), "whether it may end sooner, as by patience"),
-            _field(
-                "how", pa.string(), "measured (its own step), scaled (another's), given, unknown"
-            ),
-            _field("speed", pa.float64(), "10^9 multiply-adds a second of the trial"),
-            _field("slots", pa.int32(), "trials at once; null: unknown", True),
-            _field("wall_s", pa.float64(), "predicted seconds of all of them, start to end", True),
-            _field("node", pa.string(), "host name of where it was predicted"),
-            _field("made", pa.timestamp("us", "UTC"), "when"),
-        ]
-    ),
-    "forecast_errors": pa.schema(
-        [
-            _TRIAL,
-            _field("predicted_s", pa.float64(), "predicted seconds of the trial"),
-            _field("took_s", pa.float64(), "seconds it took: wall_s of its outcome"),
-            _field("error", pa.float64(), "took / predicted - 1"),
-            _field("predicted_wall_s", pa.float64(), "of all, where one launch ran them", True),
-            _field("wall_s", pa.float64(), "seconds from that launch's start to its end", True),
-        ]
-    ),
-    "predictions": pa.schema(
-        [
-            _TRIAL,
-            _EPOCH,
-            _SPLIT,
-            _field("clip", pa.string(), "the clip's path below the dataset's root"),
-            _field("device", pa.string(), "recording device or microphone, empty if unknown"),
-            _field("label", pa.string(), "true class; of train_clean: the class it was taught"),
-            _field("predicted", pa.string(), "class of the largest logit"),
-            _field(
-                "logits", pa.list_(pa.float32()), "one per class, classes in alphabetical order"
-            ),
-        ]
-    ),
-    "pairs": pa.schema(
-        [
-            _TRIAL,
-            _field("city", pa.string(), "city"),
-            _field("label", pa.string(), "class"),
-            _field("part", pa.string(), "which side of the split the pair is on"),
-        ]
-    ),
-    "maps": pa.schema(
-        [
-            _TRIAL,
-            _EPOCH,
-            _SPLIT,
-            _field("kind", pa.string(), "what was differentiated: feature, logits, class NAME"),
-            _field("clips", pa.int32(), "clips averaged over; one heard twice counts twice"),
-            _field("rows", pa.int32(), "mel bands"),
-            _field("columns", pa.int32(), "frames"),
-            _field("values", pa.list_(pa.float32()), "mean |gradient|: rows x columns, by row"),
-            *(_field(name, kind, meaning) for name, kind, meaning in _FIELD_NUMBERS),
-        ]
-    ),
-    "outcomes": pa.schema(
-        [
-            _TRIAL,
-            _field("status", pa.string(), "complete, stopped (early, on purpose) or failed"),
-            _field("error", pa.string(), "why it failed or was stopped, else null", True),
-            _field("epochs", pa.int32(), "epochs trained"),
-            _field("wall_s", pa.float64(), "seconds of training and scoring, over all attempts"),
-            _field("node", pa.string(), "host name"),
-            _field("device", pa.string(), "processor: cpu or the GPU's name"),
-            _field("precision", pa.string(), "float32 or bfloat16 (autocast)"),
-            _field("peak_memory_bytes", pa.int64(), "peak memory of the process, or of the GPU"),
-            _field("versions", pa.string(), "JSON: Python and library versions"),
-        ]
-    ),
-}
-
-
-def describe(kind: str) -> list[tuple[str, str, str]]:
-    """(column, type, meaning) of one kind of record; README's tables are made from it."""
-    return [(f.name, str(f.type), f.metadata[b"meaning"].decode()) for f in SCHEMAS[kind]]
+class Damaged(ValueError):
+    """A file that is not what was written, or not what its name says; one line names it and what
+    can be done.
+    """
 
 
 class Results:
@@ -194,15 +70,30 @@ class Results:
     `file:///...`). `address` opens it again, on any machine; `where` is what may be printed of it.
     """
 
-    def __init__(self, where: str | os.PathLike[str], patience: float | None = None) -> None:
+    def __init__(
+        self,
+        where: str | os.PathLike[str],
+        patience: float | None = None,
+        lenient: bool = False,
+    ) -> None:
         """Raises ValueError when the URI is not understood; touches nothing yet. `patience` is
-        given in seconds, else by OVERHEAR_PATIENCE, else it is PATIENCE.
+        given in seconds, else by OVERHEAR_PATIENCE, else it is PATIENCE. A `lenient` reader warns
+        of damaged records and leaves them out, where any other raises Damaged: it suits a look
+        at a folder, and no conclusion.
         """
+        self.lenient = lenient
         self.patience = _patience() if patience is None else patience
         self.address = os.fspath(where)
+        if not self.address.strip():
+            raise ValueError("results folder: its name is empty, give a folder or a URI")
         self.where = shown(self.address)
         if "://" in self.address:
             self.filesystem, self.base = opened(self.address, "results folder")
+        elif is_uri(self.address):
+            raise ValueError(
+                f"results folder {self.where!r} is neither a URI nor a folder: write s3://bucket/"
+                "study, with two slashes, or a folder as ./NAME"
+            )
         else:
             self.filesystem = pa.fs.LocalFileSystem()
             self.base = Path(self.address).expanduser().resolve().as_posix()
@@ -234,7 +125,8 @@ class Results:
         """Write one whole file: under another name first, then renamed; an object directly.
 
         A writer that is killed leaves no file of that name, or the one that was there before (of a
-        large object a store may keep unseen parts: let its lifecycle rule abort those uploads).
+        large object a store may keep unseen parts: let its lifecycle rule abort those uploads). So
+        does a machine that loses its power: a file is on the disk before it gets its name.
         Raises Refused when it cannot be written.
         """
         self._ask("written", lambda: self._put(content, *parts))
@@ -249,31 +141,54 @@ class Results:
             return
         *folders, name = parts
         folder = self.path(*folders)
+        fresh = self._fresh(folder)
         self.filesystem.create_dir(folder, recursive=True)
         draft = f"{folder}/{HIDDEN}{uuid.uuid4().hex}-{name}"
         try:
             self._stream(content, draft)
+            if self.local:
+                _flush(draft)
             self.filesystem.move(draft, self.path(*parts))
+            if self.local:
+                for each in (folder, *fresh):
+                    _flush(each)
         except BaseException:
             with suppress(OSError):
                 self.filesystem.delete_file(draft)
             raise
 
+    def _fresh(self, folder: str) -> list[str]:
+        """The folders that will get a new entry when this one is made."""
+        place, found = Path(folder), []
+        while self.local and not place.exists():
+            place = place.parent
+            found.append(place.as_posix())
+        return found
+
     def _stream(self, content: bytes | memoryview, path: str) -> None:
         with self.filesystem.open_output_stream(path) as stream:
             stream.write(content)
 
-    def get(self, *parts: str) -> bytes | None:
+    def get(self, *parts: str, most: int = LARGEST) -> bytes | None:
         """The content of one file, or None where there is none.
 
-        Raises Refused when it is there and cannot be read.
+        Raises Refused when it is there and cannot be read, Damaged when it is no file or holds
+        more than `most` bytes.
         """
-        return self._ask("read", lambda: self._get(*parts))
+        return self._ask("read", lambda: self._get(*parts, most=most))
 
-    def _get(self, *parts: str) -> bytes | None:
+    def _get(self, *parts: str, most: int) -> bytes | None:
+        path = self.path(*parts)
         try:
+            # to open a pipe is to wait for whoever writes to it
+            if self.local and not stat.S_ISREG(Path(path).stat().st_mode):
+                raise Damaged(f"{path} is no file but {_form(path)}: remove it")
             # a file, not a stream: of an object, Arrow reads a stream in pieces, one request each
-            with self.filesystem.open_input_file(self.path(*parts)) as file:
+            with self.filesystem.open_input_file(path) as file:
+                if (size := file.size()) > most:
+                    raise Damaged(
+                        f"{path} has {size:,} bytes, at most {most:,} are read: remove it"
+                    )
                 return bytes(file.read())
         except FileNotFoundError:
             return None
@@ -295,24 +210,32 @@ class Results:
         cannot hold.
         """
         table = rows if isinstance(rows, pa.Table) else to_table(kind, rows)
-        sink = pa.BufferOutputStream()
         metadata = {**(table.schema.metadata or {}), b"overhear": str(VERSION).encode()}
-        pq.write_table(table.replace_schema_metadata(metadata), sink, compression="zstd")
-        self.put(memoryview(sink.getvalue()), kind, f"{name}.parquet")
+        table = table.replace_schema_metadata(metadata)
+        sink = pa.BufferOutputStream()
+        with pq.ParquetWriter(
+            sink, table.schema, compression="zstd", write_page_checksum=True
+        ) as writer:
+            writer.write_table(table)
+            writer.add_key_value_metadata({seal.FIELD: seal.BLANK})
+        self.put(memoryview(seal.sealed(memoryview(sink.getvalue()))), kind, f"{name}.parquet")
 
     def names(self, kind: str, suffix: str = ".parquet") -> list[str]:
         """Names of the finished files of one kind, sorted, without their ending.
 
-        Raises Refused when they cannot be listed.
+        Raises Refused when they cannot be listed, Damaged where one is no file.
         """
         selector = pa.fs.FileSelector(self.path(kind), allow_not_found=True)
         infos = self._ask("read", lambda: self.filesystem.get_file_info(selector))
         if not infos and not self._in_a_bucket():
             raise Refused(self._line("read", NO_BUCKET))
-        found = (info.base_name for info in infos if info.is_file)
-        return sorted(
-            n.removesuffix(suffix) for n in found if n.endswith(suffix) and not n.startswith(HIDDEN)
-        )
+        named = [i for i in infos if i.base_name.endswith(suffix)]
+        found = [i for i in named if not i.base_name.startswith(HIDDEN)]
+        for info in found if suffix and self.local else ():
+            if not info.is_file:
+                form = _form(info.path)
+                self._damaged(Damaged(f"{info.path} is no file but {form}: remove it"))
+        return sorted(i.base_name.removesuffix(suffix) for i in found if i.is_file)
 
     def folders(self, kind: str) -> list[str]:
         """Names of the folders of one kind. Raises Refused when a store does not list them."""
@@ -340,7 +263,9 @@ class Results:
         """All rows of one kind (of the named files), in the order of the names; an empty table
         where there are none.
 
-        Raises ValueError when a file was written by a newer version, or cannot be read.
+        Raises Damaged, which is a ValueError, when a file cannot be read, is not what was written,
+        or holds what its name or kind forbids; ValueError when a newer version wrote it. Unknown
+        columns of a newer version are kept behind the others.
         """
         wanted = self.names(kind) if names is None else list(names)
         parts = [empty := SCHEMAS[kind].empty_table()]
@@ -350,51 +275,73 @@ class Results:
                 some = readers.map(
                     lambda name: self._read_one(kind, name), wanted[at : at + TABLES]
                 )
-                part = pa.concat_tables([empty, *some], promote_options="permissive")
+                there = [table for table in some if table is not None]
+                part = pa.concat_tables([empty, *there], promote_options="permissive")
                 parts.append(part.combine_chunks())
         return pa.concat_tables(parts, promote_options="permissive")
 
-    def _read_one(self, kind: str, name: str) -> pa.Table:
+    def _read_one(self, kind: str, name: str) -> pa.Table | None:
+        """One file's table; None where a lenient reader leaves it out."""
         path = self.path(kind, f"{name}.parquet")
-        table = self._parsed(kind, f"{name}.parquet")
-        version = int((table.schema.metadata or {}).get(b"overhear", b"0"))
+        remedy = _REMEDIES.get(
+            kind, f"restore it from a copy, or delete it and outcomes/{name}.parquet, and {_SWEEP}"
+        )
+        try:
+            table = self._parsed(kind, f"{name}.parquet", remedy)
+            try:
+                version = int((table.schema.metadata or {}).get(b"overhear", b"0"))
+                if version <= VERSION:
+                    table = checked.fitted(kind, table.replace_schema_metadata(None))
+                    checked.check(kind, name, table)
+            except (ValueError, pa.ArrowException) as error:
+                reason = trouble(error).reason
+                raise Damaged(f"{path} cannot be right ({reason}): {remedy}") from None
+        except Damaged as error:
+            self._damaged(error)
+            return None
         if version > VERSION:
             raise ValueError(
                 f"{path} was written by a newer Overhear (layout {version}, this one knows "
                 f"{VERSION}): "
                 "update Overhear to read it"
             )
-        return table.replace_schema_metadata(None)
+        return table
 
-    def _parsed(self, kind: str, name: str) -> pa.Table:
+    def _damaged(self, error: Damaged) -> None:
+        """Raise this, or warn of it where that is what the reader wants."""
+        if not self.lenient:
+            raise error
+        warnings.warn(str(error), stacklevel=2)
+
+    def _parsed(self, kind: str, name: str, remedy: str) -> pa.Table:
         """One file's table, of one moment.
 
         Of an object that grows between the question for its size and that for its content, a part
-        is read: Parquet, whose index stands at the end, shows that.
+        is read: its seal shows that.
         """
         for left in reversed(range(1 if self.local else TRIES)):
             try:
-                content = self.get(kind, name)
+                content = self.get(kind, name, most=RECORD)
                 if content is None:
-                    raise FileNotFoundError(2, "no such file")
-                # read_table gathers for a data set first, which takes twice as long
-                return pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
-            except Refused:
+                    raise FileNotFoundError(errno.ENOENT, "no such file")
+                if seal.broken(content):
+                    raise ValueError("its checksum does not fit its content")
+                return checked.read(content)
+            except (Refused, Damaged):
                 raise
-            except (pa.ArrowInvalid, OSError) as error:
-                reason = trouble(error).reason
+            except Exception as error:  # noqa: BLE001
+                # Arrow raises many kinds of error for a damaged file, MemoryError among them
                 if not left:
-                    raise ValueError(
-                        f"{self.path(kind, name)} cannot be read ({reason}): move it away"
-                    ) from None
+                    reason = trouble(error).reason
+                    path = self.path(kind, name)
+                    raise Damaged(f"{path} cannot be read ({reason}): {remedy}") from None
         raise AssertionError("the last try returns or raises")
 
     def _line(self, done: str, told: Trouble) -> str:
         """What stops this folder from being `done` (read, written), in one line."""
-        local = "free some space, mend its rights" if done == "written" else "mend its rights"
-        remedy = local if self.local else told.remedy
         other = "name another with --out" if done == "written" else "name another"
-        return f"results folder {self.where} cannot be {done} ({told.reason}): {remedy}, or {other}"
+        reason, remedy = told
+        return f"results folder {self.where} cannot be {done} ({reason}): {remedy}, or {other}"
 
     def _ask(self, done: str, question: Callable[[], T]) -> T:
         """The filesystem's answer; a store's is waited for. What it refuses becomes one line."""
@@ -402,6 +349,32 @@ class Results:
             return question() if self.local else patiently(question, self.patience)
         except OSError as error:
             raise Refused(self._line(done, trouble(error))) from None
+
+
+def _flush(path: str) -> None:
+    """Wait until a file or folder, as it is now, is on the disk."""
+    descriptor = -1
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+    except OSError as error:
+        # some systems cannot flush a folder, and keep its names as they see fit
+        cannot = error.errno in (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
+        if not (cannot and Path(path).is_dir()):
+            raise
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _form(path: str) -> str:
+    """What stands in a file's place."""
+    try:
+        mode = Path(path).stat().st_mode
+    except OSError:
+        return "a link to nowhere"
+    forms = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a pipe", stat.S_ISSOCK: "a socket"}
+    return next((form for is_one, form in forms.items() if is_one(mode)), "a device")
 
 
 def _patience() -> float:
@@ -413,31 +386,3 @@ def _patience() -> float:
     if not seconds >= 0:
         raise ValueError(f"OVERHEAR_PATIENCE={given}: seconds, 0 or more")
     return seconds
-
-
-def to_table(kind: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Rows as an Arrow table of this kind's schema.
-
-    Arrow itself drops unknown columns and cuts 0.5 to 0 in an integer column without a word: here
-    both raise ValueError, as does a null where none may be.
-    """
-    rows = list(rows)
-    schema = SCHEMAS[kind]
-    known = set(schema.names)
-    for row in rows:
-        if unknown := row.keys() - known:
-            raise ValueError(
-                f"{kind} has no column {sorted(unknown)[0]!r} (it has {', '.join(schema.names)})"
-            )
-    columns = []
-    for field in schema:
-        values = [row.get(field.name) for row in rows]
-        if not field.nullable and any(value is None for value in values):
-            raise ValueError(f"{kind}.{field.name} must not be empty")
-        if pa.types.is_integer(field.type) and any(isinstance(v, float) for v in values):
-            raise ValueError(f"{kind}.{field.name} holds integers, not {values!r:.80}")
-        try:
-            columns.append(pa.array(values, field.type))
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise ValueError(f"{kind}.{field.name}: {error}") from None
-    return pa.Table.from_arrays(columns, schema=schema)
