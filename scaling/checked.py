@@ -92,8 +92,8 @@ def read(content: bytes) -> pa.Table:
     folded = pq.ParquetFile(
         pa.BufferReader(content), read_dictionary=texts, page_checksum_verification=True
     ).read(use_threads=False)
-    for name in texts:
-        size = sum(_unfolded(chunk) for chunk in folded[name].chunks)
+    for name, column in zip(folded.schema.names, folded.columns, strict=True):
+        size = sum(_unfolded(chunk) for chunk in column.chunks)
         if size > BYTES:
             raise ValueError(f"{name} unpacks to {size:,} bytes, at most {BYTES:,} are read")
     return folded
@@ -101,7 +101,8 @@ def read(content: bytes) -> pa.Table:
 
 def _unfolded(chunk: pa.Array) -> int:
     """How many bytes of text a dictionary column stands for."""
-    if not pa.types.is_dictionary(chunk.type):
+    kind = chunk.type
+    if not (pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type)):
         return 0
     lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
     return pc.sum(lengths.take(chunk.indices)).as_py() or 0

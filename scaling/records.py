@@ -181,7 +181,7 @@ class Results:
         path = self.path(*parts)
         try:
             # to open a pipe is to wait for whoever writes to it
-            if self.local and not stat.S_ISREG(Path(path).stat().st_mode):
+            if self.local and not Path(path).is_file() and os.path.lexists(path):
                 raise Damaged(f"{path} is no file but {_form(path)}: remove it")
             # a file, not a stream: of an object, Arrow reads a stream in pieces, one request each
             with self.filesystem.open_input_file(path) as file:
@@ -225,17 +225,28 @@ class Results:
 
         Raises Refused when they cannot be listed, Damaged where one is no file.
         """
-        selector = pa.fs.FileSelector(self.path(kind), allow_not_found=True)
-        infos = self._ask("read", lambda: self.filesystem.get_file_info(selector))
-        if not infos and not self._in_a_bucket():
+        found = self._ask("read", lambda: self._listed(kind))
+        if not found and not self._in_a_bucket():
             raise Refused(self._line("read", NO_BUCKET))
-        named = [i for i in infos if i.base_name.endswith(suffix)]
-        found = [i for i in named if not i.base_name.startswith(HIDDEN)]
-        for info in found if suffix and self.local else ():
-            if not info.is_file:
-                form = _form(info.path)
-                self._damaged(Damaged(f"{info.path} is no file but {form}: remove it"))
-        return sorted(i.base_name.removesuffix(suffix) for i in found if i.is_file)
+        named = {n: there for n, there in found.items() if n.endswith(suffix)}
+        named = {n: there for n, there in named.items() if not n.startswith(HIDDEN)}
+        for name in sorted(named) if suffix and self.local else ():
+            if not named[name]:
+                path = self.path(kind, name)
+                self._damaged(Damaged(f"{path} is no file but {_form(path)}: remove it"))
+        return sorted(name.removesuffix(suffix) for name, there in named.items() if there)
+
+    def _listed(self, kind: str) -> dict[str, bool]:
+        """The names in a folder, and whether each is a file's."""
+        if not self.local:
+            selector = pa.fs.FileSelector(self.path(kind), allow_not_found=True)
+            infos = self.filesystem.get_file_info(selector)
+            return {info.base_name: info.is_file for info in infos}
+        try:
+            with os.scandir(self.path(kind)) as entries:
+                return {each.name: _is_file(each) for each in entries}
+        except FileNotFoundError:
+            return {}
 
     def folders(self, kind: str) -> list[str]:
         """Names of the folders of one kind. Raises Refused when a store does not list them."""
@@ -365,6 +376,10 @@ def _flush(path: str) -> None:
     finally:
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def _is_file(entry: "os.DirEntry[str]") -> bool:
+    return entry.is_file(follow_symlinks=False) or Path(entry.path).is_file()  # links may be loops
 
 
 def _form(path: str) -> str:
