@@ -30,6 +30,7 @@ _PORTED = re.compile(r"\s*(hdfs|viewfs|https?|ftp)://", re.I)
 _PLACE = re.compile(
     rf"\b(?:(?:{_SCHEMES}):[/\\]|[a-z][\w+.-]*://|(?:{_SCHEMES}):\S*@)[^\s'\"<>]*", re.I
 )
+_NAMED = re.compile(r"^-*[\w.-]+=")  # an option or a setting before its value
 _WEB = re.compile("https?:", re.I)
 _CONFIDENTIAL = re.compile("key|secret|token|password|credential|sig|sas|account", re.I)
 _LEAST = 4  # letters of a part of a secret that is looked for by itself
@@ -164,7 +165,7 @@ def secrets(where: str) -> list[str]:
         if _CONFIDENTIAL.search(name):
             parts.add(value)
     for part in list(parts):
-        parts |= {unquote(part), *re.split(r"[:/@?#&=\s\\]+|%3a|%2f|%40", part, flags=re.I)}
+        parts |= {unquote(part), *re.split(r"[:/@?#&=\s\\]+|%\w\w", part)}
     return sorted((part for part in parts if len(part) >= _LEAST), key=len, reverse=True)
 
 
@@ -174,10 +175,11 @@ def scrubbed(text: str, *given: str) -> str:
     Errors of libraries repeat what they were given, whole, in parts or decoded.
     """
     for word in given:
-        for where in {word, word.partition("=")[2]}:
-            if parts := secrets(where):
-                for part in (where, *parts):
-                    text = text.replace(part, shown(where) if part == where else "...")
+        where = _NAMED.sub("", word)
+        if parts := secrets(where):
+            text = text.replace(where, shown(where))
+            for part in parts:
+                text = text.replace(part, "...")
     return _PLACE.sub(_harmless, text)
 
 

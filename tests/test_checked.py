@@ -290,9 +290,7 @@ def test_a_sparse_giant_is_not_read(results: Results):
     path = Path(results.path("metrics", f"{made().id}.parquet"))
     with path.open("r+b") as file:
         file.truncate(2**31)
-    with pytest.raises(
-        Damaged, match=r"has 2,147,483,648 bytes, at most 1,073,741,824 are read"
-    ):
+    with pytest.raises(Damaged, match=r"has 2,147,483,648 bytes, at most 1,073,741,824 are read"):
         results.read("metrics")
 
 

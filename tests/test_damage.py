@@ -71,7 +71,7 @@ def fill(folder: Path, trial: Trial, store: Store) -> dict[str, Kind]:
     def learned() -> Any:
         path = folder / "weights" / f"{trial.id}.safetensors"
         found = weights.unpacked(path.read_bytes(), trial.id, str(path))
-        return {name: value.tolist() for name, value in found.items()}
+        return {name: value.tolist() for name, value in sorted(found.items())}
 
     kinds = {"metrics": trial.id, "predictions": trial.id, "pairs": trial.id, "maps": trial.id}
     kinds |= {"outcomes": trial.id, "manifest": launch, "forecasts": "f", "forecast_errors": "f"}
