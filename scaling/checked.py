@@ -37,10 +37,13 @@ KEYS = {
 }
 
 
+FINITE = np.finfo(np.float64).max
+
+
 class _Range(NamedTuple):
     column: str
     least: float
-    most: float = math.inf  # infinity itself is never allowed
+    most: float = math.inf
     unknown: bool = False  # whether it may be no number
 
 
@@ -154,11 +157,11 @@ def _within(column: pa.ChunkedArray, asked: _Range) -> None:
     values = column.drop_null().to_numpy()
     good = (values >= asked.least) & (values <= asked.most)
     if values.dtype.kind == "f":
-        good &= values != math.inf
+        good &= values <= FINITE
         good |= asked.unknown & np.isnan(values)
     if not good.all():
         bounds = f"at least {asked.least:g}"
-        if asked.most < math.inf:
+        if asked.most < FINITE:
             bounds = f"between {asked.least:g} and {asked.most:.6g}"
         raise ValueError(f"{asked.column} is {values[~good][0]}, it is {bounds}")
 
@@ -169,23 +172,33 @@ def _told_apart(table: pa.Table, columns: Sequence[str]) -> None:
     for column in columns:
         encoded = table[column].combine_chunks().dictionary_encode()
         codes = codes * max(1, len(encoded.dictionary)) + encoded.indices.to_numpy()
-    _, first, counts = np.unique(codes, return_index=True, return_counts=True)
-    if (counts > 1).any():
+    if len(np.unique(codes)) < len(codes):
+        _, first, counts = np.unique(codes, return_index=True, return_counts=True)
         row = table.slice(int(first[counts > 1][0]), 1).to_pylist()[0]
         words = ", ".join(f"{column} {row[column]}" for column in columns)
         raise ValueError(f"it has more than one row of {words}")
 
 
 def _metrics(table: pa.Table) -> None:
-    metric, values = table["metric"], table["value"].to_numpy()
-    for name in pc.unique(metric).to_pylist():
-        counted = name.split(".")[0] in COUNTS or name.endswith("_seconds")
-        if name not in SHARES and not counted:
-            continue
-        most = 1 + SLACK if name in SHARES else math.inf
-        chosen = pc.equal(metric, name).to_numpy()
-        asked = _Range(name, 0, most, unknown=name in SHARES)
-        _within(pa.chunked_array([pa.array(values[chosen])]), asked)
+    encoded = table["metric"].combine_chunks().dictionary_encode()
+    names = encoded.dictionary.to_pylist()
+    ranges = [_range_of(name) for name in names]
+    least, most = (np.array([r[side] for r in ranges], float) for side in (1, 2))
+    places, values = encoded.indices.to_numpy(), table["value"].to_numpy()
+    if not len(values):
+        return
+    # analysis says itself which mean cannot hold what is no number
+    unknown = np.isnan(values) & (most[places] != FINITE)
+    good = (values >= least[places]) & (values <= most[places]) | unknown
+    for at in np.flatnonzero(~good)[:1]:
+        _within(pa.chunked_array([values[at : at + 1]]), ranges[places[at]])
+
+
+def _range_of(metric: str) -> _Range:
+    if metric in SHARES:
+        return _Range(metric, 0, 1 + SLACK)
+    counted = metric.split(".")[0] in COUNTS or metric.endswith("_seconds")
+    return _Range(metric, 0, FINITE) if counted else _Range(metric, -math.inf)
 
 
 def _predictions(table: pa.Table) -> None:

@@ -319,3 +319,13 @@ def test_weights_say_whose_they_are(tmp_path: Path):
         ValueError, match=r"x/w.safetensors cannot be read \(it holds the weights of"
     ):
         weights.unpacked(content, "b" * 12, "x/w.safetensors")
+
+
+def test_a_loss_may_be_any_number_or_none(results: Results):
+    """Analysis says which mean cannot hold it."""
+    rows = results.read("metrics", [made().id]).to_pylist()
+    odd = iter([math.nan, math.inf, -math.inf, -5.0])
+    rows = [r | ({"value": next(odd, 1.0)} if r["metric"] == "loss" else {}) for r in rows]
+    results.write("metrics", made().id, rows)
+    found = results.read("metrics", [made().id]).to_pylist()
+    assert repr(found) == repr(rows)
