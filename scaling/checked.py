@@ -227,6 +227,11 @@ def _outcomes(table: pa.Table) -> None:
         raise ValueError(f"status is {status!r:.40}, it is one of {', '.join(STATUSES)}")
 
 
+def _forecasts(table: pa.Table) -> None:
+    if not table.num_rows:
+        raise ValueError("it is of no trial")
+
+
 def _manifest(table: pa.Table) -> None:
     """Raise ValueError where settings are not those of the trial that they stand beside."""
     trials = table["trial"].to_pylist()
@@ -247,6 +252,7 @@ _OWN = {
     "predictions": _predictions,
     "maps": _maps,
     "outcomes": _outcomes,
+    "forecasts": _forecasts,
     "manifest": _manifest,
 }
 
