@@ -16,6 +16,7 @@ from analysis.table import Study
 from scaling import seal
 from scaling.records import Results
 from scaling.remaining import Left, Standing, left, planned_epochs
+from scaling.storage import brief
 
 SWEEP = "sweep.json"  # what a running sweep says of itself
 NO_REASON = "no reason recorded"
@@ -54,7 +55,7 @@ def failures(progress: pd.DataFrame) -> pd.DataFrame:
     The class is the word before the first colon, as in `Diverged: the loss became nan`.
     """
     errors = progress.loc[progress["status"] == "failed", "error"]
-    told = errors.map(lambda error: error if isinstance(error, str) and error else NO_REASON)
+    told = errors.map(lambda error: brief(error) if isinstance(error, str) and error else NO_REASON)
     named = pd.DataFrame({"class": told.map(_class), "example": told})
     grouped = named.groupby("class", sort=False)["example"].agg(["size", "first"]).reset_index()
     columns = {"size": "trials", "first": "example"}

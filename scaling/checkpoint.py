@@ -35,7 +35,7 @@ def save(trial: Trial, results: Results, state: Mapping[str, Any]) -> None:
     """Keep a state that `run` can go on from, and `wall_s`, the seconds so far."""
     content = io.BytesIO()
     torch.save({**state, "version": VERSION, "trial": trial.id}, content)
-    results.put(memoryview(seal.archive(content.getbuffer())), "checkpoints", trial.id, NAME)
+    results.put(seal.archive(content), "checkpoints", trial.id, NAME)
 
 
 def load(trial: Trial, results: Results) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ Contents: BLANK, `sealed`, `broken`, `archive`, `note`, `noted`.
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -38,13 +39,20 @@ def broken(content: bytes | bytearray) -> bool:
     return at >= 0 and content[at : at + DIGITS] != _digest(content, at)
 
 
-def archive(content: bytes | memoryview) -> bytearray:
-    """A zip archive without a comment, sealed in its comment."""
+def archive(file: io.BytesIO) -> memoryview:
+    """The content of a file that holds a zip archive without a comment, sealed in its comment.
+
+    It is sealed in place: states of large networks are held once.
+    """
     comment = BLANK.encode()
-    made = bytearray(content)
-    assert made[-END:-18] == b"PK\x05\x06", "an archive without a comment ends in its end record"
-    made[-2:] = len(comment).to_bytes(2, "little")
-    return sealed(made + comment)
+    file.seek(-END, io.SEEK_END)
+    assert file.read(4) == b"PK\x05\x06", "an archive without a comment ends in its end record"
+    file.seek(-2, io.SEEK_END)
+    file.write(len(comment).to_bytes(2, "little") + comment)
+    made = file.getbuffer()
+    at = len(made) - DIGITS
+    made[at:] = _digest(made, at)
+    return made
 
 
 def note(fields: Mapping[str, Any], length: int = 0) -> bytes:
@@ -74,7 +82,7 @@ def _place(content: bytes | bytearray) -> int:
     return at + len(MARK) if at >= 0 else -1
 
 
-def _digest(content: bytes | bytearray, at: int) -> bytes:
+def _digest(content: bytes | bytearray | memoryview, at: int) -> bytes:
     """The digest of a content whose seal begins there, in hex digits."""
     whole = memoryview(content)
     digest = hashlib.sha256(whole[:at])
