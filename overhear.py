@@ -9,13 +9,17 @@ import gc
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 import analysis.cli
 import scaling.cli
 import sweeps.cli
+
+# What Typer raises for words that it does not understand: click's ClickException, which it has in
+# a copy of its own.
+_MISTYPED: Any = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="overhear",
@@ -74,9 +78,16 @@ def _said_once() -> Callable[..., None]:
     def show(message: Warning | str, *_: object, **__: object) -> None:
         if str(message) not in said:
             said.add(str(message))
-            print(f"overhear: warning: {message}", file=sys.stderr)
+            print(f"overhear: warning: {_scrubbed(message)}", file=sys.stderr)
 
     return show
+
+
+def _scrubbed(message: object) -> str:
+    """What may be printed of an error: no secret of an address in it or on the command line."""
+    from scaling.storage import scrubbed
+
+    return scrubbed(str(message), *sys.argv[1:])
 
 
 def main() -> None:
@@ -91,11 +102,22 @@ def main() -> None:
     warnings.simplefilter("always", UserWarning)
     warnings.showwarning = _said_once()
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except _MISTYPED as error:
+        message = _scrubbed(error.format_message())
+        if not message:  # no command at all: the help that it holds
+            error.show()
+            sys.exit(error.exit_code)
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "overhear"
+        print(f"overhear: {message} (see {command} --help)", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except typer.Abort:  # Ctrl-C
+        sys.exit(130)
     except (ValueError, OSError) as error:
         if debug:
             raise
-        print(f"overhear: {error}", file=sys.stderr)
+        print(f"overhear: {_scrubbed(error)}", file=sys.stderr)
         sys.exit(2)
 
 

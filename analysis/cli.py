@@ -159,7 +159,7 @@ def status(
     from analysis import standing
     from scaling.records import Results
 
-    where = Results(results)
+    where = Results(results, lenient=True)
     now = standing.look(where)
     if not watch:
         if json:

@@ -5,7 +5,6 @@ slots that their sweep states in sweep.json; without it, as many as run. Content
 Standings, `failures`.
 """
 
-import json
 import math
 import re
 from typing import Any, NamedTuple
@@ -14,8 +13,10 @@ import pandas as pd
 
 from analysis import table
 from analysis.table import Study
+from scaling import seal
 from scaling.records import Results
 from scaling.remaining import Left, Standing, left, planned_epochs
+from scaling.storage import brief
 
 SWEEP = "sweep.json"  # what a running sweep says of itself
 NO_REASON = "no reason recorded"
@@ -54,7 +55,7 @@ def failures(progress: pd.DataFrame) -> pd.DataFrame:
     The class is the word before the first colon, as in `Diverged: the loss became nan`.
     """
     errors = progress.loc[progress["status"] == "failed", "error"]
-    told = errors.map(lambda error: error if isinstance(error, str) and error else NO_REASON)
+    told = errors.map(lambda error: brief(error) if isinstance(error, str) and error else NO_REASON)
     named = pd.DataFrame({"class": told.map(_class), "example": told})
     grouped = named.groupby("class", sort=False)["example"].agg(["size", "first"]).reset_index()
     columns = {"size": "trials", "first": "example"}
@@ -102,10 +103,9 @@ def _predicted(results: Results) -> dict[str, float]:
 
 def _slots(results: Results) -> int | None:
     """How many trials run at once, where a sweep says so."""
-    content = results.get(SWEEP) or b"null"
+    content = results.get(SWEEP)
     try:
-        said: Any = json.loads(content)
-    except ValueError:  # half a file, or that of another version
+        slots: Any = seal.noted(content).get("slots") if content else None
+    except ValueError:  # damaged, or that of another version
         return None
-    slots = said.get("slots") if isinstance(said, dict) else None
     return slots if isinstance(slots, int) and slots > 0 else None

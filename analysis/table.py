@@ -1,6 +1,6 @@
 """From a results folder to tables: what was planned, what became of it, what it scored.
 
-Source: columns are those of scaling.records.SCHEMAS, settings those of scaling.config.Trial.
+Source: columns are those of scaling.schemas.SCHEMAS, settings those of scaling.config.Trial.
 Conventions: every function takes a Results, or the Study that `load` makes of it, which is read
 only once. A trial is complete when its outcome says so, whatever metrics lie there; only complete
 trials are scored, and `progress` says what became of the others.

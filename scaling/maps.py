@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor
 
-from scaling import networks
+from scaling import networks, weights
 from scaling.classifier import Classifier, show_examples
 from scaling.config import Trial, nearest, unflat
 from scaling.erf import SCORES, cropped, effective_field, numbers, place_of, target_of
@@ -174,7 +173,14 @@ def _restored(results: Results, trial: Trial, classes: int, machine: Machine) ->
     network = networks.of_trial(trial, classes, stream)
     mels = trial.sound.features.mels
     model = Classifier(Standardize(torch.zeros(mels), torch.ones(mels)), network, machine)
-    model.load_state_dict(safetensors.torch.load(content))
+    path = results.path("weights", f"{trial.id}.safetensors")
+    try:
+        model.load_state_dict(weights.unpacked(content, trial.id, path))
+    except RuntimeError:
+        raise ValueError(
+            f"{path} holds another network's weights: restore it from a copy, or delete it and "
+            f"outcomes/{trial.id}.parquet, and run its sweep again"
+        ) from None
     return model.to(machine.device).eval()
 
 

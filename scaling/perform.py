@@ -7,7 +7,6 @@ epochs can go on from it. A trial that has an outcome is never run again, and on
 out before it writes: a worker whose sweep was killed does no harm to the next one either.
 """
 
-import io
 import platform
 import warnings
 from collections.abc import Iterator, Mapping
@@ -16,21 +15,20 @@ from time import perf_counter
 from typing import Any, NamedTuple
 
 import pyarrow.compute as pc
-import safetensors.torch
-import torch
 
-from scaling import extension, transfer
+from scaling import checkpoint, extension, transfer, weights
+from scaling.checkpoint import Misfit
 from scaling.config import Trial
 from scaling.epoch import Epoch
 from scaling.evaluate import due
 from scaling.machine import Machine, versions
-from scaling.records import Refused, Results
+from scaling.records import Damaged, Refused, Results
 from scaling.sound import splits
 from scaling.sound.store import Store
+from scaling.storage import brief, scrubbed
 from scaling.trial import run
 
-CHECKPOINT = "last.pt"
-VERSION = 2  # of what a checkpoint holds: that of any other is not taken up
+CHECKPOINT = checkpoint.NAME
 HEADLINE = ("validation", "test", "seen")  # whose accuracy stands for the trial while it runs
 
 
@@ -76,6 +74,12 @@ def perform(trial: Trial, store: Store, machine: Machine, results: Results) -> I
             epoch = next(epochs)
         except Refused:
             raise
+        except Misfit as misfit:
+            if state is None:
+                raise
+            checkpoint.misfit(trial, misfit)
+            state, rows, epochs, done, before = None, [], None, 0, 0.0
+            continue
         except Exception as reason:  # noqa: BLE001
             # whatever a trial raises is its outcome, not the sweep's
             status, error = "failed", f"{type(reason).__name__}: {reason}"
@@ -89,7 +93,7 @@ def perform(trial: Trial, store: Store, machine: Machine, results: Results) -> I
         accuracy = _headline(epoch)
         wall_s = before + perf_counter() - begun
         if not last:
-            _save(trial, results, epoch.state | {"wall_s": wall_s, "version": VERSION})
+            checkpoint.save(trial, results, epoch.state | {"wall_s": wall_s})
             yield Progress(
                 trial.id,
                 done,
@@ -102,12 +106,12 @@ def perform(trial: Trial, store: Store, machine: Machine, results: Results) -> I
         else:
             results.write("predictions", trial.id, epoch.predictions)
             if learned := epoch.state.get("model"):
-                weights = safetensors.torch.save(_contiguous(learned))
-                results.put(weights, "weights", f"{trial.id}.safetensors")
+                content = memoryview(weights.packed(trial.id, learned))
+                results.put(content, "weights", f"{trial.id}.safetensors")
     wall_s = before + perf_counter() - begun
     end(trial, results, status, error, done, wall_s, machine)
     if status == "complete" and extension.open_ended(trial):
-        _save(trial, results, epoch.state | {"wall_s": wall_s, "version": VERSION})
+        checkpoint.save(trial, results, epoch.state | {"wall_s": wall_s})
     else:
         results.remove("checkpoints", trial.id)
     seconds = perf_counter() - begun
@@ -118,9 +122,14 @@ def _told(trial: Trial, results: Results) -> Progress | None:
     """How a trial that has an outcome ended."""
     if not results.holds("outcomes", trial.id):
         return None
-    (row,) = results.read("outcomes", [trial.id]).to_pylist()
-    epochs = trial.training.epochs
-    return Progress(trial.id, row["epochs"], epochs, None, 0.0, row["status"], row["error"])
+    try:
+        (row,) = results.read("outcomes", [trial.id]).to_pylist()
+    except Damaged as damage:
+        # whether the trial has ended is for a person to say, who is told how
+        raise Refused(str(damage)) from None
+    error = brief(row["error"]) if row["error"] else None
+    ended = row["status"], error
+    return Progress(trial.id, row["epochs"], trial.training.epochs, None, 0.0, *ended)
 
 
 def end(
@@ -145,7 +154,7 @@ def stop(progress: Progress, results: Results, reason: str) -> None:
     Raises OSError where that cannot be written: then it is not stopped.
     """
     assert progress.outcome is not None, "a trial that has ended is not stopped"
-    row = {**progress.outcome, "error": reason}
+    row = {**progress.outcome, "error": brief(reason)}
     results.write("outcomes", progress.trial, [row])
     with suppress(OSError):  # left behind, it does no harm
         results.remove("checkpoints", progress.trial)
@@ -162,7 +171,7 @@ def _outcome(
     return {
         "trial": trial.id,
         "status": status,
-        "error": error,
+        "error": brief(scrubbed(error)) if error else None,
         "epochs": epochs,
         "wall_s": wall_s,
         "node": platform.node(),
@@ -173,49 +182,34 @@ def _outcome(
     }
 
 
-def _save(trial: Trial, results: Results, state: dict[str, Any]) -> None:
-    content = io.BytesIO()
-    torch.save(state, content)
-    results.put(content.getbuffer(), "checkpoints", trial.id, CHECKPOINT)
-
-
 def _reached(trial: Trial, results: Results) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
     """What a trial goes on from, and its metrics so far: what it left itself, else what one of
     fewer epochs ended with; None and none where it begins.
     """
-    of, state = trial, _checkpoint(trial, results)
+    of, state = trial, checkpoint.load(trial, results)
+    if state and state["epoch"] == trial.training.epochs:  # kept for a longer trial
+        state = None
     if state is None and (other := extension.shorter(trial, results)):
-        of, state = other, _checkpoint(other, results)
+        of, state = other, checkpoint.load(other, results)
     if state is None:
         return None, []
-    earlier = results.read("metrics", [of.id]).filter(pc.field("epoch") <= state["epoch"])
+    try:
+        earlier = results.read("metrics", [of.id]).filter(pc.field("epoch") <= state["epoch"])
+        trained = {row["epoch"] for row in earlier.to_pylist() if row["split"] == "train"}
+        if trained != set(range(1, state["epoch"] + 1)):
+            raise Damaged(
+                f"{results.path('metrics', of.id)}.parquet lacks epochs of its checkpoint"
+            )
+    except Damaged as error:
+        reason = str(error).partition(": ")[0]
+        warnings.warn(f"trial {trial.id}: {reason}; from the start", stacklevel=2)
+        return None, []
     rows = [row | {"trial": trial.id} for row in earlier.to_pylist()]
     # a shorter trial scored its last epochs, which are none of the last here
     epochs, evaluation = trial.training.epochs, trial.evaluation
     return state, [
         row for row in rows if row["split"] == "train" or due(evaluation, row["epoch"], epochs)
     ]
-
-
-def _checkpoint(trial: Trial, results: Results) -> dict[str, Any] | None:
-    saved = results.get("checkpoints", trial.id, CHECKPOINT)
-    if saved is None:
-        return None
-    try:
-        state: dict[str, Any] = torch.load(io.BytesIO(saved), map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001
-        # torch.load raises many kinds of error for a damaged file
-        warnings.warn(
-            f"trial {trial.id}: its checkpoint is damaged ({error}); from the start", stacklevel=2
-        )
-        return None
-    if state.get("version") != VERSION:
-        warnings.warn(
-            f"trial {trial.id}: its checkpoint is of another version of Overhear; from the start",
-            stacklevel=2,
-        )
-        return None
-    return state
 
 
 def _headline(epoch: Epoch) -> float | None:
@@ -230,8 +224,3 @@ def _found(epoch: Epoch, split: str) -> dict[str, float]:
         for row in epoch.metrics
         if row["split"] == split and row["device"] == "all"
     }
-
-
-def _contiguous(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Weights in the plain layout that safetensors holds, on the CPU."""
-    return {name: value.detach().cpu().contiguous() for name, value in weights.items()}

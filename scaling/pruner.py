@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scaling import pruning
+from scaling import checkpoint, pruning
 from scaling.config import Trial
 from scaling.networks.kernels import Prunable
 from scaling.seeds import stream
@@ -31,8 +31,9 @@ class Pruner:
     ) -> None:
         """`target` weights are kept in the end; `masks` are those of a trial that goes on.
 
-        Raises ValueError when the target lies above what the network has, or below what the guard
-        (one weight a layer, for a static mask) allows.
+        Raises Misfit when the masks are none of this network's, ValueError when the target lies
+        above what the network has, or below what the guard (one weight a layer, for a static mask)
+        allows.
         """
         self.settings, self.optimizer, self.target = trial.pruning, optimizer, target
         self.layers = {
@@ -42,6 +43,7 @@ class Pruner:
         }
         self.dense = sum(layer.weight.numel() for layer in self.layers.values())
         if masks is not None:
+            checkpoint.fit_masks(masks, self.layers)
             self._cut(masks)
         elif self.settings.kind == "static":
             self._cut(self._drawn(trial.seed))

@@ -8,16 +8,16 @@ import hashlib
 import os
 from pathlib import Path
 
-import safetensors.torch
 import torch
 from torch import Tensor
 
-from scaling import networks
+from scaling import networks, weights
 from scaling.config import Trial
 from scaling.networks import vggish, vggish_weights
 from scaling.records import Results
 from scaling.seeds import torch_stream
 from scaling.sound.frontends import Standardize
+from scaling.storage import shown
 
 FOLDER = "weights"  # below a data root
 ADDRESS = "https://github.com/harritaylor/torchvggish (release v0.1: vggish-10086976.pth)"
@@ -36,7 +36,7 @@ def source(trial: Trial, results: Results) -> dict[str, Tensor] | None:
                 f"transfer.trial={name}: {results.where} has no weights of it: sweep it first, "
                 "into the same --out"
             )
-        return dict(safetensors.torch.load(content))
+        return weights.unpacked(content, name, results.path("weights", f"{name}.safetensors"))
     if not trial.transfer.weights:
         return None
     path = find(trial.transfer.weights)
@@ -60,7 +60,8 @@ def find(name: str) -> Path:
         if place.is_file():
             return place
     raise ValueError(
-        f"transfer.weights={name} not found at {', '.join(map(str, places))}: fetch it from "
+        f"transfer.weights={shown(name)} not found at {', '.join(shown(str(p)) for p in places)}: "
+        "fetch it from "
         f"{ADDRESS}"
     )
 

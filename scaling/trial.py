@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from scaling import classifier, evaluate, neighbours, networks, optimizer
+from scaling import checkpoint, classifier, evaluate, neighbours, networks, optimizer
 from scaling.config import Trial
 from scaling.epoch import Diverged, Epoch
 from scaling.listening import Heard, Listener
@@ -46,8 +46,8 @@ def run(
     epoch's records. `source` is the state of the classifier that transfer takes over.
 
     On a CPU the records (but for those that a clock measured) do not depend on where training was
-    cut and resumed. Raises ValueError when trial and clips do not fit together, Diverged when the
-    loss is no longer finite.
+    cut and resumed. Raises ValueError when trial and clips do not fit together, Misfit when the
+    state is none of this trial's, Diverged when the loss is no longer finite.
     """
     listener = Listener(trial, store, machine)
     if trial.objective.kind == "neighbours":
@@ -85,13 +85,12 @@ class _Session:
         self.optimizer = optimizer.build(network, trial.training, slow, trial.transfer.rate)
         self.patience = Patience()
         if resume:
-            self.model.load_state_dict(resume["model"])
-            self.optimizer.load_state_dict(resume["optimizer"])
+            checkpoint.take_up(resume, self.model, self.optimizer)
             self.patience = Patience(*resume["patience"])
         self.pruner: Pruner | None = None
         if trial.pruning.kind != "none":
             target = networks.kept_weights(trial, len(listener.labels))
-            masks = resume["masks"] if resume else None
+            masks = resume["masks"] or {} if resume else None
             self.pruner = Pruner(trial, network, self.optimizer, target, masks)
         classifier.show_examples(self.model, listener)
 

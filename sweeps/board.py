@@ -13,6 +13,7 @@ from typing import Any
 from scaling.config import Trial
 from scaling.perform import Progress
 from scaling.records import Results
+from scaling.storage import is_uri, shown, trouble
 
 
 class Board:
@@ -25,8 +26,8 @@ class Board:
         self.writers: dict[str, Any] = {}
         self.written: dict[str, int] = {}
         self.broken = False
-        if "://" in folder:
-            raise ValueError(f"--tensorboard {folder}: TensorBoard needs a local folder")
+        if is_uri(folder):
+            raise ValueError(f"--tensorboard {shown(folder)}: TensorBoard needs a local folder")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             probe = self.folder / ".overhear"
@@ -34,7 +35,8 @@ class Board:
             probe.unlink()
         except OSError as error:
             raise ValueError(
-                f"--tensorboard {folder}: cannot be written ({error.strerror}): name another folder"
+                f"--tensorboard {shown(folder)}: cannot be written ({trouble(error).reason}): "
+                f"{trouble(error).remedy}, or name another folder"
             ) from None
 
     def close(self) -> None:

@@ -9,10 +9,10 @@ of pages that only this process has: those of mapped clips are shared by all wor
 """
 
 import ctypes
-import json
 import os
 import platform
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -22,9 +22,13 @@ from typing import NamedTuple
 
 import psutil
 
-from scaling.records import Results
+from scaling import seal
+from scaling.records import Refused, Results
+from scaling.storage import brief
 
 NOTE = "memory.json"  # beside a trial's checkpoint
+LENGTH = 100_000  # bytes of a note that is read; one has a few hundred
+MOST = 1000  # times that a note may count; two end a trial
 INTERVAL = 0.2  # seconds between looks at the memory
 LOOKS = 2  # in a row: a worker that has just ended takes a moment to give its memory back
 LAST_WORDS = 10  # seconds to write the note in, while memory may still grow
@@ -98,9 +102,26 @@ def watched(trial: str, results: Results, limit: Limit) -> Iterator[None]:
 
 
 def excess(trial: str, results: Results) -> Excess | None:
-    """What a trial's workers left when they ended themselves; None: none did."""
-    note = results.get("checkpoints", trial, NOTE)
-    return None if note is None else Excess(**json.loads(note))
+    """What a trial's workers left when they ended themselves; None: none did, or, with a warning,
+    what they left is damaged.
+    """
+    try:
+        note = results.get("checkpoints", trial, NOTE, most=LENGTH)
+        if note is None:
+            return None
+        found = seal.noted(note)
+        times, reason = found.get("times"), found.get("reason")
+        if type(times) is not int or not 0 < times < MOST or not isinstance(reason, str):
+            raise ValueError("it holds no number of times and no reason")
+    except Refused:
+        raise
+    except ValueError as error:
+        warnings.warn(
+            f"trial {trial}: its {NOTE} is damaged ({error}), as if it had never held too much",
+            stacklevel=2,
+        )
+        return None
+    return Excess(times, brief(reason))
 
 
 def forget(trial: str, results: Results) -> None:
@@ -140,7 +161,7 @@ def _watch(trial: str, results: Results, limit: Limit, over: Event) -> None:
             with suppress(OSError, ValueError):
                 earlier = excess(trial, results)
                 note = Excess(earlier.times + 1 if earlier else 1, reason)
-                results.put(json.dumps(note._asdict()).encode(), "checkpoints", trial, NOTE)
+                results.put(seal.note(note._asdict()), "checkpoints", trial, NOTE)
             os._exit(EXIT)
 
 

@@ -11,7 +11,6 @@ Should two ever write, as when a holder was suspended for long, nothing is lost:
 records does not depend on who runs it, and every file is written whole. Contents: `held`, Lock.
 """
 
-import json
 import os
 import platform
 import signal
@@ -27,6 +26,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from scaling import seal
 from scaling.records import Results
 
 FILE = "sweep.json"
@@ -80,10 +80,9 @@ class Lock:
         """What the holder says of itself; None where there is none."""
         content = self.results.get(FILE)
         try:
-            found = json.loads(content or b"null")
-        except ValueError:
+            return seal.noted(content) if content else None
+        except ValueError:  # damaged: nobody can be asked whether it lives
             return None
-        return found if isinstance(found, dict) else None
 
     def _holds(self, found: dict[str, Any] | None) -> bool:
         return found is not None and found.get("token") == self._token
@@ -122,7 +121,7 @@ class Lock:
             if self._holder() != before:
                 return False
             # always as long: of an object that changes its length meanwhile, Arrow reads a part
-            self.results.put(json.dumps(said).ljust(LENGTH).encode(), FILE)
+            self.results.put(seal.note(said, LENGTH), FILE)
         if self.results.local or self._beat:
             return True
         sleep(SETTLE)

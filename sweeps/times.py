@@ -19,7 +19,7 @@ from scaling import forecast
 from scaling.forecast import Compared, Expected, Forecast
 from scaling.measure import Way
 from scaling.plan import Plan, counted
-from scaling.records import Results
+from scaling.records import Damaged, Results
 from scaling.remaining import duration
 from sweeps.cluster import Resources
 from sweeps.display import differences
@@ -199,8 +199,12 @@ def _in_all(found: Forecast) -> list[str]:
 
 
 def predicted(results: Results) -> dict[str, float]:
-    """Seconds of each trial of the newest forecast."""
-    found = forecast.latest(results)
+    """Seconds of each trial of the newest forecast; none, with a warning, where it is damaged."""
+    try:
+        found = forecast.latest(results)
+    except Damaged as error:
+        warnings.warn(f"the forecast is not used: {error}", stacklevel=2)
+        return {}
     return {each.trial: each.seconds for each in found[1].trials} if found else {}
 
 

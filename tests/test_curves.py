@@ -30,11 +30,11 @@ def over_epochs(
         rows = [
             {
                 "trial": one.id, "epoch": epoch, "split": split, "device": device,
-                "metric": metric, "value": value + plus,
+                "metric": metric, "value": value / apart,
             }
             for (split, metric), values in series.items()
             for epoch, value in enumerate(values, start=1)
-            for device, plus in (("all", 0.0), *([("a", 9.0)] if split != "train" else []))
+            for device, apart in (("all", 1.0), *([("a", 9.0)] if split != "train" else []))
         ]  # fmt: skip
         results.write("metrics", one.id, rows)
         end(results, one)
@@ -210,7 +210,7 @@ def test_summary_is_the_last_and_the_best_epoch_with_training_beside(results: Re
 
 def test_disagreement_of_training_and_held_out_clips(results: Results) -> None:
     study = over_epochs(
-        results, disagreeing(0.8) | disagreeing(0.4, augment__mixup=0.3) | learnt(seed=7)
+        results, disagreeing(0.8) | disagreeing(0.4, augment__mixup=0.3) | learnt(seed=4)
     )
     assert disagreement_curves.obstacle(study) is None
     points = disagreement_curves.points(study)

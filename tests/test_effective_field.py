@@ -15,7 +15,7 @@ from test_analysis_table import trial
 from analysis.figures.effective_field import FLOOR, NUMBERS, Bands, Panel, draw, panels
 from scaling import config
 from scaling.config import Trial
-from scaling.records import SCHEMAS
+from scaling.schemas import SCHEMAS
 from scaling.sound.frontends import mel_filters
 
 SIZE = (64, 63)  # of the trials' clips: mel bands, frames; 16 kHz, hop 256

@@ -5,6 +5,7 @@ clusters and of guards; a lock's own tests in tests/test_lock.py.
 """
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -210,14 +211,17 @@ def test_a_folder_that_fills_up_and_one_that_becomes_read_only(planned, room: Ro
     words, trials, expected = planned
     out = room.seen / "out"
     line = (*words, str(room.folder / "out"))
-    told = r"overhear: results folder \S+ cannot be written \({}\): free some space, mend its "
+    told = r"overhear: results folder \S+ cannot be written \({}\): {}, or name another with "
     with running(*line, prefix=room.inside) as driver:
         until(under_way(out), driver)
         room.fill()
         said = ended(driver, 1)
     (one,) = lines(said)
-    assert re.match(told.format("No space left on device"), one)
+    assert re.match(told.format("No space left on device", "free some space"), one)
     assert one.endswith(GO_ON)
+    with running("status", str(room.folder / "out"), "--json", prefix=room.inside) as look:
+        counts = json.loads(ended(look, 0))
+    assert (counts["trials"], counts["failed"]) == (3, 0), "it says what was planned"
     (room.seen / "filler").unlink()
     epochs = {path.stem for path in out.glob("metrics/*.parquet")}
     with running(*line, prefix=room.inside) as driver:
@@ -225,7 +229,7 @@ def test_a_folder_that_fills_up_and_one_that_becomes_read_only(planned, room: Ro
         until(lambda: room.do("mount", "-o", "remount,ro", str(room.folder)), driver)
         said = ended(driver, 1)
     (one,) = lines(said)
-    assert re.match(told.format("Read-only file system"), one)
+    assert re.match(told.format("Read-only file system", "make its filesystem writable"), one)
     assert {row["status"] for row in room.records("outcomes")} <= {"complete"}
     assert (out / "sweep.json").exists(), "it could not be removed, and stops nobody"
     assert room.do("mount", "-o", "remount,rw", str(room.folder))

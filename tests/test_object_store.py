@@ -251,7 +251,7 @@ def test_a_reader_between_two_writes_sees_one_of_them(server: Server):
         ("s3://key@bucket/a", "s3://bucket/a"),
         ("s3://key:s3/cr+et@bucket/a", "s3://bucket/a"),
         ("s3://key:12345@bucket/a", "s3://bucket/a"),
-        ("s3://key:s3cret/a", "s3:///a"),
+        ("s3://key:s3cr/et/a", "s3://"),
         ("s3://bucket/who@home", "s3://bucket/who@home"),
         ("hdfs://host:8020/who@home", "hdfs://host:8020/who@home"),
         ("abfs://box@host/a?credential_kind=x&client_secret=s3cret", "abfs://host/a"),

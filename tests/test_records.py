@@ -13,10 +13,11 @@ import pytest
 
 from scaling import records
 from scaling.config import Trial, flat, leaves
-from scaling.records import HIDDEN, SCHEMAS, Results, describe, to_table
+from scaling.records import HIDDEN, Results
+from scaling.schemas import SCHEMAS, describe, to_table
 
 ROW = {
-    "trial": "0123456789ab",
+    "trial": "a",
     "epoch": 1,
     "split": "test",
     "device": "all",
@@ -29,10 +30,10 @@ def test_what_is_written_is_read(tmp_path: Path):
     results = Results(tmp_path / "r")
     assert results.read("metrics").num_rows == 0
     results.write("metrics", "b", [ROW | {"trial": "b", "value": math.nan}])
-    results.write("metrics", "a", [ROW | {"trial": "a"}])
+    results.write("metrics", "a", [ROW])
     found = results.read("metrics").to_pylist()
     assert [row["trial"] for row in found] == ["a", "b"]
-    assert found[0] == ROW | {"trial": "a"}
+    assert found[0] == ROW
     assert math.isnan(found[1]["value"])
     assert results.names("metrics") == ["a", "b"]
 
@@ -179,3 +180,34 @@ def test_remove(tmp_path: Path):
     results.remove("checkpoints", "a")
     results.remove("checkpoints", "a")
     assert results.get("checkpoints", "a", "last.pt") is None
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """And its name is there before the writer goes on: a power cut leaves the old or the new."""
+    done: list[tuple[str, str]] = []
+    real_flush, results = os.fsync, Results(tmp_path / "deep" / "r")
+
+    def flush(descriptor: int) -> None:
+        name = Path(f"/proc/self/fd/{descriptor}").readlink().name
+        done.append(("flushed", name[-9:] if HIDDEN in name else name))
+        real_flush(descriptor)
+
+    class Watched:
+        def __getattr__(self, name: str) -> object:
+            return getattr(local, name)
+
+        def move(self, source: str, target: str) -> None:
+            done.append(("renamed", Path(target).name))
+            local.move(source, target)
+
+    local = results.filesystem
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(results, "filesystem", Watched())
+    monkeypatch.setattr(Results, "local", True)
+    for _ in range(2):
+        results.write("metrics", "a", [ROW])
+    first = ["metrics", "r", "deep", tmp_path.name]  # each has a new entry
+    file = ("flushed", "a.parquet"), ("renamed", "a.parquet")
+    assert done == [*file, *(("flushed", each) for each in first), *file, ("flushed", "metrics")]
