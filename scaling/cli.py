@@ -84,16 +84,12 @@ def _train(
     (store,) = stores.values()
     record(planned, prepare.digests(planned.trials, stores), results)
     typer.echo(f"trial {trial.id} on {here.name}, {here.precision_name}, {len(store.table)} clips")
-    try:
-        for progress in perform(trial, store, here, results):
-            heard = "" if progress.accuracy is None else f", accuracy {progress.accuracy:.3f}"
-            state = f"epoch {progress.epoch}/{progress.epochs}{heard}, {progress.seconds:.1f} s"
-            typer.echo(state if progress.status == "running" else f"{progress.status}: {state}")
-            if progress.error:
-                raise ValueError(f"trial {trial.id} failed: {progress.error}")
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on behind the last epoch shown", err=True)
-        raise typer.Exit(130) from None
+    for progress in perform(trial, store, here, results):
+        heard = "" if progress.accuracy is None else f", accuracy {progress.accuracy:.3f}"
+        state = f"epoch {progress.epoch}/{progress.epochs}{heard}, {progress.seconds:.1f} s"
+        typer.echo(state if progress.status == "running" else f"{progress.status}: {state}")
+        if progress.error:
+            raise ValueError(f"trial {trial.id} failed: {progress.error}")
     typer.echo(f"records in {results.where}")
 
 

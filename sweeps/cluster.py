@@ -7,8 +7,6 @@ looked at before the first trial: see sweeps.preflight. Contents: Resources, `pr
 
 import logging
 import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +15,7 @@ from typing import Any, NamedTuple
 
 from scaling.config import Trial
 from scaling.records import Results
-from sweeps import guard, preflight
+from sweeps import addresses, guard, local, preflight
 from sweeps.listener import cause, summary
 from sweeps.preflight import Task
 
@@ -31,6 +29,7 @@ ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON, TensorBoard beside our records
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours stands in for it: see scaling.interruption
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # snapshots of Tune's state are never read
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
@@ -82,16 +81,18 @@ def prepare_environment(resources: Resources) -> str | None:
     """Set what Ray reads as it is imported; the RAY_AUTH_MODE that a person had set, if any."""
     os.environ.update({k: v for k, v in ENVIRONMENT.items() if k not in os.environ})
     auth = os.environ.get("RAY_AUTH_MODE")
-    if resources.address is None:
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    elif _has_token():
+    if resources.address is not None and _has_token():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     return auth
 
 
 @contextmanager
-def session(resources: Resources) -> Iterator[None]:
-    """A Ray to run in: the cluster at an address, or one started here and stopped again."""
+def session(resources: Resources, places: Sequence[str], own: Path) -> Iterator[None]:
+    """A Ray to run in: the cluster at an address, or one started here and stopped again.
+
+    `places` are the folders and URIs that trials read and write, `own` is a folder that only this
+    user can enter. Raises ValueError where no Ray answers at the address.
+    """
     import ray
 
     for name in ("ray", "ray.tune", "ray.train", "ray.air"):
@@ -99,6 +100,7 @@ def session(resources: Resources) -> Iterator[None]:
     quiet: dict[str, Any] = {
         "logging_level": logging.CRITICAL,
         "log_to_driver": False,
+        "job_config": _job(),
         # Ray sets it, too, but not where the node's environment has one already
         "runtime_env": {
             "env_vars": {
@@ -108,32 +110,33 @@ def session(resources: Resources) -> Iterator[None]:
             }
         },
     }
-    folder = None
+    if resources.address is None:
+        with local.started(own, resources.local_cpus, places, **quiet):
+            yield
+        return
     try:
-        if resources.address:
-            try:
-                ray.init(address=resources.address, **quiet)
-            except (ConnectionError, ray.exceptions.AuthenticationError) as error:
-                reason = str(error).splitlines()[0]
-                mode = os.environ.get("RAY_AUTH_MODE", "unset")
-                raise ValueError(
-                    f"--address {resources.address}: no Ray answers ({reason}): start one there, "
-                    f"with the same token as here and the same RAY_AUTH_MODE (here: {mode})"
-                ) from None
-        else:
-            folder = tempfile.mkdtemp(prefix="overhear-ray-")
-            ray.init(
-                num_cpus=resources.local_cpus,
-                object_store_memory=100 * 2**20,  # nothing large passes through it
-                include_dashboard=False,
-                _temp_dir=folder,
-                **quiet,
-            )
+        addresses.check(resources.address, _has_token())
+        try:
+            ray.init(address=resources.address, **quiet)
+        except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+            raise addresses.silent(resources.address, str(error).splitlines()[0]) from None
         yield
     finally:
         ray.shutdown()
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _job() -> Any:
+    """What Ray's workers import: what is installed, as the driver does. Left to itself Ray looks
+    into the driver's working directory first, where any `scaling.py` or `torch.py` stands in the
+    place of the package; a working directory of the job's own would be looked into instead.
+    """
+    from ray.job_config import JobConfig
+
+    class Job(JobConfig):
+        def _runtime_env_has_working_dir(self) -> bool:
+            return True
+
+    return Job(_py_driver_sys_path=[str(Path(__file__).resolve().parents[1])])
 
 
 @contextmanager

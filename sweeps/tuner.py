@@ -12,15 +12,16 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from scaling import interruption
 from scaling.config import Trial
 from scaling.perform import perform
 from scaling.records import Refused, Results
-from sweeps import cluster, guard, head, preflight
+from sweeps import cluster, guard, head, local, preflight
 from sweeps.adaptive import Proposals, searcher, stopper
 from sweeps.cluster import Resources
 from sweeps.display import Display
@@ -52,16 +53,16 @@ def sweep(
     auth = cluster.prepare_environment(resources)
     from ray import tune
 
+    places = task.results, task.root or "", os.environ.get("OVERHEAR_DATA", "")
     with (
-        tempfile.TemporaryDirectory(prefix="overhear-tune-") as scratch,
-        cluster.session(resources),
-        _minding(resources, display, lock, scratch),
+        interruption.handled(),
+        local.folder(sockets=resources.address is None) as own,
+        cluster.session(resources, places, own),
+        _minding(resources, display, lock, own),
         cluster.checked(
             [proposals.ledger.search.base] if proposals else trials, task, resources, auth
         ) as task,
     ):
-        # Slurm and Kubernetes stop a job by SIGTERM, which Ray's own handler dies of
-        signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
         display.slots = cluster.slots(resources)
         if lock:
             lock.slots = display.slots
@@ -71,7 +72,7 @@ def sweep(
         )
         for _ in range(ATTEMPTS):
             heard = listener(display, task.results, resources.hours)
-            tune.Tuner(
+            tuner = tune.Tuner(
                 trainable,
                 tune_config=tune.TuneConfig(
                     search_alg=searcher(proposals, display, stated)
@@ -85,26 +86,39 @@ def sweep(
                 ),
                 run_config=tune.RunConfig(
                     name="sweep",
-                    storage_path=scratch,
+                    storage_path=str(own / "tune"),
                     verbose=0,
                     failure_config=tune.FailureConfig(max_failures=ATTEMPTS - 1),
                     callbacks=[heard],
                     stop=stopper(watch, task.results) if watch else None,
                 ),
-            ).fit()
+            )
+            signal.signal(signal.SIGUSR1, signal.SIG_DFL)  # an earlier Tuner's
+            with interruption.softly(_end_tune):
+                tuner.fit()
             if heard.refused:
                 raise heard.refused
             trials = proposals.ledger.plan.trials if proposals else trials
             ended = Results(task.results).names("outcomes")
             left = {trial.id for trial in trials}.difference(ended)
-            if not left or left != heard.dropped:  # others are left by Ctrl-C, or by unfit nodes
+            if (
+                interruption.asked() or not left or left != heard.dropped
+            ):  # others are left by Ctrl-C, or by unfit nodes
                 break
             trials = [trial for trial in trials if trial.id in left]
 
 
+def _end_tune() -> None:
+    """End Tune as Ctrl-C does, which is what it answers SIGUSR1 with."""
+    end = signal.getsignal(signal.SIGUSR1)
+    if not callable(end):
+        raise interruption.Stopped  # nothing runs yet
+    end(signal.SIGUSR1, None)
+
+
 @contextmanager
 def _minding(
-    resources: Resources, display: Display, lock: Lock | None, scratch: str
+    resources: Resources, display: Display, lock: Lock | None, own: Path
 ) -> Iterator[None]:
     """On a cluster: while its head is there. See sweeps.head."""
     if resources.address is None:
@@ -122,7 +136,7 @@ def _minding(
             file=sys.stderr,
             flush=True,
         )
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(own, ignore_errors=True)
         if lock:
             lock.release()
 
