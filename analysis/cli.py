@@ -10,7 +10,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -169,7 +169,7 @@ def status(
             printed.show(printed.status_table(where.where, now))
         return
     console = Console()
-    with quietly():  # Ctrl-C is the way to leave
+    with quietly(), suppress(KeyboardInterrupt):  # Ctrl-C is the way to leave
         if console.is_terminal and not json:
             with Live(printed.status_table(where.where, now), console=console) as live:
                 for each in _repeated(where, now):

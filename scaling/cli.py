@@ -45,11 +45,13 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train one trial, here, without Ray, from a recipe."""
+    from scaling import machine
     from scaling.config import changed, nearest
     from scaling.plan import plan
     from scaling.recipes import RECIPES
     from scaling.sound import prepare
 
+    machine.here(device, precision, threads)  # before what takes long
     if recipe not in RECIPES:
         raise ValueError(f"--recipe {recipe}: not a recipe{nearest(recipe, RECIPES)}")
     trial = changed(RECIPES[recipe], pairs(settings))

@@ -4,8 +4,8 @@ The first signal is answered at once with a line, and raises Stopped in the main
 what the command has named as its soft end (`softly`). Whatever that takes, GRACE seconds later the
 process and all below it end; a second signal does the same at once. Only the standard library, so
 that it can be imported, and `expect` called, before anything that takes time. Contents: Stopped,
-`expect`, `ready`, `over`, `handled`, `softly`, `quietly`, `interrupt`, `asked`, `last`,
-`descendants`.
+`expect`, `ready`, `over`, `handled`, `softly`, `deferred`, `quietly`, `interrupt`,
+`asked`, `last`, `descendants`.
 """
 
 import os
@@ -102,6 +102,25 @@ def softly(end: Callable[[], None]) -> Iterator[None]:
         yield
     finally:
         _State.soft = None
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """A block in whose middle nothing must be raised: a signal that comes meanwhile raises Stopped
+    behind it, unless it raises something itself.
+    """
+    soft, before = _State.soft, _State.asked
+    _State.soft = _nothing
+    try:
+        yield
+    finally:
+        _State.soft = soft
+    if _State.asked and not before:
+        _leave()
+
+
+def _nothing() -> None:
+    """What a signal sets off while it is deferred."""
 
 
 @contextmanager

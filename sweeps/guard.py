@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -100,7 +101,19 @@ def watched(trial: str, results: Results, limit: Limit) -> Iterator[None]:
 def excess(trial: str, results: Results) -> Excess | None:
     """What a trial's workers left when they ended themselves; None: none did."""
     note = results.get("checkpoints", trial, NOTE)
-    return None if note is None else Excess(**json.loads(note))
+    if note is None:
+        return None
+    try:
+        said = json.loads(note)
+        times, reason = said["times"], said["reason"]
+        if type(times) is not int or not 0 < times < 1000 or not isinstance(reason, str):
+            raise ValueError
+    except (ValueError, TypeError, KeyError, RecursionError):
+        warnings.warn(
+            f"trial {trial}: its note of memory held ({NOTE}) is damaged, ignored", stacklevel=2
+        )
+        return None
+    return Excess(times, reason)
 
 
 def forget(trial: str, results: Results) -> None:

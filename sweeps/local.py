@@ -4,7 +4,8 @@ It listens on the loopback interface only and asks for a token that nobody else 
 that only this user can enter (Ray opens its own folders to everybody). Its processes have sessions
 of their own, so that a signal to the sweep's process group reaches the sweep alone, which then ends
 them in order; and they do not inherit credentials that no trial needs. What a killed sweep left in
-the temporary folder goes when the next one starts. Contents: `folder`, `started`.
+the temporary folder goes when the next one starts. Contents: `folder`, `started`,
+`undisturbed`, `shut_down`.
 """
 
 import functools
@@ -70,8 +71,8 @@ def started(own: Path, cpus: int | None, places: Iterable[str], **options: Any) 
         undo.enter_context(_environment(mode))
         read_anew()
         undo.callback(_end, before)
-        undo.callback(ray.shutdown)
-        with _environment(dict.fromkeys(_secrets(places))), _apart():
+        undo.callback(shut_down)
+        with _environment(dict.fromkeys(_secrets(places))), undisturbed(here=True):
             ray.init(
                 address="local",  # whatever RAY_ADDRESS says
                 num_cpus=cpus,
@@ -153,30 +154,38 @@ def _set_environment(values: Mapping[str, str | None]) -> None:
 
 
 @contextmanager
-def _apart() -> Iterator[None]:
-    """While Ray starts: its processes get sessions of their own, this process keeps its own answer
-    to SIGTERM, and the node's address stays the loopback one. Ray 2.60 has no options for these.
+def undisturbed(here: bool) -> Iterator[None]:
+    """While this process joins Ray, it keeps its own answer to signals, which is given behind that.
+    Of a Ray that starts `here` all processes get sessions of their own, and the node's address
+    stays the loopback one. Ray 2.60 has no options for these.
     """
     import ray._private.services as services
     import ray._private.utils as utils
 
-    replaced = (
-        (
-            services,
-            "ConsolePopen",
-            functools.partial(services.ConsolePopen, start_new_session=True),
-        ),
-        (services, "resolve_ip_for_localhost", lambda host: host),
-        (utils, "set_sigterm_handler", lambda _: None),
-    )
+    popen = functools.partial(services.ConsolePopen, start_new_session=True)
+    replaced: list[tuple[Any, str, Any]] = [(utils, "set_sigterm_handler", lambda _: None)]
+    if here:
+        replaced += [
+            (services, "ConsolePopen", popen),
+            (services, "resolve_ip_for_localhost", lambda host: host),
+        ]
     before = [getattr(module, name) for module, name, _ in replaced]
     for module, name, value in replaced:
         setattr(module, name, value)
     try:
-        yield
+        with interruption.deferred():
+            yield
     finally:
         for (module, name, _), value in zip(replaced, before, strict=True):
             setattr(module, name, value)
+
+
+def shut_down() -> None:
+    """Leave Ray, or end the one that was started here."""
+    import ray
+
+    with interruption.deferred():
+        ray.shutdown()
 
 
 def _end(before: set[psutil.Process]) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from scaling import interruption
 from scaling.config import Trial
-from scaling.perform import perform
+from scaling.perform import Progress, end, perform
 from scaling.records import Refused, Results
 from sweeps import cluster, guard, head, local, preflight
 from sweeps.adaptive import Proposals, searcher, stopper
@@ -152,26 +152,39 @@ def work(config: dict[str, Any], task: Task, limit: guard.Limit) -> None:
     import ray
     from ray import tune
 
-    from scaling import machine
-
     trial = Trial.model_validate(config["trial"])
-    where = machine.here(task.device, task.precision, task.cpus)
-    results = Results(task.results)
     try:
-        store = preflight.ready(trial, task)
-        with guard.watched(trial.id, results, limit):
-            for progress in perform(trial, store, where, results):
-                # 0 s: another worker's report, which has ended itself for it
-                if progress.seconds > 0 and guard.broken(progress.error):
-                    os._exit(guard.EXIT)  # it is recorded; the next worker reports it
-                # done: Tune need not come back to be told so
-                tune.report({**progress._asdict(), "done": progress.status != "running"})
+        for progress in _attempt(trial, task, limit):
+            # 0 s: another worker's report, which has ended itself for it
+            if progress.seconds > 0 and guard.broken(progress.error):
+                os._exit(guard.EXIT)  # it is recorded; the next worker reports it
+            # done: Tune need not come back to be told so
+            tune.report({**progress._asdict(), "done": progress.status != "running"})
     except (preflight.Unfit, Refused) as lack:
         if task.driver is None:
             raise
         here = ray.get_runtime_context().get_node_id()
         (name,) = (cluster.label(node) for node in cluster.nodes() if node["NodeID"] == here)
         raise type(lack)(f"node {name}: {lack}") from None
+
+
+def _attempt(trial: Trial, task: Task, limit: guard.Limit) -> Iterator[Progress]:
+    """A trial's progress in this worker. What is raised before it trains is its failure, too: it
+    would be raised by the next worker again.
+    """
+    results = Results(task.results)
+    try:
+        store = preflight.ready(trial, task)
+        where = preflight.machine_of(task)
+        with guard.watched(trial.id, results, limit):
+            yield from perform(trial, store, where, results)
+    except (preflight.Unfit, Refused):
+        raise
+    except Exception as error:  # noqa: BLE001
+        # of whatever kind: it is recorded, as what the training raises is
+        reason = f"{type(error).__name__}: {error}"
+        end(trial, results, "failed", reason, 0, 0.0, None)
+        yield Progress(trial.id, 0, trial.training.epochs, None, 0.0, "failed", reason)
 
 
 def stated(trial: Trial) -> dict[str, Any]:
