@@ -195,7 +195,8 @@ def status_words(standings: "Standings") -> str:
 
 def _named(state: str, standings: "Standings") -> str:
     """A status, by another name where nobody can be running what looks as if it ran."""
-    return "cut off" if state == "running" and standings.driver.gone else state
+    gone = standings.open and standings.driver.gone
+    return "cut off" if gone and state == "running" else state
 
 
 def _left(standings: "Standings") -> str:

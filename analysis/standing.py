@@ -128,7 +128,7 @@ def _driver(results: Results, said: holder.Said | None, progress: pd.DataFrame) 
         if len(running) and (running == "train").all():
             return Driver("unknown", "overhear train says nothing of itself while it runs")
         return Driver("none", f"none: {RESUME}")
-    who = f"process {said.get('pid')} on {said.get('host')}"
+    who = f"process {holder.word(said.get('pid'))} on {holder.word(said.get('host'))}"
     alive = holder.lives(said)
     if alive is None:
         modified = results.filesystem.get_file_info(results.path(holder.FILE)).mtime

@@ -3,7 +3,7 @@
 A process of this machine can be looked for; one of another machine can only be watched, by whether
 the number `beat` in its file grows. A pid alone does not name a process, because the system gives
 it again: a pid and the moment at which its process began do. Contents: FILE, BEAT, STILL, Said,
-`said`, `lives`, `machine`, `started`. No torch, no Ray.
+`said`, `word`, `lives`, `machine`, `started`. No torch, no Ray.
 """
 
 import json
@@ -24,6 +24,11 @@ def said(content: bytes | None) -> Said | None:
     except (ValueError, RecursionError):  # half a file, or that of another version
         return None
     return found if isinstance(found, dict) else None
+
+
+def word(value: Any) -> str:
+    """One of the things said, as it may be printed: others can write that file, too."""
+    return "".join(each for each in str(value)[:80] if each.isprintable())
 
 
 def lives(found: Said) -> bool | None:

@@ -25,7 +25,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from scaling.holder import BEAT, FILE, STILL, lives, machine, said, started
+from scaling.holder import BEAT, FILE, STILL, lives, machine, said, started, word
 from scaling.interruption import interrupt
 from scaling.records import Results
 
@@ -159,6 +159,6 @@ def held(results: Results) -> Iterator[Lock]:
 
 def _named(holder: dict[str, Any]) -> str:
     return (
-        f"the sweep that began {holder.get('begun')} on {holder.get('host')} "
-        f"(process {holder.get('pid')})"
+        f"the sweep that began {word(holder.get('begun'))} on {word(holder.get('host'))} "
+        f"(process {word(holder.get('pid'))})"
     )
