@@ -45,10 +45,12 @@ def sweep(
     """Run these trials, in this order as far as resources allow, and show how it goes; stop those
     early that `watch` says, and run what `proposals` propose.
 
-    Returns when Ray has nothing left to run, also after Ctrl-C; who wants to know what is done
-    reads the records. Raises ValueError when no Ray answers, when no node has the resources asked
-    for, and on a cluster with a line for all that a node lacks; Refused when the results folder
-    cannot be written any more. On a cluster whose head is gone the process ends, with a line.
+    Returns when Ray has nothing left to run, also when it was told to end while trials ran; before
+    that interruption.Stopped is raised (to callers that handle no signals, KeyboardInterrupt). Who
+    wants to know what is done reads the records. Raises ValueError when no Ray answers, when no
+    node has the resources asked for, and on a cluster with a line for all that a node lacks;
+    Refused when the results folder cannot be written any more. On a cluster whose head is gone the
+    process ends, with a line.
     """
     auth = cluster.prepare_environment(resources)
     from ray import tune
@@ -70,42 +72,48 @@ def sweep(
             functools.partial(work, task=task, limit=guard.Limit(resources.memory)),
             resources.of_a_trial(),
         )
+        at_once = display.slots if proposals else resources.concurrent
         for _ in range(ATTEMPTS):
             heard = listener(display, task.results, resources.hours)
-            tuner = tune.Tuner(
-                trainable,
-                tune_config=tune.TuneConfig(
-                    search_alg=searcher(proposals, display, stated)
-                    if proposals
-                    else _listed(trials),
-                    num_samples=-1 if proposals else len(trials),
-                    reuse_actors=True,
-                    max_concurrent_trials=display.slots if proposals else resources.concurrent,
-                    trial_dirname_creator=_name,
-                    trial_name_creator=_name,
-                ),
-                run_config=tune.RunConfig(
-                    name="sweep",
-                    storage_path=str(own / "tune"),
-                    verbose=0,
-                    failure_config=tune.FailureConfig(max_failures=ATTEMPTS - 1),
-                    callbacks=[heard],
-                    stop=stopper(watch, task.results) if watch else None,
-                ),
+            config = tune.TuneConfig(
+                search_alg=searcher(proposals, display, stated) if proposals else _listed(trials),
+                num_samples=-1 if proposals else len(trials),
+                reuse_actors=True,
+                max_concurrent_trials=at_once,
+                trial_dirname_creator=_name,
+                trial_name_creator=_name,
             )
-            signal.signal(signal.SIGUSR1, signal.SIG_DFL)  # an earlier Tuner's
-            with interruption.softly(_end_tune):
-                tuner.fit()
+            _fit(trainable, config, heard, stopper(watch, task.results) if watch else None, own)
             if heard.refused:
                 raise heard.refused
             trials = proposals.ledger.plan.trials if proposals else trials
             ended = Results(task.results).names("outcomes")
             left = {trial.id for trial in trials}.difference(ended)
-            if (
-                interruption.asked() or not left or left != heard.dropped
-            ):  # others are left by Ctrl-C, or by unfit nodes
+            # those left that were not dropped are so by Ctrl-C, or by unfit nodes
+            if interruption.asked() or not left or left != heard.dropped:
                 break
             trials = [trial for trial in trials if trial.id in left]
+
+
+def _fit(trainable: Any, config: Any, heard: Any, stop: Any, own: Path) -> None:
+    """Let Tune run trials until none is left, or until this process is told to end."""
+    from ray import tune
+
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=config,
+        run_config=tune.RunConfig(
+            name="sweep",
+            storage_path=str(own / "tune"),
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=ATTEMPTS - 1),
+            callbacks=[heard],
+            stop=stop,
+        ),
+    )
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)  # an earlier Tuner's
+    with interruption.softly(_end_tune):
+        tuner.fit()
 
 
 def _end_tune() -> None:
