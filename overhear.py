@@ -6,16 +6,47 @@ they came from.
 
 import atexit
 import gc
+import os
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 
-import analysis.cli
-import scaling.cli
-import sweeps.cli
+def _check_packages() -> None:
+    """End with a line where Python would import another file in the place of one of our packages,
+    whose names are common ones.
+    """
+    for name in ("analysis", "scaling", "sweeps"):
+        spec = find_spec(name)
+        if spec is None or spec.origin is None:
+            continue
+        found = Path(spec.origin)
+        ours = Path(__file__).resolve().parent / name
+        if found.resolve().parent != ours:
+            print(
+                f"overhear: {found} hides Overhear's own package {name}: rename that file, or take "
+                "its folder out of PYTHONPATH",
+                file=sys.stderr,
+            )
+            sys.exit(2)
+
+
+_check_packages()
+
+from scaling import interruption  # noqa: E402
+
+if Path(sys.argv[0]).stem == "overhear":  # not where a test imports this
+    interruption.expect()
+
+import typer  # noqa: E402
+
+import analysis.cli  # noqa: E402
+import scaling.cli  # noqa: E402
+import sweeps.cli  # noqa: E402
 
 # What Typer raises for words that it does not understand: click's ClickException, which it has in
 # a copy of its own.
@@ -91,7 +122,24 @@ def _scrubbed(message: object) -> str:
 
 
 def main() -> None:
-    """Run the command line; never returns."""
+    """Run the command line; never returns. Told to end, it exits with 128 and the signal's number,
+    without waiting for what Ray or torch still have to tidy up.
+    """
+    interruption.ready()
+    try:
+        _run()
+    except interruption.Stopped:
+        pass
+    finally:
+        if code := interruption.asked():
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError, ValueError):
+                    stream.flush()
+            os._exit(code)
+        interruption.over()
+
+
+def _run() -> None:
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")

@@ -10,7 +10,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -157,6 +157,7 @@ def status(
     from rich.live import Live
 
     from analysis import standing
+    from scaling.interruption import quietly
     from scaling.records import Results
 
     where = Results(results, lenient=True)
@@ -168,7 +169,7 @@ def status(
             printed.show(printed.status_table(where.where, now))
         return
     console = Console()
-    try:
+    with quietly(), suppress(KeyboardInterrupt):  # Ctrl-C is the way to leave
         if console.is_terminal and not json:
             with Live(printed.status_table(where.where, now), console=console) as live:
                 for each in _repeated(where, now):
@@ -177,8 +178,6 @@ def status(
             said = partial(printed.status_line, where.where) if json else printed.status_words
             for each in _repeated(where, now):
                 print(said(each), flush=True)
-    except KeyboardInterrupt:
-        pass  # the way to leave --watch
 
 
 def trials_of(results: str, studies: list[str] | None, names: list[str] | None) -> list[str]:

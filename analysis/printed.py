@@ -149,7 +149,7 @@ def status_table(where: str, standings: "Standings") -> "Group":
     table.add_column("")
     table.add_row("planned", str(len(progress)))
     for state, number in counts(progress).items():
-        table.add_row(state, str(number))
+        table.add_row(_named(state, standings), str(number))
         if state == "failed":
             for _, row in failures(progress).iterrows():
                 example = Text(f"{row['class']}, as: {row['example']}")
@@ -159,6 +159,7 @@ def status_table(where: str, standings: "Standings") -> "Group":
                 reached = f"epoch {row['epochs']} of {row['training.epochs']}"
                 table.add_row("", "", f"{row['trial']}: {reached}")
     if standings.open:
+        table.add_row("driver", "", Text(standings.driver.words))
         table.add_row("time left", "", _left(standings))
     return Group(Text(where, overflow="fold"), table)
 
@@ -174,6 +175,7 @@ def status_line(where: str, standings: "Standings") -> str:
     failed = failures(progress).to_dict("records")
     facts |= {"failures": failed, "running_trials": running.to_dict("records")}
     facts |= {"slots": standings.slots if standings.open else None}
+    facts |= {"driver": standings.driver.state}
     facts |= {"seconds_left": left.seconds if left else None if standings.open else 0.0}
     return dumps(facts | {"at_most": left.at_most if left else None}, allow_nan=False)
 
@@ -182,8 +184,19 @@ def status_words(standings: "Standings") -> str:
     """The same in one line for people."""
     from analysis.table import counts
 
-    words = tally(counts(standings.progress))
-    return f"{words}; {_left(standings)} left" if standings.open and standings.left else words
+    each = counts(standings.progress).items()
+    words = tally({_named(state, standings): number for state, number in each})
+    if not standings.open:
+        return words
+    if standings.driver.state != "running":
+        words += f"; driver: {standings.driver.words}"
+    return f"{words}; {_left(standings)} left" if standings.left else words
+
+
+def _named(state: str, standings: "Standings") -> str:
+    """A status, by another name where nobody can be running what looks as if it ran."""
+    gone = standings.open and standings.driver.gone
+    return "cut off" if gone and state == "running" else state
 
 
 def _left(standings: "Standings") -> str:

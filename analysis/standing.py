@@ -2,24 +2,37 @@
 
 Source: the records alone, from any machine that sees them. Conventions: trials that run share the
 slots that their sweep states in sweep.json; without it, as many as run. Contents: `look` at a
-Standings, `failures`.
+Standings, Driver, `failures`.
 """
 
 import math
 import re
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 import pandas as pd
 
 from analysis import table
 from analysis.table import Study
-from scaling import seal
+from scaling import holder
 from scaling.records import Results
 from scaling.remaining import Left, Standing, left, planned_epochs
 from scaling.storage import brief
 
-SWEEP = "sweep.json"  # what a running sweep says of itself
 NO_REASON = "no reason recorded"
+RESUME = "run the same command again to resume"
+
+
+class Driver(NamedTuple):
+    """The process that runs a study's trials: whether there is one."""
+
+    state: str  # running, none, or unknown: it is of another machine
+    words: str
+
+    @property
+    def gone(self) -> bool:
+        """Whether no trial can be running."""
+        return self.state == "none"
 
 
 class Standings(NamedTuple):
@@ -29,6 +42,7 @@ class Standings(NamedTuple):
     progress: pd.DataFrame  # see analysis.table
     left: Left | None  # None: nothing to go by, or nothing left
     slots: int  # trials at once
+    driver: Driver
 
     @property
     def open(self) -> bool:
@@ -44,8 +58,9 @@ def look(results: Results, before: Standings | None = None) -> Standings:
     study = table.reloaded(before.study) if before else table.load(results)
     progress = table.progress(study)
     running = int((progress["status"] == "running").sum())
-    slots = _slots(results) or max(1, running)
-    found = Standings(study, progress, None, slots)
+    said = holder.said(results.get(holder.FILE))
+    slots = _slots(said) or max(1, running)
+    found = Standings(study, progress, None, slots, _driver(results, said, progress))
     return found._replace(left=left(_each(found), slots)) if found.open else found
 
 
@@ -101,11 +116,27 @@ def _predicted(results: Results) -> dict[str, float]:
     return {row["trial"]: row["seconds"] for row in rows}
 
 
-def _slots(results: Results) -> int | None:
+def _slots(said: holder.Said | None) -> int | None:
     """How many trials run at once, where a sweep says so."""
-    content = results.get(SWEEP)
-    try:
-        slots: Any = seal.noted(content).get("slots") if content else None
-    except ValueError:  # damaged, or that of another version
-        return None
+    slots = said.get("slots") if said else None
     return slots if isinstance(slots, int) and slots > 0 else None
+
+
+def _driver(results: Results, said: holder.Said | None, progress: pd.DataFrame) -> Driver:
+    """Whether the process that runs these trials lives, as far as can be told from here."""
+    if said is None:
+        running = progress.loc[progress["status"] == "running", "study"]
+        if len(running) and (running == "train").all():
+            return Driver("unknown", "overhear train says nothing of itself while it runs")
+        return Driver("none", f"none: {RESUME}")
+    who = f"process {holder.word(said.get('pid'))} on {holder.word(said.get('host'))}"
+    alive = holder.lives(said)
+    if alive is None:
+        modified = results.filesystem.get_file_info(results.path(holder.FILE)).mtime
+        ago = (datetime.now(UTC) - modified).total_seconds() if modified else math.inf
+        last = f"{who} last said that it runs {max(0, round(ago))} s ago" if modified else who
+        beats = f"(it does every {holder.BEAT:g} s)"
+        return Driver("unknown", f"{last} {beats}" if modified else last)
+    if alive:
+        return Driver("running", who)
+    return Driver("none", f"none, {who} has died: {RESUME}")

@@ -45,11 +45,13 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train one trial, here, without Ray, from a recipe."""
+    from scaling import machine
     from scaling.config import changed, nearest
     from scaling.plan import plan
     from scaling.recipes import RECIPES
     from scaling.sound import prepare
 
+    machine.here(device, precision, threads)  # before what takes long
     if recipe not in RECIPES:
         raise ValueError(f"--recipe {recipe}: not a recipe{nearest(recipe, RECIPES)}")
     trial = changed(RECIPES[recipe], pairs(settings))
@@ -87,16 +89,12 @@ def _train(
     typer.echo(f"trial {trial.id} on {here.name}, {here.precision_name}")
     for line in counted(planned.parts):
         typer.echo(line)
-    try:
-        for progress in perform(trial, store, here, results):
-            heard = "" if progress.accuracy is None else f", accuracy {progress.accuracy:.3f}"
-            state = f"epoch {progress.epoch}/{progress.epochs}{heard}, {progress.seconds:.1f} s"
-            typer.echo(state if progress.status == "running" else f"{progress.status}: {state}")
-            if progress.error:
-                raise ValueError(f"trial {trial.id} failed: {progress.error}")
-    except KeyboardInterrupt:
-        typer.echo("stopped; the same command goes on behind the last epoch shown", err=True)
-        raise typer.Exit(130) from None
+    for progress in perform(trial, store, here, results):
+        heard = "" if progress.accuracy is None else f", accuracy {progress.accuracy:.3f}"
+        state = f"epoch {progress.epoch}/{progress.epochs}{heard}, {progress.seconds:.1f} s"
+        typer.echo(state if progress.status == "running" else f"{progress.status}: {state}")
+        if progress.error:
+            raise ValueError(f"trial {trial.id} failed: {progress.error}")
     typer.echo(f"records in {results.where}")
 
 

@@ -5,7 +5,9 @@ trial's identity.
 import gc
 import importlib.metadata
 import json
+import os
 import platform
+import re
 import resource
 import sys
 from contextlib import AbstractContextManager
@@ -75,22 +77,37 @@ def here(device: str = "auto", precision: str = "auto", threads: int = 0) -> Mac
     """This machine: a GPU where there is one, bfloat16 where the processor computes it natively,
     all its threads.
 
-    Raises ValueError for a device that is not there or a precision that is not known.
+    Raises ValueError for a device that is not there, a precision that is not known, or more threads
+    than there are processors.
     """
+    check_names(device, precision)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device.split(":")[0] not in ("cpu", "cuda"):
-        raise ValueError(f"device={device}: cpu, cuda or cuda:N")
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"device={device}: torch sees no GPU here (use cpu)")
+    if device.startswith("cuda"):
+        count = torch.cuda.device_count()
+        if not count or not torch.cuda.is_available():
+            raise ValueError(f"device={device}: torch sees no GPU here (use cpu)")
+        number = int(device.partition(":")[2] or 0)
+        if number >= count:
+            last = f"cuda:{count - 1}"
+            raise ValueError(f"device={device}: torch sees {count} here, the last is {last}")
     chosen = torch.device(device)
-    if precision not in ("auto", "float32", "bfloat16"):
-        raise ValueError(f"precision={precision}: auto, float32 or bfloat16")
     if precision == "auto":
         precision = "bfloat16" if _native_bfloat16(chosen) else "float32"
+    processors = os.cpu_count() or 1
     if threads < 0:
         raise ValueError(f"threads={threads}: at least 1, or 0 for all")
+    if threads > processors:
+        raise ValueError(f"threads={threads}: this machine has {processors}, 0 takes all")
     return Machine(chosen, getattr(torch, precision), threads or torch.get_num_threads())
+
+
+def check_names(device: str, precision: str) -> None:
+    """Raises ValueError for a device or precision that no machine has."""
+    if not re.fullmatch(r"auto|cpu|cuda(:(0|[1-9][0-9]{0,2}))?", device):
+        raise ValueError(f"device={device}: cpu, cuda or cuda:N")
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f"precision={precision}: auto, float32 or bfloat16")
 
 
 def _native_bfloat16(device: torch.device) -> bool:

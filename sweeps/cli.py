@@ -78,6 +78,7 @@ def sweep(
     resources = cluster.asked(
         address, cpus_per_trial, gpus_per_trial, max_concurrent, memory_per_trial, hours_per_trial
     )
+    cluster.check(resources, device, precision)
     found = find(study)
     changes = pairs(settings) | ({"sound.dataset": data} if data else {})
     trials = plan(found, changes, repeats)

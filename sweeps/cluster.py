@@ -1,23 +1,23 @@
 """Ray as a sweep needs it: a session of it, here or at an address, and the nodes in it.
 
-With sweeps.tuner and sweeps.listener the only modules that talk to Ray. On a cluster every node is
-looked at before the first trial: see sweeps.preflight. Contents: Resources, `prepare_environment`,
-`asked`, `session`, `checked`, `slots`, `nodes`, `label`.
+With sweeps.tuner, sweeps.listener, sweeps.adaptive and sweeps.local the only modules that talk to
+Ray. On a cluster every node is looked at before the first trial: see sweeps.preflight. Contents:
+Resources, `asked`, `check`, `prepare_environment`, `session`, `checked`, `slots`, `nodes`, `label`.
 """
 
 import logging
 import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
+
 from scaling.config import Trial
 from scaling.records import Results
-from sweeps import guard, preflight
+from sweeps import addresses, guard, local, preflight
 from sweeps.listener import cause, summary
 from sweeps.preflight import Task
 
@@ -31,6 +31,9 @@ ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON, TensorBoard beside our records
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    # in C++, it prints addresses at SIGTERM, and aborts the process 3 s later
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours stands in for it: see scaling.interruption
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # snapshots of Tune's state are never read
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",
@@ -78,20 +81,52 @@ def asked(
     return Resources(address, cpus, gpus, concurrent, memory=held, hours=hours)
 
 
+def check(resources: Resources, device: str, precision: str) -> None:
+    """Raises ValueError for a device, precision or amount that cannot be had, before Ray starts. Of
+    a cluster the driver knows how things are spelled; what is there, its nodes say.
+    """
+    from scaling import machine
+
+    machine.check_names(device, precision)
+    if resources.gpus and device[-1].isdigit():
+        raise ValueError(
+            f"--device {device} with --gpus-per-trial {resources.gpus:g}: each trial sees the GPUs "
+            "that Ray gives it, not those of others: --device cuda"
+        )
+    if resources.address is not None:
+        return
+    machine.here(device, precision)
+    import torch
+
+    there = {
+        "CPU": resources.local_cpus or os.cpu_count() or 1,
+        "GPU": torch.cuda.device_count(),
+        "memory": psutil.virtual_memory().total,
+    }
+    for kind, much in resources.of_a_trial().items():
+        if much > there[kind]:
+            of_them = guard.shown(much) if kind == "memory" else f"{much:g}"
+            most = _amount(kind, there[kind])
+            raise ValueError(f"{OPTIONS[kind]} {of_them}: this machine has {most}: ask for less")
+    addresses.ignored()
+
+
 def prepare_environment(resources: Resources) -> str | None:
     """Set what Ray reads as it is imported; the RAY_AUTH_MODE that a person had set, if any."""
     os.environ.update({k: v for k, v in ENVIRONMENT.items() if k not in os.environ})
     auth = os.environ.get("RAY_AUTH_MODE")
-    if resources.address is None:
-        os.environ.setdefault("RAY_AUTH_MODE", "disabled")
-    elif _has_token():
+    if resources.address is not None and _has_token():
         os.environ.setdefault("RAY_AUTH_MODE", "token")
     return auth
 
 
 @contextmanager
-def session(resources: Resources) -> Iterator[None]:
-    """A Ray to run in: the cluster at an address, or one started here and stopped again."""
+def session(resources: Resources, places: Sequence[str], own: Path) -> Iterator[None]:
+    """A Ray to run in: the cluster at an address, or one started here and stopped again.
+
+    `places` are the folders and URIs that trials read and write, `own` is a folder that only this
+    user can enter. Raises ValueError where no Ray answers at the address.
+    """
     import ray
 
     for name in ("ray", "ray.tune", "ray.train", "ray.air"):
@@ -99,6 +134,7 @@ def session(resources: Resources) -> Iterator[None]:
     quiet: dict[str, Any] = {
         "logging_level": logging.CRITICAL,
         "log_to_driver": False,
+        "job_config": _job(),
         # Ray sets it, too, but not where the node's environment has one already
         "runtime_env": {
             "env_vars": {
@@ -108,32 +144,36 @@ def session(resources: Resources) -> Iterator[None]:
             }
         },
     }
-    folder = None
+    if resources.address is None:
+        with local.started(own, resources.local_cpus, places, **quiet):
+            yield
+        return
     try:
-        if resources.address:
-            try:
+        addresses.check(resources.address, _has_token())
+        try:
+            with local.undisturbed(here=False):
                 ray.init(address=resources.address, **quiet)
-            except (ConnectionError, ray.exceptions.AuthenticationError) as error:
-                reason = str(error).splitlines()[0]
-                mode = os.environ.get("RAY_AUTH_MODE", "unset")
-                raise ValueError(
-                    f"--address {resources.address}: no Ray answers ({reason}): start one there, "
-                    f"with the same token as here and the same RAY_AUTH_MODE (here: {mode})"
-                ) from None
-        else:
-            folder = tempfile.mkdtemp(prefix="overhear-ray-")
-            ray.init(
-                num_cpus=resources.local_cpus,
-                object_store_memory=100 * 2**20,  # nothing large passes through it
-                include_dashboard=False,
-                _temp_dir=folder,
-                **quiet,
-            )
+        except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+            none = "none runs on this machine" if resources.address == "auto" else ""
+            reason = none or str(error).splitlines()[0]
+            raise addresses.silent(resources.address, reason) from None
         yield
     finally:
-        ray.shutdown()
-        if folder:
-            shutil.rmtree(folder, ignore_errors=True)
+        local.shut_down()
+
+
+def _job() -> Any:
+    """What Ray's workers import: what is installed, as the driver does. Left to itself Ray looks
+    into the driver's working directory first, where any `scaling.py` or `torch.py` stands in the
+    place of the package; a working directory of the job's own would be looked into instead.
+    """
+    from ray.job_config import JobConfig
+
+    class Job(JobConfig):
+        def _runtime_env_has_working_dir(self) -> bool:
+            return True
+
+    return Job(_py_driver_sys_path=[str(Path(__file__).resolve().parents[1])])
 
 
 @contextmanager
@@ -152,7 +192,15 @@ def checked(
         if task.root and "://" not in task.root:
             task = task._replace(root=str(Path(task.root).expanduser().absolute()))
         found = _look(preflight.distinct(trials), task, resources)
-        if lines := preflight.complaints(found, Results(task.results), auth):
+        lines = preflight.complaints(found, Results(task.results), auth)
+        if task.device.startswith("cuda"):
+            without = [node for node in nodes() if not node["Resources"].get("GPU")]
+            lines += [
+                f"node {label(node)}: it has no GPU, which --device {task.device} asks for"
+                for node in without
+                if _room(node["Resources"], resources)
+            ]
+        if lines:
             raise ValueError("\n".join(["the cluster is not ready, no trial was started", *lines]))
         monitored = [node for node, facts in found.items() if getattr(facts, "monitored", False)]
         if monitored:

@@ -3,7 +3,6 @@
 Contents: Account, `listener`, and how an error is told: `cause`, `summary`.
 """
 
-import signal
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +10,7 @@ from time import monotonic
 from typing import Any
 
 from scaling.config import Trial
+from scaling.interruption import interrupt
 from scaling.perform import Progress, end
 from scaling.records import Refused, Results
 from sweeps import guard, preflight
@@ -142,7 +142,7 @@ def listener(display: Display, where: str, hours: float | None = None) -> Any:
             """End the sweep as Ctrl-C does."""
             if self.refused is None:
                 self.refused = error
-                signal.raise_signal(signal.SIGINT)
+                interrupt()
 
         def on_trial_start(
             self, iteration: int, trials: list[Any], trial: Any, **info: Any

@@ -13,13 +13,11 @@ records does not depend on who runs it, and every file is written whole. Content
 
 import os
 import platform
-import signal
 import uuid
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Event, Thread
 from time import monotonic, sleep
 from typing import Any
@@ -27,12 +25,11 @@ from typing import Any
 from filelock import FileLock
 
 from scaling import seal
+from scaling.holder import BEAT, FILE, STILL, lives, machine, said, started, word
+from scaling.interruption import interrupt
 from scaling.records import Results
 
-FILE = "sweep.json"
 LENGTH = 1000  # bytes; several times what it holds
-BEAT = 5.0  # seconds from a beat to the next
-STILL = 90.0  # seconds without a beat: NFS may show a file as it was 60 s ago (its acdirmax)
 SETTLE = 2.0  # seconds in which a write to a store is seen, whoever wrote it
 PAUSE = 1.0  # seconds from a look at a beat to the next
 
@@ -78,19 +75,16 @@ class Lock:
 
     def _holder(self) -> dict[str, Any] | None:
         """What the holder says of itself; None where there is none."""
-        content = self.results.get(FILE)
-        try:
-            return seal.noted(content) if content else None
-        except ValueError:  # damaged: nobody can be asked whether it lives
-            return None
+        return said(self.results.get(FILE))
 
     def _holds(self, found: dict[str, Any] | None) -> bool:
         return found is not None and found.get("token") == self._token
 
     def _lives(self, found: dict[str, Any]) -> bool:
         """Whether a holder does; that of another machine is watched until it beats."""
-        if _machine() and found.get("machine") == _machine():
-            return _started(found.get("pid")) == found.get("started")
+        known = lives(found)
+        if known is not None:
+            return known
         warnings.warn(
             f"results folder {self.results.where}: {_named(found)} wrote to it: looking for "
             f"{STILL:g} s whether it still does",
@@ -107,11 +101,11 @@ class Lock:
         """Write what this process says of itself in the place of what was there before; false where
         another was quicker.
         """
-        said = {
+        own = {
             "host": platform.node(),
-            "machine": _machine(),
+            "machine": machine(),
             "pid": os.getpid(),
-            "started": _started(os.getpid()),
+            "started": started(os.getpid()),
             "token": self._token,
             "slots": self.slots,
             "begun": self._begun,
@@ -121,14 +115,14 @@ class Lock:
             if self._holder() != before:
                 return False
             # always as long: of an object that changes its length meanwhile, Arrow reads a part
-            self.results.put(seal.note(said, LENGTH), FILE)
+            self.results.put(seal.note(own, LENGTH), FILE)
         if self.results.local or self._beat:
             return True
         sleep(SETTLE)
         return self._holds(self._holder())
 
     def _beats(self) -> None:
-        """Beat until it is over; when another has taken over, stop this process as Ctrl-C does."""
+        """Beat until it is over; when another has taken over, stop this process softly."""
         while not self._over.wait(BEAT):
             with suppress(OSError):  # a folder that is full stops the sweep, not its lock
                 found = self._holder()
@@ -137,7 +131,7 @@ class Lock:
                         f"results folder {self.results.where}: {_named(found)} has taken it over, "
                         "as this one did not beat for long: this one stops"
                     )
-                    os.kill(os.getpid(), signal.SIGINT)
+                    interrupt()
                     return
                 self._beat += 1
                 self._put(found)
@@ -165,29 +159,6 @@ def held(results: Results) -> Iterator[Lock]:
 
 def _named(holder: dict[str, Any]) -> str:
     return (
-        f"the sweep that began {holder.get('begun')} on {holder.get('host')} "
-        f"(process {holder.get('pid')})"
+        f"the sweep that began {word(holder.get('begun'))} on {word(holder.get('host'))} "
+        f"(process {word(holder.get('pid'))})"
     )
-
-
-def _machine() -> str:
-    """What processes that can look for each other have in common; empty where none can.
-
-    Sources: random(4), pid_namespaces(7).
-    """
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return ""
-
-
-def _started(pid: Any) -> str | None:
-    """When a living process began, in ticks of this machine's uptime, which tells it from a later
-    one of the same id; None of a dead one. Source: proc(5), state and starttime of stat.
-    """
-    try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if state in "ZX" else fields[18]

@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from scaling import machine
 from scaling.config import Trial
 from scaling.machine import LIBRARIES
 from scaling.records import HIDDEN, Refused, Results
@@ -157,6 +158,21 @@ def ready(trial: Trial, task: Task) -> Store:
     except ValueError as error:
         raise Unfit(_with_remedy(error)) from None
     return store
+
+
+def machine_of(task: Task) -> machine.Machine:
+    """Where a trial of this task computes: this worker's machine.
+
+    Raises Unfit where a cluster's node lacks what another one may have, ValueError where all is on
+    the driver's own machine.
+    """
+    threads = min(task.cpus, os.cpu_count() or 1)  # Ray's count of a node may be a person's
+    try:
+        return machine.here(task.device, task.precision, threads)
+    except ValueError as error:
+        if task.driver is None:
+            raise
+        raise Unfit(f"{error}") from None
 
 
 def distinct(trials: Iterable[Trial]) -> list[Trial]:

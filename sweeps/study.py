@@ -11,6 +11,7 @@ import importlib
 import importlib.util
 import itertools
 import pkgutil
+import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -86,6 +87,9 @@ def find(name: str) -> Study:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    beside = str(path.resolve().parent)
+    if beside not in sys.path:  # behind all else: a helper must not hide a package
+        sys.path.append(beside)
     try:
         spec.loader.exec_module(module)
     except Exception as error:

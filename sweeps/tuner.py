@@ -12,15 +12,16 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from scaling import interruption
 from scaling.config import Trial
-from scaling.perform import perform
+from scaling.perform import Progress, end, perform
 from scaling.records import Refused, Results
-from sweeps import cluster, guard, head, preflight
+from sweeps import cluster, guard, head, local, preflight
 from sweeps.adaptive import Proposals, searcher, stopper
 from sweeps.cluster import Resources
 from sweeps.display import Display
@@ -44,24 +45,26 @@ def sweep(
     """Run these trials, in this order as far as resources allow, and show how it goes; stop those
     early that `watch` says, and run what `proposals` propose.
 
-    Returns when Ray has nothing left to run, also after Ctrl-C; who wants to know what is done
-    reads the records. Raises ValueError when no Ray answers, when no node has the resources asked
-    for, and on a cluster with a line for all that a node lacks; Refused when the results folder
-    cannot be written any more. On a cluster whose head is gone the process ends, with a line.
+    Returns when Ray has nothing left to run, also when it was told to end while trials ran; before
+    that interruption.Stopped is raised (to callers that handle no signals, KeyboardInterrupt). Who
+    wants to know what is done reads the records. Raises ValueError when no Ray answers, when no
+    node has the resources asked for, and on a cluster with a line for all that a node lacks;
+    Refused when the results folder cannot be written any more. On a cluster whose head is gone the
+    process ends, with a line.
     """
     auth = cluster.prepare_environment(resources)
     from ray import tune
 
+    places = task.results, task.root or "", os.environ.get("OVERHEAR_DATA", "")
     with (
-        tempfile.TemporaryDirectory(prefix="overhear-tune-") as scratch,
-        cluster.session(resources),
-        _minding(resources, display, lock, scratch),
+        interruption.handled(),
+        local.folder(sockets=resources.address is None) as own,
+        cluster.session(resources, places, own),
+        _minding(resources, display, lock, own),
         cluster.checked(
             [proposals.ledger.search.base] if proposals else trials, task, resources, auth
         ) as task,
     ):
-        # Slurm and Kubernetes stop a job by SIGTERM, which Ray's own handler dies of
-        signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
         display.slots = cluster.slots(resources)
         if lock:
             lock.slots = display.slots
@@ -69,42 +72,61 @@ def sweep(
             functools.partial(work, task=task, limit=guard.Limit(resources.memory)),
             resources.of_a_trial(),
         )
+        at_once = display.slots if proposals else resources.concurrent
         for _ in range(ATTEMPTS):
             heard = listener(display, task.results, resources.hours)
-            tune.Tuner(
-                trainable,
-                tune_config=tune.TuneConfig(
-                    search_alg=searcher(proposals, display, stated)
-                    if proposals
-                    else _listed(trials),
-                    num_samples=-1 if proposals else len(trials),
-                    reuse_actors=True,
-                    max_concurrent_trials=display.slots if proposals else resources.concurrent,
-                    trial_dirname_creator=_name,
-                    trial_name_creator=_name,
-                ),
-                run_config=tune.RunConfig(
-                    name="sweep",
-                    storage_path=scratch,
-                    verbose=0,
-                    failure_config=tune.FailureConfig(max_failures=ATTEMPTS - 1),
-                    callbacks=[heard],
-                    stop=stopper(watch, task.results) if watch else None,
-                ),
-            ).fit()
+            config = tune.TuneConfig(
+                search_alg=searcher(proposals, display, stated) if proposals else _listed(trials),
+                num_samples=-1 if proposals else len(trials),
+                reuse_actors=True,
+                max_concurrent_trials=at_once,
+                trial_dirname_creator=_name,
+                trial_name_creator=_name,
+            )
+            _fit(trainable, config, heard, stopper(watch, task.results) if watch else None, own)
             if heard.refused:
                 raise heard.refused
             trials = proposals.ledger.plan.trials if proposals else trials
             ended = Results(task.results).names("outcomes")
             left = {trial.id for trial in trials}.difference(ended)
-            if not left or left != heard.dropped:  # others are left by Ctrl-C, or by unfit nodes
+            # those left that were not dropped are so by Ctrl-C, or by unfit nodes
+            if interruption.asked() or not left or left != heard.dropped:
                 break
             trials = [trial for trial in trials if trial.id in left]
 
 
+def _fit(trainable: Any, config: Any, heard: Any, stop: Any, own: Path) -> None:
+    """Let Tune run trials until none is left, or until this process is told to end."""
+    from ray import tune
+
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=config,
+        run_config=tune.RunConfig(
+            name="sweep",
+            storage_path=str(own / "tune"),
+            verbose=0,
+            failure_config=tune.FailureConfig(max_failures=ATTEMPTS - 1),
+            callbacks=[heard],
+            stop=stop,
+        ),
+    )
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)  # an earlier Tuner's
+    with interruption.softly(_end_tune):
+        tuner.fit()
+
+
+def _end_tune() -> None:
+    """End Tune as Ctrl-C does, which is what it answers SIGUSR1 with."""
+    end = signal.getsignal(signal.SIGUSR1)
+    if not callable(end):
+        raise interruption.Stopped  # nothing runs yet
+    end(signal.SIGUSR1, None)
+
+
 @contextmanager
 def _minding(
-    resources: Resources, display: Display, lock: Lock | None, scratch: str
+    resources: Resources, display: Display, lock: Lock | None, own: Path
 ) -> Iterator[None]:
     """On a cluster: while its head is there. See sweeps.head."""
     if resources.address is None:
@@ -122,7 +144,7 @@ def _minding(
             file=sys.stderr,
             flush=True,
         )
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(own, ignore_errors=True)
         if lock:
             lock.release()
 
@@ -138,26 +160,39 @@ def work(config: dict[str, Any], task: Task, limit: guard.Limit) -> None:
     import ray
     from ray import tune
 
-    from scaling import machine
-
     trial = Trial.model_validate(config["trial"])
-    where = machine.here(task.device, task.precision, task.cpus)
-    results = Results(task.results)
     try:
-        store = preflight.ready(trial, task)
-        with guard.watched(trial.id, results, limit):
-            for progress in perform(trial, store, where, results):
-                # 0 s: another worker's report, which has ended itself for it
-                if progress.seconds > 0 and guard.broken(progress.error):
-                    os._exit(guard.EXIT)  # it is recorded; the next worker reports it
-                # done: Tune need not come back to be told so
-                tune.report({**progress._asdict(), "done": progress.status != "running"})
+        for progress in _attempt(trial, task, limit):
+            # 0 s: another worker's report, which has ended itself for it
+            if progress.seconds > 0 and guard.broken(progress.error):
+                os._exit(guard.EXIT)  # it is recorded; the next worker reports it
+            # done: Tune need not come back to be told so
+            tune.report({**progress._asdict(), "done": progress.status != "running"})
     except (preflight.Unfit, Refused) as lack:
         if task.driver is None:
             raise
         here = ray.get_runtime_context().get_node_id()
         (name,) = (cluster.label(node) for node in cluster.nodes() if node["NodeID"] == here)
         raise type(lack)(f"node {name}: {lack}") from None
+
+
+def _attempt(trial: Trial, task: Task, limit: guard.Limit) -> Iterator[Progress]:
+    """A trial's progress in this worker. What is raised before it trains is its failure, too: it
+    would be raised by the next worker again.
+    """
+    results = Results(task.results)
+    try:
+        store = preflight.ready(trial, task)
+        where = preflight.machine_of(task)
+        with guard.watched(trial.id, results, limit):
+            yield from perform(trial, store, where, results)
+    except (preflight.Unfit, Refused):
+        raise
+    except Exception as error:  # noqa: BLE001
+        # of whatever kind: it is recorded, as what the training raises is
+        reason = f"{type(error).__name__}: {error}"
+        end(trial, results, "failed", reason, 0, 0.0, None)
+        yield Progress(trial.id, 0, trial.training.epochs, None, 0.0, "failed", reason)
 
 
 def stated(trial: Trial) -> dict[str, Any]:

@@ -416,3 +416,21 @@ def test_this_machine_has_memory_in_use():
 )
 def test_errors_after_which_a_gpu_is_of_no_use(error: str | None, ends: bool):
     assert guard.broken(error) == ends
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        *(b"", b"{", b"[]", b"3", b"{}", b'{"times": 1}', b'{"times": "1", "reason": "r"}'),
+        *(b'{"times": true, "reason": "r"}', b'{"times": -1, "reason": "r"}', b"\xff"),
+        *(b'{"times": 1, "reason": ["r"]}', b"[" * 100_000, b'{"times": 1e400, "reason": "r"}'),
+    ],
+)
+def test_a_note_of_another_form_is_ignored(note: bytes, tmp_path: Path):
+    """Half of one, or another version's; what a newer one says more is left alone."""
+    results = Results(tmp_path)
+    results.put(note, "checkpoints", "abc", guard.NOTE)
+    with pytest.warns(UserWarning, match=r"^trial abc: .*memory\.json\) is damaged, ignored$"):
+        assert guard.excess("abc", results) is None
+    results.put(b'{"times": 1, "reason": "r", "more": 0}', "checkpoints", "abc", guard.NOTE)
+    assert guard.excess("abc", results) == (1, "r")

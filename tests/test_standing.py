@@ -1,13 +1,16 @@
 """analysis.standing: time left, failures by class, and looks that read nothing twice."""
 
 import json
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 from test_analysis_table import complete, end, measure, mixed, plan, results, trial
 
 from analysis import cli, printed, standing, table
-from scaling import records
+from scaling import holder, records
 from scaling.config import Trial
 from scaling.records import Results
 
@@ -173,3 +176,44 @@ def test_done_has_nothing_left(results: Results, tmp_path: Path) -> None:
     said = json.loads(printed.status_line("r", standing.look(results)))
     assert (said["seconds_left"], said["slots"]) == (0.0, None)
     assert "left" not in printed.status_words(standing.look(results))
+
+
+def holding(results: Results, **more: object) -> None:
+    """What a sweep of this process says of itself, but for `more`."""
+    said = {"host": "here", "machine": holder.machine(), "pid": os.getpid(), "slots": 2, "beat": 7}
+    said |= {"started": holder.started(os.getpid()), **more}
+    results.put(json.dumps(said).encode(), holder.FILE)
+
+
+@pytest.mark.skipif(not holder.machine(), reason="finds processes through /proc")
+def test_whether_a_driver_lives(results: Results) -> None:
+    """A process that lives, one that was killed, one whose id another process has now, one of
+    another machine, none, and `overhear train`, which says nothing of itself.
+    """
+    plan(results, "launch", [trial()])
+    measure(results, trial(), {"test": [0.5]})
+    holding(results)
+    assert standing.look(results).driver == ("running", f"process {os.getpid()} on here")
+    with subprocess.Popen(["sleep", "60"]) as killed:
+        holding(results, pid=killed.pid, started=holder.started(killed.pid))
+        assert standing.look(results).driver.state == "running"
+        killed.kill()
+    found = standing.look(results)
+    died = f"none, process {killed.pid} on here has died: run the same command again to resume"
+    assert found.driver == ("none", died)
+    assert "1 cut off" in printed.status_words(found)
+    assert json.loads(printed.status_line("r", found))["driver"] == "none"
+    holding(results, started="1")
+    assert standing.look(results).driver.gone
+    holding(results, machine="another")
+    told = r"process \d+ on here last said that it runs \d+ s ago \(it does every 5 s\)"
+    state, words = standing.look(results).driver
+    assert state == "unknown"
+    assert re.fullmatch(told, words)
+    for damaged in (b"", b"[1]", b"{torn", b'{"pid": "../../1"}', b"[" * 10_000):
+        results.put(damaged, holder.FILE)
+        assert standing.look(results).driver.state != "running"
+    results.remove(holder.FILE)
+    assert standing.look(results).driver.gone
+    plan(results, "train", [trial()], study="train")
+    assert standing.look(results).driver.state == "unknown"

@@ -1,0 +1,217 @@
+"""A Ray of a sweep's own on this machine: private, quiet, and gone when the sweep is.
+
+It listens on the loopback interface only and asks for a token that nobody else has, in a folder
+that only this user can enter (Ray opens its own folders to everybody). Its processes have sessions
+of their own, so that a signal to the sweep's process group reaches the sweep alone, which then ends
+them in order; and they do not inherit credentials that no trial needs. What a killed sweep left in
+the temporary folder goes when the next one starts. Contents: `folder`, `started`,
+`undisturbed`, `shut_down`.
+"""
+
+import functools
+import json
+import os
+import re
+import secrets
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from scaling import holder, interruption
+
+PREFIX = "overhear-"
+OWNER = "owner.json"
+# characters of a Unix socket's path (sources: unix(7), macOS' sys/un.h), and those of what Ray puts
+# behind our folder
+SOCKET = 107 if sys.platform == "linux" else 103
+BEHIND = len("/r/session_2026-11-27_15-17-54_598739_4194304/sockets/plasma_store")
+NAME = len(PREFIX) + 8  # of a folder of ours, as tempfile names it
+AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+LONGEST = SOCKET - BEHIND - NAME - 1  # of the folder that ours is made in
+LOOPBACK = "127.0.0.1"
+PATIENCE = 5  # seconds in which Ray's processes must have ended when they were told to
+# Names of environment variables that hold what opens a door: of clouds, whose stores need theirs,
+# and of everything else, which no trial needs.
+CLOUDS = {"AWS_": ("s3",), "GOOGLE_": ("gs", "gcs"), "AZURE_": ("abfs", "abfss", "az")}
+SECRET = re.compile(
+    r"TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|(API|ACCESS|PRIVATE|ACCOUNT)_?KEY", re.IGNORECASE
+)
+
+
+@contextmanager
+def started(own: Path, cpus: int | None, places: Iterable[str], **options: Any) -> Iterator[None]:
+    """A Ray here, with `cpus` (all for None), in a folder that only this user can enter.
+
+    `places` are the folders and URIs that trials read and write: credentials of their clouds reach
+    the workers. `options` go to ray.init.
+    """
+    import ray
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+    def read_anew() -> None:
+        """Ray keeps the token and its mode, once it has read them."""
+        AuthenticationTokenLoader.instance().reset_cache()
+        Config.initialize("")
+
+    token = own / "token"
+    token.touch(mode=0o600)
+    token.write_text(secrets.token_hex(32))
+    before = set(psutil.Process().children(recursive=True))
+    with ExitStack() as undo:
+        undo.callback(read_anew)
+        # the token itself in the environment would come before that of the file
+        mode = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_AUTH_TOKEN": None}
+        undo.enter_context(_environment(mode))
+        read_anew()
+        undo.callback(_end, before)
+        undo.callback(shut_down)
+        with _environment(dict.fromkeys(_secrets(places))), undisturbed(here=True):
+            ray.init(
+                address="local",  # whatever RAY_ADDRESS says
+                num_cpus=cpus,
+                object_store_memory=100 * 2**20,  # nothing large passes through it
+                include_dashboard=False,
+                _node_ip_address=LOOPBACK,
+                _temp_dir=str(own / "r"),
+                **options,
+            )
+        yield
+
+
+@contextmanager
+def folder(sockets: bool) -> Iterator[Path]:
+    """A temporary folder for this sweep, that only this user can enter; first, those go whose sweep
+    was killed.
+
+    With `sockets` its path is short enough for them. Raises ValueError where none can be.
+    """
+    bases = _bases()
+    _sweep_out(bases)
+    usual = Path(tempfile.gettempdir())
+    short = (
+        [usual]
+        if not sockets
+        else [base for base in bases if len(os.fsencode(base)) + 1 + NAME + BEHIND <= SOCKET]
+    )
+    if not short:
+        raise ValueError(
+            f"TMPDIR {usual}: too long a path for the sockets of Ray (at most "
+            f"{LONGEST} characters), and no other folder for temporary files "
+            "can be written: set TMPDIR to a shorter one"
+        )
+    if short[0] != usual:
+        warnings.warn(
+            f"TMPDIR {usual}: too long a path for the sockets of Ray: what is temporary goes to a "
+            f"private folder in {short[0]}",
+            stacklevel=2,
+        )
+    made = Path(tempfile.mkdtemp(prefix=PREFIX, dir=short[0]))
+    said = {"pid": os.getpid(), "started": holder.started(os.getpid())}
+    (made / OWNER).write_text(json.dumps(said | {"machine": holder.machine()}))
+    remove = functools.partial(shutil.rmtree, made, ignore_errors=True)
+    try:
+        with interruption.last(remove):
+            yield made
+    finally:
+        remove()
+
+
+def _secrets(places: Iterable[str]) -> list[str]:
+    """Names of variables that no process of Ray's inherits: what opens doors, but for those of the
+    clouds that `places` lie in; and the address of another Ray.
+    """
+    schemes = {place.partition("://")[0].lower() for place in places if "://" in place}
+    needed = tuple(cloud for cloud, known in CLOUDS.items() if schemes.intersection(known))
+    doors = [name for name in os.environ if name.startswith(tuple(CLOUDS)) or SECRET.search(name)]
+    found = [name for name in doors if name not in AUTHENTICATION and not name.startswith(needed)]
+    return [*found, "RAY_ADDRESS"]
+
+
+@contextmanager
+def _environment(values: Mapping[str, str | None]) -> Iterator[None]:
+    """While the block runs, these variables have these values; those of None are not there."""
+    before = {name: os.environ.get(name) for name in values}
+    _set_environment(values)
+    try:
+        yield
+    finally:
+        _set_environment(before)
+
+
+def _set_environment(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+@contextmanager
+def undisturbed(here: bool) -> Iterator[None]:
+    """While this process joins Ray, it keeps its own answer to signals, which is given behind that.
+    Of a Ray that starts `here` all processes get sessions of their own, and the node's address
+    stays the loopback one. Ray 2.60 has no options for these.
+    """
+    import ray._private.services as services
+    import ray._private.utils as utils
+
+    popen = functools.partial(services.ConsolePopen, start_new_session=True)
+    replaced: list[tuple[Any, str, Any]] = [(utils, "set_sigterm_handler", lambda _: None)]
+    if here:
+        replaced += [
+            (services, "ConsolePopen", popen),
+            (services, "resolve_ip_for_localhost", lambda host: host),
+        ]
+    before = [getattr(module, name) for module, name, _ in replaced]
+    for module, name, value in replaced:
+        setattr(module, name, value)
+    try:
+        with interruption.deferred():
+            yield
+    finally:
+        for (module, name, _), value in zip(replaced, before, strict=True):
+            setattr(module, name, value)
+
+
+def shut_down() -> None:
+    """Leave Ray, or end the one that was started here."""
+    import ray
+
+    with interruption.deferred():
+        ray.shutdown()
+
+
+def _end(before: set[psutil.Process]) -> None:
+    """End what Ray has left of itself below this process, but for what was there before."""
+    left = set(psutil.Process().children(recursive=True)) - before
+    _, stuck = psutil.wait_procs(left, timeout=PATIENCE)
+    for process in stuck:
+        with suppress(psutil.Error):
+            process.kill()
+    psutil.wait_procs(stuck, timeout=1)
+
+
+def _bases() -> list[Path]:
+    """Folders for temporary files that can be written, the usual one first."""
+    named = (tempfile.gettempdir(), os.environ.get("XDG_RUNTIME_DIR"), "/tmp", "/var/tmp")
+    found = dict.fromkeys(Path(base).absolute() for base in named if base)
+    return [base for base in found if base.is_dir() and os.access(base, os.W_OK | os.X_OK)]
+
+
+def _sweep_out(bases: Iterable[Path]) -> None:
+    """Remove folders of ours whose sweep is known to be dead: this user's, on this machine."""
+    for base in bases:
+        for found in base.glob(f"{PREFIX}*/{OWNER}"):
+            with suppress(OSError):
+                mine = found.parent.lstat().st_uid == os.geteuid()
+                if mine and not found.parent.is_symlink() and not found.is_symlink():
+                    said = holder.said(found.read_bytes())
+                    if said is not None and holder.lives(said) is False:
+                        shutil.rmtree(found.parent, ignore_errors=True)
