@@ -126,9 +126,9 @@ def test_esc_trees_that_are_not_whole(esc: Path):
     table.write_text(table.read_text().replace("src_file", "source"))
     with pytest.raises(ValueError, match=r"esc50\.csv has no column src_file"):
         esc50.scan(esc)
-    for content in ("", "\xff"):
+    for content in ("", "\x81"):
         table.write_text(content, encoding="latin-1")
-        with pytest.raises(ValueError, match=r"esc50\.csv cannot be read \(.*--root"):
+        with pytest.raises(ValueError, match=r"esc50\.csv cannot be read.* \(.*--root"):
             esc50.scan(esc)
     shutil.rmtree(esc / "meta")
     with pytest.raises(ValueError, match=r"No such file.*name the folder that holds audio/ and"):
