@@ -26,6 +26,7 @@ from scaling.networks.cost import any_size, field, last_map
 from scaling.records import Results
 from scaling.seeds import torch_stream
 from scaling.sound import prepare
+from scaling.sound.datasets.reading import AS_IT_IS, Reading
 from scaling.sound.frontends import Standardize
 from scaling.sound.store import Store
 
@@ -78,6 +79,7 @@ def compute(
     wanted: Wanted,
     machine: Machine,
     root: str | Path | None = None,
+    reading: Reading = AS_IT_IS,
 ) -> Iterator[tuple[Trial, bool]]:
     """Compute and keep the maps that are missing; yields each trial, and whether it was computed.
 
@@ -85,7 +87,7 @@ def compute(
     trial was trained on.
     """
     missing = [trial for trial in chosen if not _kept(results, trial, wanted)]
-    clips = prepare.scan(missing, root)
+    clips = prepare.scan(missing, root, reading)
     stores = prepare.stores(missing, clips)
     digests = prepare.digests(missing, stores)
     planned = results.read("manifest").select(["trial", "data_digest"]).to_pylist()
