@@ -181,7 +181,7 @@ def describe(
     group_from: GroupFrom = None,
     as_json: Json = False,
 ) -> None:
-    """How many clips there are of each class, fold and device, how long they are, and their rates."""
+    """How many clips there are of each class, fold and device, and what their files hold."""
     from scaling.sound import datasets
     from scaling.sound.clips import UNUSED
     from scaling.sound.datasets import headers, sources
@@ -224,7 +224,9 @@ def _print_description(facts: dict[str, Any]) -> None:
             value = ", ".join(f"{word} {count}" for word, count in value.items())
         typer.echo(f"{fact:8} {value}")
     for column, rows in parts.items():
-        typer.echo(f"{column:24}{'clips':>8}{'min s':>9}{'median s':>10}{'max s':>9}  rates, channels")
+        typer.echo(
+            f"{column:24}{'clips':>8}{'min s':>9}{'median s':>10}{'max s':>9}  rates, channels"
+        )
         for name, row in rows.items():
             lengths = row.get("seconds", dict.fromkeys(("min", "median", "max"), float("nan")))
             heard = [f"{rate} Hz" for rate in row.get("rates", ())]

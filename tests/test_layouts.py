@@ -59,16 +59,20 @@ def esc(root: Path) -> None:
             for target in range(10) for take in range(2)]  # fmt: skip
     write(root / "audio", *(name for name, _, _ in rows))
     (root / "meta").mkdir()
-    lines = [f"{n},{fold},{target},class{target},True,{n.split('-')[1]},A" for n, fold, target in rows]
+    lines = [
+        f"{n},{fold},{target},class{target},True,{n.split('-')[1]},A" for n, fold, target in rows
+    ]
     (root / "meta/esc50.csv").write_text(ESC + "\n".join(lines) + "\n")
 
 
 def fsdd(root: Path) -> None:
-    write(root / "recordings", *(f"{d}_{who}_{t}.wav" for d in range(10) for who in ("theo", "lucas") for t in (0, 7)))  # fmt: skip
+    whose = [f"{who}_{take}" for who in ("theo", "lucas") for take in (0, 7)]
+    write(root / "recordings", *(f"{digit}_{end}.wav" for digit in range(10) for end in whose))
 
 
 def audiomnist(root: Path) -> None:
-    write(root / "data", *(f"{who}/{d}_{who}_{t}.wav" for who in ("01", "02") for d in range(10) for t in (0, 1)))  # fmt: skip
+    takes = [(digit, take) for digit in range(10) for take in (0, 1)]
+    write(root / "data", *(f"{who}/{d}_{who}_{t}.wav" for who in ("01", "02") for d, t in takes))
 
 
 def urbansound(root: Path) -> None:
@@ -91,7 +95,9 @@ def tau(root: Path) -> None:
     (root / "evaluation_setup").mkdir()
     for list_, part in (("meta.csv", names), ("evaluation_setup/fold1_train.csv", names[::2]),
                         ("evaluation_setup/fold1_evaluate.csv", names[1::2])):  # fmt: skip
-        (root / list_).write_text("".join(f"{n}\n" for n in ["filename", *(f"audio/{n}" for n in part)]))
+        (root / list_).write_text(
+            "".join(f"{n}\n" for n in ["filename", *(f"audio/{n}" for n in part)])
+        )
 
 
 def tut(root: Path) -> None:
@@ -122,7 +128,8 @@ MIRRORS: list[tuple[str, Change, Change, str]] = [
     ("esc10", esc, nest, "table archive-master/meta/esc50.csv, clips in archive-master/audio/"),
     ("esc10", esc, shout, "20 with endings in capitals"),
     ("urbansound8k", urbansound,
-     moved(("metadata/UrbanSound8K.csv", "UrbanSound8K.csv"), ("audio/fold1", "fold1"), ("audio/fold2", "fold2")),
+     moved(("metadata/UrbanSound8K.csv", "UrbanSound8K.csv"), ("audio/fold1", "fold1"),
+           ("audio/fold2", "fold2")),
      "table UrbanSound8K.csv, clips in the root/"),
     ("urbansound8k", urbansound, nest,
      "table archive-master/metadata/UrbanSound8K.csv, clips in archive-master/audio/"),
@@ -135,7 +142,8 @@ MIRRORS: list[tuple[str, Change, Change, str]] = [
     ("audiomnist", audiomnist, shout, "40 with endings in capitals"),
     ("tau2020_mobile", tau, nest, "clips in archive-master/audio/"),
     ("tau2020_mobile", tau, shout, "20 with endings in capitals"),
-    ("tut2017", tut, nest, f"archive-master/{tut2017.DEVELOPMENT} and archive-master/{tut2017.EVALUATION}"),
+    ("tut2017", tut, nest,
+     f"archive-master/{tut2017.DEVELOPMENT} and archive-master/{tut2017.EVALUATION}"),
     ("tut2017_development", tut, nest, ""),
     ("tut2017_development", tut, shout, "15 with endings in capitals"),
 ]  # fmt: skip
@@ -206,7 +214,9 @@ def test_the_layout_is_said(tmp_path: Path):
         assert "archive-master/audio" not in before[0]
 
 
-@pytest.mark.parametrize("words", [("TRUE", "FALSE"), ("1", "0"), ("true ", "False"), ("WAHR", "FALSCH")])
+@pytest.mark.parametrize(
+    "words", [("TRUE", "FALSE"), ("1", "0"), ("true ", "False"), ("WAHR", "FALSCH")]
+)
 def test_esc10_of_a_table_that_a_spreadsheet_saved(tmp_path: Path, words: tuple[str, str]):
     esc(tmp_path)
     published = datasets.scan("esc10", tmp_path)
@@ -257,7 +267,9 @@ def test_special_files_are_never_opened(tmp_path: Path):
         assert len(datasets.scan("folders", tmp_path).table) == 2
     path = tmp_path / "manifest.csv"
     path.write_text("path,label\ndog/a.wav,x\ndog/b.wav,x\n")
-    with pytest.raises(ValueError, match=r"1 of 2 clips cannot be opened .*dog/b\.wav \(it is no re"):
+    with pytest.raises(
+        ValueError, match=r"1 of 2 clips cannot be opened .*dog/b\.wav \(it is no re"
+    ):
         datasets.scan("manifest", path)
     with pytest.raises(ValueError, match=r"b\.wav cannot be read \(it is no regular file"):
         datasets.scan("manifest", tmp_path / "dog/b.wav")
@@ -266,7 +278,9 @@ def test_special_files_are_never_opened(tmp_path: Path):
 def test_too_many_files_and_too_deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write(tmp_path, "dog/a.wav", "dog/b.wav", "/".join([*"abcd", "x.wav"]))
     monkeypatch.setattr(tree, "ENTRIES", 5)
-    with pytest.raises(ValueError, match=r"^more than 5 files below .*: name the folder that holds"):
+    with pytest.raises(
+        ValueError, match=r"^more than 5 files below .*: name the folder that holds"
+    ):
         tree.walk(tmp_path)
     monkeypatch.setattr(tree, "ENTRIES", 50)
     monkeypatch.setattr(tree, "DEPTH", 2)
@@ -307,5 +321,7 @@ def test_a_folder_that_cannot_be_read_is_refused(open_root: Path, request: pytes
 
 
 def test_clips_know_their_files():
-    clips = Clips("x", Path("root"), datasets.scan("synthetic").table, lambda path: None, {"a": "b"})  # type: ignore[arg-type, return-value]
+    clips = Clips(
+        "x", Path("root"), datasets.scan("synthetic").table, lambda path: None, {"a": "b"}
+    )  # type: ignore[arg-type, return-value]
     assert (clips.path("a"), clips.path("c")) == (Path("root/b"), Path("root/c"))

@@ -115,7 +115,7 @@ def table(rows: Rows) -> pd.DataFrame:
     twice, a fold that is no whole number from 0, text that is no text (lists, bytes that are not
     UTF-8, NUL), a device that bears the records' own name, and two Unicode forms of one label.
     """
-    given = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    given = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows), dtype=object)
     if not len(given):
         raise ValueError("no clips found: the table has no rows")
     unknown = set(given.columns) - set(COLUMNS)
@@ -158,9 +158,9 @@ def _text(value: Any, row: int, column: str) -> str:
         )
     else:
         text = str(value)
-    if "\0" in text or not text.isascii() and re.search("[\ud800-\udfff]", text):
+    if "\0" in text or (not text.isascii() and re.search("[\ud800-\udfff]", text)):
         why = "holds a NUL character" if "\0" in text else "is not valid Unicode"
-        raise ValueError(f"{column}={ascii(text):.80} in row {row} {why}: rename it")
+        raise ValueError(f"{column}={text!a:.80} in row {row} {why}: rename it")
     return text
 
 
@@ -224,8 +224,8 @@ def _check_forms(labels: pd.Series) -> None:
         first = forms.setdefault(unicodedata.normalize("NFC", label), label)
         if first != label:
             raise ValueError(
-                f"label {label} is written in two Unicode forms, {ascii(first)} (e.g. row "
-                f"{int((labels == first).argmax()) + 1}) and {ascii(label)} (e.g. row "
+                f"label {label} is written in two Unicode forms, {first!a} (e.g. row "
+                f"{int((labels == first).argmax()) + 1}) and {label!a} (e.g. row "
                 f"{int((labels == label).argmax()) + 1}), which would be two classes: "
                 "write both in the composed form (NFC)"
             )
@@ -275,7 +275,7 @@ def open_regular(path: Path) -> BinaryIO:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(None, "it is no regular file, but a folder, FIFO, socket or device")
-        return open(descriptor, "rb")
+        return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise

@@ -92,8 +92,8 @@ def check(root: Path) -> Report:
     notes = [NO_FOLDS]
     for clip, first in COPIES.items():
         if clip in clips and first in clips:
-            places = [layout.root / layout.places[name] for name in (clip, first)]
-            same = filecmp.cmp(*places, shallow=False)
+            copy, original = (layout.root / layout.places[name] for name in (clip, first))
+            same = filecmp.cmp(copy, original, shallow=False)
             notes.append(f"{clip} {'is a copy' if same else 'is known as a copy'} of {first}")
     remedy = f"unpack the archive of {ADDRESS} anew"
     return compare(root, counts, wanted - set(clips), set(clips) - wanted, remedy, notes)

@@ -33,7 +33,8 @@ def match(
     for column, word in named.items():
         if word not in header:
             raise ValueError(
-                f"--column {column}={word}: {path} has no column {word}{_offer(word, header)}"
+                f"--column {column}={word}: {path} has no column {word}"
+                f"{_offer(word, header, header)}"
             )
         found[column] = word
     free = [word for word in header if word not in found.values()]
@@ -59,7 +60,7 @@ def match(
         if column not in found:
             example = next((word for word in free if word.strip()), "NAME")
             raise ValueError(
-                f"{path} has no column {column}{_offer(column, free)}: name yours, as "
+                f"{path} has no column {column}{_offer(column, free, header)}: name yours, as "
                 f"--column {column}={_nearest(column, free) or example}"
             )
     return found, guessed
@@ -78,9 +79,7 @@ def _nearest(column: str, words: Sequence[str]) -> str:
     return plain.get(close, "") if close != offer else ""
 
 
-def _offer(column: str, words: Sequence[str]) -> str:
-    """What a table has instead of a column, and which of that comes close."""
-    if not words:
-        return ": its header is empty or used up"
-    close = _nearest(_plain(column), words)
-    return f": it has {', '.join(words)}" + (f" (did you mean {close}?)" if close else "")
+def _offer(column: str, free: Sequence[str], header: Sequence[str]) -> str:
+    """What a table has instead of a column, and which of the words left over comes close."""
+    close = _nearest(_plain(column), free)
+    return f": it has {', '.join(header)}" + (f" (did you mean {close}?)" if close else "")

@@ -34,7 +34,7 @@ def fields(clip: str) -> dict[str, object]:
 
 
 def look(root: Path) -> tuple[Layout, list[str]]:
-    """Where the recordings lie, and their published names. Raises ValueError where there is none."""
+    """Where the recordings lie; their published names. Raises ValueError where there is none."""
     return named(root, "recordings", 1, FORM.fullmatch, ADDRESS)
 
 

@@ -49,9 +49,9 @@ def facts(clips: Clips, first: int = LOOKED_AT) -> dict[str, Any]:
         names = table[column]
         if (names != "").any():
             rows = names.groupby(names).indices
-            parts = {name: [heard[row] for row in rows[name]] for name in sorted(rows)}
+            parts = {str(name): [heard[row] for row in at] for name, at in rows.items()}
             found[f"by_{column}"] = {
-                name: {"clips": len(part), **_of(part)} for name, part in parts.items()
+                name: {"clips": len(part), **_of(part)} for name, part in sorted(parts.items())
             }
     return found
 

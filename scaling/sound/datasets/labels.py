@@ -9,7 +9,12 @@ from collections.abc import Iterable
 
 from scaling.sound.clips import some
 
-PARTS = frozenset("train training test testing val valid validation dev eval evaluation".split())
+PARTS = frozenset(
+    (
+        *("train", "training", "test", "testing", "val", "valid", "validation"),
+        *("dev", "eval", "evaluation"),
+    )
+)
 FOLD = re.compile(r"(fold|split|part)[-_ ]?[0-9]+", re.IGNORECASE)
 
 

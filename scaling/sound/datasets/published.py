@@ -52,7 +52,7 @@ def named(
     layout = locate(root, files, published, keep, canonical)
     home = layout.home.split("/") if layout.home else []
     strangers = [
-        f"{published}/{'/'.join(parts[len(home):])}"
+        f"{published}/{'/'.join(parts[len(home) :])}"
         for parts in (file.split("/") for file in files)
         if len(parts) == len(home) + keep
         and parts[: len(home)] == home

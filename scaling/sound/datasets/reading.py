@@ -5,7 +5,7 @@ digest. Contents: Reading, `reading`, `grouped`.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -61,7 +61,9 @@ def grouped(clips: Clips, pattern: str) -> Clips:
     Raises ValueError for a pattern that is none, and for paths in which it finds nothing.
     """
     said = f"--group-from {pattern}"
-    found = pc.extract_regex(pa.array(clips.table["clip"].tolist(), pa.string()), _compiled(pattern))
+    found = pc.extract_regex(
+        pa.array(clips.table["clip"].tolist(), pa.string()), _compiled(pattern)
+    )
     without = clips.table["clip"][found.is_null().to_numpy(zero_copy_only=False)]
     if len(without):
         raise ValueError(

@@ -13,16 +13,38 @@ Kind = Literal["sound", "foreign", "other"]
 
 # Of what libsndfile reads and people collect.
 ENDINGS = frozenset(
-    (".wav .wave .bwf .rf64 .flac .ogg .oga .opus .mp3 .mp2 .aif .aiff .aifc .au .snd .caf .w64")
-    .split()
-    + ".sph .nist .voc .pvf .avr .sf .xi .8svx".split()
+    (
+        *(
+            ".wav",
+            ".wave",
+            ".bwf",
+            ".rf64",
+            ".w64",
+            ".flac",
+            ".ogg",
+            ".oga",
+            ".opus",
+            ".mp3",
+            ".mp2",
+        ),
+        *(".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".sph", ".nist", ".voc", ".pvf", ".avr"),
+        *(".sf", ".xi", ".8svx"),
+    )
 )
 # Of sound and film that it does not read.
 FOREIGN = frozenset(
-    ".m4a .m4b .mp4 .aac .wma .amr .3gp .webm .mkv .mka .mov .ac3 .ape .wv .mpc .dsf .ra".split()
+    (
+        *(".m4a", ".m4b", ".mp4", ".aac", ".wma", ".amr", ".3gp", ".webm", ".mkv", ".mka", ".mov"),
+        *(".ac3", ".ape", ".wv", ".mpc", ".dsf", ".ra"),
+    )
 )
 # What lies beside recordings in great numbers and is not worth opening.
-HARMLESS = frozenset(".txt .csv .tsv .json .xml .md .pdf .png .jpg .jpeg .npy .lab .textgrid".split())
+HARMLESS = frozenset(
+    (
+        *(".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".pdf", ".png", ".jpg", ".jpeg", ".npy"),
+        *(".lab", ".textgrid"),
+    )
+)
 HEAD = 16  # bytes that are looked at
 # Sources: libsndfile's formats; RFC 3533 (Ogg), RFC 9639 (FLAC), ISO/IEC 11172-3: an MPEG frame of
 # layers II and III, since layer I begins as UTF-16 text may.

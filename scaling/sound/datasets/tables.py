@@ -242,7 +242,7 @@ def _check_size(path: Path, file: pq.ParquetFile, chosen: Collection[str]) -> No
 
 
 def _textual(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_binary(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
 
 
 def _length(column: pa.ChunkedArray) -> int:

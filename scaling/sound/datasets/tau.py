@@ -166,7 +166,7 @@ def scan(root: Path) -> Clips:
         )
     fold = {**dict.fromkeys(tree.train or (), TRAIN), **dict.fromkeys(tree.test or (), TEST)}
     names = tree.audio if tree.meta is None else sorted(tree.listed)
-    rows = [fields(c) | {"clip": c, "fold": fold.get(c)} for c in names]
+    rows = [{"clip": c, "fold": fold.get(c), **fields(c)} for c in names]
     layout = tree.layout
     clips = from_files(NAME, layout.root, rows, layout.moved, layout.words)
     if not fold:

@@ -70,7 +70,9 @@ def look(root: Path) -> Tree:
                 )
         places[name] = first
         copies += others
-    misnamed = [place for place in places.values() if lower_ending(place).rpartition("/")[2] in MISNAMED]
+    misnamed = [
+        place for place in places.values() if lower_ending(place).rpartition("/")[2] in MISNAMED
+    ]
     return Tree(places, misnamed, copies)
 
 
