@@ -199,6 +199,17 @@ def test_copies_in_other_rates_are_not_mixed_in(tmp_path: Path):
     assert homes == {tmp_path / "audio/audio"}
 
 
+def test_the_published_folder_wins_over_a_larger_one(tmp_path: Path):
+    """Someone's augmented copies bear the names of recordings."""
+    fsdd(tmp_path)
+    published = datasets.scan("fsdd", tmp_path)
+    whole = [f"{d}_{who}_{t}.wav" for d in range(10) for who in ("theo", "anna") for t in range(9)]
+    write(tmp_path / "augmented", *whole)
+    assert datasets.scan("fsdd", tmp_path).digest == published.digest
+    nest(tmp_path)
+    assert datasets.scan("fsdd", tmp_path).digest == published.digest
+
+
 def test_the_layout_is_said(tmp_path: Path):
     esc(tmp_path)
     ends = {}

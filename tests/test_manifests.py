@@ -3,6 +3,7 @@ and slash is read as a person would, and what cannot be is one line.
 """
 
 import os
+import pickle
 import time
 import warnings
 from pathlib import Path
@@ -16,11 +17,13 @@ import soundfile
 from typer.testing import CliRunner
 
 import overhear
+from scaling.config import Trial, changed
 from scaling.sound import datasets
 from scaling.sound.clips import Clips, digest, table
 from scaling.sound.datasets import headers, labels, signatures, sources, tables
 from scaling.sound.datasets.reading import Reading, grouped, reading
 from scaling.sound.folds import made_folds
+from sweeps.preflight import Task, ready
 
 PLAIN = "path,label,fold,speaker\ndog/a.wav,dog,1,007\ncat/b.wav,cat,2,NA\n"
 
@@ -60,6 +63,17 @@ def same(root: Path, content: bytes, name: str = "manifest.csv") -> list[str]:
     assert found.digest == expected.digest
     assert found.table["speaker"].tolist() == ["007", "NA"]
     return [str(each.message) for each in said]
+
+
+def refusal(path: Path) -> str:
+    """What is said of a table that is refused; "" if it is read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            datasets.scan("manifest", path)
+        except ValueError as error:
+            return str(error)
+    return ""
 
 
 WINDOWS = PLAIN.replace("/", "\\").replace("\n", "\r\n")
@@ -146,6 +160,28 @@ def test_columns_refused(root: Path, words: list[str], line: str):
         datasets.scan("manifest", root, reading(words, None))
 
 
+def test_another_node_reads_as_the_driver_did(
+    root: Path, tmp_path: Path, trial: Trial, monkeypatch: pytest.MonkeyPatch
+):
+    """It has the files, and the driver's task, but not its packed clips."""
+    names = [f"{label}/x_s{n}.wav" for label in ("cat_1", "dog_1") for n in (1, 2)]
+    names = [name.replace("x", str(take)) for name in names for take in (1, 2)]
+    write(root, *names)
+    lines = [f"{name};{name.split('/')[0]}" for name in names]
+    (root / "manifest.csv").write_text("\n".join(["wo;was", *lines]))
+    read = reading(["path=wo", "label=was"], "_(s[0-9])[.]")
+    name = f"{datasets.scan('manifest', root, read).digest}-8000"
+    task = Task({"manifest@8000": str(tmp_path / "driver" / name)}, "", 1, "cpu", "float32")
+    task = pickle.loads(pickle.dumps(task._replace(root=str(root), reading=read)))
+    monkeypatch.setenv("OVERHEAR_CACHE", str(tmp_path / "node"))
+    ours = changed(trial, {"sound.dataset": "manifest", "sound.rate": "8000"})
+    with pytest.raises(ValueError, match=r"cannot be packed: .* has no column path"):
+        ready(ours, task._replace(reading=Reading()))
+    found = ready(ours, task)
+    assert found.table["source"].tolist() == ["s1", "s1", "s2", "s2"] * 2
+    assert found.folder == tmp_path / "node" / name
+
+
 def test_columns_are_those_of_a_manifest(root: Path):
     with pytest.raises(ValueError, match=r"^--column path=x: folders has no table of yours: leave"):
         datasets.scan("folders", root, reading(["path=x"], None))
@@ -224,6 +260,26 @@ def test_a_parquet_of_a_hundred_million_rows_is_refused_at_once(tmp_path: Path):
     assert time.monotonic() - begun < 5
 
 
+def test_damaged_text_is_one_line(root: Path):
+    random = np.random.default_rng(12)
+    refused = 0
+    for turn in range(300):
+        content = bytearray(PLAIN.encode(("utf-8", "utf-16", "utf-8-sig")[turn % 3]))
+        for _ in range(random.integers(1, 6)):
+            at = int(random.integers(len(content)))
+            bits = (b"\0", b"\xff", b'"', b"\n", b"\r", b",", b"\xed\xa0\x80", b"\x85", b"\x1c")
+            if random.integers(2):
+                content[at] ^= 1 << random.integers(8)
+            else:
+                content[at:at] = bits[random.integers(len(bits))]
+        (root / "m.csv").write_bytes(content)
+        said = refusal(root / "m.csv")
+        refused += said != ""
+        assert "\n" not in said
+        assert said == "" or "m.csv" in said
+    assert refused > 150
+
+
 # Parquet
 
 
@@ -279,17 +335,6 @@ def test_cells_that_are_no_text():
     ):
         with pytest.raises(ValueError, match=line):
             table([{"clip": "a.wav", "label": cell}])
-
-
-def refusal(path: Path) -> str:
-    """What is said of a table that is refused; "" if it is read."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            datasets.scan("manifest", path)
-        except ValueError as error:
-            return str(error)
-    return ""
 
 
 def test_damaged_parquet_is_one_line(root: Path):

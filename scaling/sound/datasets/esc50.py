@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.sound.clips import Clips, Dataset, from_files
-from scaling.sound.datasets import layout
+from scaling.sound.datasets.layout import find_table, joined, locate, of_table
 from scaling.sound.datasets.tables import read_text
 from scaling.sound.datasets.tree import walk
 
@@ -63,12 +63,12 @@ def ten(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
 
 def _clips(name: str, root: Path, choose: Callable[[pd.DataFrame, Path], pd.DataFrame]) -> Clips:
     files = walk(root).files
-    place = layout.find_table(files, META) or META
+    place = find_table(files, META) or META
     rows = choose(read(root / place), root / place)
     rows = rows[list(COLUMNS)].rename(columns=COLUMNS)
     tails = {clip.casefold(): clip for clip in rows["clip"]}
-    found = layout.locate(root, files, "audio", 1, lambda tail: tails.get(tail.casefold()))
-    words = layout.joined(layout.of_table(place, META), found.words)
+    found = locate(root, files, "audio", 1, lambda tail: tails.get(tail.casefold()))
+    words = joined(of_table(place, META), found.words)
     rows = rows.assign(clip="audio/" + rows["clip"])
     return from_files(name, found.root, rows, found.moved, words)
 

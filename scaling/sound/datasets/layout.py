@@ -1,9 +1,10 @@
 """Layouts: where a mirror put the files of a published dataset.
 
 A clip keeps the name that was published, whatever folders a mirror moved it to, so that digests,
-draws and records are those of the dataset rather than of the mirror. Conventions: the home of clips
-is the one folder that holds most of them; capitals in names (`.WAV`) do not matter. Contents:
-Layout, `locate`, `find_table`.
+draws and records are those of the dataset rather than of the mirror. Conventions: clips have one
+home: the published folder where it holds any, else one of that name further down, else the folder
+that holds most of them; capitals in names (`.WAV`) do not matter. Contents: Layout, `locate`,
+`find_table`.
 """
 
 from collections import defaultdict
@@ -51,7 +52,12 @@ def locate(
             found[known] = file
     if not homes:
         return Layout(root, published, {}, "")
-    home = min(homes, key=lambda h: (-len(homes[h]), h != published, h.count("/"), h))
+
+    def rank(home: str) -> tuple[bool, bool, int, int, str]:
+        named = home.endswith(f"/{published}")
+        return home != published, not named, -len(homes[home]), home.count("/"), home
+
+    home = min(homes, key=rank)
     places = {f"{published}/{tail}": place for tail, place in homes[home].items()}
     above = home.removesuffix(published).rstrip("/")
     if home.endswith(f"/{published}"):

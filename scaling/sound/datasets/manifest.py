@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 
 from scaling.sound.clips import Clips, Dataset, from_files
-from scaling.sound.datasets import columns, tables
+from scaling.sound.datasets.columns import KNOWN, match
+from scaling.sound.datasets.tables import read
 
 NAMES = ("manifest.csv", "manifest.tsv", "manifest.parquet", "manifest.pq")
 
@@ -26,8 +27,8 @@ def scan(root: Path, named: Mapping[str, str] | None = None) -> Clips:
     that were guessed or are not used.
     """
     path = _find(root)
-    table = tables.read(path)
-    found, guessed = columns.match(path, table.header, named or {})
+    table = read(path)
+    found, guessed = match(path, table.header, named or {})
     if guessed:
         warnings.warn(
             f"{path}: reading {', '.join(guessed)} (--column names others)",
@@ -35,7 +36,7 @@ def scan(root: Path, named: Mapping[str, str] | None = None) -> Clips:
         )
     if unused := [name for name in table.header if name not in found.values()]:
         warnings.warn(
-            f"{path}: columns not used: {', '.join(unused)} (known: {', '.join(columns.KNOWN)})",
+            f"{path}: columns not used: {', '.join(unused)} (known: {', '.join(KNOWN)})",
             stacklevel=2,
         )
     rows = table.frame(list(found.values()))

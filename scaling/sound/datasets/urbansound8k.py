@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scaling.sound.clips import NAMED, Clips, Dataset, Report, from_files, some
-from scaling.sound.datasets import layout
+from scaling.sound.datasets.layout import Layout, find_table, joined, locate, of_table
 from scaling.sound.datasets.published import compare, none_found, wavs
 from scaling.sound.datasets.tables import read_text
 from scaling.sound.datasets.tree import walk
@@ -55,7 +55,7 @@ class Row(NamedTuple):
 class Tree(NamedTuple):
     """What lies below a root; clips as paths below it, sorted."""
 
-    layout: layout.Layout
+    layout: Layout
     table: Path
     rows: list[Row]
     absent: list[str]  # listed, and not there
@@ -80,11 +80,11 @@ def look(root: Path) -> Tree:
     files = walk(root).files
     if not (sounds := wavs(files)):
         raise none_found(root, "**/*.wav", ADDRESS)
-    place = layout.find_table(files, META, "" if META in files else FOLDER) or META
+    place = find_table(files, META, "" if META in files else FOLDER) or META
     rows = read(root / place)
     tails = {row.clip.removeprefix("audio/"): row.clip for row in rows}
     known = {tail.casefold(): tail for tail in tails}
-    found = layout.locate(root, sounds, "audio", 2, lambda tail: known.get(tail.casefold()))
+    found = locate(root, sounds, "audio", 2, lambda tail: known.get(tail.casefold()))
     listed = {row.clip for row in rows}
     lacking = listed - set(found.places)
     names, lacks = ({Path(clip).name for clip in clips} for clips in (listed, lacking))
@@ -100,7 +100,7 @@ def look(root: Path) -> Tree:
         copies=[place for place in others if Path(place).name in names - lacks],
         misplaced=[place for place in others if Path(place).name in lacks],
         extra=[place for place in others if Path(place).name not in names],
-        words=layout.joined(layout.of_table(place, META), found.words),
+        words=joined(of_table(place, META), found.words),
     )
 
 
