@@ -118,6 +118,24 @@ def test_names_that_other_programs_give(root: Path, old: str, new: str, guess: s
     assert f": reading {guess} (--column names others)" in said[0]
 
 
+@pytest.mark.parametrize("name", ["Manifest.CSV", "manifest.tsv", "MANIFEST.csv"])
+def test_the_one_manifest_of_a_folder(root: Path, name: str):
+    expected = datasets.scan("manifest", root).digest
+    (root / "manifest.csv").rename(root / name)
+    assert datasets.scan("manifest", root).digest == expected
+
+
+def test_an_error_is_never_as_long_as_what_it_is_about(tmp_path: Path):
+    names = ",".join(f"{'n' * 9000}{n}" for n in range(99))
+    for text in (
+        f"{names}\n",
+        f"path,label\n{'a' * 100_000},x\n",
+        f"path,label\n{'a/' * 50_000},x\n",
+    ):
+        (tmp_path / "manifest.csv").write_text(text)
+        assert 0 < len(refusal(tmp_path / "manifest.csv")) < 2000
+
+
 def test_windows_1252_is_a_guess_that_is_said(root: Path):
     (root / "cat/b.wav").rename(root / "cat/ä.wav")
     said = "path,label\ncat/ä.wav,kätzchen\ndog/a.wav,dog\n"
@@ -390,6 +408,7 @@ def test_a_class_that_would_vanish_is_refused(tmp_path: Path):
     line = "1 folders in .* hold no sound and are no labels: docs$"
     with pytest.warns(UserWarning, match=line):
         assert set(datasets.scan("folders", tmp_path).table["label"]) == {"dog", "cat"}
+    (tmp_path / "docs").rename(tmp_path / "lost+found")  # as every Linux disk has it
     (tmp_path / "cat/b.wav").rename(tmp_path / "cat/b.m4a")
     (tmp_path / "cat/b.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
     line = (

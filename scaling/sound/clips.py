@@ -41,6 +41,7 @@ ALL = "all"  # the records' name for the mean over all devices
 # Larger whole numbers have no exact counterpart among the floats that tables hold them in.
 FOLD_LIMIT = 2**53
 NAMED = 5  # how many of many offenders an error names before it counts the rest
+LONG = 200  # characters of one that it names
 # A program that writes a WAV file into a pipe cannot know its length and announces 2 or 4 GiB.
 STREAMED = 0x7FFF0000
 OGG_PAGE = 65_307  # bytes of the longest Ogg page (RFC 3533, section 6)
@@ -224,7 +225,7 @@ def _check_forms(labels: pd.Series) -> None:
         first = forms.setdefault(unicodedata.normalize("NFC", label), label)
         if first != label:
             raise ValueError(
-                f"label {label} is written in two Unicode forms, {first!a} (e.g. row "
+                f"label {label[:LONG]} is written in two Unicode forms, {first!a} (e.g. row "
                 f"{int((labels == first).argmax()) + 1}) and {label!a} (e.g. row "
                 f"{int((labels == label).argmax()) + 1}), which would be two classes: "
                 "write both in the composed form (NFC)"
@@ -233,7 +234,7 @@ def _check_forms(labels: pd.Series) -> None:
 
 def some(words: Iterable[object]) -> str:
     """The first few of many words and how many more there are."""
-    every = [str(word) for word in words]
+    every = [text if len(text := str(word)) <= LONG else f"{text[:LONG]}..." for word in words]
     more = f" and {len(every) - NAMED} more" if len(every) > NAMED else ""
     return ", ".join(every[:NAMED]) + more
 

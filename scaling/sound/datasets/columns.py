@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scaling.config import nearest
+from scaling.sound.clips import some
 
 NEEDED = ("path", "label")
 KNOWN = (*NEEDED, "fold", "device", "city", "speaker", "source")
@@ -50,15 +51,15 @@ def match(
                 guessed.append(f"{alike[0]} as {column}")
         if len(alike) > 1:
             raise ValueError(
-                f"{path}: {' and '.join(alike)} could both be the column {column}: choose one with "
-                f"--column {column}={alike[0]}"
+                f"{path}: {' and '.join(alike[:2])} could both be the column {column}: choose one "
+                f"with --column {column}={alike[0]}"
             )
         if alike:
             found[column] = alike[0]
             free.remove(alike[0])
     for column in NEEDED:
         if column not in found:
-            example = next((word for word in free if word.strip()), "NAME")
+            example = next((word for word in free if 0 < len(word) < 50), "NAME")
             raise ValueError(
                 f"{path} has no column {column}{_offer(column, free, header)}: name yours, as "
                 f"--column {column}={_nearest(column, free) or example}"
@@ -82,4 +83,4 @@ def _nearest(column: str, words: Sequence[str]) -> str:
 def _offer(column: str, free: Sequence[str], header: Sequence[str]) -> str:
     """What a table has instead of a column, and which of the words left over comes close."""
     close = _nearest(_plain(column), free)
-    return f": it has {', '.join(header)}" + (f" (did you mean {close}?)" if close else "")
+    return f": it has {some(header)}" + (f" (did you mean {close}?)" if close else "")

@@ -21,7 +21,7 @@ from scaling.sound.datasets.tree import walk
 META = "meta/esc50.csv"
 COLUMNS = {"filename": "clip", "category": "label", "fold": "fold", "src_file": "source"}
 # As published, and as spreadsheets of some languages save it.
-YES, NO = re.compile("true|1(\\.0)?|wahr|vrai"), re.compile("false|0(\\.0)?|falsch|faux")
+YES, NO = re.compile(r"true|1(\.0)?|wahr|vrai"), re.compile(r"false|0(\.0)?|falsch|faux")
 
 
 def read(path: Path) -> pd.DataFrame:

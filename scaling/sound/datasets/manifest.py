@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from scaling.sound.clips import Clips, Dataset, from_files
+from scaling.sound.clips import Clips, Dataset, from_files, some
 from scaling.sound.datasets.columns import KNOWN, match
 from scaling.sound.datasets.tables import read
 
@@ -36,7 +36,7 @@ def scan(root: Path, named: Mapping[str, str] | None = None) -> Clips:
         )
     if unused := [name for name in table.header if name not in found.values()]:
         warnings.warn(
-            f"{path}: columns not used: {', '.join(unused)} (known: {', '.join(KNOWN)})",
+            f"{path}: columns not used: {some(unused)} (known: {', '.join(KNOWN)})",
             stacklevel=2,
         )
     rows = table.frame(list(found.values()))

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from scaling.sound.clips import open_regular
+from scaling.sound.clips import open_regular, some
 
 ROWS = 5_000_000  # AudioSet, the largest dataset of clips, has two million
 BYTES = 2**29  # of a text table, or of what is read of a Parquet file: 100 for each row
@@ -65,7 +65,7 @@ def read(path: Path) -> Table:
         raise ValueError(f"{path} cannot be read (it is empty)")
     header, *rows = rows
     if len(set(header)) < len(header):
-        raise ValueError(f"{path}: a column is named twice in {', '.join(header)}: rename one")
+        raise ValueError(f"{path}: a column is named twice in {some(header)}: rename one")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
             raise ValueError(

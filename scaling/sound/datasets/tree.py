@@ -1,7 +1,8 @@
 """Trees: the files below a dataset's root, each of them once, however links are laid.
 
-Conventions: hidden files and folders (a leading dot) are no part of a dataset. Real folders come
-before links, so that a file has its own name rather than that of a link to it. Nothing is opened,
+Conventions: hidden files and folders (a leading dot) and those that systems leave on disks (SYSTEM)
+are no part of a dataset. Real folders come before links, so that a file has its own name rather
+than that of a link to it. Nothing is opened,
 so that a FIFO cannot block. Contents: Tree, `walk`.
 """
 
@@ -14,6 +15,7 @@ from typing import NamedTuple
 # Bounds that no dataset reaches, and a link to a whole disk does.
 ENTRIES = 4_000_000  # files and folders; AudioSet has two million clips
 DEPTH = 32  # folders within folders
+SYSTEM = frozenset(("__MACOSX", "lost+found", "System Volume Information", "$RECYCLE.BIN"))
 
 
 class Tree(NamedTuple):
@@ -85,7 +87,7 @@ class _Walk:
                 f"more than {ENTRIES:,} files below {self.root}: name the folder that holds the "
                 "clips alone with --root (does a link lead to a whole disk?)"
             )
-        if name.startswith("."):
+        if name.startswith(".") or name in SYSTEM:
             return False
         if not name.isascii() and name != name.encode(errors="ignore").decode():
             self.tree.unnamed.append(ascii(os.fsencode(path))[1:])

@@ -82,7 +82,7 @@ def look(root: Path) -> Tree:
         raise none_found(root, "**/*.wav", ADDRESS)
     place = find_table(files, META, "" if META in files else FOLDER) or META
     rows = read(root / place)
-    tails = {row.clip.removeprefix("audio/"): row.clip for row in rows}
+    tails = (row.clip.removeprefix("audio/") for row in rows)
     known = {tail.casefold(): tail for tail in tails}
     found = locate(root, sounds, "audio", 2, lambda tail: known.get(tail.casefold()))
     listed = {row.clip for row in rows}
