@@ -99,7 +99,8 @@ def compute(
         if digests[trial.id] != trained_on[trial.id]:
             raise ValueError(
                 f"trial {trial.id} was trained on other clips (digest {trained_on[trial.id]}) than "
-                f"these ({digests[trial.id]}): name their place with --root"
+                f"these ({digests[trial.id]}): name their place with --root, and say --column and "
+                "--group-from as the sweep did"
             )
         row = _map(results, trial, stores[prepare.store_key(trial)], machine, wanted)
         rows = _rows(results, trial)

@@ -3,7 +3,8 @@
 A dataset's reader fills a pandas DataFrame with the columns of COLUMNS; `table` checks it and gives
 it its one form. Conventions: rows stay in the reader's order, which no reader leaves to the file
 system, and are counted from 1. Contents: COLUMNS, Decoded, Clips, Dataset, Report; `table`,
-`digest`; for clips that are files `from_files`, `fingerprint` and `decode_file`.
+`digest`, `check_devices`; for clips that are files `from_files`, `open_regular`, `fingerprint` and
+`decode_file`.
 """
 
 import hashlib

@@ -242,7 +242,9 @@ def _check_size(path: Path, file: pq.ParquetFile, chosen: Collection[str]) -> No
 
 
 def _textual(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_binary(kind))
+    # of any width, as views or by dictionary: Parquet holds all of them alike
+    names = ("string", "large_string", "binary", "large_binary", "dictionary<values=string")
+    return str(kind).startswith(names)
 
 
 def _length(column: pa.ChunkedArray) -> int:
