@@ -144,7 +144,7 @@ MIRRORS: list[tuple[str, Change, Change, str]] = [
     ("tau2020_mobile", tau, shout, "20 with endings in capitals"),
     ("tut2017", tut, nest,
      f"archive-master/{tut2017.DEVELOPMENT} and archive-master/{tut2017.EVALUATION}"),
-    ("tut2017_development", tut, nest, ""),
+    ("tut2017_development", tut, nest, f"archive-master/{tut2017.DEVELOPMENT}"),
     ("tut2017_development", tut, shout, "15 with endings in capitals"),
 ]  # fmt: skip
 

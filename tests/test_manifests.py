@@ -263,20 +263,17 @@ def test_bounds_of_tables(root: Path, monkeypatch: pytest.MonkeyPatch):
         datasets.scan("manifest", root)
 
 
-def test_a_parquet_of_a_hundred_million_rows_is_refused_at_once(tmp_path: Path):
+def test_a_parquet_of_too_many_rows_is_refused_at_once(tmp_path: Path):
+    """Six million in a few kilobytes."""
     path = tmp_path / "m.parquet"
-    part = pa.table({n: pa.DictionaryArray.from_arrays(np.zeros(10**6, np.int8), ["x"])
-                     for n in ("path", "label")})  # fmt: skip
+    same = pa.DictionaryArray.from_arrays(np.zeros(10**6, np.int8), ["x"])
+    part = pa.table({"path": same, "label": same})
     with pq.ParquetWriter(path, part.schema) as writer:
-        for _ in range(100):
+        for _ in range(6):
             writer.write_table(part, row_group_size=10**6)
-    assert path.stat().st_size < 10**6
-    begun = time.monotonic()
-    with pytest.raises(
-        ValueError, match="claims 100,000,000 rows, the most is 5,000,000: split it"
-    ):
+    assert path.stat().st_size < 10**5
+    with pytest.raises(ValueError, match="claims 6,000,000 rows, the most is 5,000,000: split it"):
         datasets.scan("manifest", path)
-    assert time.monotonic() - begun < 5
 
 
 def test_damaged_text_is_one_line(root: Path):

@@ -158,7 +158,9 @@ def scan_development(root: Path) -> Clips:
         for clip, label, location in _whole(tree)
     ]
     layout = tree.layout
-    return from_files("tut2017_development", layout.root, rows, layout.moved, layout.words)
+    below = layout.root.relative_to(root).as_posix()
+    words = joined("" if below in (".", DEVELOPMENT) else below, layout.words)
+    return from_files("tut2017_development", layout.root, rows, layout.moved, words)
 
 
 def folds(root: Path) -> dict[str, int]:
