@@ -24,8 +24,8 @@ def scan(root: Path) -> Clips:
     tree = walk(root)
     if tree.unnamed:
         raise ValueError(
-            f"{len(tree.unnamed)} names below {root} are not UTF-8: {some(tree.unnamed)}: rename "
-            "them (convmv does many at once)"
+            f"names below {root} that are not UTF-8: {some(tree.unnamed)}: rename them "
+            "(convmv does many at once)"
         )
     names, foreign, others = _sorted(root, tree)
     _check_labels(root, tree, names, foreign)
@@ -36,13 +36,13 @@ def scan(root: Path) -> Clips:
         )
     left_out = [
         ("no sound in a label's folder", others),
-        ("sound of formats that are not read (convert them to wav or flac)", foreign),
+        ("sound of a format that is not read (convert it to wav or flac)", foreign),
         *tree.odd(),
     ]
     for what, files in left_out:
         if files:
             warnings.warn(
-                f"{len(files)} files below {root} are {what} and are left out: {some(files)}",
+                f"left out below {root}, as {what}: {some(files)}",
                 stacklevel=2,
             )
     return from_files("folders", root, [{"clip": name, "label": _label(name)} for name in names])
@@ -70,14 +70,13 @@ def _check_labels(root: Path, tree: Tree, names: list[str], foreign: list[str]) 
     if lost:
         files = [name for name in foreign if _label(name) in lost]
         raise ValueError(
-            f"{len(lost)} labels below {root} have no recording that can be read: {some(lost)} "
-            f"({some(files)}): convert them to wav or flac (ffmpeg -i IN OUT.wav), or take these "
-            "folders out"
+            f"no recording of label {some(lost)} below {root} can be read ({some(files)}): convert "
+            "them to wav or flac (ffmpeg -i IN OUT.wav), or take the folder out"
         )
     empty = sorted({_label(folder) for folder in tree.folders} - labels)
     if empty and labels:
         warnings.warn(
-            f"{len(empty)} folders in {root} hold no sound and are no labels: {some(empty)}",
+            f"folders in {root} without sound, which are no labels: {some(empty)}",
             stacklevel=3,
         )
 

@@ -31,7 +31,7 @@ class Tree(NamedTuple):
     def odd(self) -> list[tuple[str, list[str]]]:
         """What is left out whatever the dataset, and why, for a warning."""
         return [
-            ("no files but FIFOs, sockets or devices", self.special),
+            ("FIFOs, sockets or devices", self.special),
             ("links to what is there already", self.again),
             ("links that lead nowhere", self.broken),
         ]
