@@ -82,6 +82,8 @@ def erf(
     kind: Annotated[str, typer.Option(help="feature, logits or class")] = "feature",
     label: Annotated[str | None, typer.Option(help="which class, with --kind class")] = None,
     root: scaling.cli.Root = None,
+    column: scaling.cli.Column = None,
+    group_from: scaling.cli.GroupFrom = None,
     out: Annotated[
         str | None, typer.Option(help="local folder; RESULTS/figures unless given")
     ] = None,
@@ -97,7 +99,8 @@ def erf(
     analysis.cli.figures_folder(results, out)  # before what takes long
     trials = analysis.cli.trials_of(results, study, trial)
     where = (device, "float32", threads)
-    split = scaling.cli.compute_maps(results, trials, (split, kind, label), root, where)
+    wanted, read = (split, kind, label), (column, group_from)
+    split = scaling.cli.compute_maps(results, trials, wanted, root, where, read)
     name = kind if label is None else f"class {label}"
     analysis.cli.draw_fields(results, trials, split, name, out, format)
 

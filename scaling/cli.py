@@ -4,6 +4,7 @@ Heavy libraries are imported when a command runs, so that help is instant.
 """
 
 import json
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,16 @@ Root = Annotated[str | None, typer.Option(help="Where the dataset lies (default:
 Json = Annotated[bool, typer.Option("--json", help="The same facts as JSON lines.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
+Column = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column", metavar="OURS=YOURS", help="A manifest's name for a column; repeatable."
+    ),
+]
+GroupFrom = Annotated[
+    str | None,
+    typer.Option(metavar="REGEX", help="Clips whose paths share its first group stay together."),
+]
 Skip = Annotated[bool, typer.Option(help="Leave unreadable recordings out and say how many.")]
 
 data = typer.Typer(help="Datasets: list, describe, download, check.", no_args_is_help=True)
@@ -36,6 +47,8 @@ def train(
     settings: Settings = None,
     recipe: Annotated[str, typer.Option(help="Which settings to start from.")] = "quickstart",
     root: Root = None,
+    column: Column = None,
+    group_from: GroupFrom = None,
     out: Annotated[str, typer.Option(help="Results folder or URI.")] = "results/train",
     device: Device = "auto",
     precision: Precision = "auto",
@@ -50,12 +63,13 @@ def train(
     from scaling.plan import plan
     from scaling.recipes import RECIPES
     from scaling.sound import prepare
+    from scaling.sound.datasets.reading import reading
 
     machine.here(device, precision, threads)  # before what takes long
     if recipe not in RECIPES:
         raise ValueError(f"--recipe {recipe}: not a recipe{nearest(recipe, RECIPES)}")
     trial = changed(RECIPES[recipe], pairs(settings))
-    clips = prepare.scan([trial], root)
+    clips = prepare.scan([trial], root, reading(column, group_from))
     planned = plan("train", [trial], {name: each.table for name, each in clips.items()})
     (cost,) = planned.costs
     if dry_run:
@@ -104,10 +118,12 @@ def compute_maps(
     wanted: tuple[str, str, str | None],
     root: str | None,
     where: tuple[str, str, int],
+    read: tuple[list[str] | None, str | None] = (None, None),
 ) -> str:
     """Compute the ERF maps that are missing, with a word for each; the split that they are of."""
     from scaling import machine, maps
     from scaling.records import Results
+    from scaling.sound.datasets.reading import reading
 
     folder = Results(results)
     chosen = maps.trials(folder, trials)
@@ -117,7 +133,7 @@ def compute_maps(
         raise ValueError(
             f"these trials are scored on {', '.join(sorted(splits))}: name one --split"
         )
-    found = maps.compute(folder, chosen, asked, machine.here(*where), root)
+    found = maps.compute(folder, chosen, asked, machine.here(*where), root, reading(*read))
     for number, (trial, computed) in enumerate(found, start=1):
         if computed:
             typer.echo(f"{number}/{len(chosen)} {trial.id}: computed", err=True)
@@ -159,33 +175,68 @@ def list_datasets(as_json: Json = False) -> None:
 
 
 @data.command()
-def describe(name: str, root: Root = None, as_json: Json = False) -> None:
-    """How many clips there are of each class, fold and device."""
+def describe(
+    name: str,
+    root: Root = None,
+    column: Column = None,
+    group_from: GroupFrom = None,
+    as_json: Json = False,
+) -> None:
+    """How many clips there are of each class, fold and device, and what their files hold."""
     from scaling.sound import datasets
     from scaling.sound.clips import UNUSED
+    from scaling.sound.datasets import headers, sources
+    from scaling.sound.datasets.reading import reading
 
-    clips = datasets.scan(name, root)
+    clips = datasets.scan(name, root, reading(column, group_from))
     table = clips.table
     facts: dict[str, Any] = {
         "dataset": name,
         "root": str(clips.root),
+        "layout": clips.layout or "as published",
         "clips": len(table),
         "digest": clips.digest,
     }
-    for column in ("label", "fold", "device", "city", "speaker"):
-        counts = table[column].dropna().astype(str).value_counts().sort_index()
+    for fact in ("label", "fold", "device", "city", "speaker"):
+        counts = table[fact].dropna().astype(str).value_counts().sort_index()
         counts = counts[counts.index != ""]
         if len(counts):
-            shown = {str(UNUSED): "unused"} if column == "fold" else {}
-            facts[column] = {shown.get(str(v), str(v)): int(n) for v, n in counts.items()}
+            shown = {str(UNUSED): "unused"} if fact == "fold" else {}
+            facts[fact] = {shown.get(str(v), str(v)): int(n) for v, n in counts.items()}
     facts["sources"] = int(table.loc[table["source"] != "", "source"].nunique())
+    if datasets.find(name).folders is not None:
+        facts |= headers.facts(clips)
     if as_json:
         typer.echo(json.dumps(facts))
-        return
+    else:
+        _print_description(facts)
+    if line := sources.warning(table):
+        warnings.warn(line, stacklevel=1)
+
+
+def _print_description(facts: dict[str, Any]) -> None:
+    """Facts line by line; then a table of each class and device."""
+    parts = {fact[3:]: facts.pop(fact) for fact in [*facts] if fact.startswith("by_")}
+    looked = facts.pop("headers", facts["clips"])
+    if looked < facts["clips"]:
+        typer.echo(f"headers of the first {looked:,} of {facts['clips']:,} clips were looked at")
     for fact, value in facts.items():
         if isinstance(value, dict):
             value = ", ".join(f"{word} {count}" for word, count in value.items())
         typer.echo(f"{fact:8} {value}")
+    for column, rows in parts.items():
+        typer.echo(
+            f"{column:24}{'clips':>8}{'min s':>9}{'median s':>10}{'max s':>9}  rates, channels"
+        )
+        for name, row in rows.items():
+            lengths = row.get("seconds", dict.fromkeys(("min", "median", "max"), float("nan")))
+            heard = [f"{rate} Hz" for rate in row.get("rates", ())]
+            heard += [f"{number} ch" for number in row.get("channels", ())]
+            heard += [f"{row['unread']} unread"] if "unread" in row else []
+            typer.echo(
+                f"{name or '(unknown)':24}{row['clips']:8,}{lengths['min']:9.2f}"
+                f"{lengths['median']:10.2f}{lengths['max']:9.2f}  {', '.join(heard)}"
+            )
 
 
 @data.command()
@@ -206,10 +257,14 @@ def download(
 def check(
     name: str,
     root: Root = None,
+    column: Column = None,
+    group_from: GroupFrom = None,
     quick: Annotated[bool, typer.Option(help="Names and counts only; decode nothing.")] = False,
 ) -> None:
     """Compare a dataset with what was published, decode every clip, name what cannot be read."""
     from scaling.sound import datasets
+    from scaling.sound.datasets import sources
+    from scaling.sound.datasets.reading import reading
     from scaling.sound.store import unreadable
 
     report = datasets.check(name, root)
@@ -217,7 +272,11 @@ def check(
         typer.echo(line)
     if report.problem:
         raise ValueError(report.problem)
-    clips = datasets.scan(name, root)
+    clips = datasets.scan(name, root, reading(column, group_from))
+    if clips.layout:
+        typer.echo(f"layout: {clips.layout}")
+    if line := sources.warning(clips.table):
+        warnings.warn(line, stacklevel=1)
     bad = {} if quick else unreadable(clips)
     for clip, reason in bad.items():
         typer.echo(f"{clip}: {reason}")

@@ -25,6 +25,7 @@ from scaling.networks.cost import any_size, field, last_map
 from scaling.records import Results
 from scaling.seeds import torch_stream
 from scaling.sound import prepare
+from scaling.sound.datasets.reading import AS_IT_IS, Reading
 from scaling.sound.frontends import Standardize
 from scaling.sound.store import Store
 
@@ -77,6 +78,7 @@ def compute(
     wanted: Wanted,
     machine: Machine,
     root: str | Path | None = None,
+    reading: Reading = AS_IT_IS,
 ) -> Iterator[tuple[Trial, bool]]:
     """Compute and keep the maps that are missing; yields each trial, and whether it was computed.
 
@@ -84,7 +86,7 @@ def compute(
     trial was trained on.
     """
     missing = [trial for trial in chosen if not _kept(results, trial, wanted)]
-    clips = prepare.scan(missing, root)
+    clips = prepare.scan(missing, root, reading)
     stores = prepare.stores(missing, clips)
     digests = prepare.digests(missing, stores)
     planned = results.read("manifest").select(["trial", "data_digest"]).to_pylist()
@@ -96,7 +98,8 @@ def compute(
         if digests[trial.id] != trained_on[trial.id]:
             raise ValueError(
                 f"trial {trial.id} was trained on other clips (digest {trained_on[trial.id]}) than "
-                f"these ({digests[trial.id]}): name their place with --root"
+                f"these ({digests[trial.id]}): name their place with --root, and say --column and "
+                "--group-from as the sweep did"
             )
         row = _map(results, trial, stores[prepare.store_key(trial)], machine, wanted)
         rows = _rows(results, trial)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scaling.cli import Device, Json, Precision, Root, Skip, pairs
+from scaling.cli import Column, Device, GroupFrom, Json, Precision, Root, Skip, pairs
 
 
 def studies(as_json: Json = False) -> None:
@@ -30,6 +30,8 @@ def sweep(
     study: Annotated[str, typer.Argument(help="A shipped study, or a Python file of yours.")],
     data: Annotated[str | None, typer.Option(help="Another dataset than the study's.")] = None,
     root: Root = None,
+    column: Column = None,
+    group_from: GroupFrom = None,
     out: Annotated[str | None, typer.Option(help="Results (default: results/STUDY).")] = None,
     settings: Annotated[
         list[str] | None,
@@ -72,6 +74,7 @@ def sweep(
     from scaling.plan import plan as make_plan
     from scaling.records import Results
     from scaling.sound import prepare
+    from scaling.sound.datasets.reading import reading
     from sweeps import cluster, search, stopping, times
     from sweeps.study import find, plan
 
@@ -82,7 +85,8 @@ def sweep(
     found = find(study)
     changes = pairs(settings) | ({"sound.dataset": data} if data else {})
     trials = plan(found, changes, repeats)
-    clips = prepare.scan(trials, root)
+    read = reading(column, group_from)
+    clips = prepare.scan(trials, root, read)
     tables = {name: each.table for name, each in clips.items()}
     planned = make_plan(found.name, trials, tables)
     where = out or f"results/{found.name}"
@@ -119,7 +123,7 @@ def sweep(
             resources,
             (device, precision),
             (skip_unreadable, retry_failed, plain),
-            root,
+            (root, read),
             rule,
             ledger(),
             tensorboard,
@@ -152,7 +156,7 @@ def _sweep(
     resources: Any,
     machine: tuple[str, str],
     switches: tuple[bool, bool, bool],
-    root: str | None,
+    place: tuple[str | None, Any],
     rule: Any,
     ledger: Any,
     tensorboard: str | None,
@@ -193,8 +197,9 @@ def _sweep(
             results.address,
             resources.cpus,
             *machine,
-            root=root,
+            root=place[0],
             skip_unreadable=skip_unreadable,
+            reading=place[1],
         )
         proposals = Proposals(ledger, stores, watch) if ledger else None
         predicted = times.predicted(results)

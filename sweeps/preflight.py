@@ -22,6 +22,7 @@ from scaling.config import Trial
 from scaling.machine import LIBRARIES
 from scaling.records import HIDDEN, Refused, Results
 from scaling.sound import prepare
+from scaling.sound.datasets.reading import AS_IT_IS, Reading
 from scaling.sound.store import Store
 from sweeps import guard
 
@@ -56,6 +57,7 @@ class Task(NamedTuple):
     root: str | None = None  # of the dataset, absolute, where it was named
     skip_unreadable: bool = False
     driver: Driver | None = None  # None: all runs on the driver's own machine
+    reading: Reading = AS_IT_IS
 
 
 class Facts(NamedTuple):
@@ -100,7 +102,7 @@ def look(trials: Sequence[Trial], task: Task) -> Facts:
         folder = Path(task.stores[prepare.store_key(trial)])
         try:
             if prepare.found(folder) is None:
-                prepare.behind(trial, folder, task.root, task.skip_unreadable)
+                prepare.behind(trial, folder, task.root, task.skip_unreadable, task.reading)
             _check_extras(trial, task.driver)
         except ValueError as error:
             lacks.append(_with_remedy(error))
@@ -148,12 +150,12 @@ def ready(trial: Trial, task: Task) -> Store:
     """
     folder = Path(task.stores[prepare.store_key(trial)])
     if task.driver is None:
-        return prepare.reopened(trial, folder, task.root, task.skip_unreadable)
+        return prepare.reopened(trial, folder, task.root, task.skip_unreadable, task.reading)
     for difference in _differences(task.driver):
         raise Unfit(difference)
     _check_results(task, task.driver)
     try:
-        store = prepare.reopened(trial, folder, task.root, task.skip_unreadable)
+        store = prepare.reopened(trial, folder, task.root, task.skip_unreadable, task.reading)
         _check_extras(trial, task.driver)
     except ValueError as error:
         raise Unfit(_with_remedy(error)) from None

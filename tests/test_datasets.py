@@ -126,9 +126,9 @@ def test_esc_trees_that_are_not_whole(esc: Path):
     table.write_text(table.read_text().replace("src_file", "source"))
     with pytest.raises(ValueError, match=r"esc50\.csv has no column src_file"):
         esc50.scan(esc)
-    for content in ("", "\xff"):
+    for content in ("", "\x81"):
         table.write_text(content, encoding="latin-1")
-        with pytest.raises(ValueError, match=r"esc50\.csv cannot be read \(.*--root"):
+        with pytest.raises(ValueError, match=r"esc50\.csv cannot be read.* \(.*--root"):
             esc50.scan(esc)
     shutil.rmtree(esc / "meta")
     with pytest.raises(ValueError, match=r"No such file.*name the folder that holds audio/ and"):
@@ -198,18 +198,21 @@ def test_manifest_in_parquet(tmp_path: Path, labels: list[object]):
 
 def test_manifest_warns_of_columns_it_does_not_use(tmp_path: Path):
     write(tmp_path, "a.wav")
-    manifest_of(tmp_path, "path,label,Fold,notes\na.wav,x,1,hi\n")
-    with pytest.warns(UserWarning, match=r"columns not used: Fold, notes \(known: path, label, "):
+    manifest_of(tmp_path, "path,label,folds,notes\na.wav,x,1,hi\n")
+    with pytest.warns(UserWarning, match=r"columns not used: folds, notes \(known: path, label, "):
         assert manifest.scan(tmp_path).table["fold"].isna().all()
 
 
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("file,label\na.wav,x\n", "has no column path: it has file, label"),
-        ("path;label\na.wav;x\n", "has no column path: it has path;label"),
-        ("path,class\na.wav,x\n", "has no column label: it has path, class"),
-        ("", "has no column path: it has "),
+        ("where,label\na.wav,x\n", "has no column path: it has where, label: name yours, as --col"),
+        ("path label\na.wav x\n", "has no column path: it has path label"),
+        (
+            "path,Labl\na.wav,x\n",
+            r"no column label: it has path, Labl \(did you mean Labl\?\): name yo",
+        ),
+        ("", r"cannot be read \(it is empty\)"),
         ("path,label\n", "no clips found"),
         ("path,label,label\na.wav,x,x\n", "a column is named twice in path, label, label"),
         ("path,label\na.wav,x,1\n", "row 1 has 3 fields, the header 2"),
@@ -218,8 +221,8 @@ def test_manifest_warns_of_columns_it_does_not_use(tmp_path: Path):
         ("path,label\na.wav,\n", r"row 1 \(clip a\.wav\) has no label"),
         ("path,label,fold\na.wav,x,two\n", "fold=two in row 1"),
         ("path,label\na.wav,x\nb.wav,x\n", r"1 of 2 clips cannot be opened below .*: b\.wav"),
-        ('path,label\na.wav,"x\n', "cannot be read as UTF-8 CSV"),
-        ("path,label\na.wav,\xe9\n", "cannot be read as UTF-8 CSV"),
+        ('path,label\na.wav,"x\n', "cannot be read as CSV: .* behind row 0: is a quotation mark"),
+        ("path,label\na.wav,\x81\n", r"cannot be read as text in UTF-8 \(.*, row 1\): save it as"),
     ],
 )
 def test_manifests_refused(tmp_path: Path, text: str, line: str):
@@ -230,13 +233,15 @@ def test_manifests_refused(tmp_path: Path, text: str, line: str):
 
 
 def test_manifest_not_found_or_twice(tmp_path: Path):
-    with pytest.raises(ValueError, match=r"holds neither manifest\.csv and manifest\.parquet"):
+    with pytest.raises(
+        ValueError, match=r"holds no manifest: name the table itself with --root, or"
+    ):
         scan("manifest", tmp_path)
     (tmp_path / "manifest.parquet").write_text("no Parquet")
     with pytest.raises(ValueError, match=r"manifest\.parquet cannot be read as Parquet"):
         scan("manifest", tmp_path)
     manifest_of(tmp_path, "path,label\n")
-    with pytest.raises(ValueError, match="holds both"):
+    with pytest.raises(ValueError, match=r"holds manifest\.csv and manifest\.parquet: name the"):
         scan("manifest", tmp_path)
 
 
@@ -264,7 +269,7 @@ def test_folders_follow_links(tmp_path: Path):
 
 def test_folders_count_what_they_leave_out(tmp_path: Path):
     write(tmp_path, "dog/a.wav", "no-label.wav", "dog/notes.txt")
-    line = "2 files below .* are left out: dog/notes.txt, no-label.wav"
+    line = "left out below .*, as no sound in a label's folder: dog/notes.txt, no-label.wav$"
     with pytest.warns(UserWarning, match=line):
         assert len(scan("folders", tmp_path).table) == 1
 

@@ -16,6 +16,7 @@ from scaling.config import Split
 from scaling.sound import datasets
 from scaling.sound.clips import Report
 from scaling.sound.datasets import audiomnist, fsdd, published, tess, tut2017
+from scaling.sound.datasets.tree import walk
 from scaling.sound.splits import make
 
 OFFICIAL = Split(protocol="folds", fold=1)
@@ -78,7 +79,7 @@ def test_a_folder_of_something_else(name: str, tmp_path: Path):
 
 def test_hidden_files_are_no_clips(tmp_path: Path):
     write(tmp_path, "a/x.wav", "a/._x.wav", "__MACOSX/a/._x.wav", ".trash/y.wav")
-    assert published.wavs(tmp_path, "**/*.wav", "") == ["a/x.wav"]
+    assert published.wavs(walk(tmp_path).files) == ["a/x.wav"]
 
 
 def test_a_long_list_is_counted(tmp_path: Path):

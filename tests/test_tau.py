@@ -239,9 +239,9 @@ def test_a_clip_on_both_sides(root: Path):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("filename,scene_label\nx,y\n", "has no column filename: it is not a tab-separated list"),
+        ("file\tscene_label\nx\ty\n", "has no column filename: it is not a list of tau2020"),
         ("", r"meta\.csv cannot be read"),
-        ("filename\n\xff", r"meta\.csv cannot be read"),
+        ("filename\n\x81", r"meta\.csv cannot be read"),
     ],
 )
 def test_lists_refused(root: Path, text: str, line: str):

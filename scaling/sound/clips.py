@@ -3,16 +3,20 @@
 A dataset's reader fills a pandas DataFrame with the columns of COLUMNS; `table` checks it and gives
 it its one form. Conventions: rows stay in the reader's order, which no reader leaves to the file
 system, and are counted from 1. Contents: COLUMNS, Decoded, Clips, Dataset, Report; `table`,
-`digest`; for clips that are files `from_files`, `fingerprint` and `decode_file`.
+`digest`, `check_devices`; for clips that are files `from_files`, `open_regular`, `fingerprint` and
+`decode_file`.
 """
 
 import hashlib
 import os
+import re
+import stat
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,7 +38,11 @@ COLUMNS: dict[str, tuple[str, str]] = {
 # neither trained on nor held out. Only readers set it, and behind `table`, so that a gap in a
 # person's table is never taken for it.
 UNUSED = -1
+ALL = "all"  # the records' name for the mean over all devices
+# Larger whole numbers have no exact counterpart among the floats that tables hold them in.
+FOLD_LIMIT = 2**53
 NAMED = 5  # how many of many offenders an error names before it counts the rest
+LONG = 200  # characters of one that it names
 # A program that writes a WAV file into a pipe cannot know its length and announces 2 or 4 GiB.
 STREAMED = 0x7FFF0000
 OGG_PAGE = 65_307  # bytes of the longest Ogg page (RFC 3533, section 6)
@@ -57,7 +65,14 @@ class Clips:
     dataset: str
     root: Path
     table: pd.DataFrame  # COLUMNS, one row per clip
-    decode: Callable[[Path], Decoded]  # root / clip -> sound; raises ValueError with the reason
+    decode: Callable[[Path], Decoded]  # path(clip) -> sound; raises ValueError with the reason
+    # clips that lie elsewhere below root than was published: where
+    places: Mapping[str, str] = field(default_factory=dict)
+    layout: str = ""  # how that tree is laid out, in words; "": as published
+
+    def path(self, clip: str) -> Path:
+        """The file of a clip, which keeps its published name wherever a mirror put it."""
+        return self.root / self.places.get(clip, clip)
 
     @cached_property
     def digest(self) -> str:
@@ -85,6 +100,8 @@ class Dataset(NamedTuple):
     address: str  # where to get it
     scan: Callable[[Path], Clips]  # root -> clips; raises ValueError in one line
     check: Callable[[Path], Report] | None = None  # root -> what its reader can tell of the files
+    # scan of a table, whose own names of columns are given by ours: --column path=filename
+    scan_named: Callable[[Path, Mapping[str, str]], Clips] | None = None
 
 
 def digest(table: pd.DataFrame) -> str:
@@ -97,9 +114,10 @@ def table(rows: Rows) -> pd.DataFrame:
     """The rows in the form of COLUMNS: its columns, types and order; what is not given is unknown.
 
     Raises ValueError for a table without rows, a clip without a name or a label, a clip listed
-    twice, and a fold that is no whole number from 0.
+    twice, a fold that is no whole number from 0, text that is no text (lists, bytes that are not
+    UTF-8, NUL), a device that bears the records' own name, and two Unicode forms of one label.
     """
-    given = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows))
+    given = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(list(rows), dtype=object)
     if not len(given):
         raise ValueError("no clips found: the table has no rows")
     unknown = set(given.columns) - set(COLUMNS)
@@ -108,29 +126,66 @@ def table(rows: Rows) -> pd.DataFrame:
     for name, (kind, _) in COLUMNS.items():
         values = enumerate(given.get(name, [None] * len(given)), start=1)
         read = _text if kind == "str" else _whole
-        columns[name] = pd.Series([read(value, row) for row, value in values], dtype=kind)
+        columns[name] = pd.Series([read(value, row, name) for row, value in values], dtype=kind)
     made = pd.DataFrame(columns)
     _check_names(made)
+    check_devices(made)
+    _check_forms(made["label"])
     return made
 
 
-def _text(value: Any, _: int) -> str:
-    return "" if pd.isna(value) else str(value)
+def _unknown(value: Any) -> bool:
+    """Whether a cell is empty; what holds several values, such as a list, is not."""
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
 
 
-def _whole(value: Any, row: int) -> int | None:
-    """A whole number from 0, also as 3.0 or "3"; None where it is unknown."""
-    if pd.isna(value) or value == "":
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = -1.0
-    if number < 0 or not number.is_integer():
+def _text(value: Any, row: int, column: str) -> str:
+    """The text of a cell; "" where it is unknown."""
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, bytes):
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            raise ValueError(
+                f"{column}={value!r:.80} in row {row}: these bytes are not UTF-8 text: write the "
+                "column as text"
+            ) from None
+    elif _unknown(value):
+        return ""
+    elif not pd.api.types.is_scalar(value):
         raise ValueError(
-            f"fold={value} in row {row}: a fold is a whole number from 0, or empty where unknown"
+            f"{column}={value!r:.80} in row {row} is a {type(value).__name__}: "
+            "a cell holds one text, so give each clip a single value"
         )
-    return int(number)
+    else:
+        text = str(value)
+    if "\0" in text or (not text.isascii() and re.search("[\ud800-\udfff]", text)):
+        why = "holds a NUL character" if "\0" in text else "is not valid Unicode"
+        raise ValueError(f"{column}={text!a:.80} in row {row} {why}: rename it")
+    return text
+
+
+def _whole(value: Any, row: int, column: str) -> int | None:
+    """A whole number from 0, also as 3.0 or "3"; None where it is unknown."""
+    if _unknown(value) or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, str):
+        number = re.fullmatch(r"\s*([0-9]+)(?:\.0*)?\s*", value, re.ASCII)
+        # longer ones are above the limit, and take Python long to read
+        found = int(number[1]) if number and len(number[1].lstrip("0")) < 20 else -1
+    elif isinstance(value, float | np.floating):
+        found = int(value) if np.isfinite(value) and float(value).is_integer() else -1
+    elif isinstance(value, int | np.integer) and not isinstance(value, bool):
+        found = int(value)
+    else:
+        found = -1
+    if not 0 <= found < FOLD_LIMIT:
+        raise ValueError(
+            f"{column}={value!s:.40} in row {row}: a {column} is a whole number from 0 up to "
+            f"{FOLD_LIMIT - 1}, in plain digits, or empty where unknown"
+        )
+    return found
 
 
 def _check_names(made: pd.DataFrame) -> None:
@@ -148,24 +203,63 @@ def _check_names(made: pd.DataFrame) -> None:
         raise ValueError(f"clip {clip} is listed {len(rows)} times, in rows {some(rows)}")
 
 
+def check_devices(made: pd.DataFrame) -> None:
+    """Raises ValueError for a device whose name the records need, or which is blank."""
+    for device in made["device"].unique():
+        if device != "" and device.strip() in ("", ALL):
+            rows = np.flatnonzero(made["device"] == device)
+            raise ValueError(
+                f"device={device!r} in row {rows[0] + 1} (clip {made['clip'][int(rows[0])]}): "
+                + (
+                    f"{ALL!r} is what records call the mean over devices: rename the device"
+                    if device.strip()
+                    else "a device has a name, or the cell is empty where it is unknown"
+                )
+                + f"; such rows: {len(rows)}"
+            )
+
+
+def _check_forms(labels: pd.Series) -> None:
+    """No label is written in two Unicode forms: they look alike and would be two classes."""
+    forms: dict[str, str] = {}
+    for label in labels.unique():
+        first = forms.setdefault(unicodedata.normalize("NFC", label), label)
+        if first != label:
+            raise ValueError(
+                f"label {label[:LONG]} is written in two Unicode forms, {first!a} (e.g. row "
+                f"{int((labels == first).argmax()) + 1}) and {label!a} (e.g. row "
+                f"{int((labels == label).argmax()) + 1}), which would be two classes: "
+                "write both in the composed form (NFC)"
+            )
+
+
 def some(words: Iterable[object]) -> str:
     """The first few of many words and how many more there are."""
-    every = [str(word) for word in words]
+    every = [text if len(text := str(word)) <= LONG else f"{text[:LONG]}..." for word in words]
     more = f" and {len(every) - NAMED} more" if len(every) > NAMED else ""
     return ", ".join(every[:NAMED]) + more
 
 
-def from_files(dataset: str, root: Path, rows: Rows) -> Clips:
+def from_files(
+    dataset: str,
+    root: Path,
+    rows: Rows,
+    places: Mapping[str, str] | None = None,
+    layout: str = "",
+) -> Clips:
     """Clips that are files below `root`: `table` of the rows, with size and fingerprint of each.
+
+    `places` and `layout` say where and how clips lie that are not where they were published.
 
     Raises ValueError as `table` does, and one that names the files that cannot be opened.
     """
-    made = table(rows)
+    clips = Clips(dataset, root, table(rows), decode_file, places or {}, layout)
+    made = clips.table
     prints: list[tuple[int, str]] = []
     absent: list[str] = []
     for clip in made["clip"]:
         try:
-            prints.append(fingerprint(root / clip))
+            prints.append(fingerprint(clips.path(clip)))
         except OSError as error:
             absent.append(f"{clip} ({error.strerror})")
     if absent:
@@ -174,12 +268,24 @@ def from_files(dataset: str, root: Path, rows: Rows) -> Clips:
         )
     made["size"] = pd.Series([size for size, _ in prints], dtype="Int64")
     made["fingerprint"] = pd.Series([mark for _, mark in prints], dtype="str")
-    return Clips(dataset, root, made, decode_file)
+    return clips
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A file, opened for reading; a FIFO, socket or device, which could block, raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(None, "it is no regular file, but a folder, FIFO, socket or device")
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
 
 
 def fingerprint(path: Path) -> tuple[int, str]:
     """Size in bytes; 16 hex digits of the SHA-256 of the first and last 4096. Raises OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         ends = file.read(4096)

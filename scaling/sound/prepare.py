@@ -13,6 +13,7 @@ from scaling.config import Trial
 from scaling.sound import datasets, microphones
 from scaling.sound.cache import kept, whole
 from scaling.sound.clips import Clips, digest
+from scaling.sound.datasets.reading import AS_IT_IS, Reading
 from scaling.sound.pitch import pitched
 from scaling.sound.rooms import rooms
 from scaling.sound.store import Store, pack
@@ -24,7 +25,9 @@ def store_key(trial: Trial) -> str:
     return f"{trial.sound.dataset}@{trial.sound.rate}"
 
 
-def scan(trials: Iterable[Trial], root: str | Path | None) -> dict[str, Clips]:
+def scan(
+    trials: Iterable[Trial], root: str | Path | None, reading: Reading = AS_IT_IS
+) -> dict[str, Clips]:
     """The clips of every dataset the trials name. Raises ValueError when one is not where it should
     be.
     """
@@ -34,7 +37,7 @@ def scan(trials: Iterable[Trial], root: str | Path | None) -> dict[str, Clips]:
             f"--root {shown(str(root))}: these trials need {', '.join(names)}: set OVERHEAR_DATA "
             "to the folder above them"
         )
-    return {name: datasets.scan(name, root) for name in names}
+    return {name: datasets.scan(name, root, reading) for name in names}
 
 
 def stores(
@@ -113,7 +116,11 @@ def _files(place: Path) -> tuple[object, ...]:
 
 
 def behind(
-    trial: Trial, folder: Path, root: str | None = None, skip_unreadable: bool = False
+    trial: Trial,
+    folder: Path,
+    root: str | None = None,
+    skip_unreadable: bool = False,
+    reading: Reading = AS_IT_IS,
 ) -> Clips:
     """The clips that some node packed into `folder`, as this node has them: at `root` where that is
     here, else at their default place.
@@ -123,7 +130,7 @@ def behind(
     """
     there = root is not None and ("://" in root or Path(root).exists())
     try:
-        clips = datasets.scan(trial.sound.dataset, root if there else None)
+        clips = datasets.scan(trial.sound.dataset, root if there else None, reading)
     except ValueError as error:
         where = f"--root {root} is not there, and " if root and not there else ""
         raise ValueError(
@@ -136,7 +143,11 @@ def behind(
 
 
 def reopened(
-    trial: Trial, folder: Path, root: str | None = None, skip_unreadable: bool = False
+    trial: Trial,
+    folder: Path,
+    root: str | None = None,
+    skip_unreadable: bool = False,
+    reading: Reading = AS_IT_IS,
 ) -> Store:
     """The store that some node packed into `folder`, on this node: see `found`; where it is not,
     packed here and now from the clips `behind` it, by one process of the node.
@@ -146,7 +157,7 @@ def reopened(
     """
 
     def packed(lock: Path) -> Store:
-        clips = behind(trial, folder, root, skip_unreadable)
+        clips = behind(trial, folder, root, skip_unreadable, reading)
         rate, cache = trial.sound.rate, lock.parent
         made = pack(clips, rate, cache=cache, skip_unreadable=skip_unreadable, progress=False)
         if made.folder.name != folder.name:

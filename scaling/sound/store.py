@@ -234,7 +234,7 @@ def _write_waves(
 def _samples(clips: Clips, rate: int | None, name: str) -> tuple[np.ndarray, int] | str:
     """One clip as stored (None: at its own rate), and how many samples were limited; or why not."""
     try:
-        samples, own_rate = clips.decode(clips.root / name)
+        samples, own_rate = clips.decode(clips.path(name))
     except (ValueError, OSError) as error:
         return str(error)
     wave_T = samples.mean(axis=1)

@@ -7,6 +7,7 @@ folder that the environment variable OVERHEAR_DATA names, else below data/. Cont
 """
 
 import os
+import warnings
 from pathlib import Path
 
 from scaling import config
@@ -16,6 +17,7 @@ from scaling.sound.datasets import (
     esc50,
     folders,
     fsdd,
+    labels,
     manifest,
     synthetic,
     tau,
@@ -23,6 +25,7 @@ from scaling.sound.datasets import (
     tut2017,
     urbansound8k,
 )
+from scaling.sound.datasets.reading import AS_IT_IS, Reading, grouped
 from scaling.sound.fetch import mirror
 from scaling.storage import shown
 
@@ -52,13 +55,28 @@ def find(name: str) -> Dataset:
     return DATASETS[name]
 
 
-def scan(name: str, root: Path | str | None = None) -> Clips:
-    """The clips of one dataset.
+def scan(name: str, root: Path | str | None = None, reading: Reading = AS_IT_IS) -> Clips:
+    """The clips of one dataset, read as `reading` says.
 
-    Raises ValueError for an unknown name, a missing root, and whatever its reader refuses.
+    Raises ValueError for an unknown name, a missing root, and whatever its reader refuses. Warns of
+    labels that nobody may have meant, where they are a person's own.
     """
     dataset = find(name)
-    clips = dataset.scan(find_root(dataset, root))
+    if reading.columns and not dataset.scan_named:
+        raise ValueError(
+            f"--column {'='.join(reading.columns[0])}: {name} has no table of yours: leave it out, "
+            "or list the clips in a manifest"
+        )
+    place = find_root(dataset, root)
+    if dataset.scan_named and reading.columns:
+        clips = dataset.scan_named(place, reading.named)
+    else:
+        clips = dataset.scan(place)
+    if reading.group_from is not None:
+        clips = grouped(clips, reading.group_from)
+    if dataset.classes is None:
+        for line in labels.doubtful(clips.table["label"]):
+            warnings.warn(line, stacklevel=2)
     found = clips.table["label"].nunique()
     if dataset.classes not in (None, found):
         raise ValueError(

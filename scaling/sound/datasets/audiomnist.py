@@ -15,12 +15,12 @@ from pathlib import Path
 import pandas as pd
 
 from scaling.sound.clips import Clips, Dataset, Report, from_files, some
-from scaling.sound.datasets.published import compare, wavs
+from scaling.sound.datasets.layout import Layout
+from scaling.sound.datasets.published import compare, named
 
 ADDRESS = "https://github.com/soerenab/AudioMNIST"
 SPEAKERS = tuple(f"{number:02}" for number in range(1, 61))
 TAKES = 50  # of each digit by each speaker
-PATTERN = "data/*/*.wav"
 FORM = re.compile(r"data/(?P<speaker>[0-9]{2})/(?P<digit>[0-9])_(?P=speaker)_(?P<take>[0-9]+)\.wav")
 # Known since publication: a take, and which it is a copy of.
 COPIES = {
@@ -44,12 +44,19 @@ def fields(clip: str) -> dict[str, object]:
     return {"clip": clip, "label": found["digit"], "speaker": found["speaker"]}
 
 
+def look(root: Path) -> tuple[Layout, list[str]]:
+    """Where the clips lie, and their published names. Raises ValueError where there is none."""
+    return named(root, "data", 2, FORM.fullmatch, ADDRESS)
+
+
 def scan(root: Path) -> Clips:
     """All clips, in the order of their names. Warns of takes that are copies of others.
 
-    Raises ValueError as `wavs` and `fields` do.
+    Raises ValueError as `look` and `fields` do.
     """
-    clips = from_files("audiomnist", root, [fields(c) for c in wavs(root, PATTERN, ADDRESS)])
+    layout, names = look(root)
+    rows = [fields(clip) for clip in names]
+    clips = from_files("audiomnist", layout.root, rows, layout.moved, layout.words)
     if copies := _copies(clips.table):
         warnings.warn(
             f"{len(copies)} clips are copies of another take and are kept: "
@@ -64,7 +71,7 @@ def check(root: Path) -> Report:
 
     Raises ValueError as `scan` does.
     """
-    clips = wavs(root, PATTERN, ADDRESS)
+    layout, clips = look(root)
     rows = [fields(clip) for clip in clips]
     wanted = {
         f"data/{speaker}/{digit}_{speaker}_{take}.wav"
@@ -85,7 +92,8 @@ def check(root: Path) -> Report:
     notes = [NO_FOLDS]
     for clip, first in COPIES.items():
         if clip in clips and first in clips:
-            same = filecmp.cmp(root / clip, root / first, shallow=False)
+            copy, original = (layout.root / layout.places[name] for name in (clip, first))
+            same = filecmp.cmp(copy, original, shallow=False)
             notes.append(f"{clip} {'is a copy' if same else 'is known as a copy'} of {first}")
     remedy = f"unpack the archive of {ADDRESS} anew"
     return compare(root, counts, wanted - set(clips), set(clips) - wanted, remedy, notes)

@@ -6,24 +6,31 @@ take). Clips cut from one recording (src_file) lie in one fold. ESC-10 is read f
 (rows with esc10 = True) or from a tree of its own.
 """
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from scaling.sound.clips import Clips, Dataset, from_files
+from scaling.sound.datasets.layout import find_table, joined, locate, of_table
+from scaling.sound.datasets.tables import read_text
+from scaling.sound.datasets.tree import walk
 
+META = "meta/esc50.csv"
 COLUMNS = {"filename": "clip", "category": "label", "fold": "fold", "src_file": "source"}
+# As published, and as spreadsheets of some languages save it.
+YES, NO = re.compile(r"true|1(\.0)?|wahr|vrai"), re.compile(r"false|0(\.0)?|falsch|faux")
 
 
-def read(root: Path) -> pd.DataFrame:
-    """All rows of the table below `root`, as text. Raises ValueError when it cannot be read."""
-    path = root / "meta" / "esc50.csv"
+def read(path: Path) -> pd.DataFrame:
+    """All rows of the table, as text. Raises ValueError when it cannot be read."""
     try:
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
+        rows = read_text(path)
+    except ValueError as error:
         raise ValueError(
-            f"{path} cannot be read ({str(error).splitlines()[0]}): "
-            "name the folder that holds audio/ and meta/ with --root"
+            f"{error}: name the folder that holds audio/ and meta/ with --root"
         ) from None
     if missing := [name for name in (*COLUMNS, "esc10") if name not in rows]:
         raise ValueError(f"{path} has no column {missing[0]}: it is not the table of ESC-50")
@@ -32,18 +39,38 @@ def read(root: Path) -> pd.DataFrame:
 
 def scan(root: Path) -> Clips:
     """All clips of an ESC-50 tree."""
-    return _clips("esc50", root, read(root))
+    return _clips("esc50", root, lambda rows, _: rows)
 
 
 def scan_ten(root: Path) -> Clips:
-    """The clips of ESC-10."""
-    rows = read(root)
-    return _clips("esc10", root, rows[rows["esc10"] == "True"])
+    """The clips of ESC-10. Raises ValueError for a row that does not say whether it is one."""
+    return _clips("esc10", root, ten)
 
 
-def _clips(name: str, root: Path, rows: pd.DataFrame) -> Clips:
+def ten(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The rows of ESC-10, whichever way their column esc10 says so."""
+    words = rows["esc10"].str.strip().str.lower()
+    chosen = words.str.fullmatch(YES)
+    unclear = np.flatnonzero(~chosen & ~words.str.fullmatch(NO))
+    if len(unclear):
+        row = int(unclear[0])
+        raise ValueError(
+            f"{path}: esc10={rows['esc10'].iloc[row]} in row {row + 1} is neither True nor False: "
+            "take the table from the archive again"
+        )
+    return rows[chosen]
+
+
+def _clips(name: str, root: Path, choose: Callable[[pd.DataFrame, Path], pd.DataFrame]) -> Clips:
+    files = walk(root).files
+    place = find_table(files, META) or META
+    rows = choose(read(root / place), root / place)
     rows = rows[list(COLUMNS)].rename(columns=COLUMNS)
-    return from_files(name, root, rows.assign(clip="audio/" + rows["clip"]))
+    tails = {clip.casefold(): clip for clip in rows["clip"]}
+    found = locate(root, files, "audio", 1, lambda tail: tails.get(tail.casefold()))
+    words = joined(of_table(place, META), found.words)
+    rows = rows.assign(clip="audio/" + rows["clip"])
+    return from_files(name, found.root, rows, found.moved, words)
 
 
 FOLDERS = ("ESC-50", "ESC-50-master")  # as cloned, as unpacked from GitHub's archive

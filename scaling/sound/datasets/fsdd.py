@@ -12,12 +12,12 @@ from collections import Counter
 from pathlib import Path
 
 from scaling.sound.clips import Clips, Dataset, Report, from_files
-from scaling.sound.datasets.published import compare, wavs
+from scaling.sound.datasets.layout import Layout
+from scaling.sound.datasets.published import compare, named
 
 ADDRESS = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
 TAKES, TEST_TAKES = 50, 5  # of each digit by each speaker; the first ones are the test
-PATTERN = "recordings/*.wav"
 FORM = re.compile(r"recordings/(?P<digit>[0-9])_(?P<speaker>[a-zA-Z]+)_(?P<take>[0-9]+)\.wav")
 
 
@@ -33,14 +33,21 @@ def fields(clip: str) -> dict[str, object]:
     return {"clip": clip, "label": found["digit"], "speaker": found["speaker"], "fold": fold}
 
 
+def look(root: Path) -> tuple[Layout, list[str]]:
+    """Where the recordings lie; their published names. Raises ValueError where there is none."""
+    return named(root, "recordings", 1, FORM.fullmatch, ADDRESS)
+
+
 def scan(root: Path) -> Clips:
-    """All recordings, in the order of their names. Raises ValueError as `wavs` and `fields` do."""
-    return from_files("fsdd", root, [fields(clip) for clip in wavs(root, PATTERN, ADDRESS)])
+    """All recordings, in the order of their names. Raises ValueError as `look` and `fields` do."""
+    layout, clips = look(root)
+    rows = [fields(clip) for clip in clips]
+    return from_files("fsdd", layout.root, rows, layout.moved, layout.words)
 
 
 def check(root: Path) -> Report:
     """Recordings of each speaker and part against those published. Raises as `scan` does."""
-    clips = wavs(root, PATTERN, ADDRESS)
+    _, clips = look(root)
     rows = [fields(clip) for clip in clips]
     wanted = {
         f"recordings/{digit}_{speaker}_{take}.wav"

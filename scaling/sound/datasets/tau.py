@@ -16,9 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from scaling.sound.clips import UNUSED, Clips, Dataset, Report, from_files, some
+from scaling.sound.datasets.layout import Layout, locate
+from scaling.sound.datasets.published import lower_ending, wavs
+from scaling.sound.datasets.tables import read_text
+from scaling.sound.datasets.tree import walk
 
 NAME = "tau2020_mobile"
 ADDRESS = "https://zenodo.org/records/3819968"
@@ -56,11 +58,12 @@ DEVICES = tuple(VERSION_1)
 class Tree(NamedTuple):
     """What lies below a root; clips as `audio/<file>`."""
 
-    root: Path
+    root: Path  # of the lists
     audio: list[str]  # sorted
     meta: list[str] | None  # None: no such list
     train: list[str] | None
     test: list[str] | None
+    layout: Layout = Layout(Path(), "", {}, "")
 
     @property
     def absent(self) -> list[str]:
@@ -92,23 +95,38 @@ def look(root: Path) -> Tree:
     Raises ValueError: no clips, no such names, a list that cannot be read, half of the fold, a clip
     both in its training and its test list.
     """
-    audio = sorted(f"{AUDIO}{file.name}" for file in (root / AUDIO).glob("[!.]*.wav"))
+    files = walk(root).files
+    sounds = wavs(files)
+    layout = locate(root, sounds, AUDIO.rstrip("/"), 1, _canonical)
+    home = f"{layout.home}/" if layout.home else ""
+    beside = (place.removeprefix(home) for place in sounds if place.startswith(home))
+    audio = sorted({f"{AUDIO}{lower_ending(name)}" for name in beside if "/" not in name})
     if not audio:
         raise ValueError(
             f"no clips found: {root / AUDIO} holds no wav files: name the folder that holds "
             f"{AUDIO} and {META} with --root (to be had from {ADDRESS})"
         )
-    train = _read(root / TRAIN_LIST)
-    test = next(filter(None, (_read(root / name) for name in TEST_LISTS)), None)
+    lists = root / home.removesuffix(AUDIO)
+    train = _read(lists / TRAIN_LIST)
+    test = next(filter(None, (_read(lists / name) for name in TEST_LISTS)), None)
     if (train is None) != (test is None):
         lacks = TRAIN_LIST if train is None else " and ".join(TEST_LISTS)
-        raise ValueError(f"{root} lacks {lacks}: unpack the archive of meta data from {ADDRESS}")
+        raise ValueError(f"{lists} lacks {lacks}: unpack the archive of meta data from {ADDRESS}")
     if both := sorted(set(train or ()) & set(test or ())):
         raise ValueError(f"{len(both)} clips are both in training and test list: {some(both)}")
-    tree = Tree(root, audio, _read(root / META), train, test)
+    tree = Tree(lists, audio, _read(lists / META), train, test, layout)
     for clip in sorted({*tree.audio, *tree.listed}):
         fields(clip)
     return tree
+
+
+def _canonical(name: str) -> str | None:
+    """A clip's name as published; None for what is not named as a clip."""
+    try:
+        fields(lower_ending(name))
+    except ValueError:
+        return None
+    return lower_ending(name)
 
 
 def fields(clip: str) -> dict[str, str]:
@@ -148,7 +166,9 @@ def scan(root: Path) -> Clips:
         )
     fold = {**dict.fromkeys(tree.train or (), TRAIN), **dict.fromkeys(tree.test or (), TEST)}
     names = tree.audio if tree.meta is None else sorted(tree.listed)
-    clips = from_files(NAME, root, [fields(c) | {"clip": c, "fold": fold.get(c)} for c in names])
+    rows = [{"clip": c, "fold": fold.get(c), **fields(c)} for c in names]
+    layout = tree.layout
+    clips = from_files(NAME, layout.root, rows, layout.moved, layout.words)
     if not fold:
         warnings.warn(
             f"{root} has no {TRAIN_LIST}: the official fold is unknown (split.protocol=pairs needs "
@@ -193,12 +213,9 @@ def _read(path: Path) -> list[str] | None:
     """The clips of one list; None where there is no such file."""
     if not path.exists():
         return None
-    try:
-        rows = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
+    rows = read_text(path)
     if "filename" not in rows:
-        raise ValueError(f"{path} has no column filename: it is not a tab-separated list of {NAME}")
+        raise ValueError(f"{path} has no column filename: it is not a list of {NAME}")
     names: list[str] = rows["filename"].tolist()
     return names
 

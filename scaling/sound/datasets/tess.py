@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scaling.sound.clips import Clips, Dataset, Report, fingerprint, from_files, some
-from scaling.sound.datasets.published import compare, wavs
+from scaling.sound.datasets.published import compare, lower_ending, none_found, wavs
+from scaling.sound.datasets.tree import walk
 
 ADDRESS = "https://doi.org/10.5683/SP2/E8H2MF"
 ACTRESSES = ("OAF", "YAF")  # 64 and 26 years old
@@ -50,11 +51,13 @@ def look(root: Path) -> Tree:
     one name and differ.
     """
     found: dict[str, list[str]] = {}
-    for place in wavs(root, "**/*.wav", ADDRESS):
-        file = place.rpartition("/")[2]
+    for place in wavs(walk(root).files):
+        file = lower_ending(place).rpartition("/")[2]
         name = MISNAMED.get(file, file)
         fields(name)
         found.setdefault(name, []).append(place)
+    if not found:
+        raise none_found(root, "**/*.wav", ADDRESS)
     places = {}
     copies = []
     for name, every in sorted(found.items()):
@@ -67,7 +70,9 @@ def look(root: Path) -> Tree:
                 )
         places[name] = first
         copies += others
-    misnamed = [place for place in places.values() if place.rpartition("/")[2] in MISNAMED]
+    misnamed = [
+        place for place in places.values() if lower_ending(place).rpartition("/")[2] in MISNAMED
+    ]
     return Tree(places, misnamed, copies)
 
 

@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scaling.sound.clips import Clips, Dataset, Report, from_files, some
-from scaling.sound.datasets.published import compare, wavs
+from scaling.sound.datasets.layout import Layout, joined, locate
+from scaling.sound.datasets.published import compare, lower_ending, none_found, wavs
+from scaling.sound.datasets.tables import text
+from scaling.sound.datasets.tree import walk
 
 DEVELOPMENT = "TUT-acoustic-scenes-2017-development"
 EVALUATION = "TUT-acoustic-scenes-2017-evaluation"
@@ -56,10 +59,11 @@ class Row(NamedTuple):
 class Tree(NamedTuple):
     """What lies below one of the two folders; clips as `audio/<file>`."""
 
-    root: Path
+    root: Path  # of meta.txt and the lists of folds
     name: str  # DEVELOPMENT or EVALUATION
     audio: list[str]  # sorted
     rows: list[Row]
+    layout: Layout
 
     @property
     def absent(self) -> list[str]:
@@ -82,7 +86,12 @@ def look(root: Path, name: str) -> Tree:
 
     Raises ValueError: no clips, clips of the other tree, meta.txt missing or of another form.
     """
-    audio = wavs(root, "audio/*.wav", ADDRESSES[name])
+    sounds = wavs(walk(root).files)
+    published = [place for place in sounds if place.startswith("audio/") and place.count("/") == 1]
+    layout = locate(root, published or sounds, "audio", 1, lower_ending)
+    audio = sorted(layout.places)
+    if not audio:
+        raise none_found(root, "audio/*.wav", ADDRESSES[name])
     # evaluation clips are numbered, development ones named after their location
     other = [clip for clip in audio if Path(clip).stem.isdecimal() != (name == EVALUATION)]
     if other:
@@ -90,7 +99,8 @@ def look(root: Path, name: str) -> Tree:
             f"{len(other)} clips in {root} are not named as those of {name} ({some(other)}): name "
             f"the folder above {DEVELOPMENT} and {EVALUATION} with --root"
         )
-    return Tree(root, name, audio, read(root / META, name))
+    lists = root / layout.home.removesuffix("audio")
+    return Tree(lists, name, audio, read(lists / META, name), layout)
 
 
 def read(path: Path, name: str) -> list[Row]:
@@ -112,12 +122,21 @@ def scan(root: Path) -> Clips:
     Raises ValueError as `look` does, where one of the two trees is missing, and for clips that are
     listed and not there. Warns of clips that are left out.
     """
+    trees = _both(root)
     rows = [
         {"clip": f"{tree.name}/{clip}", "label": label, "source": location, "fold": fold}
-        for fold, tree in zip((TRAIN, TEST), _both(root), strict=True)
+        for fold, tree in zip((TRAIN, TEST), trees, strict=True)
         for clip, label, location in _whole(tree)
     ]
-    return from_files("tut2017", root, rows)
+    places = {
+        f"{tree.name}/{clip}": (tree.layout.root / place).relative_to(root).as_posix()
+        for tree in trees
+        for clip, place in tree.layout.places.items()
+    }
+    moved = {clip: place for clip, place in places.items() if clip != place}
+    homes = [str(tree.layout.root.relative_to(root)) for tree in trees if moved]
+    words = joined(" and ".join(homes), *(tree.layout.words for tree in trees))
+    return from_files("tut2017", root, rows, moved, words)
 
 
 def scan_development(root: Path) -> Clips:
@@ -138,7 +157,10 @@ def scan_development(root: Path) -> Clips:
         {"clip": clip, "label": label, "source": location, "fold": fold.get(clip)}
         for clip, label, location in _whole(tree)
     ]
-    return from_files("tut2017_development", tree.root, rows)
+    layout = tree.layout
+    below = layout.root.relative_to(root).as_posix()
+    words = joined("" if below in (".", DEVELOPMENT) else below, layout.words)
+    return from_files("tut2017_development", layout.root, rows, layout.moved, words)
 
 
 def folds(root: Path) -> dict[str, int]:
@@ -188,19 +210,28 @@ def check_development(root: Path) -> Report:
 
 
 def _both(root: Path) -> tuple[Tree, Tree]:
-    """Development and evaluation."""
-    if lacks := [name for name in PUBLISHED if not (root / name).is_dir()]:
+    """Development and evaluation, wherever they lie below `root`."""
+    found = {name: _folder(root, name) for name in PUBLISHED}
+    if lacks := [name for name, folder in found.items() if folder is None]:
         raise ValueError(
             f"{root} does not hold {' and '.join(lacks)}: unpack the archives of "
             f"{' and '.join(ADDRESSES[name] for name in lacks)} there, or name the folder that "
             "holds both with --root (tut2017_development needs only the one)"
         )
-    return look(root / DEVELOPMENT, DEVELOPMENT), look(root / EVALUATION, EVALUATION)
+    development, evaluation = (look(folder or root, name) for name, folder in found.items())
+    return development, evaluation
 
 
 def _development(root: Path) -> Tree:
-    below = root / DEVELOPMENT
-    return look(below if below.is_dir() else root, DEVELOPMENT)
+    return look(_folder(root, DEVELOPMENT) or root, DEVELOPMENT)
+
+
+def _folder(root: Path, name: str) -> Path | None:
+    """The least deep folder of this name below `root`; None where there is none."""
+    if (root / name).is_dir():
+        return root / name
+    found = [folder for folder in walk(root).folders if folder.rpartition("/")[2] == name]
+    return root / min(found, key=lambda folder: folder.count("/")) if found else None
 
 
 def _whole(tree: Tree) -> list[Row]:
@@ -236,12 +267,10 @@ def _counts(tree: Tree) -> dict[str, tuple[int, int]]:
 def _lines(path: Path, name: str) -> list[list[str]]:
     """The tab-separated words of every line that is not empty."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"{path} cannot be read ({error}): take it from {ADDRESSES[name]}"
-        ) from None
-    return [line.split("\t") for line in text.splitlines() if line.strip()]
+        content = text(path)
+    except ValueError as error:
+        raise ValueError(f"{error}: take it from {ADDRESSES[name]}") from None
+    return [line.split("\t") for line in content.splitlines() if line.strip()]
 
 
 DATASET = Dataset(

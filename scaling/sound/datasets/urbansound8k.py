@@ -15,10 +15,11 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from scaling.sound.clips import NAMED, Clips, Dataset, Report, from_files, some
-from scaling.sound.datasets.published import compare, wavs
+from scaling.sound.datasets.layout import Layout, find_table, joined, locate, of_table
+from scaling.sound.datasets.published import compare, none_found, wavs
+from scaling.sound.datasets.tables import read_text
+from scaling.sound.datasets.tree import walk
 
 ADDRESS = "https://zenodo.org/records/1203745"
 REMEDY = f"unpack UrbanSound8K.tar.gz of {ADDRESS} anew"
@@ -54,12 +55,14 @@ class Row(NamedTuple):
 class Tree(NamedTuple):
     """What lies below a root; clips as paths below it, sorted."""
 
-    root: Path
+    layout: Layout
+    table: Path
     rows: list[Row]
     absent: list[str]  # listed, and not there
     copies: list[str]  # files elsewhere that bear the name of a clip that is there
     misplaced: list[str]  # files elsewhere that bear the name of one that is not
     extra: list[str]  # files that bear another name
+    words: str  # how the tree is laid out; "": as published
 
     @property
     def torn(self) -> list[str]:
@@ -70,36 +73,45 @@ class Tree(NamedTuple):
 
 
 def look(root: Path) -> Tree:
-    """The tree in `root`, or in the folder UrbanSound8K within it.
+    """The tree in `root`, or wherever below it a mirror put the table and the clips.
 
     Raises ValueError: no clips, and a table that is missing or has a row of another form.
     """
-    within = root / FOLDER
-    if not (root / META).exists() and (within / META).exists():
-        root = within
-    found = set(wavs(root, "**/*.wav", ADDRESS))
-    rows = read(root / META)
+    files = walk(root).files
+    if not (sounds := wavs(files)):
+        raise none_found(root, "**/*.wav", ADDRESS)
+    place = find_table(files, META, "" if META in files else FOLDER) or META
+    rows = read(root / place)
+    tails = (row.clip.removeprefix("audio/") for row in rows)
+    known = {tail.casefold(): tail for tail in tails}
+    found = locate(root, sounds, "audio", 2, lambda tail: known.get(tail.casefold()))
     listed = {row.clip for row in rows}
-    names, lacking = ({Path(clip).name for clip in clips} for clips in (listed, listed - found))
-    others = sorted(found - listed)
+    lacking = listed - set(found.places)
+    names, lacks = ({Path(clip).name for clip in clips} for clips in (listed, lacking))
+    used = set(found.places.values())
+    below = "" if found.root == root else f"{found.root.relative_to(root).as_posix()}/"
+    others = [place.removeprefix(below) for place in sounds]
+    others = sorted(place for place in others if place not in used)
     return Tree(
-        root,
+        found,
+        root / place,
         rows,
-        absent=sorted(listed - found),
-        copies=[place for place in others if Path(place).name in names - lacking],
-        misplaced=[place for place in others if Path(place).name in lacking],
+        absent=sorted(lacking),
+        copies=[place for place in others if Path(place).name in names - lacks],
+        misplaced=[place for place in others if Path(place).name in lacks],
         extra=[place for place in others if Path(place).name not in names],
+        words=joined(of_table(place, META), found.words),
     )
 
 
 def read(path: Path) -> list[Row]:
     """The rows of the table. Raises ValueError that says what cannot be read, or which is wrong."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
+        table = read_text(path)
+    except ValueError as error:
         raise ValueError(
-            f"{path} cannot be read ({str(error).splitlines()[0]}): name the folder that holds "
-            f"audio/ and metadata/ with --root (to be had from {ADDRESS})"
+            f"{error}: name the folder that holds audio/ and metadata/ with --root (to be had from "
+            f"{ADDRESS})"
         ) from None
     if missing := [name for name in COLUMNS if name not in table]:
         raise ValueError(f"{path} has no column {missing[0]}: it is not the table of UrbanSound8K")
@@ -128,13 +140,13 @@ def scan(root: Path) -> Clips:
     if tree.absent:
         lie = f" ({len(tree.misplaced)} in another folder: {some(tree.misplaced)})"
         raise ValueError(
-            f"{len(tree.absent)} of {len(tree.rows)} clips that {tree.root / META} lists are not "
+            f"{len(tree.absent)} of {len(tree.rows)} clips that {tree.table} lists are not "
             f"there: {some(tree.absent)}{lie if tree.misplaced else ''}: {REMEDY}"
         )
     for files, what in ((tree.copies, "further copies of clips"), (tree.extra, f"not in {META}")):
         if files:
             warnings.warn(
-                f"{len(files)} files below {tree.root} are {what} and are left out: {some(files)}",
+                f"{len(files)} files below {root} are {what} and are left out: {some(files)}",
                 stacklevel=2,
             )
     if tree.torn:
@@ -143,7 +155,8 @@ def scan(root: Path) -> Clips:
             f"there are {TORN}; split.protocol=made_folds keeps sources together)",
             stacklevel=2,
         )
-    return from_files("urbansound8k", tree.root, [row._asdict() for row in tree.rows])
+    rows = [row._asdict() for row in tree.rows]
+    return from_files("urbansound8k", tree.layout.root, rows, tree.layout.moved, tree.words)
 
 
 def check(root: Path) -> Report:
@@ -169,7 +182,7 @@ def check(root: Path) -> Report:
         "nine folds train: split.protocol=folds split.fold=1; "
         "eight, as Pons et al. 2019: split.validation_fold=2 (of fold 10: 1) too"
     ]
-    return compare(tree.root, counts, tree.absent, tree.extra, REMEDY, notes)
+    return compare(root, counts, tree.absent, tree.extra, REMEDY, notes)
 
 
 DATASET = Dataset(
