@@ -82,7 +82,8 @@ def _train(
     (trial,) = planned.trials
     stores = prepare.stores([trial], clips, skip_unreadable)
     (store,) = stores.values()
-    record(planned, prepare.digests(planned.trials, stores), results)
+    digests = prepare.digests(planned.trials, stores)
+    record(planned, digests, results, prepare.glances(planned.trials, stores))
     typer.echo(f"trial {trial.id} on {here.name}, {here.precision_name}, {len(store.table)} clips")
     try:
         for progress in perform(trial, store, here, results):
@@ -209,7 +210,7 @@ def check(
 ) -> None:
     """Compare a dataset with what was published, decode every clip, name what cannot be read."""
     from scaling.sound import datasets
-    from scaling.sound.store import unreadable
+    from scaling.sound.waves import unreadable
 
     report = datasets.check(name, root)
     for line in report.lines:

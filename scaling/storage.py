@@ -1,9 +1,10 @@
 """Storage: places that pyarrow opens by a URI, how they are named, and what they complain of.
 
-Nothing that is printed holds credentials. Contents: `opened`, `shown`, `patiently`, `trouble`. No
-torch.
+Nothing that is printed holds credentials. Contents: `opened`, `shown`, `patiently`, `trouble`,
+`remedy`. No torch.
 """
 
+import errno
 import os
 import re
 from collections.abc import Callable
@@ -108,3 +109,27 @@ def trouble(error: Exception) -> Trouble:
     line = said.splitlines()[0] if said else type(error).__name__
     line = re.sub(r"\w+://[^\s']*", lambda uri: shown(uri[0]), line)
     return Trouble(line, "check its name and your rights to it")
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space, or have your quota raised",
+    errno.EFBIG: "free some space, or raise the limit on the size of a file (ulimit -f)",
+    errno.EACCES: "mend its rights",
+    errno.EPERM: "mend its rights",
+    errno.EROFS: "have its disk mounted for writing",
+    errno.EEXIST: "move the file that is in its way",
+    errno.ENOTDIR: "move the file that is in its way",
+    errno.EISDIR: "move the folder that is in its way",
+    errno.ENAMETOOLONG: "give it a shorter path",
+    errno.ELOOP: "mend the link that leads to itself",
+    errno.EIO: "check its disk",
+    errno.ESTALE: "have its disk mounted again",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "raise the limit on open files of this machine",
+}
+
+
+def remedy(error: OSError) -> str:
+    """What a person can do about a local file or folder that cannot be read or written."""
+    return _REMEDIES.get(error.errno or 0, "check its name, its rights and its disk")

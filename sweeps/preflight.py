@@ -55,6 +55,7 @@ class Task(NamedTuple):
     root: str | None = None  # of the dataset, absolute, where it was named
     skip_unreadable: bool = False
     driver: Driver | None = None  # None: all runs on the driver's own machine
+    glances: Mapping[str, str] = {}  # what a look tells of the clips, by store_key(trial)
 
 
 class Facts(NamedTuple):
@@ -99,7 +100,8 @@ def look(trials: Sequence[Trial], task: Task) -> Facts:
         folder = Path(task.stores[prepare.store_key(trial)])
         try:
             if prepare.found(folder) is None:
-                prepare.behind(trial, folder, task.root, task.skip_unreadable)
+                glance = task.glances.get(prepare.store_key(trial), "")
+                prepare.behind(trial, folder, task.root, task.skip_unreadable, glance)
             _check_extras(trial, task.driver)
         except ValueError as error:
             lacks.append(_with_remedy(error))
@@ -146,13 +148,14 @@ def ready(trial: Trial, task: Task) -> Store:
     Raises Unfit for the first thing that this node lacks.
     """
     folder = Path(task.stores[prepare.store_key(trial)])
+    glance = task.glances.get(prepare.store_key(trial), "")
     if task.driver is None:
-        return prepare.reopened(trial, folder, task.root, task.skip_unreadable)
+        return prepare.reopened(trial, folder, task.root, task.skip_unreadable, glance)
     for difference in _differences(task.driver):
         raise Unfit(difference)
     _check_results(task, task.driver)
     try:
-        store = prepare.reopened(trial, folder, task.root, task.skip_unreadable)
+        store = prepare.reopened(trial, folder, task.root, task.skip_unreadable, glance)
         _check_extras(trial, task.driver)
     except ValueError as error:
         raise Unfit(_with_remedy(error)) from None

@@ -9,7 +9,16 @@ import pandas as pd
 import pytest
 import soundfile
 
-from scaling.sound.clips import COLUMNS, decode_file, digest, fingerprint, from_files, some, table
+from scaling.sound.clips import (
+    COLUMNS,
+    decode_file,
+    digest,
+    fingerprint,
+    from_files,
+    glance,
+    some,
+    table,
+)
 
 # pandas 3 says so of the option that makes it behave as pandas 2 does
 pytestmark = pytest.mark.filterwarnings("ignore:The 'future.infer_string'")
@@ -19,6 +28,9 @@ ROWS: list[dict[str, object]] = [
     {"clip": "a.wav", "label": "rain", "fold": None},
     {"clip": "c/d.wav", "label": "dog", "fold": 1, "size": 44, "fingerprint": "00ff"},
 ]
+
+
+READ = [row | {"size": 44, "content": f"{n:064}"} for n, row in enumerate(ROWS)]
 
 
 @pytest.fixture(params=[True, False], ids=["new strings", "object strings"])
@@ -49,15 +61,24 @@ def test_table_has_one_form():
 
 @pytest.mark.usefixtures("_strings")
 def test_digest_never_changes():
-    """Stores and manifests are named by it."""
-    assert digest(table(ROWS)) == "684c3fed30bf3202"
+    """Stores and manifests are named by it; those of earlier versions by a glance."""
+    assert glance(table(ROWS)) == "684c3fed30bf3202"
+    assert digest(table(READ)) == "2-12be0ffc4096f4ef"
 
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_digest_knows_every_column(column: str):
-    changed = [dict(row) for row in ROWS]
+    changed = [dict(row) for row in READ]
     changed[1][column] = "5" if COLUMNS[column][0] == "Int64" else "other"
-    assert digest(table(changed)) != digest(table(ROWS))
+    seen = (digest(table(changed)), glance(table(changed)))
+    before = (digest(table(READ)), glance(table(READ)))
+    assert (seen[0] != before[0]) == (column != "fingerprint"), "what was read says more"
+    assert (seen[1] != before[1]) == (column != "content"), "a glance reads nothing"
+
+
+def test_clips_without_files_are_named_by_their_table():
+    made = table([{"clip": "a", "label": "x", "fingerprint": "version 1"}])
+    assert digest(made) == glance(made)
 
 
 @pytest.mark.parametrize("fold", [3, 3.0, "3", np.int64(3), np.float64(3)])

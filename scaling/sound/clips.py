@@ -3,11 +3,12 @@
 A dataset's reader fills a pandas DataFrame with the columns of COLUMNS; `table` checks it and gives
 it its one form. Conventions: rows stay in the reader's order, which no reader leaves to the file
 system, and are counted from 1. Contents: COLUMNS, Decoded, Clips, Dataset, Report; `table`,
-`digest`; for clips that are files `from_files`, `fingerprint` and `decode_file`.
+`digest`, `glance`, `same`; for clips that are files `from_files`, `fingerprint` and `decode_file`.
 """
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import soundfile
+
+from scaling.sound import copies
 
 # name: (pandas type, meaning). Text that is unknown is "", a fold that is unknown is <NA>.
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -29,7 +32,10 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "source": ("str", "recording that the clip was cut from: clips of one source belong together"),
     "size": ("Int64", "bytes of the file"),
     "fingerprint": ("str", "hash of the file's first and last 4096 bytes"),
+    "content": ("str", "SHA-256 of the file's bytes; empty until they have all been read"),
 }
+EARLIER = tuple(COLUMNS)[:9]  # the columns that the first form of digest covered
+FORM = "2-"  # begins a digest of content; one of the first form begins with its hex digits
 # The fold, below all that a person can name, of clips that a dataset's own protocol leaves out:
 # neither trained on nor held out. Only readers set it, and behind `table`, so that a gap in a
 # person's table is never taken for it.
@@ -61,8 +67,11 @@ class Clips:
 
     @cached_property
     def digest(self) -> str:
-        """16 hex digits that name this table and the files behind it, wherever the root lies."""
-        return digest(self.table)
+        """What a look tells of this table and its files, wherever the root lies: see `glance`.
+
+        What records and stores are named by is `digest` of a table whose files have been read.
+        """
+        return glance(self.table)
 
 
 class Report(NamedTuple):
@@ -88,8 +97,38 @@ class Dataset(NamedTuple):
 
 
 def digest(table: pd.DataFrame) -> str:
-    """16 hex digits of the SHA-256 of all rows: names, labels, sizes, fingerprints; no root."""
-    lines = table[list(COLUMNS)].to_csv(index=False, lineterminator="\n")
+    """What names clips in stores and records: `2-` and 16 hex digits of the SHA-256 of all rows.
+
+    It covers names, labels and all else that the table says, and every byte of every file, but
+    neither root nor time: equal clips have it on every machine. The table's files have been read.
+    Clips without files have their `glance`, which covers all that they are.
+    """
+    if table["size"].isna().all():
+        return glance(table)
+    assert (table["content"] != "").all(), "a file of this table has not been read"
+    columns = [name for name in COLUMNS if name != "fingerprint"]
+    return FORM + _hashed(table[columns])
+
+
+def glance(table: pd.DataFrame) -> str:
+    """16 hex digits of the SHA-256 of all rows, with size and both ends of each file.
+
+    It takes no reading, and does not see what changes in the middle of a file. Before `digest` it
+    named clips in records: those are compared by it (see `same`).
+    """
+    return _hashed(table[list(EARLIER)])
+
+
+def same(recorded: str, digest: str, glance: str) -> bool:
+    """Whether clips with this digest and glance are those that a record names, in either form.
+
+    All may have further digests behind a `+`, of microphones and weights.
+    """
+    return recorded in (digest, glance)
+
+
+def _hashed(rows: pd.DataFrame) -> str:
+    lines = rows.to_csv(index=False, lineterminator="\n")
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
@@ -158,7 +197,9 @@ def some(words: Iterable[object]) -> str:
 def from_files(dataset: str, root: Path, rows: Rows) -> Clips:
     """Clips that are files below `root`: `table` of the rows, with size and fingerprint of each.
 
-    Raises ValueError as `table` does, and one that names the files that cannot be opened.
+    Files that hold the same bytes get their content, too, by which splits keep them together, and
+    are counted in one warning. Raises ValueError as `table` does, and one that names the files that
+    cannot be opened, that are listed twice, or that hold the same bytes under two labels.
     """
     made = table(rows)
     prints: list[tuple[int, str]] = []
@@ -174,7 +215,42 @@ def from_files(dataset: str, root: Path, rows: Rows) -> Clips:
         )
     made["size"] = pd.Series([size for size, _ in prints], dtype="Int64")
     made["fingerprint"] = pd.Series([mark for _, mark in prints], dtype="str")
+    made["content"] = _copies(dataset, root, made)
     return Clips(dataset, root, made, decode_file)
+
+
+def _copies(dataset: str, root: Path, made: pd.DataFrame) -> pd.Series:
+    """The content of files that hold the same bytes as others; empty for all others."""
+    if twice := copies.listed_twice(root, made):
+        pairs = (
+            f"{made['clip'][one]} and {made['clip'][other]} (rows {one + 1} and {other + 1})"
+            for one, other in twice
+        )
+        raise ValueError(
+            f"{len(twice)} clips of {dataset} are files that are listed already, under another "
+            f"name: {some(pairs)}: list each once"
+        )
+    content = copies.contents(root, made)
+    found = content != ""
+    groups = [group for _, group in made[found].groupby(content[found], sort=False)]
+    torn = [group for group in groups if group["label"].nunique() > 1]
+    if torn:
+        named = (
+            " = ".join(f"{clip} ({label})" for clip, label in group[["clip", "label"]][:3].values)
+            for group in torn
+        )
+        raise ValueError(
+            f"{len(torn)} recordings of {dataset} have two labels, as files that hold the same "
+            f"bytes: {some(named)}: leave out the wrong ones"
+        )
+    if groups:
+        named = (" = ".join(group["clip"][:3]) for group in groups)
+        warnings.warn(
+            f"{int(found.sum())} files of {dataset} hold the same bytes as another, and are "
+            f"{len(groups)} recordings: {some(named)}: made folds keep them together",
+            stacklevel=4,
+        )
+    return content
 
 
 def fingerprint(path: Path) -> tuple[int, str]:
