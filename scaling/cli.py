@@ -207,21 +207,27 @@ def check(
     name: str,
     root: Root = None,
     quick: Annotated[bool, typer.Option(help="Names and counts only; decode nothing.")] = False,
+    deep: Annotated[
+        bool, typer.Option(help="Verify every byte of what is packed of it in the cache, too.")
+    ] = False,
 ) -> None:
     """Compare a dataset with what was published, decode every clip, name what cannot be read."""
-    from scaling.sound import datasets
-    from scaling.sound.waves import unreadable
+    from scaling.sound import datasets, inspection
 
+    if quick and deep:
+        raise ValueError("--quick reads no file and --deep reads all: name one of them")
     report = datasets.check(name, root)
     for line in report.lines:
         typer.echo(line)
     if report.problem:
         raise ValueError(report.problem)
     clips = datasets.scan(name, root)
-    bad = {} if quick else unreadable(clips)
-    for clip, reason in bad.items():
-        typer.echo(f"{clip}: {reason}")
-    if bad:
-        raise ValueError(f"{len(bad)} of {len(clips.table)} clips cannot be read")
-    readable = "none decoded" if quick else "all readable"
-    typer.echo(f"{name}: {len(clips.table)} clips, {readable}, digest {clips.digest}")
+    if quick:
+        typer.echo(inspection.glimpse(clips))
+        return
+    found = inspection.inspect(clips, deep=deep)
+    for line in found.lines:
+        typer.echo(line)
+    if found.problems:
+        raise ValueError("; ".join(found.problems))
+    typer.echo(found.summary)

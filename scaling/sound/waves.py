@@ -35,6 +35,7 @@ class Examined(NamedTuple):
     """What decoding every clip has shown."""
 
     clips: Clips  # with the content of each file that is there
+    reads: list[Read]
     unreadable: dict[str, str]  # by clip: why it cannot be decoded
     unusable: dict[str, str]  # by clip: what is wrong with its sound
 
@@ -55,7 +56,7 @@ def examine(clips: Clips, *, workers: int | None = None, progress: bool = True) 
         elif outcome.fault:
             faults[name] = outcome.fault
     read = contents.filled(clips, [each.content for each in found]) if has_files else clips
-    return Examined(read, bad, faults)
+    return Examined(read, found, bad, faults)
 
 
 def unreadable(
