@@ -11,7 +11,7 @@ import soundfile
 
 from scaling.config import Split
 from scaling.sound import datasets, splits
-from scaling.sound.clips import from_files
+from scaling.sound.clips import Clips, check_copies, from_files
 from scaling.sound.copies import joined
 from scaling.sound.folds import made_folds
 from scaling.sound.store import pack
@@ -42,6 +42,12 @@ def manifest(root: Path, *more: tuple[str, str]) -> Path:
     return path
 
 
+def scanned(root: Path, given: list[dict[str, object]], published: bool = False) -> Clips:
+    clips = from_files("mine", root, given)
+    check_copies(clips, published)
+    return clips
+
+
 @pytest.mark.parametrize("label", ["x", "y"])
 @pytest.mark.parametrize("spelled", ["./w/0.wav", "w/../w/0.wav", "absolute", "link", "folder"])
 def test_a_file_that_is_listed_twice_is_refused(root: Path, spelled: str, label: str):
@@ -67,7 +73,19 @@ def test_equal_bytes_under_two_labels_are_refused(root: Path, how: str):
         (root / "copy.wav").hardlink_to(root / "w" / "0.wav")
     line = r"^1 recordings of mine have two labels, .*: w/0\.wav \(x\) = copy\.wav \(y\): leave"
     with pytest.raises(ValueError, match=line):
-        from_files("mine", root, rows(("copy.wav", "y")))
+        scanned(root, rows(("copy.wav", "y")))
+    with pytest.raises(ValueError, match=line.replace("mine", "manifest")):
+        datasets.scan("manifest", manifest(root, ("copy.wav", "y")))
+
+
+def test_a_published_dataset_with_equal_bytes_under_two_labels_is_still_read(root: Path):
+    """Whoever downloads it cannot mend it."""
+    shutil.copy(root / "w" / "0.wav", root / "copy.wav")
+    line = r"^1 recordings of mine have two labels, .*: at most one of them is right$"
+    with pytest.warns(UserWarning, match=line) as said:
+        clips = scanned(root, rows(("copy.wav", "y")), published=True)
+    assert len(clips.table) == 9
+    assert len(said) == 2
 
 
 def test_equal_files_that_are_no_sound_are_left_to_the_decoder(root: Path):
@@ -75,7 +93,7 @@ def test_equal_files_that_are_no_sound_are_left_to_the_decoder(root: Path):
     for name in ("a.wav", "b.wav"):
         (root / name).write_text("<html>404</html>")
     with pytest.warns(UserWarning, match=r"^2 files of mine hold the same bytes"):
-        clips = from_files("mine", root, rows(("a.wav", "x"), ("b.wav", "y")))
+        clips = scanned(root, rows(("a.wav", "x"), ("b.wav", "y")))
     with pytest.raises(ValueError, match="2 of 10 clips of mine cannot be read"):
         pack(clips, RATE, cache=root / "cache", progress=False)
 
@@ -91,7 +109,7 @@ def test_equal_bytes_under_one_label_are_kept_together_and_said(root: Path, how:
                 target.hardlink_to(root / "w" / f"{number}.wav")
     more = [(f"{n}{again}.wav", "xy"[n % 2]) for n in (0, 3, 5) for again in "ab"]
     with pytest.warns(UserWarning, match=r"^9 files of mine .* \(w/0\.wav = 0a\.wav"):
-        clips = from_files("mine", root, rows(*more))
+        clips = scanned(root, rows(*more))
     folds = made_folds(clips.table, 2)
     fold = dict(zip(clips.table["clip"], folds.tolist(), strict=True))
     for number in (0, 3, 5):
@@ -105,7 +123,7 @@ def test_plan_and_trial_split_alike(root: Path):
     """A trial's table has the content of every file, the plan's that of copies only."""
     shutil.copy(root / "w" / "0.wav", root / "copy.wav")
     with pytest.warns(UserWarning, match="hold the same bytes"):
-        clips = from_files("mine", root, rows(("copy.wav", "x")))
+        clips = scanned(root, rows(("copy.wav", "x")))
     store = pack(clips, RATE, cache=root / "cache", progress=False)
     assert (clips.table["content"] != "").sum() == 2
     assert (store.table["content"] != "").all()
@@ -116,7 +134,7 @@ def test_equal_ends_are_no_equal_files(root: Path):
     """All eight have the same size and ends, and nothing else in common."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        clips = from_files("mine", root, rows())
+        clips = scanned(root, rows())
     assert clips.table["fingerprint"].nunique() == 1
     assert (clips.table["content"] == "").all()
 
@@ -125,7 +143,7 @@ def test_folds_of_the_dataset_that_tear_copies_apart_are_said(root: Path):
     shutil.copy(root / "w" / "0.wav", root / "copy.wav")
     given = [row | {"fold": 1 + n // 5} for n, row in enumerate(rows(("copy.wav", "x")))]
     with pytest.warns(UserWarning, match="hold the same bytes"):
-        clips = from_files("mine", root, given)
+        clips = scanned(root, given)
     line = r"^1 of 5 held-out clips hold the same bytes as a training clip \(w/0\.wav\)"
     with pytest.warns(UserWarning, match=line):
         splits.make(clips.table, Split(protocol="folds", fold=1))

@@ -3,7 +3,8 @@
 A dataset's reader fills a pandas DataFrame with the columns of COLUMNS; `table` checks it and gives
 it its one form. Conventions: rows stay in the reader's order, which no reader leaves to the file
 system, and are counted from 1. Contents: COLUMNS, Decoded, Clips, Dataset, Report; `table`,
-`digest`, `glance`, `same`; for clips that are files `from_files`, `fingerprint` and `decode_file`.
+`digest`, `glance`, `same`; for clips that are files `from_files`, `check_copies`,
+`fingerprint` and `decode_file`.
 """
 
 import hashlib
@@ -197,9 +198,9 @@ def some(words: Iterable[object]) -> str:
 def from_files(dataset: str, root: Path, rows: Rows) -> Clips:
     """Clips that are files below `root`: `table` of the rows, with size and fingerprint of each.
 
-    Files that hold the same bytes get their content, too, by which splits keep them together, and
-    are counted in one warning. Raises ValueError as `table` does, and one that names the files that
-    cannot be opened, that are listed twice, or that hold the same bytes under two labels.
+    Files that hold the same bytes as others get their content, too, by which splits keep them
+    together. Raises ValueError as `table` does, and one that names the files that cannot be opened,
+    or that are listed twice.
     """
     made = table(rows)
     prints: list[tuple[int, str]] = []
@@ -215,12 +216,6 @@ def from_files(dataset: str, root: Path, rows: Rows) -> Clips:
         )
     made["size"] = pd.Series([size for size, _ in prints], dtype="Int64")
     made["fingerprint"] = pd.Series([mark for _, mark in prints], dtype="str")
-    made["content"] = _copies(dataset, root, made)
-    return Clips(dataset, root, made, decode_file)
-
-
-def _copies(dataset: str, root: Path, made: pd.DataFrame) -> pd.Series:
-    """The content of files that hold the same bytes as others; empty for all others."""
     if twice := copies.listed_twice(root, made):
         pairs = (
             f"{made['clip'][one]} and {made['clip'][other]} (rows {one + 1} and {other + 1})"
@@ -230,31 +225,49 @@ def _copies(dataset: str, root: Path, made: pd.DataFrame) -> pd.Series:
             f"{len(twice)} clips of {dataset} are files that are listed already, under another "
             f"name: {some(pairs)}: list each file once"
         )
-    content = copies.contents(root, made)
-    found = content != ""
-    groups = [group for _, group in made[found].groupby(content[found], sort=False)]
+    made["content"] = copies.contents(root, made)
+    return Clips(dataset, root, made, decode_file)
+
+
+def check_copies(clips: Clips, published: bool) -> None:
+    """Warn of files that hold the same bytes as others.
+
+    Raises ValueError where such have two labels. Those of a published dataset are its users' to
+    know, and not to mend: it warns of them.
+    """
+    groups = [group for _, group in clips.table[clips.table["content"] != ""].groupby("content")]
+    groups = [group for group in groups if len(group) > 1]
     torn = [
         group
         for group in groups
-        if group["label"].nunique() > 1 and _is_sound(root / group["clip"].iloc[0])
+        if group["label"].nunique() > 1 and _is_sound(clips.root / group["clip"].iloc[0])
     ]
     if torn:
-        named = (
-            " = ".join(f"{clip} ({label})" for clip, label in group[["clip", "label"]][:3].values)
+        named = some(
+            " = ".join(
+                f"{clip} ({label})" for clip, label in _ends(group)[["clip", "label"]].values
+            )
             for group in torn
         )
-        raise ValueError(
-            f"{len(torn)} recordings of {dataset} have two labels, under names of files that hold "
-            f"the same bytes: {some(named)}: leave out the wrong ones"
+        line = (
+            f"{len(torn)} recordings of {clips.dataset} have two labels, under names of files that "
+            f"hold the same bytes: {named}"
         )
+        if not published:
+            raise ValueError(f"{line}: leave out the wrong ones")
+        warnings.warn(f"{line}: at most one of them is right", stacklevel=3)
     if groups:
-        named = (" = ".join(group["clip"][:3]) for group in groups)
+        named = some(" = ".join(_ends(group)["clip"]) for group in groups)
         warnings.warn(
-            f"{int(found.sum())} files of {dataset} hold the same bytes as others of them "
-            f"({some(named)}): made folds keep each recording on one side",
-            stacklevel=4,
+            f"{sum(map(len, groups))} files of {clips.dataset} hold the same bytes as others of "
+            f"them ({named}): made folds keep each recording on one side",
+            stacklevel=3,
         )
-    return content
+
+
+def _ends(group: pd.DataFrame) -> pd.DataFrame:
+    """Two rows of a group, of two labels where it has them."""
+    return group.sort_values("label", kind="stable").iloc[[0, -1]]
 
 
 def _is_sound(path: Path) -> bool:
