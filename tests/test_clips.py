@@ -1,6 +1,7 @@
 """The clip table refuses what cannot be right, and a sound file is read whole or not at all."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,6 +154,17 @@ def test_absent_files_are_told_all_at_once(tmp_path: Path):
         from_files("mine", tmp_path, rows)
     with pytest.raises(ValueError, match=r"5 \(No such file or directory\) and 3 more$"):
         from_files("mine", tmp_path, rows)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "link.wav").symlink_to("/dev/zero")
+    for name in ("pipe.wav", "link.wav"):
+        line = (
+            rf"^1 of 1 clips cannot be opened below .*: {name} \(neither a file nor a link to one"
+        )
+        with pytest.raises(ValueError, match=line):
+            from_files("mine", tmp_path, [{"clip": name, "label": "x"}])
 
 
 def test_some_counts_what_it_does_not_name():

@@ -108,7 +108,7 @@ def test_equal_bytes_under_one_label_are_kept_together_and_said(root: Path, how:
             else:
                 target.hardlink_to(root / "w" / f"{number}.wav")
     more = [(f"{n}{again}.wav", "xy"[n % 2]) for n in (0, 3, 5) for again in "ab"]
-    with pytest.warns(UserWarning, match=r"^9 files of mine .* \(w/0\.wav = 0a\.wav"):
+    with pytest.warns(UserWarning, match=r"^9 files of mine .* \(w/0\.wav = 0b\.wav"):
         clips = scanned(root, rows(*more))
     folds = made_folds(clips.table, 2)
     fold = dict(zip(clips.table["clip"], folds.tolist(), strict=True))

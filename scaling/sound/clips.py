@@ -7,8 +7,10 @@ system, and are counted from 1. Contents: COLUMNS, Decoded, Clips, Dataset, Repo
 `fingerprint` and `decode_file`.
 """
 
+import errno
 import hashlib
 import os
+import stat
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -235,7 +237,10 @@ def check_copies(clips: Clips, published: bool) -> None:
     Raises ValueError where such have two labels. Those of a published dataset are its users' to
     know, and not to mend: it warns of them.
     """
-    groups = [group for _, group in clips.table[clips.table["content"] != ""].groupby("content")]
+    groups = [
+        group
+        for _, group in clips.table[clips.table["content"] != ""].groupby("content", sort=False)
+    ]
     groups = [group for group in groups if len(group) > 1]
     torn = [
         group
@@ -280,7 +285,12 @@ def _is_sound(path: Path) -> bool:
 
 
 def fingerprint(path: Path) -> tuple[int, str]:
-    """Size in bytes; 16 hex digits of the SHA-256 of the first and last 4096. Raises OSError."""
+    """Size in bytes; 16 hex digits of the SHA-256 of the first and last 4096.
+
+    Raises OSError, also for what is no file: a pipe would be waited for without end.
+    """
+    if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "neither a file nor a link to one")
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)

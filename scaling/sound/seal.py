@@ -7,7 +7,7 @@ times, is remembered beside the folder in `<folder>.verified.json`, and files th
 touched since are not read again. A bit that changes on the disk while no time does is found by
 `verify(deep=True)`, which is what `overhear data check --deep` runs.
 Contents: `settle` to seal a finished folder and move it into its place, `vouch`, `check`,
-`verify`, `forget`; `put`, `sha256`.
+`verify`, `forget`; `put`, `flush`, `sha256`.
 """
 
 import hashlib
@@ -39,11 +39,11 @@ def settle(writing: Path, folder: Path, known: Mapping[str, str] | None = None) 
     }
     (writing / SEAL).write_bytes(_sealed(files))
     for name in (*names, SEAL):
-        _flush(writing / name)
-    _flush(writing)
+        flush(writing / name)
+    flush(writing)
     shutil.rmtree(folder, ignore_errors=True)
     writing.rename(folder)
-    _flush(folder.parent)
+    flush(folder.parent)
     _remember(folder, _stamps(folder, files))
 
 
@@ -98,11 +98,11 @@ def put(path: Path, content: bytes) -> None:
     writing = path.with_name(f".writing-{path.name}-{uuid.uuid4().hex[:8]}")
     try:
         writing.write_bytes(content)
-        _flush(writing)
+        flush(writing)
         writing.replace(path)
     finally:
         writing.unlink(missing_ok=True)
-    _flush(path.parent)
+    flush(path.parent)
 
 
 def sha256(path: Path) -> str:
@@ -153,8 +153,8 @@ def _remembered(folder: Path) -> object:
         return None
 
 
-def _flush(path: Path) -> None:
-    """Have the disk hold what was written to a file or folder."""
+def flush(path: Path) -> None:
+    """Have the disk hold what was written to a file or folder. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
