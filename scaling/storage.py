@@ -121,6 +121,7 @@ _REMEDIES = {
     errno.EEXIST: "move the file that is in its way",
     errno.ENOTDIR: "move the file that is in its way",
     errno.EISDIR: "move the folder that is in its way",
+    errno.ENOTEMPTY: "remove the folder that is in its way",
     errno.ENAMETOOLONG: "give it a shorter path",
     errno.ELOOP: "mend the link that leads to itself",
     errno.EIO: "check its disk",

@@ -196,6 +196,22 @@ def test_a_results_folder_of_an_earlier_version_goes_on(
     assert launched(other, recordings, tmp_path / "results").startswith("2-")
 
 
+def test_made_folds_that_keep_copies_together_are_another_split(
+    folder_trial: Trial, recordings: Path, cache: Path, tmp_path: Path
+):
+    """A trial of an earlier version, which tore them apart, is never taken for one of ours."""
+    shutil.copy(recordings / "x" / "0.wav", recordings / "x" / "9.wav")
+    with pytest.warns(UserWarning, match="hold the same bytes"):
+        clips = datasets.scan("folders", recordings)
+    planned = plan.plan("mine", [folder_trial], {"folders": clips.table})
+    results = Results(tmp_path / "results")
+    results.prepare()
+    plan.record(planned, {folder_trial.id: clips.digest}, results)
+    same = pytest.warns(UserWarning, match="hold the same bytes")
+    with same, pytest.raises(ValueError, match="on other data"):
+        launched(folder_trial, recordings, tmp_path / "results")
+
+
 @pytest.mark.parametrize("earlier", [True, False])
 def test_other_data_are_refused_in_either_form(
     folder_trial: Trial, recordings: Path, cache: Path, tmp_path: Path, earlier: bool

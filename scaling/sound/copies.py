@@ -1,7 +1,8 @@
 """Copies: files that hold the same bytes, by which a clip could lie on both sides of a split.
 
 Files of different sizes or different ends hold different bytes, so only those that look alike are
-read. Contents: `listed_twice`, `contents`; for splits `joined` and `torn`.
+read. Contents: `listed_twice`, `contents`; for splits `joined`, `present` and
+`torn`.
 """
 
 import os
@@ -59,6 +60,11 @@ def joined(groups: pd.Series, table: pd.DataFrame) -> pd.Series:
         one, *others = sorted({top(name) for name in alike})
         parent |= dict.fromkeys(others, one)
     return groups.map(top) if parent else groups
+
+
+def present(table: pd.DataFrame) -> bool:
+    """Whether any two clips of a table hold the same bytes."""
+    return bool(_copied(table).any())
 
 
 def torn(table: pd.DataFrame, train: np.ndarray, held: np.ndarray) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scaling import transfer
 from scaling.config import Trial
-from scaling.sound import contents, datasets, microphones, suited
+from scaling.sound import contents, copies, datasets, microphones, suited
 from scaling.sound.cache import kept, place, whole
 from scaling.sound.clips import Clips, digest
 from scaling.sound.pitch import pitched
@@ -102,8 +102,18 @@ def digests(trials: Iterable[Trial], stores: dict[str, Store]) -> dict[str, str]
 
 
 def glances(trials: Iterable[Trial], stores: dict[str, Store]) -> dict[str, str]:
-    """The same as earlier versions of Overhear named it, which saw both ends of a file only."""
-    return _named(trials, lambda trial: stores[store_key(trial)].glance)
+    """The same as earlier versions of Overhear named it, which saw both ends of a file only.
+
+    Nothing, where clips hold the same bytes and folds are made: earlier versions tore such clips
+    apart, so a trial with the same settings learned from others.
+    """
+    moved = {key for key, store in stores.items() if copies.present(store.table)}
+
+    def glance(trial: Trial) -> str:
+        made = trial.split.protocol == "made_folds" and store_key(trial) in moved
+        return "" if made else stores[store_key(trial)].glance
+
+    return _named(trials, glance)
 
 
 def _named(trials: Iterable[Trial], clips: Callable[[Trial], str]) -> dict[str, str]:
