@@ -99,7 +99,8 @@ def _train(
     (trial,) = planned.trials
     stores = prepare.stores([trial], clips, skip_unreadable)
     (store,) = stores.values()
-    record(planned, prepare.digests(planned.trials, stores), results)
+    digests = prepare.digests(planned.trials, stores)
+    record(planned, digests, results, prepare.glances(planned.trials, stores))
     typer.echo(f"trial {trial.id} on {here.name}, {here.precision_name}")
     for line in counted(planned.parts):
         typer.echo(line)
@@ -260,13 +261,17 @@ def check(
     column: Column = None,
     group_from: GroupFrom = None,
     quick: Annotated[bool, typer.Option(help="Names and counts only; decode nothing.")] = False,
+    deep: Annotated[
+        bool, typer.Option(help="Verify every byte of what is packed of it in the cache, too.")
+    ] = False,
 ) -> None:
     """Compare a dataset with what was published, decode every clip, name what cannot be read."""
-    from scaling.sound import datasets
+    from scaling.sound import datasets, inspection
     from scaling.sound.datasets import sources
     from scaling.sound.datasets.reading import reading
-    from scaling.sound.store import unreadable
 
+    if quick and deep:
+        raise ValueError("--quick reads no file and --deep reads all: name one of them")
     report = datasets.check(name, root)
     for line in report.lines:
         typer.echo(line)
@@ -277,10 +282,12 @@ def check(
         typer.echo(f"layout: {clips.layout}")
     if line := sources.warning(clips.table):
         warnings.warn(line, stacklevel=1)
-    bad = {} if quick else unreadable(clips)
-    for clip, reason in bad.items():
-        typer.echo(f"{clip}: {reason}")
-    if bad:
-        raise ValueError(f"{len(bad)} of {len(clips.table)} clips cannot be read")
-    readable = "none decoded" if quick else "all readable"
-    typer.echo(f"{name}: {len(clips.table)} clips, {readable}, digest {clips.digest}")
+    if quick:
+        typer.echo(inspection.glimpse(clips))
+        return
+    found = inspection.inspect(clips, deep=deep)
+    for line in found.lines:
+        typer.echo(line)
+    if found.problems:
+        raise ValueError("; ".join(found.problems))
+    typer.echo(found.summary)

@@ -18,9 +18,10 @@ from torch import Tensor
 from scaling.config import Trial
 from scaling.machine import Machine
 from scaling.sound import frontends, microphones, splits
+from scaling.sound.batches import Mapped
 from scaling.sound.microphones import RECORDED
 from scaling.sound.pitch import Pitched
-from scaling.sound.store import Mapped, Store
+from scaling.sound.store import Store
 
 
 class Heard(NamedTuple):

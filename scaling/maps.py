@@ -25,6 +25,7 @@ from scaling.networks.cost import any_size, field, last_map
 from scaling.records import Results
 from scaling.seeds import torch_stream
 from scaling.sound import prepare
+from scaling.sound.clips import same
 from scaling.sound.datasets.reading import AS_IT_IS, Reading
 from scaling.sound.frontends import Standardize
 from scaling.sound.store import Store
@@ -88,14 +89,14 @@ def compute(
     missing = [trial for trial in chosen if not _kept(results, trial, wanted)]
     clips = prepare.scan(missing, root, reading)
     stores = prepare.stores(missing, clips)
-    digests = prepare.digests(missing, stores)
+    digests, glances = prepare.digests(missing, stores), prepare.glances(missing, stores)
     planned = results.read("manifest").select(["trial", "data_digest"]).to_pylist()
     trained_on = {row["trial"]: row["data_digest"] for row in planned}
     for trial in chosen:
         if trial not in missing:
             yield trial, False
             continue
-        if digests[trial.id] != trained_on[trial.id]:
+        if not same(trained_on[trial.id], digests[trial.id], glances[trial.id]):
             raise ValueError(
                 f"trial {trial.id} was trained on other clips (digest {trained_on[trial.id]}) than "
                 f"these ({digests[trial.id]}): name their place with --root, and say --column and "

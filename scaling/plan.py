@@ -21,6 +21,7 @@ from scaling.objectives import OBJECTIVES
 from scaling.records import Results
 from scaling.remaining import planned_epochs
 from scaling.sound import splits
+from scaling.sound.clips import same
 
 
 class Plan(NamedTuple):
@@ -140,18 +141,26 @@ def rows(plan: Plan, digests: Mapping[str, str]) -> list[dict[str, Any]]:
     ]
 
 
-def record(plan: Plan, digests: Mapping[str, str], results: Results) -> None:
+def record(
+    plan: Plan,
+    digests: Mapping[str, str],
+    results: Results,
+    glances: Mapping[str, str] | None = None,
+) -> None:
     """Write this launch's manifest, unless earlier ones of its study have all of its trials.
 
+    `glances` are the digests in the form of earlier versions (prepare.glances): a trial that the
+    folder holds under its glance stays under that, as nothing says what else its files held then.
     Raises ValueError when the folder holds one of the trials with other data: the two must not be
     mixed.
     """
+    glances = glances or {}
     earlier = results.read("manifest").select(["trial", "study", "data_digest"]).to_pylist()
     known = {row["trial"]: row["data_digest"] for row in earlier}
     listed = {(row["study"], row["trial"]) for row in earlier}
     for trial in plan.trials:
         digest = digests[trial.id]
-        if known.get(trial.id, digest) != digest:
+        if not same(known.get(trial.id, digest), digest, glances.get(trial.id, "")):
             raise ValueError(
                 f"results folder {results.where} has trial {trial.id} on other data "
                 f"(digest {known[trial.id]}, these clips are {digest}): name another folder with "
@@ -160,6 +169,7 @@ def record(plan: Plan, digests: Mapping[str, str], results: Results) -> None:
     if all((plan.study, trial.id) in listed for trial in plan.trials):
         return
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    digests = dict(digests) | {name: known[name] for name in digests if name in known}
     results.write("manifest", f"{stamp}-{uuid.uuid4().hex[:6]}", rows(plan, digests))
 
 

@@ -3,7 +3,7 @@
 Nothing that is printed holds credentials. Whatever stands before the last `@` of an address, and
 all of its options, may be one: people write a `/` into a password that should have been encoded,
 or one slash where two belong. So an address is cut generously, at worst more than needed. Contents:
-`opened`, `shown`, `secrets`, `scrubbed`, `brief`, `patiently`, `trouble`. No torch.
+`opened`, `shown`, `secrets`, `scrubbed`, `brief`, `patiently`, `trouble`, `remedy`. No torch.
 """
 
 import errno
@@ -235,3 +235,8 @@ def trouble(error: BaseException, *given: str) -> Trouble:
         remedy = _ERRORS.get(error.errno or 0, remedy)
     line = scrubbed(said, *given).strip().splitlines()
     return Trouble(brief(line[0] if line else type(error).__name__, 300), remedy)
+
+
+def remedy(error: OSError) -> str:
+    """What a person can do about a local file or folder that cannot be read or written."""
+    return _ERRORS.get(error.errno or 0, "check its name, its rights and its disk")

@@ -177,7 +177,8 @@ def _sweep(
     results = Results(lock.results.address)
     stores = prepare.stores(planned.trials, clips, skip_unreadable)
     planned = ledger.plan if ledger else planned
-    record(planned, prepare.digests(planned.trials, stores), results)
+    digests = prepare.digests(planned.trials, stores)
+    record(planned, digests, results, prepare.glances(planned.trials, stores))
     left = launch.pending(planned, results, retry_failed)
     already = len(planned.trials) - len(left)
     total = max(len(planned.trials), ledger.search.samples if ledger else 0)
@@ -200,6 +201,7 @@ def _sweep(
             root=place[0],
             skip_unreadable=skip_unreadable,
             reading=place[1],
+            glances={key: store.glance for key, store in stores.items()},
         )
         proposals = Proposals(ledger, stores, watch) if ledger else None
         predicted = times.predicted(results)

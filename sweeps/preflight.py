@@ -58,6 +58,7 @@ class Task(NamedTuple):
     skip_unreadable: bool = False
     driver: Driver | None = None  # None: all runs on the driver's own machine
     reading: Reading = AS_IT_IS
+    glances: Mapping[str, str] = {}  # what a look tells of the clips, by store_key(trial)
 
 
 class Facts(NamedTuple):
@@ -102,7 +103,8 @@ def look(trials: Sequence[Trial], task: Task) -> Facts:
         folder = Path(task.stores[prepare.store_key(trial)])
         try:
             if prepare.found(folder) is None:
-                prepare.behind(trial, folder, task.root, task.skip_unreadable, task.reading)
+                glance = task.glances.get(prepare.store_key(trial), "")
+                prepare.behind(trial, folder, task.root, task.skip_unreadable, task.reading, glance)
             _check_extras(trial, task.driver)
         except ValueError as error:
             lacks.append(_with_remedy(error))
@@ -149,13 +151,18 @@ def ready(trial: Trial, task: Task) -> Store:
     Raises Unfit for the first thing that this node lacks.
     """
     folder = Path(task.stores[prepare.store_key(trial)])
+    glance = task.glances.get(prepare.store_key(trial), "")
     if task.driver is None:
-        return prepare.reopened(trial, folder, task.root, task.skip_unreadable, task.reading)
+        return prepare.reopened(
+            trial, folder, task.root, task.skip_unreadable, task.reading, glance
+        )
     for difference in _differences(task.driver):
         raise Unfit(difference)
     _check_results(task, task.driver)
     try:
-        store = prepare.reopened(trial, folder, task.root, task.skip_unreadable, task.reading)
+        store = prepare.reopened(
+            trial, folder, task.root, task.skip_unreadable, task.reading, glance
+        )
         _check_extras(trial, task.driver)
     except ValueError as error:
         raise Unfit(_with_remedy(error)) from None

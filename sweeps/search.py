@@ -216,9 +216,10 @@ class Ledger:
     def add(self, plan: "Plan", stores: "dict[str, Store]") -> None:
         """Write a proposed trial down, before it runs."""
         from scaling.plan import record
-        from scaling.sound.prepare import digests
+        from scaling.sound.prepare import digests, glances
 
-        record(plan, digests(plan.trials, stores), self.results)
+        named = digests(plan.trials, stores), glances(plan.trials, stores)
+        record(plan, named[0], self.results, named[1])
         self.plan = self._planned([*self.plan.trials, *plan.trials])
 
     def ended(self, trials: Iterable[Trial]) -> dict[str, Ended]:

@@ -105,5 +105,7 @@ def tables() -> dict[str, pd.DataFrame]:
         for device in "ab"
         for i in range(8)
     ]
-    table = pd.DataFrame(rows).assign(city="", speaker="", source="", size=1, fingerprint="f")
+    table = pd.DataFrame(rows).assign(
+        city="", speaker="", source="", size=1, fingerprint="f", content=""
+    )
     return {"synthetic": table.astype({"fold": "Int64"})}

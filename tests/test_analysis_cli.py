@@ -252,16 +252,17 @@ def test_other_warnings(results: Results) -> None:
     complete(results, {trial(): {"test": [0.5]}})
     plan(results, "again", [trial(seed=1)], data_digest="d2")
     plan(results, "heard otherwise", [trial(seed=3)], data_digest="d2+m1")
-    for seed in (1, 3):
+    plan(results, "named anew", [trial(seed=4)], data_digest="2-d2")
+    for seed in (1, 3, 4):
         measure(results, trial(seed=seed), {"test": [0.5]})
-    for seed in (1, 2, 3):
+    for seed in (1, 2, 3, 4):
         end(results, trial(seed=seed))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         cli.analyze(results.where, last=2)
     assert [str(w.message) for w in caught] == [
         "1 trials that no manifest plans are in no figure",
-        "3 trials have fewer than last=2 evaluated epochs: all were averaged",
+        "4 trials have fewer than last=2 evaluated epochs: all were averaged",
         "the trials saw 2 versions of synthetic: data_digest differs",
     ]
 

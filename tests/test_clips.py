@@ -1,6 +1,7 @@
 """The clip table refuses what cannot be right, and a sound file is read whole or not at all."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,16 @@ import pandas as pd
 import pytest
 import soundfile
 
-from scaling.sound.clips import COLUMNS, decode_file, digest, fingerprint, from_files, some, table
+from scaling.sound.clips import (
+    COLUMNS,
+    decode_file,
+    digest,
+    fingerprint,
+    from_files,
+    glance,
+    some,
+    table,
+)
 
 # pandas 3 says so of the option that makes it behave as pandas 2 does
 pytestmark = pytest.mark.filterwarnings("ignore:The 'future.infer_string'")
@@ -19,6 +29,9 @@ ROWS: list[dict[str, object]] = [
     {"clip": "a.wav", "label": "rain", "fold": None},
     {"clip": "c/d.wav", "label": "dog", "fold": 1, "size": 44, "fingerprint": "00ff"},
 ]
+
+
+READ = [row | {"size": 44, "content": f"{n:064}"} for n, row in enumerate(ROWS)]
 
 
 @pytest.fixture(params=[True, False], ids=["new strings", "object strings"])
@@ -49,15 +62,24 @@ def test_table_has_one_form():
 
 @pytest.mark.usefixtures("_strings")
 def test_digest_never_changes():
-    """Stores and manifests are named by it."""
-    assert digest(table(ROWS)) == "684c3fed30bf3202"
+    """Stores and manifests are named by it; those of earlier versions by a glance."""
+    assert glance(table(ROWS)) == "684c3fed30bf3202"
+    assert digest(table(READ)) == "2-12be0ffc4096f4ef"
 
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_digest_knows_every_column(column: str):
-    changed = [dict(row) for row in ROWS]
+    changed = [dict(row) for row in READ]
     changed[1][column] = "5" if COLUMNS[column][0] == "Int64" else "other"
-    assert digest(table(changed)) != digest(table(ROWS))
+    seen = (digest(table(changed)), glance(table(changed)))
+    before = (digest(table(READ)), glance(table(READ)))
+    assert (seen[0] != before[0]) == (column != "fingerprint"), "what was read says more"
+    assert (seen[1] != before[1]) == (column != "content"), "a glance reads nothing"
+
+
+def test_clips_without_files_are_named_by_their_table():
+    made = table([{"clip": "a", "label": "x", "fingerprint": "version 1"}])
+    assert digest(made) == glance(made)
 
 
 @pytest.mark.parametrize("fold", [3, 3.0, "3", np.int64(3), np.float64(3)])
@@ -132,6 +154,17 @@ def test_absent_files_are_told_all_at_once(tmp_path: Path):
         from_files("mine", tmp_path, rows)
     with pytest.raises(ValueError, match=r"5 \(No such file or directory\) and 3 more$"):
         from_files("mine", tmp_path, rows)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "link.wav").symlink_to("/dev/zero")
+    for name in ("pipe.wav", "link.wav"):
+        line = (
+            rf"^1 of 1 clips cannot be opened below .*: {name} \(neither a file nor a link to one"
+        )
+        with pytest.raises(ValueError, match=line):
+            from_files("mine", tmp_path, [{"clip": name, "label": "x"}])
 
 
 def test_some_counts_what_it_does_not_name():

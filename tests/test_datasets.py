@@ -162,7 +162,7 @@ def manifest_of(root: Path, text: str, encoding: str = "utf-8") -> Path:
 def test_manifest_with_everything(tmp_path: Path):
     write(tmp_path, "a b.wav", "deep/c.wav")
     absolute = tmp_path / "elsewhere" / "d.wav"
-    write(absolute.parent, absolute.name)
+    write(absolute.parent, "another.wav", "a third.wav", absolute.name)
     (tmp_path / "lists").mkdir()
     text = (
         "label,path,fold,device,city,speaker,source\n"

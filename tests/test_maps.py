@@ -136,5 +136,6 @@ def test_other_clips_are_refused(
 ):
     results, trained = swept
     monkeypatch.setattr(prepare, "digests", lambda *_: {trained.id: "other"})
+    monkeypatch.setattr(prepare, "glances", lambda *_: {trained.id: "others"})
     with pytest.raises(ValueError, match=r"was trained on other clips \(digest .*--root"):
         list(maps.compute(results, [trained], maps.Wanted(), here))

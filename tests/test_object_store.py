@@ -491,7 +491,7 @@ def test_what_the_cache_refuses_is_no_fault_of_the_store(
 ):
     uri = upload(recordings, server, "sounds")
     (tmp_path / "taken").write_text("")
-    line = r"^cache .*{} cannot be written \(.*\): free some space, .* with OVERHEAR_CACHE$"
+    line = r"^cache .*{} cannot be written \(.*\): move the f.* in its way, or .*OVERHEAR_CACHE$"
     with pytest.raises(ValueError, match=line.format("taken")):
         mirror(uri, cache=tmp_path / "taken")
     clip = mirror(uri, cache=tmp_path / "cache") / "b" / "0 b.wav"

@@ -137,6 +137,26 @@ def test_data_that_are_not_there(sorted_trial: Trial, driver_folder: Path, other
         prepare.reopened(esc10, unseen(driver_folder))
 
 
+def test_a_node_is_asked_by_a_look_and_told_by_every_byte(
+    sorted_trial: Trial, recordings: Path, tmp_path: Path, other_node: Path
+):
+    """Before the first trial no file is read; what is packed is compared by all that was read."""
+    path = recordings / "x" / "0.wav"
+    soundfile.write(path, np.random.default_rng(1).normal(0, 0.1, 16_000), 16_000)
+    clips = datasets.scan("folders", recordings)
+    store = pack(clips, 16_000, cache=tmp_path / "driver", progress=False)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    gone, root = unseen(store.folder), str(recordings)
+    prepare.behind(sorted_trial, gone, root, glance=store.glance)
+    assert not other_node.exists()
+    for glance in (store.glance, ""):
+        line = rf"holds other clips .* \(digest 2-.* planned with \({store.digest}\)"
+        with pytest.raises(ValueError, match=line):
+            prepare.reopened(sorted_trial, gone, root, glance=glance)
+
+
 @pytest.mark.parametrize("skip", [False, True])
 def test_other_data(
     sorted_trial: Trial, recordings: Path, driver_folder: Path, other_node: Path, skip: bool

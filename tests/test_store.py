@@ -1,7 +1,9 @@
 """A store holds what the files hold, is packed once, and is whole or not there at all."""
 
+import hashlib
 import json
 import pickle
+import re
 import resource
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -17,11 +19,12 @@ import soundfile
 import soxr
 import torch
 
-from scaling.sound import store as module
-from scaling.sound.clips import Clips, Decoded, decode_file, digest, from_files
+from scaling.sound.cache import each
+from scaling.sound.clips import Clips, Decoded, decode_file, digest, from_files, glance
 from scaling.sound.datasets import scan
 from scaling.sound.pitch import pitched
-from scaling.sound.store import Mapped, Pinned, Store, Uploaded, pack, unreadable
+from scaling.sound.store import Mapped, Pinned, Store, Uploaded, pack
+from scaling.sound.waves import unreadable
 
 RATE = 16_000
 
@@ -91,9 +94,14 @@ def test_batches_are_what_the_files_hold(clips: Clips, cache: Path, workers: int
 
 def test_a_store_says_what_it_is(clips: Clips, cache: Path):
     packed = pack(clips, RATE, cache=cache, progress=False)
-    pd.testing.assert_frame_equal(packed.table, clips.table)
-    assert packed.digest == clips.digest == digest(packed.table)
-    assert packed.folder == cache / f"{clips.digest}-{RATE}"
+    known = packed.table.drop(columns="content")
+    pd.testing.assert_frame_equal(known, clips.table.drop(columns="content"))
+    contents = [(clips.root / name).read_bytes() for name in clips.table["clip"]]
+    assert packed.table["content"].tolist() == [hashlib.sha256(c).hexdigest() for c in contents]
+    assert packed.digest == digest(packed.table)
+    assert re.fullmatch("2-[0-9a-f]{16}", packed.digest)
+    assert packed.glance == clips.digest
+    assert packed.folder == cache / f"{packed.digest}-{RATE}"
     assert packed.rate == RATE
     assert packed.labels == ("x", "y")
     assert packed.targets.dtype == np.int64
@@ -102,6 +110,7 @@ def test_a_store_says_what_it_is(clips: Clips, cache: Path):
         "waves.int16",
         "clips.parquet",
         "store.json",
+        "seal.json",
     }
     facts = json.loads((packed.folder / "store.json").read_text())
     assert facts["dataset"] == "mine"
@@ -215,7 +224,7 @@ def test_few_clips_are_in_flight(clips: Clips):
         begun.append(name)
         return name
 
-    for number, name in enumerate(module.each(note, names, 2, "")):
+    for number, name in enumerate(each(note, names, 2, "")):
         assert name == str(number)
         assert len(begun) <= number + 10
     assert len(begun) == 100
@@ -270,7 +279,7 @@ def test_skipping_keeps_the_rest_under_its_own_name(clips: Clips, cache: Path):
     assert len(decoded) == 9
     assert packed.table["clip"].tolist() == clips.table["clip"].tolist()
     rest = mine.table[~mine.table["clip"].str.startswith("bad")]
-    assert packed.digest == digest(rest) != mine.digest
+    assert packed.glance == glance(rest) != mine.digest
     twin = plain(clips, "g.wav", 5_000)
     assert np.abs(packed.batch(np.array([6]), 5_000).numpy()[0].astype(int) - twin).max() <= 1
     with pytest.warns(UserWarning, match="2 unreadable clips are left out"):
@@ -308,19 +317,19 @@ def cut(path: Path) -> None:
     ("damage", "line"),
     [
         (lambda folder: cut(folder / "waves.int16"), "waves.int16 has .* bytes, not"),
-        (lambda folder: cut(folder / "clips.parquet"), "is not whole"),
-        (lambda folder: cut(folder / "store.json"), "is not whole"),
+        (lambda folder: cut(folder / "clips.parquet"), "clips.parquet has .* bytes, not"),
+        (lambda folder: cut(folder / "store.json"), "is damaged"),
         (lambda folder: (folder / "waves.int16").unlink(), "No such file"),
         (lambda folder: (folder / "store.json").unlink(), "No such file"),
         (
             lambda folder: (folder / "store.json").write_text('{"version": 99}'),
-            "layout 99, this Overhear knows 1",
+            "layout 99, this Overhear knows 2",
         ),
         (
             lambda folder: (folder / "store.json").write_text(
                 (folder / "store.json").read_text().replace('"clips": 7', '"clips": 8')
             ),
-            "does not hold the 8 clips",
+            "store.json holds other bytes than were written",
         ),
     ],
 )
@@ -331,7 +340,7 @@ def test_damage_is_seen_and_mended(clips: Clips, cache: Path, damage, line: str)
     with pytest.raises(ValueError, match=line) as error:
         Store.open(packed.folder)
     assert "\n" not in str(error.value)
-    with pytest.warns(UserWarning, match="is not whole"):
+    with pytest.warns(UserWarning, match="is damaged"):
         mended = pack(clips, RATE, cache=cache, progress=False)
     assert mended.folder == packed.folder
     assert torch.equal(mended.batch(np.arange(7), 9_000), before)

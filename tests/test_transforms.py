@@ -193,7 +193,7 @@ def test_copies_that_are_not_whole_are_made_again(store: Store):
     waves = pitched(store, progress=False).copies.folder / WAVES
     whole = waves.read_bytes()
     waves.write_bytes(whole[:-2])
-    with pytest.warns(UserWarning, match=r"not whole .* \(done now\)"):
+    with pytest.warns(UserWarning, match=r"damaged .* \(done now\)"):
         pitched(store, progress=False)
     assert waves.read_bytes() == whole
 
@@ -340,7 +340,7 @@ def test_a_pool_that_is_not_whole_is_made_again(
     rooms(LOW, 3, cache=tmp_path, progress=False)
     file = tmp_path / f"rooms-v1-{LOW}-3" / name
     file.write_bytes(file.read_bytes()[:-3])
-    with pytest.warns(UserWarning, match=r"^pool .* not whole .* \(done now\)"):
+    with pytest.warns(UserWarning, match=r"^pool .* damaged .* \(done now\)"):
         again = rooms(LOW, 3, cache=tmp_path, progress=False)
     assert again.responses_MK.shape == (3, 2)
 

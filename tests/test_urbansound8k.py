@@ -230,7 +230,8 @@ def test_every_kind_of_file_goes_through_the_store(tree: Path):
         left_T = tone(rate)
         wave_TC = np.stack([left_T, 0.5 * left_T], axis=1)[:, :channels]
         soundfile.write(tree / row.clip, wave_TC, rate, subtype=kind, format="WAV")
-    store = pack(datasets.scan("urbansound8k", tree), 16_000, progress=False)
+    with pytest.warns(UserWarning, match="^91 of 100 clips .* have no usable sound"):
+        store = pack(datasets.scan("urbansound8k", tree), 16_000, progress=False)
     expected_T = tone(16_000)
     read_BT = store.batch(np.arange(len(ODD)), len(expected_T)).numpy() / 32768
     for wave_T, (kind, rate, channels, within) in zip(read_BT, ODD, strict=True):
@@ -259,15 +260,15 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not path.exists():
         pytest.skip("the table of UrbanSound8K is not here: set OVERHEAR_DATA to its folder")
     root = tmp_path_factory.mktemp("urban")
-    one = root / "one.flac"
-    soundfile.write(one, np.zeros(20), 8000)
+    soundfile.write(root / "one.flac", np.zeros(20), 8000)
+    content = (root / "one.flac").read_bytes()
     (root / "metadata").mkdir()
     shutil.copy(path, root / urbansound8k.META)
     table = pd.read_csv(path)
     for fold in range(1, 11):
         (root / f"audio/fold{fold}").mkdir(parents=True)
     for name, fold in zip(table["slice_file_name"], table["fold"], strict=True):
-        os.link(one, root / f"audio/fold{fold}/{name}")
+        (root / f"audio/fold{fold}/{name}").write_bytes(content + name.encode())
     return root
 
 

@@ -1,30 +1,41 @@
 """The cache: what is made once from clips or settings, in parallel, and found by every process.
 
 It lies in a folder named by OVERHEAR_CACHE, else in the user's cache folder. Things in it are
-folders, written under another name and renamed. Contents: `kept` (find it or make it), `whole`
-(open it or say why not), `draft` (a folder while it is written), `each` (make its items in
-parallel).
+folders, written under another name, sealed (scaling.sound.seal) and renamed. Contents: `place`
+(where it is), `kept` (find it or make it), `whole` (open it or say why not), `draft` (a folder
+while it is written), `each` (make its items in parallel).
 """
 
 import os
 import shutil
 import sys
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from scaling.sound import seal
+from scaling.storage import remedy
+
+WRITING = ".writing-"  # begins the name of what is not finished
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 Kept = TypeVar("Kept")
+
+
+def place(cache: Path | None = None) -> Path:
+    """The cache: `cache`, else the folder named by OVERHEAR_CACHE, else the user's cache folder."""
+    default = os.environ.get("OVERHEAR_CACHE") or platformdirs.user_cache_path("overhear")
+    return Path(cache or default).expanduser().absolute()
 
 
 def kept(
@@ -35,38 +46,65 @@ def kept(
 ) -> Kept:
     """What `find` finds at <cache>/<name>, else what `make` makes there; two processes make once.
 
-    The cache is `cache`, else the folder named by OVERHEAR_CACHE, else the user's cache folder.
-    Raises ValueError when it cannot be written.
+    For the cache see `place`. Raises ValueError when it cannot be read or written.
     """
-    default = os.environ.get("OVERHEAR_CACHE") or platformdirs.user_cache_path("overhear")
-    cache = Path(cache or default).expanduser().absolute()
+    cache = place(cache)
     folder = cache / name
-    if (found := find(folder)) is not None:
-        return found
     try:
+        if (found := find(folder)) is not None:
+            return found
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f"{name}.lock"):
+            _clear(cache, name)
             return found if (found := find(folder)) is not None else make(folder)
     except OSError as error:
         raise ValueError(
-            f"cache {cache} cannot be written ({error.strerror or error}): "
-            "free some space, mend its rights, or name another folder with OVERHEAR_CACHE"
+            f"cache {cache} cannot be written ({error.strerror or error}): {remedy(error)}, or "
+            "name another folder with OVERHEAR_CACHE"
         ) from None
 
 
-def whole(opened: Callable[[Path], Kept], folder: Path) -> Kept | None:
-    """What lies in the folder, opened; None, with a warning, where that raises ValueError."""
+def whole(opened: Callable[[Path], Kept], folder: Path, *, verified: bool = False) -> Kept | None:
+    """What lies in the folder, opened; None, with a warning, where that raises ValueError.
+
+    `verified` also reads those of its files that were touched since they were last read: see
+    `seal.verify`. A sweep's driver asks for it; workers rely on the driver.
+    """
+    if not folder.exists():
+        return None
     try:
-        return opened(folder) if folder.exists() else None
+        found = opened(folder)
     except ValueError as error:
         warnings.warn(f"{error} (done now)", stacklevel=2)
         return None
+    try:
+        if verified:
+            seal.verify(folder)
+    except ValueError as error:
+        warnings.warn(f"{folder} is damaged ({error}): it is made again (done now)", stacklevel=2)
+        return None
+    return found
+
+
+def _clear(cache: Path, name: str) -> None:
+    """Remove what killed processes left half written, except under this name, which is locked.
+
+    Lock files stay: a process that waits for one which is then removed would wait alone.
+    """
+    for left in cache.glob(f"{WRITING}*"):
+        whose = left.name.removeprefix(WRITING)
+        if left.is_file():  # no note takes an hour to write
+            if time.time() - left.stat().st_mtime > 3600:
+                left.unlink(missing_ok=True)
+        elif whose != name:
+            with suppress(Timeout), FileLock(cache / f"{whose}.lock", timeout=0):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager
 def draft(folder: Path) -> Generator[Path]:
     """An empty folder beside this one, to be written, then renamed; gone in the end otherwise."""
-    writing = folder.with_name(f".writing-{folder.name}")
+    writing = folder.with_name(f"{WRITING}{folder.name}")
     shutil.rmtree(writing, ignore_errors=True)  # of a process that was killed
     writing.mkdir()
     try:

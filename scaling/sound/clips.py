@@ -3,8 +3,8 @@
 A dataset's reader fills a pandas DataFrame with the columns of COLUMNS; `table` checks it and gives
 it its one form. Conventions: rows stay in the reader's order, which no reader leaves to the file
 system, and are counted from 1. Contents: COLUMNS, Decoded, Clips, Dataset, Report; `table`,
-`digest`, `check_devices`; for clips that are files `from_files`, `open_regular`, `fingerprint` and
-`decode_file`.
+`digest`, `glance`, `same`, `check_devices`; for clips that are files `from_files`, `check_copies`,
+`open_regular`, `fingerprint` and `decode_file`.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import os
 import re
 import stat
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +22,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import pandas as pd
 import soundfile
+
+from scaling.sound import copies
 
 # name: (pandas type, meaning). Text that is unknown is "", a fold that is unknown is <NA>.
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -33,7 +36,10 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "source": ("str", "recording that the clip was cut from: clips of one source belong together"),
     "size": ("Int64", "bytes of the file"),
     "fingerprint": ("str", "hash of the file's first and last 4096 bytes"),
+    "content": ("str", "SHA-256 of the file's bytes; empty until they have all been read"),
 }
+EARLIER = tuple(COLUMNS)[:9]  # the columns that the first form of digest covered
+FORM = "2-"  # begins a digest of content; one of the first form begins with its hex digits
 # The fold, below all that a person can name, of clips that a dataset's own protocol leaves out:
 # neither trained on nor held out. Only readers set it, and behind `table`, so that a gap in a
 # person's table is never taken for it.
@@ -76,8 +82,11 @@ class Clips:
 
     @cached_property
     def digest(self) -> str:
-        """16 hex digits that name this table and the files behind it, wherever the root lies."""
-        return digest(self.table)
+        """What a look tells of this table and its files, wherever the root lies: see `glance`.
+
+        What records and stores are named by is `digest` of a table whose files have been read.
+        """
+        return glance(self.table)
 
 
 class Report(NamedTuple):
@@ -105,8 +114,38 @@ class Dataset(NamedTuple):
 
 
 def digest(table: pd.DataFrame) -> str:
-    """16 hex digits of the SHA-256 of all rows: names, labels, sizes, fingerprints; no root."""
-    lines = table[list(COLUMNS)].to_csv(index=False, lineterminator="\n")
+    """What names clips in stores and records: `2-` and 16 hex digits of the SHA-256 of all rows.
+
+    It covers names, labels and all else that the table says, and every byte of every file, but
+    neither root nor time: equal clips have it on every machine. The table's files have been read.
+    Clips without files have their `glance`, which covers all that they are.
+    """
+    if table["size"].isna().all():
+        return glance(table)
+    assert (table["content"] != "").all(), "a file of this table has not been read"
+    columns = [name for name in COLUMNS if name != "fingerprint"]
+    return FORM + _hashed(table[columns])
+
+
+def glance(table: pd.DataFrame) -> str:
+    """16 hex digits of the SHA-256 of all rows, with size and both ends of each file.
+
+    It takes no reading, and does not see what changes in the middle of a file. Before `digest` it
+    named clips in records: those are compared by it (see `same`).
+    """
+    return _hashed(table[list(EARLIER)])
+
+
+def same(recorded: str, digest: str, glance: str) -> bool:
+    """Whether clips with this digest and glance are those that a record names, in either form.
+
+    All may have further digests behind a `+`, of microphones and weights.
+    """
+    return recorded in (digest, glance)
+
+
+def _hashed(rows: pd.DataFrame) -> str:
+    lines = rows.to_csv(index=False, lineterminator="\n")
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
@@ -249,9 +288,11 @@ def from_files(
 ) -> Clips:
     """Clips that are files below `root`: `table` of the rows, with size and fingerprint of each.
 
-    `places` and `layout` say where and how clips lie that are not where they were published.
+    `places` and `layout` say where and how clips lie that are not where they were published. Files
+    that hold the same bytes as others get their content, too, by which splits keep them together.
 
-    Raises ValueError as `table` does, and one that names the files that cannot be opened.
+    Raises ValueError as `table` does, and one that names the files that cannot be opened, or that
+    are listed twice.
     """
     clips = Clips(dataset, root, table(rows), decode_file, places or {}, layout)
     made = clips.table
@@ -268,6 +309,16 @@ def from_files(
         )
     made["size"] = pd.Series([size for size, _ in prints], dtype="Int64")
     made["fingerprint"] = pd.Series([mark for _, mark in prints], dtype="str")
+    if twice := copies.listed_twice(made, clips.path):
+        pairs = (
+            f"{made['clip'][one]} and {made['clip'][other]} (rows {one + 1} and {other + 1})"
+            for one, other in twice
+        )
+        raise ValueError(
+            f"{len(twice)} clips of {dataset} are files that are listed already, under another "
+            f"name: {some(pairs)}: list each file once"
+        )
+    made["content"] = copies.contents(made, clips.path)
     return clips
 
 
@@ -281,6 +332,59 @@ def open_regular(path: Path) -> BinaryIO:
     except BaseException:
         os.close(descriptor)
         raise
+
+
+def check_copies(clips: Clips, published: bool) -> None:
+    """Warn of files that hold the same bytes as others.
+
+    Raises ValueError where such have two labels. Those of a published dataset are its users' to
+    know, and not to mend: it warns of them.
+    """
+    groups = [
+        group
+        for _, group in clips.table[clips.table["content"] != ""].groupby("content", sort=False)
+    ]
+    groups = [group for group in groups if len(group) > 1]
+    torn = [
+        group
+        for group in groups
+        if group["label"].nunique() > 1 and _is_sound(clips.path(group["clip"].iloc[0]))
+    ]
+    if torn:
+        named = some(
+            " = ".join(
+                f"{clip} ({label})" for clip, label in _ends(group)[["clip", "label"]].values
+            )
+            for group in torn
+        )
+        line = (
+            f"{len(torn)} recordings of {clips.dataset} have two labels, under names of files that "
+            f"hold the same bytes: {named}"
+        )
+        if not published:
+            raise ValueError(f"{line}: leave out the wrong ones")
+        warnings.warn(f"{line}: at most one of them is right", stacklevel=3)
+    if groups:
+        named = some(" = ".join(_ends(group)["clip"]) for group in groups)
+        warnings.warn(
+            f"{sum(map(len, groups))} files of {clips.dataset} hold the same bytes as others of "
+            f"them ({named}): made folds keep each recording on one side",
+            stacklevel=3,
+        )
+
+
+def _ends(group: pd.DataFrame) -> pd.DataFrame:
+    """Two rows of a group, of two labels where it has them."""
+    return group.sort_values("label", kind="stable").iloc[[0, -1]]
+
+
+def _is_sound(path: Path) -> bool:
+    """Whether a file can be decoded; error pages saved as sound files are equal, too."""
+    try:
+        decode_file(path)
+    except (ValueError, OSError):
+        return False
+    return True
 
 
 def fingerprint(path: Path) -> tuple[int, str]:

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs
 import pyarrow.fs as fs
 
 from scaling.sound.cache import each, kept
+from scaling.sound.seal import flush
 from scaling.storage import opened, shown, trouble
 
 WORKERS = 16  # files at once: each waits for the store longer than it works
@@ -125,6 +126,7 @@ def _copy_one(source: Source, path: str, folder: Path) -> None:
         )
     if target.stat().st_size != entry.size:
         raise ValueError(f"--root {source.name}: {path} changes while it is copied: run again")
+    flush(target)
     # last, so that a file with its own time is whole
     os.utime(target, (entry.changed, entry.changed))
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.seeds import key, stream
+from scaling.sound import copies
 from scaling.sound.clips import some
 
 # Made folds depend on the clips alone, not on a trial's seed: all trials of a study share them, so
@@ -34,13 +35,15 @@ def own_folds(table: pd.DataFrame) -> np.ndarray:
 def made_folds(table: pd.DataFrame, folds: int) -> np.ndarray:
     """Fold 1..folds of every clip: each class spread evenly, and what belongs together in one fold.
 
-    Clips of one source belong together, else those of one speaker. Group by group, the largest
+    Clips of one source belong together, else those of one speaker; and so do clips that hold the
+    same bytes, with all that belongs to either. Group by group, the largest
     first and equal ones in an order drawn from their names, each goes where its classes are
     scarcest. No library: its next version would move clips between the folds of a trial's id.
     """
     source, speaker = "source " + table["source"], "speaker " + table["speaker"]
     alone = "clip " + table["clip"]
     together = source.where(table["source"] != "", speaker.where(table["speaker"] != "", alone))
+    together = copies.joined(together, table)
     groups, group_N = np.unique(together.to_numpy(dtype=str), return_inverse=True)
     names = groups.tolist()
     labels, label_N = np.unique(table["label"].to_numpy(dtype=str), return_inverse=True)

@@ -67,8 +67,8 @@ def find(folder: str) -> Path:
 def load(names: Sequence[str], rate: int, folder: Path) -> Tensor:
     """The responses `<folder>/<name>.wav` at `rate` Hz, zero-padded at their ends: (M, K) float64.
 
-    Raises ValueError for a name that is not there, and for a file that cannot be read, is not
-    finite, shorter than 1 ms, or silent at this rate.
+    The ending may be in capitals. Raises ValueError for a name that is not there, and for a file
+    that cannot be read, is not finite, shorter than 1 ms, or silent at this rate.
     """
     responses = [torch.from_numpy(_response(name, rate, folder)) for name in names]
     return pad_sequence(responses, batch_first=True)
@@ -92,10 +92,15 @@ def digest(names: Sequence[str], folder: Path) -> str:
 
 def _path(name: str, folder: Path) -> Path:
     path = folder / f"{name}.wav"
-    if not path.is_file():
-        known = sorted(found.stem for found in folder.glob("*.wav"))
-        raise ValueError(f"microphone {name}: no such response in {folder}{nearest(name, known)}")
-    return path
+    if path.is_file():
+        return path
+    there = folder.iterdir() if folder.is_dir() else ()
+    found = {each.stem: each for each in sorted(there) if each.suffix.lower() == ".wav"}
+    if name in found and found[name].is_file():
+        return found[name]
+    raise ValueError(
+        f"microphone {name}: no such response in {folder}{nearest(name, sorted(found))}"
+    )
 
 
 def _unfit(name: str, path: Path, reason: str) -> ValueError:

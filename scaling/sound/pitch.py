@@ -14,9 +14,9 @@ Contents: `pitched`, Pitched, `shift`.
 
 # B clips of a batch, S shifts, T samples of a clip, F bins, N frames
 
+import hashlib
 import json
 import math
-import shutil
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -30,11 +30,13 @@ import soxr
 import torch
 from torch import Tensor
 
+from scaling.sound import seal
 from scaling.sound import store as stores
 from scaling.sound.augment import SEMITONES
+from scaling.sound.batches import Mapped
 from scaling.sound.cache import draft, each, kept, whole
 from scaling.sound.clips import some
-from scaling.sound.store import CLIPS, FACTS, WAVES, Mapped, Store
+from scaling.sound.store import CLIPS, FACTS, WAVES, Store
 
 VERSION = 1  # of how copies are made: those of any other are not looked at
 WINDOW = 0.046  # seconds, about: 1024 samples at 22,050 Hz
@@ -74,10 +76,18 @@ def pitched(store: Store, *, workers: int | None = None, progress: bool = True) 
     copies = kept(
         store.folder.parent,
         f"{store.folder.name}-pitched-v{VERSION}",
-        partial(whole, Store.open),
+        partial(whole, partial(_open, store), verified=True),
         lambda folder: _make(store, folder, workers, progress),
     )
     return Pitched(copies)
+
+
+def _open(store: Store, folder: Path) -> Store:
+    """The copies of a store. Raises ValueError where they are damaged, or of other clips."""
+    copies = Store.open(folder)
+    if (copies.digest, copies.rate) != (store.digest, store.rate):
+        raise ValueError(f"{folder} holds copies of other clips: they must be made again")
+    return copies
 
 
 def shift(wave_T: np.ndarray, rate: int) -> np.ndarray:
@@ -137,7 +147,7 @@ def _make(store: Store, folder: Path, workers: int | None, progress: bool) -> St
         limited_ST = np.clip(whole_ST, -32768, 32767)
         return limited_ST.astype("<i2"), int(np.count_nonzero(limited_ST != whole_ST))
 
-    limited = 0
+    limited, content = 0, hashlib.sha256()
     label = f"shifting clips at {store.rate} Hz" if progress else ""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # each clip has its own thread already
@@ -147,10 +157,10 @@ def _make(store: Store, folder: Path, workers: int | None, progress: bool) -> St
             with (writing / WAVES).open("wb") as file, closing(outcomes) as made:
                 for copies_ST, beyond in made:
                     file.write(copies_ST.data)
+                    content.update(copies_ST.data)
                     limited += beyond
             _describe(store, writing, limited)
-            shutil.rmtree(folder, ignore_errors=True)
-            writing.rename(folder)
+            seal.settle(writing, folder, {WAVES: content.hexdigest()})
     finally:
         torch.set_num_threads(threads)
     return Store.open(folder)

@@ -1,17 +1,20 @@
 """From trials to the packed clips they need: one store per dataset and rate.
 
-Contents: `store_key`, `scan`, `stores` and `digests` of a launch; `found`, `behind`, `reopened` and
-`extras`, with which another node comes by the same.
+A launch's driver calls `stores`, which reads whatever of the cache was touched since it was made,
+and makes anew what is damaged, before any trial. Workers find what the driver has looked at, and
+look at sizes and small files only.
+Contents: `store_key`, `scan`, `stores`, `digests` and `glances` of a launch; `found`, `behind`,
+`reopened` and `extras`, with which another node comes by the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 
 from scaling import transfer
 from scaling.config import Trial
-from scaling.sound import datasets, microphones
-from scaling.sound.cache import kept, whole
+from scaling.sound import contents, copies, datasets, microphones, suited
+from scaling.sound.cache import kept, place, whole
 from scaling.sound.clips import Clips, digest
 from scaling.sound.datasets.reading import AS_IT_IS, Reading
 from scaling.sound.pitch import pitched
@@ -28,9 +31,18 @@ def store_key(trial: Trial) -> str:
 def scan(
     trials: Iterable[Trial], root: str | Path | None, reading: Reading = AS_IT_IS
 ) -> dict[str, Clips]:
-    """The clips of every dataset the trials name. Raises ValueError when one is not where it should
-    be.
+    """The clips of every dataset the trials name.
+
+    Raises ValueError when one is not where it should be, or a microphone that the trials name
+    cannot be heard through; whether their folder is there is left to `stores`.
     """
+    trials = list(trials)
+    for heard, responses, rate in _microphones(trials):
+        try:
+            folder = microphones.find(responses)
+        except ValueError:
+            continue
+        microphones.load(heard, rate, folder)
     names = sorted({trial.sound.dataset for trial in trials})
     if root is not None and len(names) > 1:
         raise ValueError(
@@ -45,15 +57,33 @@ def stores(
 ) -> dict[str, Store]:
     """The packed clips behind these trials, by `store_key`; packed now where they are not yet.
 
-    So are the pitch-shifted copies and the rooms that the trials need.
+    So are the pitch-shifted copies and the rooms that the trials need; what is damaged is made
+    again, with a warning. Warns where a trial hears less than half of a clip, or pads more than
+    half. Raises ValueError where a class that a trial needs has no readable clip, and for a
+    microphone's response that is not there or cannot be used.
     """
+    trials = list(trials)
+    for heard, responses, rate in _microphones(trials):
+        microphones.load(heard, rate, microphones.find(responses))
     found: dict[str, Store] = {}
     for trial in trials:
         key, sound = store_key(trial), trial.sound
         if key not in found:
             found[key] = pack(clips[sound.dataset], sound.rate, skip_unreadable=skip_unreadable)
-        _make_copies(trial, found[key])
+    for trial in {trial.sound: trial for trial in trials}.values():
+        suited.check(trial.sound, clips[trial.sound.dataset], found[store_key(trial)])
+    for trial in trials:
+        _make_copies(trial, found[store_key(trial)])
     return found
+
+
+def _microphones(trials: Iterable[Trial]) -> set[tuple[tuple[str, ...], str, int]]:
+    """What is heard through, where its responses lie, and at which rate."""
+    return {
+        (trial.microphones.heard, trial.microphones.responses, trial.sound.rate)
+        for trial in trials
+        if trial.microphones.heard
+    }
 
 
 def _make_copies(trial: Trial, store: Store) -> None:
@@ -66,23 +96,44 @@ def _make_copies(trial: Trial, store: Store) -> None:
 
 
 def digests(trials: Iterable[Trial], stores: dict[str, Store]) -> dict[str, str]:
-    """What each trial hears, by its id: the digest of its clip table, and those of its microphones
-    and of the public weights it takes over.
+    """What each trial hears, by its id: the digest of its clips, and those of its microphones and
+    of the public weights it takes over.
 
     Raises ValueError when a microphone's response or a file of weights is not there.
     """
-    found = {}
-    public: dict[str, str] = {}  # thousands of trials share a file of weights
+    return _named(trials, lambda trial: stores[store_key(trial)].digest)
+
+
+def glances(trials: Iterable[Trial], stores: dict[str, Store]) -> dict[str, str]:
+    """The same as earlier versions of Overhear named it, which saw both ends of a file only.
+
+    Nothing, where clips hold the same bytes and folds are made: earlier versions tore such clips
+    apart, so a trial with the same settings learned from others.
+    """
+    moved = {key for key, store in stores.items() if copies.present(store.table)}
+
+    def glance(trial: Trial) -> str:
+        made = trial.split.protocol == "made_folds" and store_key(trial) in moved
+        return "" if made else stores[store_key(trial)].glance
+
+    return _named(trials, glance)
+
+
+def _named(trials: Iterable[Trial], clips: Callable[[Trial], str]) -> dict[str, str]:
+    named = {}
+    extra: dict[object, str] = {}  # thousands of trials share microphones and a file of weights
     for trial in trials:
-        found[trial.id] = stores[store_key(trial)].digest
+        named[trial.id] = clips(trial)
         if heard := trial.microphones.heard:
-            folder = microphones.find(trial.microphones.responses)
-            found[trial.id] += "+" + microphones.digest(heard, folder)
+            key = heard, trial.microphones.responses
+            if key not in extra:
+                extra[key] = microphones.digest(heard, microphones.find(key[1]))
+            named[trial.id] += "+" + extra[key]
         if weights := trial.transfer.weights:
-            if weights not in public:
-                public[weights] = transfer.digest(transfer.find(weights))
-            found[trial.id] += "+" + public[weights]
-    return found
+            if weights not in extra:
+                extra[weights] = transfer.digest(transfer.find(weights))
+            named[trial.id] += "+" + extra[weights]
+    return named
 
 
 def found(folder: Path) -> Store | None:
@@ -91,8 +142,8 @@ def found(folder: Path) -> Store | None:
 
     The name begins with the digest of the clips, which is verified.
     """
-    for place in (folder, _here(folder)):
-        if (files := _files(place)) and (store := _opened(place, folder.name, files)):
+    for there in (folder, _here(folder)):
+        if (files := _files(there)) and (store := _opened(there, folder.name, files)):
             return store
     return None
 
@@ -121,12 +172,14 @@ def behind(
     root: str | None = None,
     skip_unreadable: bool = False,
     reading: Reading = AS_IT_IS,
+    glance: str = "",
 ) -> Clips:
     """The clips that some node packed into `folder`, as this node has them: at `root` where that is
     here, else at their default place.
 
-    Raises ValueError where they are not here, or others are. Of clips that include unreadable ones
-    only `pack` can tell.
+    They are compared by `glance`, which takes no reading, where the other node has said its own;
+    else by all that their files hold. Raises ValueError where they are not here, or others are. Of
+    clips that include unreadable ones only `pack` can tell.
     """
     there = root is not None and ("://" in root or Path(root).exists())
     try:
@@ -137,8 +190,17 @@ def behind(
             f"the packed clips of {store_key(trial)} ({folder.name}) are not in its cache "
             f"({_here(folder).parent}), and cannot be packed: {where}{error}"
         ) from None
-    if clips.digest != _digest(folder) and not skip_unreadable:
-        raise _others(trial, clips, folder)
+    if skip_unreadable:
+        return clips
+    if glance:
+        here, wanted = clips.digest, glance
+    else:
+        here, wanted = (
+            digest((contents.recalled(clips) or contents.read(clips)).table),
+            _digest(folder),
+        )
+    if here != wanted:
+        raise _others(trial, clips, here, wanted)
     return clips
 
 
@@ -148,6 +210,7 @@ def reopened(
     root: str | None = None,
     skip_unreadable: bool = False,
     reading: Reading = AS_IT_IS,
+    glance: str = "",
 ) -> Store:
     """The store that some node packed into `folder`, on this node: see `found`; where it is not,
     packed here and now from the clips `behind` it, by one process of the node.
@@ -157,11 +220,11 @@ def reopened(
     """
 
     def packed(lock: Path) -> Store:
-        clips = behind(trial, folder, root, skip_unreadable, reading)
+        clips = behind(trial, folder, root, skip_unreadable, reading, glance)
         rate, cache = trial.sound.rate, lock.parent
         made = pack(clips, rate, cache=cache, skip_unreadable=skip_unreadable, progress=False)
         if made.folder.name != folder.name:
-            raise _others(trial, clips, folder)
+            raise _others(trial, clips, made.digest, _digest(folder))
         return made
 
     store = found(folder)
@@ -194,15 +257,15 @@ def extras(trials: Iterable[Trial]) -> dict[str, str]:
 
 def _here(folder: Path) -> Path:
     """The place of a folder of another node's cache in that of this node."""
-    return kept(None, folder.name, lambda place: place, lambda place: place)
+    return place() / folder.name
 
 
 def _digest(folder: Path) -> str:
     return folder.name.rpartition("-")[0]
 
 
-def _others(trial: Trial, clips: Clips, folder: Path) -> ValueError:
+def _others(trial: Trial, clips: Clips, here: str, there: str) -> ValueError:
     return ValueError(
-        f"{clips.root} holds other clips of {trial.sound.dataset} (digest {clips.digest}) than the "
-        f"sweep was planned with ({_digest(folder)}): copy the same files there"
+        f"{clips.root} holds other clips of {trial.sound.dataset} (digest {here}) than the sweep "
+        f"was planned with ({there}): copy the same files there"
     )

@@ -12,14 +12,13 @@ Conventions:
 - Convolution is linear and causal; what rings on beyond the clip's end is dropped.
 - Rooms are drawn from a seed of their own: all trials, and all rates, share the same ones.
 The pool is a folder `<cache>/rooms-v1-<rate>-<count>/`: `responses.npy`, `rooms.parquet` (sizes,
-places, wish and RT60 of each, draws before it), `rooms.json` (what it is).
+places, wish and RT60 of each, draws before it), `rooms.json` (what it is), and the seal over them.
 Contents: `rooms`, Rooms, `reverberate`.
 """
 
 # B clips, R of them in a room, T samples, M rooms, K samples of a response, Q FFT bins
 
 import json
-import shutil
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +33,7 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 
 from scaling.seeds import stream
+from scaling.sound import seal
 from scaling.sound.augment import ROOMS, RT60, UNCHANGED
 from scaling.sound.cache import draft, each, kept, whole
 
@@ -76,12 +76,12 @@ def rooms(
     """The first `count` rooms at `rate` Hz, from the cache, or made now by `workers` threads.
 
     Raises ValueError for a room that cannot be drawn, and when the cache cannot be written. For the
-    cache see `scaling.sound.store.kept`.
+    cache see `scaling.sound.cache.place`.
     """
     return kept(
         cache,
         f"rooms-v{VERSION}-{rate}-{count}",
-        partial(whole, _open),
+        partial(whole, _open, verified=True),
         lambda folder: _make(rate, count, folder, workers, progress),
     )
 
@@ -111,16 +111,15 @@ def reverberate(waves_BT: Tensor, responses_MK: Tensor, which_B: Tensor) -> Tens
 
 
 def _open(folder: Path) -> Rooms:
-    """Open a pool in milliseconds. Raises ValueError when it is not whole."""
+    """Open a pool in milliseconds. Raises ValueError when a look shows damage."""
     try:
+        seal.check(folder)
         # Copy on write, which never happens: torch takes no array that it could not write to.
         responses_MK = np.load(folder / RESPONSES, mmap_mode="c")
         rt60_M = pq.read_table(folder / TABLE)["rt60"].to_numpy().astype(np.float32)
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"pool {folder} is not whole ({reason}): delete it and make it again"
-        ) from None
+        raise ValueError(f"pool {folder} is damaged ({reason}): it must be made again") from None
     return Rooms(torch.from_numpy(np.asarray(responses_MK)), torch.from_numpy(rt60_M))
 
 
@@ -141,8 +140,7 @@ def _make(rate: int, count: int, folder: Path, workers: int | None, progress: bo
         packed = pa.Table.from_pandas(table, preserve_index=False)
         pq.write_table(packed.replace_schema_metadata(None), writing / TABLE)
         (writing / FACTS).write_text(json.dumps(facts, indent=1))
-        shutil.rmtree(folder, ignore_errors=True)
-        writing.rename(folder)
+        seal.settle(writing, folder)
     return _open(folder)
 
 

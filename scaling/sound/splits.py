@@ -19,6 +19,7 @@ import pandas as pd
 
 from scaling import config
 from scaling.seeds import key, stream
+from scaling.sound import copies
 from scaling.sound.clips import UNUSED, some
 from scaling.sound.folds import leaking_folds, made_folds, own_folds
 
@@ -285,6 +286,14 @@ def _check(table: pd.DataFrame, split: config.Split, rows: dict[str, np.ndarray]
         warnings.warn(
             f"{len(torn)} sources have clips both in training and held out ({some(torn)}): what is "
             "held out is not new to the network; split.protocol=made_folds keeps sources together",
+            stacklevel=3,
+        )
+    held_out = np.concatenate([part for name, part in rows.items() if name != "train"])
+    if copied := copies.torn(table, rows["train"], held_out):
+        warnings.warn(
+            f"{len(copied)} of {len(held_out)} held-out clips hold the same bytes as a training "
+            f"clip ({some(copied)}): they are not new to the network; split.protocol=made_folds "
+            "keeps copies together",
             stacklevel=3,
         )
 

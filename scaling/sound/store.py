@@ -1,79 +1,40 @@
 """Packed clips: each decoded, mixed to mono and resampled once, then read by every trial as int16.
 
-A store is a folder `<cache>/<digest>-<rate>/`: `waves.int16` (little-endian, all clips one after
-another), `clips.parquet` (the clip table, with each clip's offset and length in samples) and
-`store.json` (what it is). It is memory-mapped, so that all processes of a machine share one copy.
+A store is a folder `<cache>/<digest>-<rate>/`, named by what its clips hold: `waves.int16`
+(little-endian, all clips one after another), `clips.parquet` (the clip table, with each clip's
+offset and length in samples, and what is wrong with its sound), `store.json` (what it is) and the
+seal over them. It is memory-mapped, so that all processes of a machine share one copy.
 Conventions: mono is the mean of the channels; the resampler is soxr's HQ; a sample is
 round(32768 x value), limited to full scale, and how many lay beyond it stands in store.json.
-Contents: Store and its three ways to read, `pack`, `unreadable`.
+Contents: Store, `proven`, `pack`.
 """
 
 # B clips of a batch, N clips of the store, T samples of a clip
 
 import json
-import shutil
 import warnings
-from contextlib import closing
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import soxr
 import torch
 from torch import Tensor
 
-from scaling.sound.cache import draft, each, kept, whole
-from scaling.sound.clips import COLUMNS, Clips, digest, some
+from scaling.sound import contents, seal, waves
+from scaling.sound.batches import Mapped, Pinned, Uploaded
+from scaling.sound.cache import draft, kept, whole
+from scaling.sound.clips import COLUMNS, Clips, digest, glance, some
 
-VERSION = 1  # of the folder's layout: any other is packed anew
+VERSION = 2  # of the folder's layout: any other is packed anew
 WAVES, CLIPS, FACTS = "waves.int16", "clips.parquet", "store.json"
 NAMED = 10  # unreadable files that an error names before it counts the rest
 LIMITED = 1e-3  # share of samples beyond full scale above which the files' scale is in doubt
-
-
-class Mapped(NamedTuple):
-    """Reads batches from the memory-mapped file."""
-
-    waves: np.ndarray  # int16, all clips one after another
-    starts_N: np.ndarray
-    lengths_N: np.ndarray
-    tiled: bool = False  # whether a short clip is repeated, not followed by zeros
-
-    def __call__(self, indices_B: np.ndarray, samples: int) -> Tensor:
-        """A fresh tensor on the CPU."""
-        batch_BT = np.empty((len(indices_B), samples), np.int16)
-        lengths_B = np.minimum(self.lengths_N[indices_B], samples)
-        for row_T, start, length in zip(batch_BT, self.starts_N[indices_B], lengths_B, strict=True):
-            row_T[:length] = self.waves[start : start + length]
-            row_T[length:] = np.resize(row_T[:length], samples - length) if self.tiled else 0
-        return torch.from_numpy(batch_BT)
-
-
-class Pinned(NamedTuple):
-    """Reads batches from the file and sends them to a GPU while it computes."""
-
-    host: Mapped
-    device: torch.device
-
-    def __call__(self, indices_B: np.ndarray, samples: int) -> Tensor:
-        """A fresh tensor on the GPU; it may still be on its way."""
-        return self.host(indices_B, samples).pin_memory().to(self.device, non_blocking=True)
-
-
-class Uploaded(NamedTuple):
-    """Gathers batches from one tensor that holds every clip."""
-
-    waves_NT: Tensor
-
-    def __call__(self, indices_B: np.ndarray, samples: int) -> Tensor:
-        """A fresh tensor on the same device."""
-        assert samples <= self.waves_NT.shape[1], "uploaded with fewer samples than now asked for"
-        rows_B = torch.from_numpy(indices_B).to(self.waves_NT.device, non_blocking=True)
-        return self.waves_NT[:, :samples].index_select(0, rows_B)
 
 
 @dataclass(frozen=True)
@@ -87,31 +48,50 @@ class Store:
     labels: tuple[str, ...]  # class names, in alphabetical order
     targets: np.ndarray  # int64: each clip's index into labels
     read: Mapped | Pinned | Uploaded
+    unusable: Mapping[str, str] = field(default_factory=dict)  # what is wrong with a clip's sound
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Open a packed store in milliseconds. Raises ValueError when it is not whole."""
+        """Open a packed store in milliseconds. Raises ValueError when a look shows damage.
+
+        Its waves are not read: see `seal.verify`.
+        """
         try:
-            facts = json.loads((folder / FACTS).read_text())
+            facts = json.loads((folder / FACTS).read_bytes())
             if facts["version"] != VERSION:
                 raise ValueError(f"layout {facts['version']}, this Overhear knows {VERSION}")
+            seal.check(folder)
             frame = pq.read_table(folder / CLIPS).to_pandas()
             starts, lengths = frame["offset"].to_numpy(), frame["length"].to_numpy()
             if len(frame) != facts["clips"] or int(lengths.sum()) != facts["samples"]:
                 raise ValueError(f"{CLIPS} does not hold the {facts['clips']} clips it should")
+            if lengths.min() < 1 or (starts != np.cumsum(lengths) - lengths).any():
+                raise ValueError(f"{CLIPS} has clips that do not follow one another")
             if (size := (folder / WAVES).stat().st_size) != 2 * facts["samples"]:
                 raise ValueError(f"{WAVES} has {size} bytes, not {2 * facts['samples']}")
             waves = np.asarray(np.memmap(folder / WAVES, dtype="<i2", mode="r"))
-        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(
-                f"store {folder} is not whole ({reason}): delete it and pack again"
-            ) from None
-        table = frame[list(COLUMNS)].astype({name: kind for name, (kind, _) in COLUMNS.items()})
+            table = frame[list(COLUMNS)].astype({name: kind for name, (kind, _) in COLUMNS.items()})
+            named, rate = str(facts["digest"]), int(facts["rate"])
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+            KeyError,
+            RecursionError,
+            pa.ArrowException,
+        ) as error:
+            raise _damaged(folder, _reason(error)) from None
         names, targets = np.unique(table["label"].to_numpy(dtype=str), return_inverse=True)
         labels = tuple(names.tolist())
         read = Mapped(waves, starts, lengths)
-        return cls(folder, table, facts["digest"], facts["rate"], labels, targets, read)
+        bad = frame.get("fault", pd.Series("", index=frame.index))
+        unusable = dict(zip(table["clip"][bad != ""], bad[bad != ""], strict=True))
+        return cls(folder, table, named, rate, labels, targets, read, unusable)
+
+    @cached_property
+    def glance(self) -> str:
+        """What records of earlier versions name these clips by: see `clips.glance`."""
+        return glance(self.table)
 
     def batch(self, indices: np.ndarray, samples: int) -> Tensor:
         """Clips from their start, cut, or zero-padded or tiled at the end: int16 (B, samples)."""
@@ -145,6 +125,16 @@ class Store:
         return Store.open, (self.folder,)
 
 
+def proven(folder: Path) -> Store:
+    """The store in a folder that is named by what it holds. Raises ValueError as `open` does, and
+    for a store of another name.
+    """
+    store = Store.open(folder)
+    if folder.name != (name := f"{digest(store.table)}-{store.rate}"):
+        raise _damaged(folder, f"it holds the clips of {name}")
+    return store
+
+
 def pack(
     clips: Clips,
     rate: int,
@@ -156,113 +146,99 @@ def pack(
 ) -> Store:
     """The clips at `rate` Hz, from the cache, or decoded now by `workers` threads into it.
 
-    Raises ValueError that names the files which cannot be read; with `skip_unreadable` they are
-    left out with a warning, and the store is that of the remaining table. What is not whole is
-    packed again. For the cache see `kept`.
+    Every byte of a file is read where it was touched since it was packed, and every byte of the
+    store where that was: what is not whole is packed again, with a warning. Raises ValueError that
+    names the files which cannot be read; with `skip_unreadable` they are left out with a warning,
+    and the store is that of the remaining table. Warns of clips without usable sound. For the cache
+    see `cache.place`.
     """
-    return kept(
+    store = kept(
         cache,
-        f"{clips.digest}-{rate}",
-        lambda folder: _find(folder, skip_unreadable),
-        lambda folder: _pack(clips, rate, folder, skip_unreadable, workers, progress),
+        f"{clips.digest}-{rate}",  # what the files hold is not known yet
+        lambda place: _find(clips, rate, place.parent, skip_unreadable, progress),
+        lambda place: _pack(clips, rate, place, skip_unreadable, workers, progress),
     )
+    if bad := store.unusable:
+        warnings.warn(
+            f"{len(bad)} of {len(store.table)} clips of {clips.dataset} have no usable sound: "
+            f"{some(f'{name} ({why})' for name, why in bad.items())}: mend them or leave them out "
+            f"(overhear data check {clips.dataset} names them all)",
+            stacklevel=2,
+        )
+    return store
 
 
-def unreadable(
-    clips: Clips, *, workers: int | None = None, progress: bool = True
-) -> dict[str, str]:
-    """Why a clip cannot be decoded, for every clip that cannot."""
-    names = clips.table["clip"].tolist()
-    label = f"checking {clips.dataset}" if progress else ""
-    outcomes = each(lambda name: _samples(clips, None, name), names, workers, label)
-    return {name: why for name, why in zip(names, outcomes, strict=True) if isinstance(why, str)}
-
-
-def _find(folder: Path, skip: bool) -> Store | None:
+def _find(clips: Clips, rate: int, cache: Path, skip: bool, progress: bool) -> Store | None:
     """The store, where it lies whole in the cache; with `skip`, that of the clips once readable."""
-    record = folder.with_name(f"{folder.name}.skipped.json")
-    if skip and record.exists():
-        found = json.loads(record.read_text())
-        if store := whole(Store.open, folder.with_name(found["store"])):
-            _warn_left_out(found["left_out"])
+    read = contents.recalled(clips, cache, progress=progress)
+    if read is None or (contents.has_files(clips) and (read.table["content"] == "").any()):
+        return None
+    folder = cache / f"{digest(read.table)}-{rate}"
+    if skip and (found := _skipped(read, folder)):
+        name, left_out = found
+        if store := whole(proven, folder.with_name(name), verified=True):
+            _warn_left_out(left_out)
             return store
-    return whole(Store.open, folder)
+    return whole(proven, folder, verified=True)
+
+
+def _skipped(read: Clips, folder: Path) -> tuple[str, dict[str, str]] | None:
+    """The name of the store without the clips that were left out of a folder's, and these; None
+    where nothing was, or what says so is not as it was written.
+    """
+    try:
+        found = json.loads(_record(folder).read_bytes())
+        left_out = {str(clip): str(why) for clip, why in found["left_out"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    rest = read.table[~read.table["clip"].isin(list(left_out))]
+    name = f"{digest(rest)}-{folder.name.rpartition('-')[2]}"
+    return (name, left_out) if found.get("store") == name else None
+
+
+def _record(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.skipped.json")
 
 
 def _pack(
-    clips: Clips, rate: int, folder: Path, skip: bool, workers: int | None, progress: bool
+    clips: Clips, rate: int, place: Path, skip: bool, workers: int | None, progress: bool
 ) -> Store:
     """Write the store under another name, then rename it. The caller holds the lock."""
-    with draft(folder) as writing:
+    with draft(place) as writing:
         label = f"packing {clips.dataset} at {rate} Hz" if progress else ""
-        lengths, bad, beyond = _write_waves(clips, rate, writing / WAVES, workers, label)
-        if bad and (not skip or not lengths):
-            raise ValueError(_complaint(bad, clips))
-        name = f"{_write_facts(clips, rate, writing, lengths, bad, beyond)}-{rate}"
-        final = folder.with_name(name)
-        if final == folder or whole(Store.open, final) is None:
-            shutil.rmtree(final, ignore_errors=True)
-            writing.rename(final)
-        if bad:
-            writing.mkdir(exist_ok=True)
-            (writing / FACTS).write_text(json.dumps({"store": name, "left_out": bad}, indent=1))
-            (writing / FACTS).replace(folder.with_name(f"{folder.name}.skipped.json"))
-            _warn_left_out(bad)
-    return Store.open(final)
+        packed = waves.write(clips, rate, writing / WAVES, workers, label)
+        if packed.bad and (not skip or not packed.lengths):
+            raise ValueError(_complaint(packed.bad, clips))
+        if contents.has_files(clips):
+            clips = contents.filled(clips, [each.content for each in packed.reads])
+        final = place.with_name(f"{_write_facts(clips, rate, writing, packed)}-{rate}")
+        seal.settle(writing, final, {WAVES: packed.waves})
+        contents.note(clips, packed.reads, place.parent)
+        if packed.bad and not (clips.table["content"] == "").any():
+            record = {"store": final.name, "left_out": packed.bad}
+            whole_name = place.with_name(f"{digest(clips.table)}-{rate}")
+            seal.put(_record(whole_name), json.dumps(record, indent=1).encode())
+    if packed.bad:
+        _warn_left_out(packed.bad)
+    return proven(final)
 
 
-def _write_waves(
-    clips: Clips, rate: int, path: Path, workers: int | None, label: str
-) -> tuple[list[int], dict[str, str], int]:
-    """Stream every readable clip to `path`: lengths, why the others failed, samples limited."""
-    names = clips.table["clip"].tolist()
-    lengths: list[int] = []
-    bad: dict[str, str] = {}
-    limited = 0
-    outcomes = each(lambda name: _samples(clips, rate, name), names, workers, label)
-    with path.open("wb") as file, closing(outcomes) as read:
-        for name, outcome in zip(names, read, strict=True):
-            if isinstance(outcome, str):
-                bad[name] = outcome
-            else:
-                file.write(outcome[0].data)
-                lengths.append(len(outcome[0]))
-                limited += outcome[1]
-    return lengths, bad, limited
-
-
-def _samples(clips: Clips, rate: int | None, name: str) -> tuple[np.ndarray, int] | str:
-    """One clip as stored (None: at its own rate), and how many samples were limited; or why not."""
-    try:
-        samples, own_rate = clips.decode(clips.path(name))
-    except (ValueError, OSError) as error:
-        return str(error)
-    wave_T = samples.mean(axis=1)
-    if rate not in (None, own_rate):
-        wave_T = soxr.resample(wave_T, own_rate, rate, quality="HQ")
-    if not len(wave_T):
-        return f"too short: nothing is left of it at {rate} Hz"
-    whole_T = np.clip(np.rint(32768 * wave_T), -32768, 32767).astype("<i2")
-    return whole_T, int(np.count_nonzero(np.abs(wave_T) > 1))
-
-
-def _write_facts(
-    clips: Clips, rate: int, draft: Path, lengths: list[int], bad: dict[str, str], limited: int
-) -> str:
+def _write_facts(clips: Clips, rate: int, draft: Path, packed: waves.Packed) -> str:
     """Write the table and the description of a draft; the digest of the table."""
-    kept = clips.table[~clips.table["clip"].isin(list(bad))].reset_index(drop=True)
-    ends = np.cumsum(lengths)
-    packed = pa.Table.from_pandas(kept, preserve_index=False)
-    packed = packed.append_column("offset", pa.array(ends - lengths))
-    packed = packed.append_column("length", pa.array(lengths))
+    rest = clips.table[~clips.table["clip"].isin(list(packed.bad))].reset_index(drop=True)
+    ends, limited = np.cumsum(packed.lengths), packed.limited
+    columns = pa.Table.from_pandas(rest, preserve_index=False)
+    columns = columns.append_column("offset", pa.array(ends - packed.lengths))
+    columns = columns.append_column("length", pa.array(packed.lengths))
+    columns = columns.append_column("fault", pa.array(packed.faults))
     # Without pandas' own metadata any version of it reads what any other has written.
-    pq.write_table(packed.replace_schema_metadata(None), draft / CLIPS)
+    pq.write_table(columns.replace_schema_metadata(None), draft / CLIPS)
     facts = {
         "version": VERSION,
         "dataset": clips.dataset,
-        "digest": digest(kept),
+        "digest": digest(rest),
         "rate": rate,
-        "clips": len(kept),
+        "clips": len(rest),
         "samples": int(ends[-1]),
         "samples_beyond_full_scale": limited,
     }
@@ -274,6 +250,18 @@ def _write_facts(
             stacklevel=2,
         )
     return str(facts["digest"])
+
+
+def _damaged(folder: Path, reason: str) -> ValueError:
+    return ValueError(f"store {folder} is damaged ({reason}): it must be packed again")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    if isinstance(error, OSError) and error.filename:
+        return f"{Path(error.filename).name}: {error.strerror}"
+    return str(error).splitlines()[0]
 
 
 def _complaint(bad: dict[str, str], clips: Clips) -> str:

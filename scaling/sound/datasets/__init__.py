@@ -11,7 +11,7 @@ import warnings
 from pathlib import Path
 
 from scaling import config
-from scaling.sound.clips import Clips, Dataset, Report
+from scaling.sound.clips import Clips, Dataset, Report, check_copies
 from scaling.sound.datasets import (
     audiomnist,
     esc50,
@@ -83,6 +83,7 @@ def scan(name: str, root: Path | str | None = None, reading: Reading = AS_IT_IS)
             f"{name} has {dataset.classes} classes, but {clips.root} holds {found}: "
             "name the right dataset, or list your own choice of clips in a manifest"
         )
+    check_copies(clips, published=dataset.folders != ())
     return clips
 
 
