@@ -1,15 +1,16 @@
 """Containers: how long a file says it is, against how long it is.
 
 Each parser walks the chunks of its container up to the sound, as its specification describes them,
-and raises where the file ends before the sound does. What a program wrote into a pipe names no
-length, which is no fault. What lies behind the sound (padding, tags) may be missing: no sample is.
+and raises where the file ends before the sound does, or the sound before what belongs to it. What a
+program wrote into a pipe names no length, which is no fault. What lies behind the sound (padding,
+tags) may be missing: no sample is. A parser gives what libsndfile can read of the file: mostly all.
 """
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-CONVERT = "convert it to wav or flac (ffmpeg -i IN OUT.wav)"
-REPAIR = "copy or export it again"
+from scaling.sound.decode.kinds import CONVERT, CONVERT_DAMAGED, REPAIR
+
 # A program that writes into a pipe cannot know the length and announces about 2 or 4 GiB, which is
 # more than any file that is read.
 STREAMED = 0x7F000000
@@ -21,22 +22,6 @@ MP3_IN_WAV = 0x55  # the format tag (RFC 2361)
 WITHOUT_LENGTH = {"AVR", "MAT4", "MAT5", "MPC2K", "PAF", "PVF", "SDS", "IRCAM", "WVE", "XI", "SD2"}
 W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
-# What people have that libsndfile does not read: (where, bytes, what it is).
-UNREADABLE = (
-    (4, b"ftyp", "an MP4 file (m4a, aac)"),
-    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media file (wma)"),
-    (0, b"\x1a\x45\xdf\xa3", "a Matroska file (mka, webm)"),
-    (0, b"MAC ", "a Monkey's Audio file (ape)"),
-    (0, b"wvpk", "a WavPack file (wv)"),
-    (0, b"\xff\xf1", "an AAC file"),
-    (0, b"\xff\xf9", "an AAC file"),
-    (0, b"#!AMR", "an AMR file"),
-)
-
-
-class UnknownFormat(ValueError):
-    """Nothing says that the file is a sound file."""
-
 
 class Chunk(NamedTuple):
     """One chunk of a file: where its content begins, and how long it claims to be, in bytes."""
@@ -46,32 +31,16 @@ class Chunk(NamedTuple):
     length: int
 
 
-def check_readable(head: bytes) -> None:
-    """Raise ValueError where the first 16 bytes are of a kind that cannot be read."""
-    for start, mark, name in UNREADABLE:
-        if head[start:].startswith(mark):
-            raise ValueError(f"{name}, which cannot be read: {CONVERT}")
-    if head.startswith(b"version https://"):
-        raise ValueError("a Git LFS pointer in place of the sound: fetch it with git lfs pull")
+def checked(content: memoryview) -> memoryview:
+    """What libsndfile is to read of a file without the tags before it; the MP3 stream of a WAV.
 
-
-def checked(content: memoryview) -> memoryview | None:
-    """Raise ValueError if the file ends before its sound; the MP3 stream, if a WAV holds one."""
-    head = bytes(content[:12])
+    Raises ValueError if the file ends before its sound, or its sound before the file.
+    """
+    head = bytes(content[:20])
     for mark, parser in PARSERS:
         if head.startswith(mark):
             return parser(content)
-    return None
-
-
-def tag_length(content: memoryview) -> int:
-    """Bytes of the ID3v2 tags (id3.org/id3v2.4.0-structure) that a file begins with."""
-    start = 0
-    while bytes(content[start : start + 3]) == b"ID3" and len(content) >= start + 10:
-        head = content[start : start + 10]
-        length = sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
-        start += 10 + length + (10 if head[5] & 0x10 else 0)
-    return min(start, len(content))
+    return content
 
 
 def _missing(content: memoryview, end: int) -> None:
@@ -96,7 +65,26 @@ def _chunks(content: memoryview, start: int, order: str, alignment: int = 2) -> 
     raise ValueError(f"damaged: more than {CHUNKS} chunks in its header: {REPAIR}")
 
 
-def _riff(content: memoryview) -> memoryview | None:
+def _ends(content: memoryview, end: int, whole: int) -> None:
+    """Raise ValueError if between the end of the sound and of the whole no chunk begins."""
+    behind = bytes(content[end + end % 2 :][:4])
+    if end + 8 <= min(whole, len(content)) and not (
+        behind.isascii() and behind.decode().isprintable()
+    ):
+        raise ValueError(f"damaged: its sound goes on behind its announced end: {REPAIR}")
+
+
+def _exact(content: memoryview, end: int) -> memoryview:
+    """The file up to the end of its sound, behind which only zeros may lie."""
+    _missing(content, end)
+    if bytes(content[end:]).strip(b"\0"):
+        raise ValueError(
+            f"damaged: {len(content) - end} bytes lie behind its announced end: {CONVERT_DAMAGED}"
+        )
+    return content[:end]
+
+
+def _riff(content: memoryview) -> memoryview:
     """WAV (Microsoft and IBM, 1991), and RF64 or BW64 with lengths of 64 bits (EBU Tech 3306)."""
     order = "big" if bytes(content[:4]) == b"RIFX" else "little"
     long, tag = 0, 0
@@ -110,53 +98,77 @@ def _riff(content: memoryview) -> memoryview | None:
             streamed = length >= (STREAMED_64 if length == long else STREAMED)
             if not streamed:
                 _missing(content, start + length)
+                if length:
+                    _ends(content, start + length, 8 + _number(content, 4, 4, order))
             if tag == MP3_IN_WAV:
                 return content[start:] if streamed else content[start : start + length]
-            return None
-    return None
+            break
+    if bytes(content[:4]) == b"BW64":  # which libsndfile knows under its older name
+        return memoryview(b"RF64" + bytes(content[4:]))
+    return content
 
 
-def _w64(content: memoryview) -> None:
-    """Sony Wave64: names of 16 bytes, lengths of 8 that count their own 24 bytes, padded to 8."""
+def _w64(content: memoryview) -> memoryview:
+    """Sony Wave64: names of 16 bytes, lengths of 8 that count their own 24 bytes, padded to 8.
+
+    libsndfile takes all that lies behind the sound for sound.
+    """
     start = 40
     for _ in range(CHUNKS):
         if start + 24 > len(content):
-            return
+            break
         length = _number(content, start + 16, 8, "little")
         if bytes(content[start : start + 16]) == W64_DATA:
-            if length < STREAMED_64:
-                _missing(content, start + length)
-            return
+            if length >= STREAMED_64 or length <= 24:
+                break
+            end = start + length
+            _missing(content, end)
+            behind = end + -end % 8
+            whole = min(_number(content, 16, 8, "little"), len(content))
+            if behind + 24 <= whole and not bytes(content[behind : behind + 4]).isalpha():
+                raise ValueError(f"damaged: its sound goes on behind its announced end: {REPAIR}")
+            return content[:end]
         start += max(24, length + -length % 8)
+    return content
 
 
-def _iff(content: memoryview) -> None:
+def _iff(content: memoryview) -> memoryview:
     """AIFF and AIFF-C (Apple, 1989, 1991); 8SVX and 16SV (Electronic Arts) differ in a name."""
     for name, start, length in _chunks(content, 12, "big"):
         if name in (b"SSND", b"BODY"):
-            if length < STREAMED:
+            if 0 < length < STREAMED:
                 _missing(content, start + length)
-            return
+                _ends(content, start + length, 8 + _number(content, 4, 4, "big"))
+            # libsndfile takes all that lies behind a BODY for sound.
+            return content[: start + length] if name == b"BODY" else content
+    return content
 
 
-def _au(content: memoryview) -> None:
+def _au(content: memoryview) -> memoryview:
     """Sun and NeXT: where the sound begins and how long it is; a length of -1 is unknown."""
     order = "big" if bytes(content[:4]) == b".snd" else "little"
     length = _number(content, 8, 4, order)
-    if length < STREAMED:
-        _missing(content, _number(content, 4, 4, order) + length)
+    if not 0 < length < STREAMED:
+        return content
+    return _exact(content, _number(content, 4, 4, order) + length)
 
 
-def _caf(content: memoryview) -> None:
+def _caf(content: memoryview) -> memoryview:
     """Apple Core Audio Format: lengths of 8 bytes; -1, for the data, is "up to the end"."""
     for name, start, length in _chunks(content, 8, "big", alignment=1):
         if name == b"data":
-            if length < STREAMED_64:
-                _missing(content, start + length)
-            return
+            if length >= STREAMED_64:  # libsndfile does not know -1
+                there = (len(content) - start).to_bytes(8, "big")
+                return memoryview(b"".join((content[: start - 8], there, content[start:])))
+            _missing(content, start + length)
+            behind = bytes(content[start + length :][:4])
+            if not (behind.isascii() and behind.decode().isprintable()) and any(behind):
+                raise ValueError(f"damaged: its sound goes on behind its announced end: {REPAIR}")
+            break
+    return content
 
 
-def _nist(content: memoryview) -> None:
+def _nist(content: memoryview) -> memoryview:
     """NIST SPHERE: a header in text, such as `sample_count -i 16000`."""
     try:
         size = int(bytes(content[8:16]))
@@ -167,20 +179,49 @@ def _nist(content: memoryview) -> None:
         width = int(fields["sample_n_bytes"]) * int(fields.get("channel_count", "1"))
     except (KeyError, ValueError):
         raise ValueError(f"damaged: its header names no length: {REPAIR}") from None
-    _missing(content, size + count * width)
+    return _exact(content, size + count * width)
 
 
-def _voc(content: memoryview) -> None:
-    """Creative Voice: blocks of one byte of kind and three of length, up to one of kind 0."""
-    start = _number(content, 20, 2, "little")
+def _voc(content: memoryview) -> memoryview:
+    """Creative Voice: blocks of one byte of kind and three of length, up to one of kind 0.
+
+    libsndfile takes all that lies behind the head of the first block of sound for sound.
+    """
+    start, sound = _number(content, 20, 2, "little"), 0
     for _ in range(CHUNKS):
         if start >= len(content) or content[start] == 0:
-            return
+            break
+        if content[start] in (1, 2, 9):  # sound, more of it, sound in the later form
+            if sound:
+                raise ValueError(f"a VOC file of several blocks, which cannot be read: {CONVERT}")
+            sound = start + 4 + _number(content, start + 1, 3, "little")
         start += 4 + _number(content, start + 1, 3, "little")
         _missing(content, start)
+    # SoX leaves 8 bytes of its own header out of the length.
+    if start + 9 < len(content):
+        _exact(content, start + 9)
+    return content
 
 
-PARSERS: tuple[tuple[bytes, Callable[[memoryview], memoryview | None]], ...] = (
+def _flac(content: memoryview) -> memoryview:
+    """FLAC (RFC 9639) without its number of samples, so that all are read, and without an ID3 tag.
+
+    libsndfile stops where the header says. See `flac_samples`.
+    """
+    end = len(content) - 128 if bytes(content[-128:-125]) == b"TAG" else len(content)
+    first = bytes((content[21] & 0xF0,)) + bytes(4) if len(content) > 26 else b""
+    return memoryview(b"".join((content[:21], first, content[26:end])))
+
+
+def flac_samples(content: memoryview) -> int:
+    """How many samples of each channel a FLAC file announces; 0 for other files and from a pipe."""
+    if bytes(content[:4]) != b"fLaC":
+        return 0
+    return _number(content, 21, 5, "big") & (2**36 - 1)
+
+
+PARSERS: tuple[tuple[bytes, Callable[[memoryview], memoryview]], ...] = (
+    (b"fLaC", _flac),
     (b"RIFF", _riff),
     (b"RIFX", _riff),
     (b"RF64", _riff),

@@ -8,7 +8,7 @@ file joined to the first make that wrong. Every frame says how long it is (ISO/I
 
 from typing import NamedTuple
 
-from scaling.sound.decode.containers import REPAIR, tag_length
+from scaling.sound.decode.kinds import CONVERT_DAMAGED, REPAIR, tag_length
 
 # kbit/s by version and layer, for the bitrate indices 1 to 14 (ISO/IEC 11172-3 and 13818-3)
 BITRATES = {
@@ -21,7 +21,7 @@ BITRATES = {
 }
 RATES = (44_100, 48_000, 32_000)  # Hz in MPEG-1; MPEG-2 halves them, MPEG-2.5 halves them again
 FREE_FRAME = 16_384  # bytes of the longest frame of free format that is looked for
-JUNK = 65_536  # bytes before the first frame that are looked through
+TAGS = 1_000  # between frames; a file of nothing else would take minutes to walk
 INFO_BYTES = 192  # enough for an Info header and the encoder's part of it, which stays empty
 
 
@@ -49,9 +49,13 @@ class _Stream(NamedTuple):
 
 
 def begins(content: memoryview) -> bool:
-    """Whether a frame of MPEG audio lies at the beginning, after tags and padding."""
-    start = tag_length(content)
-    return frame(content, start) is not None or (start > 0 and _first(content, start) is not None)
+    """Whether MPEG audio lies at the beginning: a frame and another like it, or the end."""
+    start = _first(content)
+    found = frame(content, start)
+    if found is None or not found.length:
+        return found is not None
+    after = frame(content, start + found.length)
+    return start + found.length >= len(content) or (after is not None and _alike(after, found))
 
 
 def frame(content: memoryview, start: int) -> Frame | None:
@@ -94,13 +98,12 @@ def normalized(content: memoryview) -> tuple[bytes | memoryview, int]:
 
 
 def _walk(content: memoryview) -> _Stream:
-    start = _first(content, tag_length(content))
-    if start is None:
-        raise ValueError(f"damaged: no frame of MPEG audio found: {REPAIR}")
+    start = _first(content)
     first = frame(content, start)
-    assert first is not None
+    assert first is not None, "see begins"
     at, headers, frames = start, 0, list[tuple[int, int]]()
     announced, announced_bytes = None, None
+    tags = 0
     free = 0  # bytes of a frame of free format, without padding
     while at < len(content):
         found = frame(content, at)
@@ -109,6 +112,9 @@ def _walk(content: memoryview) -> _Stream:
             if skipped is None:
                 break
             at += skipped
+            tags += 1
+            if tags > TAGS:
+                raise ValueError(f"damaged: more than {TAGS} tags between its frames: {REPAIR}")
             continue
         if not _alike(found, first):
             raise ValueError(
@@ -146,18 +152,17 @@ def _check_announced(content: memoryview, stream: _Stream) -> None:
     )
 
 
-def _first(content: memoryview, start: int) -> int | None:
-    """Where the first frame lies that another follows, or the end; a stray header is no frame."""
-    for at in range(start, min(len(content), start + JUNK)):
-        if content[at] == 0xFF and (found := frame(content, at)):
-            if not found.length:
-                return at
-            after = frame(content, at + found.length)
-            if after is not None and _alike(after, found):
-                return at
-            if at == start and (after is None):
-                return at
-    return None
+def _first(content: memoryview) -> int:
+    """Where the first frame lies, behind tags and padding."""
+    start = tag_length(content)
+    return start + _zeros(content, start)
+
+
+def _zeros(content: memoryview, at: int) -> int:
+    """How many bytes of padding lie at `at`."""
+    if at == len(content) or content[at]:
+        return 0
+    return len(content) - at - len(bytes(content[at:]).lstrip(b"\0"))
 
 
 def _free_length(content: memoryview, at: int) -> int:
@@ -214,11 +219,12 @@ def _not_sound(content: memoryview, at: int) -> int | None:
             if found >= 0:
                 return found + len(end)
     if content[at] == 0:
-        rest = bytes(content[at:])
-        return left - len(rest.lstrip(b"\0"))
+        return _zeros(content, at)
     if left < 4 and content[at] == 0xFF:
         raise ValueError(f"cut off: its last frame is missing: {REPAIR}")
-    raise ValueError(f"damaged: byte {at} of its {len(content)} begins no MPEG frame: {REPAIR}")
+    raise ValueError(
+        f"damaged: byte {at} of its {len(content)} begins no MPEG frame: {CONVERT_DAMAGED}"
+    )
 
 
 def _info(head: bytes, first: Frame, frames: int) -> bytes:

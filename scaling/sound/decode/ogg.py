@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from scaling.sound.decode.containers import CONVERT, REPAIR
+from scaling.sound.decode.kinds import CONVERT, CONVERT_DAMAGED, REPAIR
 
 HEADER = 27  # bytes of a page before its table of lengths
 # zlib's checksum reads bits from the other end than Ogg's, which is else the same.
@@ -40,7 +40,7 @@ def pages(content: memoryview) -> Iterator[Page]:
             rest = content[start:]
             if not any(rest) or bytes(rest[:3]) == b"TAG":  # padding, or another format's tag
                 return
-            raise ValueError(f"damaged: no Ogg page begins at byte {start}: {REPAIR}")
+            raise ValueError(f"damaged: no Ogg page begins at byte {start}: {CONVERT_DAMAGED}")
         lengths = bytes(content[start + HEADER :][: head[26]]) if len(head) == HEADER else b""
         if len(head) < HEADER or len(lengths) < head[26]:
             raise ValueError(f"cut off: its last page is not whole: {REPAIR}")
