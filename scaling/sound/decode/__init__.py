@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling.sound.decode import containers, kinds, mpeg, ogg
+from scaling.sound.decode import containers, counts, kinds, mpeg, ogg
 from scaling.sound.decode.library import SAMPLES, Decoded, Part, check_bounds, decoded
 
 __all__ = ["FILE", "Decoded", "decode_bytes", "decode_file", "read_regular"]
@@ -115,4 +115,4 @@ def _parts(content: memoryview) -> Iterator[Part]:
         frames, counted = mpeg.normalized(stream)
         yield Part(memoryview(frames), counted)
     else:
-        yield Part(stream, containers.flac_samples(sound))
+        yield Part(stream, counts.flac(sound), counts.gsm(sound))

@@ -37,6 +37,7 @@ class Part(NamedTuple):
 
     content: memoryview
     counted: int = 0  # samples of each channel, where we know and the library does not
+    kept: int = 0  # samples less what fills up the last block, where we know that
 
 
 def check_bounds(frames: int, channels: int, rate: int) -> None:
@@ -123,7 +124,7 @@ def decoded(part: Part) -> Decoded:
         expected = part.counted or (file.frames if known else 0)
         check_bounds(expected, file.channels, file.samplerate)
         samples = _announced(file, expected) if expected else _blocks(file)
-        return Decoded(samples, file.samplerate)
+        return Decoded(samples[: part.kept or None], file.samplerate)
 
 
 def _announced(file: _Forward, expected: int) -> np.ndarray:
