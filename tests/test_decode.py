@@ -262,6 +262,15 @@ def test_a_neighbour_that_a_mac_left_decides_nothing(tmp_path: Path):
     assert len(decode_file(tmp_path / "x.mp3").samples) == 40_000
 
 
+def test_a_resource_fork_without_a_name_is_named(tmp_path: Path, monkeypatch):
+    """The one place where libsndfile still looks for a neighbour is the working directory."""
+    monkeypatch.chdir(tmp_path)
+    content = encoded("MP3")
+    assert length(content) == 40_000
+    Path("._").write_bytes(b"\0\x05\x16\x07\0\x02\0\0Mac OS X        " + bytes(60))
+    assert "remove ._ from the working directory" in refused(content)
+
+
 @pytest.mark.parametrize("rate", [1, 999, 768_001, 10**9])
 def test_a_rate_that_no_recorder_has_is_refused(rate: int):
     content = bytearray(encoded("WAV", "PCM_16", noise(200_000)))

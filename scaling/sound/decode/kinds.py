@@ -18,6 +18,7 @@ UNREADABLE = (
     (0, b"\xff\xf9", "an AAC file"),
     (0, b"#!AMR", "an AMR file"),
 )
+TAGS = 100  # one after the other, which is more than any editor leaves
 
 
 class UnknownFormat(ValueError):
@@ -36,7 +37,9 @@ def check_readable(head: bytes) -> None:
 def tag_length(content: memoryview) -> int:
     """Bytes of the ID3v2 tags (id3.org/id3v2.4.0-structure) that a file begins with."""
     start = 0
-    while bytes(content[start : start + 3]) == b"ID3" and len(content) >= start + 10:
+    for _ in range(TAGS):
+        if bytes(content[start : start + 3]) != b"ID3" or len(content) < start + 10:
+            break
         head = content[start : start + 10]
         length = sum(byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
         start += 10 + length + (10 if head[5] & 0x10 else 0)

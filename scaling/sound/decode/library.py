@@ -5,6 +5,7 @@ What a header claims is bounded before any memory is set aside for it.
 
 import io
 import os
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,9 @@ SECONDS = 3600
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz
 CHANNELS = 64  # seventh-order ambisonics, the widest recording in use
 BLOCK = 2**20  # samples read at a time where the length is unknown
+# Where libsndfile looks for a Mac's resource fork of sound that has no name. Of a file with a name it
+# would look beside it, which is why it is never given one.
+FORK = Path("._")
 # The library's code for a file whose format it does not know (SF_ERR_UNRECOGNISED_FORMAT).
 UNRECOGNISED = 1
 
@@ -112,6 +116,11 @@ def decoded(part: Part) -> Decoded:
             raise ValueError(f"more than {CHANNELS} channels: keep those that are needed") from None
         if "unsupported" in text or "unimplemented" in text or "not supported" in text:
             raise ValueError(f"its encoding cannot be read: {CONVERT}") from None
+        if FORK.exists():
+            raise ValueError(
+                f"not decodable beside a file named {FORK}, which libsndfile takes for a part of "
+                f"it: remove {FORK} from the working directory"
+            ) from None
         raise ValueError(f"damaged or cut off: its header is broken: {REPAIR}") from None
     with file:
         if file.format in containers.WITHOUT_LENGTH:

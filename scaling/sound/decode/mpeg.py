@@ -45,7 +45,7 @@ class _Stream(NamedTuple):
     announced_bytes: int | None
     headers: int  # how many frames hold a Xing, Info or VBRI header in place of sound
     start: int  # where the first frame lies, a header's included
-    end: int
+    end: int  # behind the last frame
 
 
 def begins(content: memoryview) -> bool:
@@ -137,7 +137,7 @@ def _walk(content: memoryview) -> _Stream:
         at += length
     if not frames:
         raise ValueError("empty: it holds no frame of sound: leave it out")
-    return _Stream(frames, first, announced, announced_bytes, headers, start, at)
+    return _Stream(frames, first, announced, announced_bytes, headers, start, sum(frames[-1]))
 
 
 def _check_announced(content: memoryview, stream: _Stream) -> None:
