@@ -22,8 +22,8 @@ SECONDS = 3600
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000  # Hz
 CHANNELS = 64  # seventh-order ambisonics, the widest recording in use
 BLOCK = 2**20  # samples read at a time where the length is unknown
-# Where libsndfile looks for a Mac's resource fork of sound that has no name. Of a file with a name it
-# would look beside it, which is why it is never given one.
+# Where libsndfile looks for a Mac's resource fork of sound that has no name. It is never given a
+# name, because it would look beside the file of that name.
 FORK = Path("._")
 # The library's code for a file whose format it does not know (SF_ERR_UNRECOGNISED_FORMAT).
 UNRECOGNISED = 1
