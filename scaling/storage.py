@@ -64,7 +64,7 @@ _REFUSALS = {  # how S3 names them, as a regular expression
 _ERRORS = {  # what a filesystem means by a number, and what helps
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some of your quota",
-    errno.EFBIG: "take a filesystem for larger files",
+    errno.EFBIG: "raise the limit on the size of a file (ulimit -f), or take another filesystem",
     errno.EEXIST: "a file is in the way: move it",
     errno.ENOTDIR: "a file is in the way: move it",
     errno.EISDIR: "a folder is in the way: move it",

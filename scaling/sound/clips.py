@@ -2,9 +2,9 @@
 
 A dataset's reader fills a pandas DataFrame with the columns of COLUMNS; `table` checks it and gives
 it its one form. Conventions: rows stay in the reader's order, which no reader leaves to the file
-system, and are counted from 1. Contents: COLUMNS, Decoded, Clips, Dataset, Report; `table`,
-`digest`, `glance`, `same`, `check_devices`; for clips that are files `from_files`, `check_copies`,
-`open_regular`, `fingerprint` and `decode_file`.
+system, and are counted from 1. Contents: COLUMNS, Clips, Dataset, Report; `table`, `digest`,
+`glance`, `same`, `check_devices`; for clips that are files `from_files`, `check_copies` and
+`fingerprint`; `scaling.sound.decode` reads them.
 """
 
 import hashlib
@@ -21,9 +21,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
-import soundfile
 
 from scaling.sound import copies
+from scaling.sound.decode import Decoded as Decoded
+from scaling.sound.decode import decode_file as decode_file
 
 # name: (pandas type, meaning). Text that is unknown is "", a fold that is unknown is <NA>.
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -49,19 +50,9 @@ ALL = "all"  # the records' name for the mean over all devices
 FOLD_LIMIT = 2**53
 NAMED = 5  # how many of many offenders an error names before it counts the rest
 LONG = 200  # characters of one that it names
-# A program that writes a WAV file into a pipe cannot know its length and announces 2 or 4 GiB.
-STREAMED = 0x7FFF0000
-OGG_PAGE = 65_307  # bytes of the longest Ogg page (RFC 3533, section 6)
 
 
 Rows = pd.DataFrame | Iterable[Mapping[str, object]]
-
-
-class Decoded(NamedTuple):
-    """One clip as it lies in its file."""
-
-    samples: np.ndarray  # float32, (samples, channels), full scale 1
-    rate: int  # Hz
 
 
 @dataclass(frozen=True)
@@ -396,55 +387,3 @@ def fingerprint(path: Path) -> tuple[int, str]:
         file.seek(max(0, size - 4096))
         ends += file.read(4096)
     return size, hashlib.sha256(ends).hexdigest()[:16]
-
-
-def decode_file(path: Path) -> Decoded:
-    """Read a sound file as it is: every channel, its own rate.
-
-    Raises ValueError with the reason in a few words: not readable, cut off, empty, not finite.
-    """
-    try:
-        with soundfile.SoundFile(path) as file:
-            announced, rate = file.frames, file.samplerate
-            samples = file.read(dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string.rstrip(".").lower() if path.exists() else "no such file"
-        raise ValueError(reason) from None
-    except TypeError:  # soundfile asks for the rate of a file that ends in .raw
-        raise ValueError("raw samples without a header: convert it to wav or flac") from None
-    if not len(samples):
-        raise ValueError("empty: it holds no samples")
-    if len(samples) < announced:
-        raise ValueError(f"cut off: {len(samples)} of {announced} samples could be read")
-    if missing := _missing_bytes(path):
-        raise ValueError(f"cut off: its last {missing} bytes are missing")
-    if not np.isfinite(samples).all():
-        raise ValueError("not finite: it holds NaN or infinite samples")
-    return Decoded(samples, rate)
-
-
-def _missing_bytes(path: Path) -> int:
-    """How many bytes beyond its end a WAV or Ogg file announces.
-
-    libsndfile reads such a file up to its end without a word.
-    """
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        head = file.read(12)
-        end = 0
-        if head[:4] == b"RIFF":
-            while len(chunk := file.read(8)) == 8:
-                length = int.from_bytes(chunk[4:], "little")
-                if chunk[:4] == b"data":
-                    end = file.tell() + length if length < STREAMED else 0
-                    break
-                file.seek(length + length % 2, os.SEEK_CUR)
-        elif head[:4] == b"OggS":
-            start = max(0, size - OGG_PAGE)
-            file.seek(start)
-            tail = file.read()
-            page = tail.rfind(b"OggS")
-            lengths = tail[page + 27 :][: tail[page + 26]] if len(tail) > page + 26 else b""
-            end = start + page + 27 + len(lengths) + sum(lengths)
-    return max(0, end - size)
