@@ -254,7 +254,7 @@ def test_a_dry_run_says_what_the_space_is(base: Trial, tmp_path: Path):
     [
         ("SPACE = {}", r"SPACE=\{\}: settings and where they lie"),
         ("BASE = 3", "BASE=3: the Trial in which SPACE is searched"),
-        ("SAMPLES = 0", "SAMPLES=0: how many trials to run, 1 or more"),
+        ("SAMPLES = 0", "SAMPLES=0: how many trials to run, 1 to 100,000"),
         ("del SAMPLES", "SAMPLES=None: how many"),
         ("METRIC = 'acuracy'", r"METRIC='acuracy': not one \(did you mean accuracy\?\)"),
         ("SPACE = {'width': Choice((2, 3))}", r"width: no such setting \(did you mean network.wi"),
