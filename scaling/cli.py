@@ -46,25 +46,39 @@ def train(
 ) -> None:
     """Train one trial, here, without Ray, from a recipe."""
     from scaling.config import changed, nearest
-    from scaling.plan import plan
+    from scaling.plan import plan, price_unseen
     from scaling.recipes import RECIPES
     from scaling.sound import prepare
+    from scaling.sound.download import remedy
 
     if recipe not in RECIPES:
         raise ValueError(f"--recipe {recipe}: not a recipe{nearest(recipe, RECIPES)}")
     trial = changed(RECIPES[recipe], pairs(settings))
-    clips = prepare.scan([trial], root)
+    clips, missing = (
+        prepare.at_hand([trial], root) if dry_run else (prepare.scan([trial], root), {})
+    )
+    if missing:
+        _dry_run(trial, price_unseen(trial), as_json)
+        for name, reason in missing.items():
+            typer.echo(f"missing: {reason}; {remedy(name)}", err=True)
+        return
     planned = plan("train", [trial], {name: each.table for name, each in clips.items()})
-    (cost,) = planned.costs
     if dry_run:
-        (kept,) = planned.kept_weights
-        facts = {"trial": trial.id, "kept_weights": kept, **cost._asdict()}
-        del facts["parts"]
-        _print_facts(facts, as_json)
-        if not as_json:
-            _print_parts(cost)
+        _dry_run(trial, (planned.costs[0], planned.kept_weights[0]), as_json)
         return
     _train(planned, clips, out, (device, precision, threads), skip_unreadable)
+
+
+def _dry_run(trial: Any, price: tuple[Any, int] | None, as_json: bool) -> None:
+    """What a trial costs; of one whose number of classes nobody knows, only its id."""
+    facts: dict[str, Any] = {"trial": trial.id}
+    if price:
+        cost, kept = price
+        facts |= {"kept_weights": kept, **cost._asdict()}
+        del facts["parts"]
+    _print_facts(facts, as_json)
+    if price and not as_json:
+        _print_parts(price[0])
 
 
 def _train(

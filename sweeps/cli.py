@@ -72,6 +72,7 @@ def sweep(
     from scaling.plan import plan as make_plan
     from scaling.records import Results
     from scaling.sound import prepare
+    from scaling.sound.download import remedy
     from sweeps import cluster, search, stopping, times
     from sweeps.study import find, plan
 
@@ -81,10 +82,17 @@ def sweep(
     found = find(study)
     changes = pairs(settings) | ({"sound.dataset": data} if data else {})
     trials = plan(found, changes, repeats)
-    clips = prepare.scan(trials, root)
-    tables = {name: each.table for name, each in clips.items()}
-    planned = make_plan(found.name, trials, tables)
     where = out or f"results/{found.name}"
+    clips, missing = prepare.at_hand(trials, root) if dry_run else (prepare.scan(trials, root), {})
+    tables = {name: each.table for name, each in clips.items()}
+    there = [trial for trial in trials if trial.sound.dataset in tables]
+    planned = make_plan(found.name, there, tables)
+    if missing:
+        if found.search:
+            typer.echo(search.described(found.search), err=as_json)
+        missing = {name: f"{reason}{remedy(name)}" for name, reason in missing.items()}
+        times.sketch(trials, planned, missing, Results(where), as_json)
+        return
     rule = stopping.named(stop, found.stopping)
     if rule:
         stopping.check(rule, trials)

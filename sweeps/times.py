@@ -1,7 +1,8 @@
 """Times: what --dry-run says of a launch, and how far off it was when the launch is done.
 
 Conventions: a forecast is of the trials that are still to run, each from its first epoch on.
-Contents: `dry_run` of `predict` and `show`; `predicted` and `say_error` of the launch itself.
+Contents: `dry_run` of `predict` and `show`, `sketch` where a dataset is missing; `predicted` and
+`say_error` of the launch itself.
 """
 
 import json
@@ -16,9 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from scaling import forecast
+from scaling.config import Trial
 from scaling.forecast import Compared, Expected, Forecast
 from scaling.measure import Way
-from scaling.plan import Plan
+from scaling.networks.cost import Cost
+from scaling.plan import Plan, price_unseen
 from scaling.records import Results
 from scaling.remaining import duration
 from sweeps.cluster import Resources
@@ -148,6 +151,60 @@ def show(
     )
     for line in _in_all(found) if found else ():
         typer.echo(line)
+
+
+def sketch(
+    trials: Sequence[Trial],
+    planned: Plan,
+    missing: Mapping[str, str],
+    results: Results,
+    as_json: bool,
+) -> None:
+    """Print the trials of a launch of which some datasets are missing: all that is known without.
+
+    `planned` has those of the trials whose datasets are there; `missing` says of each other dataset
+    why it is not, and how to come by it.
+    """
+    known, labels = outcomes(results, trials), differences(trials)
+    places = {trial.id: index for index, trial in enumerate(planned.trials)}
+    columns = ("parameters", "kept_weights", "macs", "receptive_field")
+    table = Table("trial", "settings", box=None)
+    for column in columns:
+        table.add_column(column.replace("macs", "multiply-adds").replace("_", " "), justify="right")
+    table.add_column("state")
+    for trial in trials:
+        state = known.get(trial.id, TO_RUN)
+        if trial.id in places:
+            facts = _facts(planned, places[trial.id])
+        else:
+            facts = _unseen_facts(price_unseen(trial))
+        if as_json:
+            about = {"trial": trial.id, "settings": labels[trial.id]} | facts
+            absent = {"missing": missing.get(trial.sound.dataset)}
+            typer.echo(json.dumps(about | {"status": state} | _time_facts(None, None) | absent))
+        else:
+            numbers = ("-" if facts[name] is None else f"{facts[name]:,}" for name in columns)
+            table.add_row(trial.id, labels[trial.id], *numbers, state)
+    if not as_json:
+        Console().print(table)
+        unended = sum(trial.id not in known for trial in trials)
+        typer.echo(
+            f"{unended} of {len(trials)} trials to run into {results.where}; how much training "
+            "that is, and how long it takes, depends on clips that are missing"
+        )
+    for reason in missing.values():
+        typer.echo(f"missing: {reason}", err=True)
+
+
+def _unseen_facts(price: tuple[Cost, int] | None) -> dict[str, int | None]:
+    cost, kept = price or (None, None)
+    return {
+        "parameters": cost.parameters if cost else None,
+        "kept_weights": kept,
+        "macs": cost.macs if cost else None,
+        "train_macs": None,
+        "receptive_field": cost.receptive_field if cost else None,
+    }
 
 
 def _facts(planned: Plan, index: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The command line as a person meets it: what it prints, and one clear line for every mistake."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,62 @@ def test_dry_run_starts_nothing(tmp_path: Path):
     assert [path.name for path in (tmp_path / "r").iterdir()] == ["forecasts"]
     facts = run(*words, "--json", "--set", "network.width=4", "--repeats", "3")
     assert len(facts.splitlines()) == 6  # widths collapse; two dampings, three seeds
+
+
+@pytest.fixture
+def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder without datasets, where they are looked for."""
+    monkeypatch.setenv("OVERHEAR_DATA", str(tmp_path / "none"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_dry_run_needs_no_dataset(
+    nothing: Path, esc10: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    """All that does not depend on clips is what it is with them; what is missing is said."""
+
+    def facts(*words: str) -> list[dict[str, object]]:
+        lines = CliRunner().invoke(overhear.app, ["sweep", *words], catch_exceptions=False).stdout
+        return [json.loads(line) for line in lines.splitlines()]
+
+    words = ["esc10_width", "--dry-run", "--json", "--speed", "1"]
+    without = facts(*words)
+    with_ = facts(*words, "--root", str(esc10))
+    same = ("trial", "settings", "parameters", "kept_weights", "macs", "receptive_field", "status")
+    for key in same:
+        assert [row[key] for row in without] == [row[key] for row in with_], key
+    assert len(without) == 15
+    assert {row["train_macs"] for row in without} == {row["seconds"] for row in without} == {None}
+    (missing,) = {row["missing"] for row in without}
+    assert re.search(r"^esc10 not found at .*`overhear data download esc10` fetches it", missing)
+    assert not (nothing / "results").exists()
+
+
+def test_a_dry_run_without_a_dataset_for_people(nothing: Path):
+    ended = CliRunner().invoke(overhear.app, ["sweep", "width", "--dry-run"])
+    assert ended.exit_code == 0
+    assert "42 of 42 trials to run into " in ended.stdout
+    assert "39,906,836" in ended.stdout.replace("\n", "")
+    assert ended.stderr.startswith("missing: tau2020_mobile not found at ")
+    assert "overhear data download" not in ended.stderr, "it must be fetched by hand"
+    own = CliRunner().invoke(overhear.app, ["sweep", "own_width", "--dry-run"])
+    assert own.exit_code == 0
+    assert "how many classes" not in own.stdout
+    assert own.stderr == "missing: folders has no default place: name yours with --root\n"
+    with pytest.raises(ValueError, match="not found at"):
+        run("sweep", "width")
+    with pytest.raises(ValueError, match=r"these trials need .*: set OVERHEAR_DATA"):
+        run("sweep", "vib_table", "--dry-run", "--root", str(nothing))
+
+
+def test_train_prices_without_a_dataset(nothing: Path, esc10: Path):
+    words = ["train", "--recipe", "esc10", "--dry-run", "--json"]
+    without = CliRunner().invoke(overhear.app, words)
+    assert json.loads(without.stdout) == json.loads(run(*words, "--root", str(esc10)))
+    assert without.stderr.startswith("missing: esc10 not found at ")
+    own = CliRunner().invoke(overhear.app, [*words, "sound.dataset=folders"])
+    assert json.loads(own.stdout).keys() == {"trial"}, "nobody knows how many classes it has"
 
 
 def test_data():

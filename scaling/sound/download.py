@@ -105,6 +105,13 @@ def download(name: str, to: str | os.PathLike[str] | None = None) -> Iterator[st
     yield f"`overhear data check {name} --root {base / archive.folder}` checks it"
 
 
+def remedy(name: str) -> str:
+    """How to fetch a dataset, to be said behind what is missing; empty where nobody can."""
+    if name not in ARCHIVES:
+        return ""
+    return f"; `overhear data download {name}` fetches it ({in_words(ARCHIVES[name].size)})"
+
+
 def in_words(size: int) -> str:
     """Bytes as `27 MB`."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.0f} MB"

@@ -1,7 +1,7 @@
 """From trials to the packed clips they need: one store per dataset and rate.
 
-Contents: `store_key`, `scan`, `stores` and `digests` of a launch; `found`, `behind`, `reopened` and
-`extras`, with which another node comes by the same.
+Contents: `store_key`, `scan`, `at_hand`, `stores` and `digests` of a launch; `found`, `behind`,
+`reopened` and `extras`, with which another node comes by the same.
 """
 
 from collections.abc import Iterable
@@ -28,13 +28,32 @@ def scan(trials: Iterable[Trial], root: str | Path | None) -> dict[str, Clips]:
     """The clips of every dataset the trials name. Raises ValueError when one is not where it should
     be.
     """
+    return {name: datasets.scan(name, root) for name in _named(trials, root)}
+
+
+def at_hand(
+    trials: Iterable[Trial], root: str | Path | None
+) -> tuple[dict[str, Clips], dict[str, str]]:
+    """What `scan` finds, and, by the names of the datasets that are not there, why not."""
+    found: dict[str, Clips] = {}
+    missing: dict[str, str] = {}
+    for name in _named(trials, root):
+        try:
+            found[name] = datasets.scan(name, root)
+        except datasets.Missing as error:
+            missing[name] = str(error)
+    return found, missing
+
+
+def _named(trials: Iterable[Trial], root: str | Path | None) -> list[str]:
+    """The datasets that trials name. Raises ValueError for several with one root."""
     names = sorted({trial.sound.dataset for trial in trials})
     if root is not None and len(names) > 1:
         raise ValueError(
             f"--root {shown(str(root))}: these trials need {', '.join(names)}: set OVERHEAR_DATA "
             "to the folder above them"
         )
-    return {name: datasets.scan(name, root) for name in names}
+    return names
 
 
 def stores(
