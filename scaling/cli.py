@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from scaling.typed import filled, whole
+
 Settings = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as network.width=64."),
@@ -22,12 +24,16 @@ data = typer.Typer(help="Datasets: list, describe, download, check.", no_args_is
 
 
 def pairs(settings: list[str] | None) -> dict[str, str]:
-    """`key=value` words as a mapping. Raises ValueError for a word without `=`."""
-    found = {}
+    """`key=value` words as a mapping. Raises ValueError for a word without `=`, and for a key that
+    has two values.
+    """
+    found: dict[str, str] = {}
     for word in settings or []:
         key, equals, value = word.partition("=")
-        if not equals:
+        if not equals or not key:
             raise ValueError(f"{word}: settings are written key=value, as network.width=64")
+        if found.get(key, value) != value:
+            raise ValueError(f"{key} is set to {found[key]} and to {value}: name it once")
         found[key] = value
     return found
 
@@ -39,7 +45,9 @@ def train(
     out: Annotated[str, typer.Option(help="Results folder or URI.")] = "results/train",
     device: Device = "auto",
     precision: Precision = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads; 0: all.")] = 0,
+    threads: Annotated[
+        int, typer.Option(parser=whole(0), metavar="N", help="CPU threads; 0: all.")
+    ] = 0,
     skip_unreadable: Skip = False,
     dry_run: Annotated[bool, typer.Option(help="Its cost only; trains nothing.")] = False,
     as_json: Json = False,
@@ -51,6 +59,7 @@ def train(
     from scaling.sound import prepare
     from scaling.sound.download import remedy
 
+    filled(root=root, out=out, device=device, precision=precision)
     if recipe not in RECIPES:
         raise ValueError(f"--recipe {recipe}: not a recipe{nearest(recipe, RECIPES)}")
     trial = changed(RECIPES[recipe], pairs(settings))

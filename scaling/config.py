@@ -10,6 +10,7 @@ error as one line).
 import difflib
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Self, get_args
@@ -30,6 +31,7 @@ from scaling.settings import (
     Training,
     Transfer,
 )
+from scaling.typed import plain_number
 
 __all__ = [
     "Augment",
@@ -230,6 +232,9 @@ def changed(trial: Trial, changes: Mapping[str, Any]) -> Trial:
         inner = raw
         for parent in parents:
             inner = inner.setdefault(parent, {})
+        kinds = {known[dotted], *get_args(known[dotted])}
+        if isinstance(value, str) and kinds & {int, float} and _misread(value):
+            raise ValueError(f"{dotted}={value!r}: a number, in digits, as 64 or 0.5")
         inner[leaf] = _typed(known[dotted], value)
     try:
         return Trial.model_validate(raw)
@@ -248,10 +253,22 @@ def _typed(kind: Any, value: Any) -> Any:
     return None if type(None) in get_args(kind) and value in ("null", "none") else value
 
 
+def _misread(text: str) -> bool:
+    """Whether Python reads this as a number, and a person would not: `1_000`, ` 8`."""
+    try:
+        return math.isfinite(float(text)) and not plain_number(text)
+    except ValueError:
+        return False
+
+
 def nearest(word: str, words: Any) -> str:
-    """` (did you mean x?)` with the closest known word, or the known words when none is close."""
+    """` (did you mean x?)` with the closest known word, whatever its capitals, or the known words
+    when none is close.
+    """
     known = [str(w) for w in words]
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    folded = {w.casefold(): w for w in reversed(known)}
+    near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    close = [folded[w] for w in near]
     if not close:  # `width` for `network.width`
         close = [w for w in known if w.split(".")[-1] == word.split(".")[-1]][:1]
     if close:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from scaling.cli import Device, Json, Precision, Root, Skip, pairs
+from scaling.typed import filled, number, whole
 
 
 def studies(as_json: Json = False) -> None:
@@ -35,7 +36,10 @@ def sweep(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change every trial; repeatable."),
     ] = None,
-    repeats: Annotated[int | None, typer.Option(help="Seeds 0 to N-1 for every trial.")] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option(parser=whole(1), metavar="N", help="Seeds 0 to N-1 for every trial."),
+    ] = None,
     stop: Annotated[
         str | None, typer.Option(help="Stop trials early: asha, median; none: not even if stated.")
     ] = None,
@@ -45,20 +49,25 @@ def sweep(
     speed: Annotated[
         float | None,
         typer.Option(
-            metavar="G", help="With --dry-run: 10^9 multiply-adds a second, instead of measuring."
+            parser=number,
+            metavar="G",
+            help="With --dry-run: 10^9 multiply-adds a second, instead of measuring.",
         ),
     ] = None,
     retry_failed: Annotated[bool, typer.Option(help="Run failed trials again.")] = False,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster; auto.")] = None,
-    cpus_per_trial: Annotated[int, typer.Option(min=1)] = 1,
-    gpus_per_trial: Annotated[float, typer.Option(min=0)] = 0.0,
+    cpus_per_trial: Annotated[int, typer.Option(parser=whole(1), metavar="N")] = 1,
+    gpus_per_trial: Annotated[float, typer.Option(parser=number, metavar="X")] = 0.0,
     memory_per_trial: Annotated[
         str | None, typer.Option(metavar="SIZE", help="As 4GiB; who holds more twice has failed.")
     ] = None,
     hours_per_trial: Annotated[
-        float | None, typer.Option(help="Who takes longer has failed; its checkpoint stays.")
+        float | None,
+        typer.Option(
+            parser=number, metavar="X", help="Who takes longer has failed; its checkpoint stays."
+        ),
     ] = None,
-    max_concurrent: Annotated[int | None, typer.Option(min=1)] = None,
+    max_concurrent: Annotated[int | None, typer.Option(parser=whole(1), metavar="N")] = None,
     device: Device = "auto",
     precision: Precision = "auto",
     skip_unreadable: Skip = False,
@@ -76,6 +85,9 @@ def sweep(
     from sweeps import cluster, search, stopping, times
     from sweeps.study import find, plan
 
+    filled(data=data, root=root, out=out, address=address, tensorboard=tensorboard)
+    filled(device=device, precision=precision)
+    times.check_speed(speed)
     resources = cluster.asked(
         address, cpus_per_trial, gpus_per_trial, max_concurrent, memory_per_trial, hours_per_trial
     )

@@ -32,6 +32,7 @@ BUDGET = 60.0  # seconds of measuring, about
 # What a launch spends on Ray (2.60, two cores, measured): its start and its end with a worker that
 # imports torch, once for each stage; from a trial to the next in a worker.
 BEGIN, APART = 8.0, 0.1
+SLOWEST, FASTEST = 1e-6, 1e9  # 10^9 multiply-adds a second: a microcontroller, all of mankind's
 TO_RUN = "to run"
 
 
@@ -63,6 +64,14 @@ def dry_run(
     show(planned, states, found, results.where, as_json)
 
 
+def check_speed(speed: float | None) -> None:
+    """Raises ValueError for a speed that no machine has; None is to be measured."""
+    if speed is not None and not SLOWEST <= speed <= FASTEST:
+        raise ValueError(
+            f"--speed {speed:g}: 10^9 multiply-adds a second, from {SLOWEST:g} to {FASTEST:g}"
+        )
+
+
 def predict(
     planned: Plan,
     to_run: Sequence[int],
@@ -74,8 +83,7 @@ def predict(
     """The forecast of these of the plan's trials, on this machine or at a given speed; None where
     not one step could be measured, which is warned of. Raises ValueError for a speed that is none.
     """
-    if speed is not None and not speed > 0:
-        raise ValueError(f"--speed {speed:g}: 10^9 multiply-adds a second, above 0")
+    check_speed(speed)
     room = _room(resources)
     slots = resources.concurrent if resources.address else room
     if speed is not None:

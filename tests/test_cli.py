@@ -110,6 +110,7 @@ def test_a_dry_run_needs_no_dataset(
 
     words = ["esc10_width", "--dry-run", "--json", "--speed", "1"]
     without = facts(*words)
+    assert not (nothing / "results").exists()
     with_ = facts(*words, "--root", str(esc10))
     same = ("trial", "settings", "parameters", "kept_weights", "macs", "receptive_field", "status")
     for key in same:
@@ -118,7 +119,6 @@ def test_a_dry_run_needs_no_dataset(
     assert {row["train_macs"] for row in without} == {row["seconds"] for row in without} == {None}
     (missing,) = {row["missing"] for row in without}
     assert re.search(r"^esc10 not found at .*`overhear data download esc10` fetches it", missing)
-    assert not (nothing / "results").exists()
 
 
 def test_a_dry_run_without_a_dataset_for_people(nothing: Path):
@@ -180,6 +180,28 @@ def test_data():
         (["sweep", "quickstart", "--set", "seed=-1"], r"seed='-1'"),
         (["sweep", "quickstart", "--set", "split.fold=77", "--dry-run"], r"fold=77: .*folds 1"),
         (["data", "describe", "synthetics"], r"did you mean synthetic\?"),
+        (["data", "describe", "UrbanSound8K"], r"did you mean urbansound8k\?"),
+        (["sweep", "Quickstart"], r"did you mean quickstart\?"),
+        (["train", "--recipe", "ESC10"], r"did you mean esc10\?"),
+        (["sweep", "quickstart", "--data", "esc-10"], r"did you mean esc10\?"),
+        (["sweep", "quickstart", "--set", "seed=1_000"], r"^seed='1_000': a number, in digits"),
+        (["sweep", "quickstart", "--set", "network.width= 8"], r"^network.width=' 8': a number"),
+        (["sweep", "quickstart", "--set", "training.rate=1_0"], r"^training.rate='1_0': a num"),
+        (["train", "=3"], r"^=3: settings are written key=value"),
+        (["train", "seed=3", "seed=4"], r"^seed is set to 3 and to 4: name it once"),
+        (["train", "--out", " "], r"^--out is empty: give it a value"),
+        (["train", "--device", ""], r"^--device is empty"),
+        *(
+            (["sweep", "quickstart", f"--{name}", ""], rf"^--{name} is empty: give it a value, or")
+            for name in ("out", "data", "root", "address", "tensorboard", "precision")
+        ),
+        *(
+            (["sweep", "quickstart", "--hours-per-trial", hours], r"above 0, at most 100,000, or")
+            for hours in ("0", "-1", "1e308")
+        ),
+        (["sweep", "quickstart", "--gpus-per-trial", "-1"], r"a share of one GPU"),
+        (["sweep", "quickstart", "--memory-per-trial", "٤GiB"], r"is no size: a number and its u"),
+        (["sweep", "quickstart", "--speed", "-1", "--dry-run"], r"^--speed -1: .* from 1e-06 to"),
         (["analyze", "nowhere"], r"nowhere"),
         (["status", "nowhere"], r"nowhere"),
     ],
@@ -191,6 +213,24 @@ def test_mistakes_get_one_line(words: list[str], line: str, monkeypatch, tmp_pat
         run(*words)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.glob("results/*/metrics"))
+
+
+@pytest.mark.parametrize("option", ["--repeats", "--cpus-per-trial", "--max-concurrent"])
+@pytest.mark.parametrize("value", ["1_0", "٧", "0", "-1", "3.0", "", "9" * 30])
+def test_whole_numbers_are_in_digits(option: str, value: str):
+    words = ["sweep", "quickstart", "--dry-run", "--speed", "1", f"{option}={value}"]
+    ended = CliRunner().invoke(overhear.app, words)
+    assert ended.exit_code == 2
+    assert "not a whole number, 1 or more" in " ".join(ended.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("option", ["--speed", "--hours-per-trial", "--gpus-per-trial"])
+@pytest.mark.parametrize("value", ["nan", "inf", "1_0", "٧", "", "1e400"])
+def test_numbers_are_finite(option: str, value: str):
+    words = ["sweep", "quickstart", "--dry-run", "--speed", "1", f"{option}={value}"]
+    ended = CliRunner().invoke(overhear.app, words)
+    assert ended.exit_code == 2
+    assert "is not a number, as 0.5" in " ".join(ended.output.replace("│", " ").split())
 
 
 def test_main_turns_them_into_exit_code_2(monkeypatch, capsys):
