@@ -297,7 +297,7 @@ def test_what_does_not_go_with_a_search(
     with pytest.raises(ValueError, match=r"searches training.rate: change its SPACE instead"):
         plan_study(study, {"training.rate": "0.1"})
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(ValueError, match=r"with Optuna: pip install 'overhear\[search\]'"):
+    with pytest.raises(ValueError, match=r"with Optuna: pip install 'optuna>=4'"):
         CliRunner().invoke(
             app, ["sweep", str(path), "--dry-run", "--out", str(tmp_path)], catch_exceptions=False
         )
