@@ -170,7 +170,7 @@ def check(search: Search) -> None:
 def check_installed(study: str) -> None:
     """Raises ValueError where Optuna, which proposes, is not installed."""
     if importlib.util.find_spec("optuna") is None:
-        raise ValueError(f"study {study} searches, with Optuna: pip install 'overhear[search]'")
+        raise ValueError(f"study {study} searches, with Optuna: pip install 'optuna>=4'")
 
 
 def described(search: Search) -> str:
