@@ -82,3 +82,18 @@ def test_the_lowest_versions_are_the_lower_bounds():
         bounds = [each.version for each in requirement.specifier if each.operator in (">=", "==")]
         (bound,) = bounds
         assert found[name] in (bound, *(f"{bound}{zeros}" for zeros in (".0", ".0.0"))), requirement
+
+
+def test_nobody_is_told_to_install_a_stranger():
+    """`overhear` on the package index is somebody else's; ours is not there by any name."""
+    assert PROJECT["name"] == "overhear-study"
+    assert PROJECT["scripts"] == {"overhear": "overhear:main"}
+    paths = [*ROOT.glob("*.md"), *ROOT.glob("docs/*"), ROOT / "cluster.yaml", ROOT / "Makefile"]
+    for package in ("scaling", "sweeps", "analysis", "benchmarks"):
+        paths += (ROOT / package).rglob("*.py")
+    for path in paths:
+        if path.name not in ("LOG.md", "CHANGELOG.md"):  # which tell of the past
+            told = re.findall(
+                r"pip install[^\n]*?[\s'\"/]overhear(?=[\s'\"\[=<>~])", path.read_text()
+            )
+            assert all("--editable" in line for line in told), f"{path.name}: {told}"
