@@ -82,7 +82,7 @@ def sweep(
     from scaling.records import Results
     from scaling.sound import prepare
     from scaling.sound.download import remedy
-    from sweeps import cluster, search, stopping, times
+    from sweeps import cluster, listing, search, stopping, times
     from sweeps.study import find, plan
 
     filled(data=data, root=root, out=out, address=address, tensorboard=tensorboard)
@@ -103,7 +103,7 @@ def sweep(
         if found.search:
             typer.echo(search.described(found.search), err=as_json)
         missing = {name: f"{reason}{remedy(name)}" for name, reason in missing.items()}
-        times.sketch(trials, planned, missing, Results(where), as_json)
+        listing.sketch(trials, planned, missing, Results(where), as_json)
         return
     rule = stopping.named(stop, found.stopping)
     if rule:
