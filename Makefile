@@ -1,13 +1,15 @@
-# The environment is made in .venv from pyproject.toml; nothing else is needed but Python 3.11+, pip and make.
+# The environment is made in .venv from requirements/dev.lock: the same versions everywhere, each file checked by its hash.
+# Nothing else is needed but Python 3.11+, pip and make.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench readme faults clean
+.PHONY: demo test lint lock bench readme faults clean
 
-.venv/ready: pyproject.toml
+.venv/ready: requirements/dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else "make: Python %d.%d found, 3.11 or newer needed: make PYTHON=python3.12 ..." % v[:2])'
 	$(PYTHON) -m venv .venv
-	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.lock
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: .venv/ready  ## the quickstart study, on sounds that need no download, and its figure
@@ -26,6 +28,9 @@ lint: .venv/ready
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy overhear.py scaling sweeps analysis benchmarks
 
+lock:  ## requirements/*.lock from pyproject.toml; UPGRADE=--upgrade for the newest versions
+	@.ci/lock $(UPGRADE)
+
 bench: .venv/ready  ## speed against what a user would pick instead, in one run
 	@$(BIN)/python benchmarks/frontends.py
 	@$(BIN)/python benchmarks/step.py
@@ -39,4 +44,4 @@ faults: .venv/ready  ## what happens when a worker, a node, a disk, ... fails: d
 	@$(BIN)/python -m pytest -m fault --faults
 
 clean:  ## the environment; results stay
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .venv-lowest build *.egg-info

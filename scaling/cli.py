@@ -5,9 +5,12 @@ Heavy libraries are imported when a command runs, so that help is instant.
 
 import json
 import warnings
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
+
+from scaling.typed import filled, whole
 
 Settings = Annotated[
     list[str] | None,
@@ -33,12 +36,16 @@ data = typer.Typer(help="Datasets: list, describe, download, check.", no_args_is
 
 
 def pairs(settings: list[str] | None) -> dict[str, str]:
-    """`key=value` words as a mapping. Raises ValueError for a word without `=`."""
-    found = {}
+    """`key=value` words as a mapping. Raises ValueError for a word without `=`, and for a key that
+    has two values.
+    """
+    found: dict[str, str] = {}
     for word in settings or []:
         key, equals, value = word.partition("=")
-        if not equals:
+        if not equals or not key:
             raise ValueError(f"{word}: settings are written key=value, as network.width=64")
+        if found.get(key, value) != value:
+            raise ValueError(f"{key} is set to {found[key]} and to {value}: name it once")
         found[key] = value
     return found
 
@@ -52,7 +59,9 @@ def train(
     out: Annotated[str, typer.Option(help="Results folder or URI.")] = "results/train",
     device: Device = "auto",
     precision: Precision = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads; 0: all.")] = 0,
+    threads: Annotated[
+        int, typer.Option(parser=whole(0), metavar="N", help="CPU threads; 0: all.")
+    ] = 0,
     skip_unreadable: Skip = False,
     dry_run: Annotated[bool, typer.Option(help="Its cost only; trains nothing.")] = False,
     as_json: Json = False,
@@ -60,28 +69,47 @@ def train(
     """Train one trial, here, without Ray, from a recipe."""
     from scaling import machine
     from scaling.config import changed, nearest
-    from scaling.plan import plan
+    from scaling.plan import plan, price_unseen
     from scaling.recipes import RECIPES
     from scaling.sound import prepare
     from scaling.sound.datasets.reading import reading
+    from scaling.sound.download import remedy
 
+    filled(root=root, out=out, device=device, precision=precision)
     machine.here(device, precision, threads)  # before what takes long
     if recipe not in RECIPES:
         raise ValueError(f"--recipe {recipe}: not a recipe{nearest(recipe, RECIPES)}")
     trial = changed(RECIPES[recipe], pairs(settings))
-    clips = prepare.scan([trial], root, reading(column, group_from))
+    read = reading(column, group_from)
+    clips, missing = (
+        prepare.at_hand([trial], root, read) if dry_run else (prepare.scan([trial], root, read), {})
+    )
+    if missing:
+        _dry_run(trial, price_unseen(trial), {}, as_json)
+        for name, reason in missing.items():
+            typer.echo(f"missing: {reason}; {remedy(name)}", err=True)
+        return
     planned = plan("train", [trial], {name: each.table for name, each in clips.items()})
-    (cost,) = planned.costs
     if dry_run:
-        (kept,) = planned.kept_weights
-        facts = {"trial": trial.id, "kept_weights": kept, **cost._asdict()}
-        del facts["parts"]
-        facts |= {f"{name}_clips": count for name, count in planned.parts[0].items()}
-        _print_facts(facts, as_json)
-        if not as_json:
-            _print_parts(cost)
+        priced = planned.costs[0], planned.kept_weights[0]
+        _dry_run(trial, priced, planned.parts[0], as_json)
         return
     _train(planned, clips, out, (device, precision, threads), skip_unreadable)
+
+
+def _dry_run(
+    trial: Any, price: tuple[Any, int] | None, parts: Mapping[str, int], as_json: bool
+) -> None:
+    """What a trial costs; of one whose number of classes nobody knows, only its id."""
+    facts: dict[str, Any] = {"trial": trial.id}
+    if price:
+        cost, kept = price
+        facts |= {"kept_weights": kept, **cost._asdict()}
+        del facts["parts"]
+    facts |= {f"{name}_clips": count for name, count in parts.items()}
+    _print_facts(facts, as_json)
+    if price and not as_json:
+        _print_parts(price[0])
 
 
 def _train(

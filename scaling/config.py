@@ -352,9 +352,13 @@ def shortened(text: str, length: int = 60) -> str:
 
 
 def nearest(word: str, words: Any) -> str:
-    """` (did you mean x?)` with the closest known word, or the known words when none is close."""
+    """` (did you mean x?)` with the closest known word, whatever its capitals, or the known words
+    when none is close.
+    """
     known, word = [str(w) for w in words], word[:200]
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    folded = {w.casefold(): w for w in reversed(known)}
+    near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    close = [folded[w] for w in near]
     if not close:  # `width` for `network.width`
         close = [w for w in known if w.split(".")[-1] == word.split(".")[-1]][:1]
     if close:

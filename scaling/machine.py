@@ -16,7 +16,7 @@ from functools import cache
 
 import torch
 
-LIBRARIES = ("torch", "torchaudio", "numpy", "soxr", "overhear")
+LIBRARIES = ("torch", "torchaudio", "numpy", "soxr", "overhear-study")
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,8 @@ def versions() -> str:
     found = {"python": platform.python_version()}
     for library in LIBRARIES:
         try:
-            found[library] = importlib.metadata.version(library)
+            version = importlib.metadata.version(library)
         except importlib.metadata.PackageNotFoundError:
             continue  # run from a checkout that is not installed
+        found[library.removesuffix("-study")] = version  # records keep the name they always had
     return json.dumps(found)

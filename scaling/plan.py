@@ -20,7 +20,7 @@ from scaling.networks.cost import Cost
 from scaling.objectives import OBJECTIVES
 from scaling.records import Results
 from scaling.remaining import planned_epochs
-from scaling.sound import splits
+from scaling.sound import datasets, splits
 from scaling.sound.clips import same
 
 
@@ -74,12 +74,9 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
                 f"{name}: all {len(table)} clips are of class {table['label'].iloc[0]}: at least "
                 "two classes are needed to tell apart"
             )
-        costs.append(networks.cost(trial, classes))
-        kept.append(networks.kept_weights(trial, classes))
-        if trial.pruning.kind != "none":
-            sizes = {part.name: part.weights for part in costs[-1].parts}
-            guard = trial.pruning.guard if trial.pruning.kind == "magnitude" else 1.0
-            pruning.check(sizes, kept[-1], guard)
+        cost, weights = price(trial, classes)
+        costs.append(cost)
+        kept.append(weights)
         key = (name, named, trial.split)
         if key not in parted:
             parts = splits.make(table, trial.split)
@@ -115,6 +112,29 @@ def counted(parts: Sequence[Mapping[str, int]]) -> list[str]:
         trials = f"{len(alike)} trial{'s' if len(alike) > 1 else ''}"
         lines.append(f"clips: {', '.join(words)}" + (f" ({trials})" if len(parts) > 1 else ""))
     return lines
+
+
+def price(trial: Trial, classes: int) -> tuple[Cost, int]:
+    """What a trial's network costs, and how many weights pruning keeps of it: all that a plan knows
+    without clips.
+
+    Raises ValueError for a network too deep for its clips and a pruning target that does not fit.
+    """
+    cost = networks.cost(trial, classes)
+    kept = networks.kept_weights(trial, classes)
+    if trial.pruning.kind != "none":
+        sizes = {part.name: part.weights for part in cost.parts}
+        guard = trial.pruning.guard if trial.pruning.kind == "magnitude" else 1.0
+        pruning.check(sizes, kept, guard)
+    return cost, kept
+
+
+def price_unseen(trial: Trial) -> tuple[Cost, int] | None:
+    """`price` of a trial whose dataset is not at hand; None where nobody knows how many classes it
+    has, as of a person's own.
+    """
+    classes = len(trial.sound.classes) or datasets.find(trial.sound.dataset).classes
+    return price(trial, classes) if classes else None
 
 
 def rows(plan: Plan, digests: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from scaling.cli import Column, Device, GroupFrom, Json, Precision, Root, Skip, pairs
+from scaling.typed import filled, number, whole
 
 
 def studies(as_json: Json = False) -> None:
@@ -37,7 +38,10 @@ def sweep(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change every trial; repeatable."),
     ] = None,
-    repeats: Annotated[int | None, typer.Option(help="Seeds 0 to N-1 for every trial.")] = None,
+    repeats: Annotated[
+        int | None,
+        typer.Option(parser=whole(1), metavar="N", help="Seeds 0 to N-1 for every trial."),
+    ] = None,
     stop: Annotated[
         str | None, typer.Option(help="Stop trials early: asha, median; none: not even if stated.")
     ] = None,
@@ -47,20 +51,25 @@ def sweep(
     speed: Annotated[
         float | None,
         typer.Option(
-            metavar="G", help="With --dry-run: 10^9 multiply-adds a second, instead of measuring."
+            parser=number,
+            metavar="G",
+            help="With --dry-run: 10^9 multiply-adds a second, instead of measuring.",
         ),
     ] = None,
     retry_failed: Annotated[bool, typer.Option(help="Run failed trials again.")] = False,
     address: Annotated[str | None, typer.Option(help="A running Ray cluster; auto.")] = None,
-    cpus_per_trial: Annotated[int, typer.Option(min=1)] = 1,
-    gpus_per_trial: Annotated[float, typer.Option(min=0)] = 0.0,
+    cpus_per_trial: Annotated[int, typer.Option(parser=whole(1), metavar="N")] = 1,
+    gpus_per_trial: Annotated[float, typer.Option(parser=number, metavar="X")] = 0.0,
     memory_per_trial: Annotated[
         str | None, typer.Option(metavar="SIZE", help="As 4GiB; who holds more twice has failed.")
     ] = None,
     hours_per_trial: Annotated[
-        float | None, typer.Option(help="Who takes longer has failed; its checkpoint stays.")
+        float | None,
+        typer.Option(
+            parser=number, metavar="X", help="Who takes longer has failed; its checkpoint stays."
+        ),
     ] = None,
-    max_concurrent: Annotated[int | None, typer.Option(min=1)] = None,
+    max_concurrent: Annotated[int | None, typer.Option(parser=whole(1), metavar="N")] = None,
     device: Device = "auto",
     precision: Precision = "auto",
     skip_unreadable: Skip = False,
@@ -75,9 +84,13 @@ def sweep(
     from scaling.records import Results
     from scaling.sound import prepare
     from scaling.sound.datasets.reading import reading
-    from sweeps import cluster, search, stopping, times
+    from scaling.sound.download import remedy
+    from sweeps import cluster, listing, search, stopping, times
     from sweeps.study import find, plan
 
+    filled(data=data, root=root, out=out, address=address, tensorboard=tensorboard)
+    filled(device=device, precision=precision)
+    times.check_speed(speed)
     resources = cluster.asked(
         address, cpus_per_trial, gpus_per_trial, max_concurrent, memory_per_trial, hours_per_trial
     )
@@ -86,10 +99,19 @@ def sweep(
     changes = pairs(settings) | ({"sound.dataset": data} if data else {})
     trials = plan(found, changes, repeats)
     read = reading(column, group_from)
-    clips = prepare.scan(trials, root, read)
-    tables = {name: each.table for name, each in clips.items()}
-    planned = make_plan(found.name, trials, tables)
     where = out or f"results/{found.name}"
+    clips, missing = (
+        prepare.at_hand(trials, root, read) if dry_run else (prepare.scan(trials, root, read), {})
+    )
+    tables = {name: each.table for name, each in clips.items()}
+    there = [trial for trial in trials if trial.sound.dataset in tables]
+    planned = make_plan(found.name, there, tables)
+    if missing:
+        if found.search:
+            typer.echo(search.described(found.search), err=as_json)
+        missing = {name: f"{reason}{remedy(name)}" for name, reason in missing.items()}
+        listing.sketch(trials, planned, missing, Results(where), as_json)
+        return
     rule = stopping.named(stop, found.stopping)
     if rule:
         stopping.check(rule, trials)

@@ -43,6 +43,7 @@ ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "2",
 }
 HANDED_ON = ("OVERHEAR_PATIENCE",)  # what a person may have set on the driver's machine only
+HOURS = 100_000  # that a trial may be given: eleven years
 PATIENCE = 120  # seconds in which a node must have looked at itself
 HEAD = "node:__internal_head__"  # the resource that Ray gives to the head, and to no other node
 OPTIONS = {"CPU": "--cpus-per-trial", "GPU": "--gpus-per-trial", "memory": "--memory-per-trial"}
@@ -73,10 +74,12 @@ def asked(
     hours: float | None,
 ) -> Resources:
     """What a person asks for on the command line. Raises ValueError for what cannot be had."""
-    if not (0 <= gpus <= 1 or gpus.is_integer()):
+    if not (0 <= gpus <= 1 or (gpus > 0 and gpus.is_integer())):
         raise ValueError(f"--gpus-per-trial {gpus:g}: a share of one GPU, as 0.25, or whole ones")
-    if hours is not None and not hours > 0:
-        raise ValueError(f"--hours-per-trial {hours:g}: above 0, or leave it out for no limit")
+    if hours is not None and not 0 < hours <= HOURS:
+        raise ValueError(
+            f"--hours-per-trial {hours:g}: above 0, at most {HOURS:,}, or leave it out for no limit"
+        )
     held = guard.memory_per_trial(memory) if memory is not None else None
     return Resources(address, cpus, gpus, concurrent, memory=held, hours=hours)
 

@@ -59,7 +59,7 @@ class Excess(NamedTuple):
 def size(text: str) -> int:
     """`4GiB` or `500 MB` as bytes. Raises ValueError for what is no size."""
     known = {unit.lower(): factor for unit, factor in UNITS.items()}
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", text.lower())
+    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*", text.lower())
     if not found or found[2] not in known:
         raise ValueError(f"{text!r} is no size: a number and its unit, as 4GiB or 500MB")
     return int(float(found[1]) * known[found[2]])

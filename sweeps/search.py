@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 from scaling.config import Trial, changed, flat, leaves, nearest, unflat
 from scaling.records import Results
 from sweeps import stopping
+from sweeps.study_file import TRIALS
 
 if TYPE_CHECKING:  # studies state spaces, and need no torch
     import pandas as pd
@@ -128,8 +129,8 @@ def check(search: Search) -> None:
         raise ValueError(f"BASE={base!r:.60}: the Trial in which SPACE is searched")
     if not isinstance(space, dict) or not space:
         raise ValueError(f"SPACE={space!r:.60}: settings and where they lie, as a dict")
-    if not isinstance(samples, int) or samples < 1:
-        raise ValueError(f"SAMPLES={samples!r}: how many trials to run, 1 or more")
+    if not isinstance(samples, int) or not 1 <= samples <= TRIALS:
+        raise ValueError(f"SAMPLES={samples!r}: how many trials to run, 1 to {TRIALS:,}")
     if metric not in stopping.METRICS:
         raise ValueError(f"METRIC={metric!r}: not one{nearest(metric, stopping.METRICS)}")
     if base.split.validation_fold is None:
@@ -169,7 +170,7 @@ def check(search: Search) -> None:
 def check_installed(study: str) -> None:
     """Raises ValueError where Optuna, which proposes, is not installed."""
     if importlib.util.find_spec("optuna") is None:
-        raise ValueError(f"study {study} searches, with Optuna: pip install 'overhear[search]'")
+        raise ValueError(f"study {study} searches, with Optuna: pip install 'optuna>=4'")
 
 
 def described(search: Search) -> str:

@@ -8,18 +8,15 @@ with: `product`, `repeats`, `distinct`.
 """
 
 import importlib
-import importlib.util
 import itertools
 import pkgutil
-import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from scaling.config import Trial, changed, nearest
-from sweeps import studies
+from sweeps import studies, study_file
 from sweeps.search import Search, check
 from sweeps.stopping import Rule
 
@@ -33,6 +30,7 @@ class Study(NamedTuple):
     trials: Callable[[], Iterable[Trial]]
     search: Search | None = None  # then trials are its BASE alone
     stopping: Rule | None = None
+    file: Path | None = None  # the user's own
 
     @property
     def size(self) -> int:
@@ -75,30 +73,17 @@ def find(name: str) -> Study:
     if not name.endswith(".py"):
         known = {study.name: study for study in shipped()}
         if name not in known:
+            own = f"{name}.py" if name and Path(f"{name}.py").is_file() else None
+            close = f" (did you mean {own}?)" if own else nearest(name, known)
             raise ValueError(
-                f"study {name}: not one of the shipped ones{nearest(name, known)}; a file of yours "
-                "ends in .py"
+                f"study {study_file.one_line(name)}: not one of the shipped ones{close}; a file of "
+                "yours ends in .py"
             )
         return known[name]
-    path = Path(name)
-    if not path.is_file():
-        raise ValueError(f"study file {name}: no such file")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    beside = str(path.resolve().parent)
-    if beside not in sys.path:  # behind all else: a helper must not hide a package
-        sys.path.append(beside)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        # whatever the user's file raises is theirs to mend; say where
-        raise ValueError(f"study file {name} does not import: {_where(error, path)}") from error
-    return _study(path.stem, module)
+    return _study(Path(name).stem, study_file.load(name), Path(name))
 
 
-def _study(name: str, module: ModuleType) -> Study:
+def _study(name: str, module: ModuleType, file: Path | None = None) -> Study:
     said = [getattr(module, attribute, None) for attribute in ("QUESTION", "SOURCE")]
     listed, searched = callable(getattr(module, "trials", None)), hasattr(module, "SPACE")
     if not all(isinstance(text, str) for text in said) or listed == searched:
@@ -108,25 +93,18 @@ def _study(name: str, module: ModuleType) -> Study:
         )
     rule = getattr(module, "STOPPING", None)
     if not isinstance(rule, Rule | None):
-        raise ValueError(f"study {name}: STOPPING={rule!r:.60}: a stopping.Asha or stopping.Median")
+        raise ValueError(
+            f"study {name}: STOPPING={study_file.shown(rule)}: a stopping.Asha or stopping.Median"
+        )
     if listed:
-        return Study(name, module.QUESTION, module.SOURCE, module.trials, None, rule)
+        return Study(name, module.QUESTION, module.SOURCE, module.trials, None, rule, file)
     stated = [getattr(module, attribute, None) for attribute in ("BASE", "SPACE", "SAMPLES")]
     search = Search._make([*stated, getattr(module, "METRIC", "accuracy")])
     try:
         check(search)
     except ValueError as error:
         raise ValueError(f"study {name}: {error}") from None
-    return Study(name, module.QUESTION, module.SOURCE, lambda: [search.base], search, rule)
-
-
-def _where(error: Exception, path: Path) -> str:
-    """An error in the user's file as `NameError: name 'x' is not defined (line 3)`."""
-    if isinstance(error, SyntaxError):
-        return f"SyntaxError: {error.msg} (line {error.lineno})"
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-    place = f" (line {lines[-1]})" if lines else ""
-    return f"{type(error).__name__}: {error}{place}"
+    return Study(name, module.QUESTION, module.SOURCE, lambda: [search.base], search, rule, file)
 
 
 def _altered(
@@ -165,15 +143,12 @@ def plan(study: Study, settings: Mapping[str, Any], repeat: int | None = None) -
         raise ValueError(f"study {study.name} searches: --repeats goes with listed trials only")
     if study.search and (both := sorted(settings.keys() & study.search.space.keys())):
         raise ValueError(f"study {study.name} searches {both[0]}: change its SPACE instead")
-    try:
-        trials = list(study.trials())
-    except Exception as error:
+    trials = study_file.listed(study.name, study.trials, study.file)
+    if repeat is not None and repeat * len(trials) > study_file.TRIALS:
         raise ValueError(
-            f"study {study.name}: trials() raised {type(error).__name__}: {error}"
-        ) from error
-    for trial in trials:
-        if not isinstance(trial, Trial):
-            raise ValueError(f"study {study.name}: trials() yields {trial!r:.60}, not a Trial")
+            f"--repeats {repeat:,} of {len(trials):,} trials are {repeat * len(trials):,}: at most "
+            f"{study_file.TRIALS:,}"
+        )
     trials = list(distinct(_altered(trials, settings, repeat)))
     if not trials:
         raise ValueError(f"study {study.name}: trials() yields none")

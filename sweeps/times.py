@@ -1,35 +1,31 @@
 """Times: what --dry-run says of a launch, and how far off it was when the launch is done.
 
 Conventions: a forecast is of the trials that are still to run, each from its first epoch on.
-Contents: `dry_run` of `predict` and `show`; `predicted` and `say_error` of the launch itself.
+Contents: `dry_run` of `predict` and a listing; `predicted` and `say_error` of the launch itself.
 """
 
-import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from scaling import forecast
 from scaling.forecast import Compared, Expected, Forecast
 from scaling.measure import Way
-from scaling.plan import Plan, counted
+from scaling.plan import Plan
 from scaling.records import Damaged, Results
 from scaling.remaining import duration
 from sweeps.cluster import Resources
-from sweeps.display import differences
 from sweeps.launch import ended, left, outcomes, stages
+from sweeps.listing import show
 
 BUDGET = 60.0  # seconds of measuring, about
 # What a launch spends on Ray (2.60, two cores, measured): its start and its end with a worker that
 # imports torch, once for each stage; from a trial to the next in a worker.
 BEGIN, APART = 8.0, 0.1
-TO_RUN = "to run"
+SLOWEST, FASTEST = 1e-6, 1e9  # 10^9 multiply-adds a second: a microcontroller, all of mankind's
 
 
 def dry_run(
@@ -60,6 +56,14 @@ def dry_run(
     show(planned, states, found, results.where, as_json)
 
 
+def check_speed(speed: float | None) -> None:
+    """Raises ValueError for a speed that no machine has; None is to be measured."""
+    if speed is not None and not SLOWEST <= speed <= FASTEST:
+        raise ValueError(
+            f"--speed {speed:g}: 10^9 multiply-adds a second, from {SLOWEST:g} to {FASTEST:g}"
+        )
+
+
 def predict(
     planned: Plan,
     to_run: Sequence[int],
@@ -71,8 +75,7 @@ def predict(
     """The forecast of these of the plan's trials, on this machine or at a given speed; None where
     not one step could be measured, which is warned of. Raises ValueError for a speed that is none.
     """
-    if speed is not None and not speed > 0:
-        raise ValueError(f"--speed {speed:g}: 10^9 multiply-adds a second, above 0")
+    check_speed(speed)
     room = _room(resources)
     slots = resources.concurrent if resources.address else room
     if speed is not None:
@@ -109,93 +112,6 @@ def _wall(
     staged = stages([planned.trials[index] for index in to_run])
     times = [[seconds[trial.id] for trial in stage] for stage in staged]
     return forecast.makespan(times, slots, APART, BEGIN)
-
-
-def show(
-    planned: Plan,
-    states: Mapping[str, str],
-    found: Forecast | None,
-    where: str,
-    as_json: bool,
-) -> None:
-    """Print the trials of a launch, without launching it, and how long they will take.
-
-    `states` are those of the trials that will not run, by id.
-    """
-    labels = differences(planned.trials)
-    times = {each.trial: each for each in found.trials} if found else {}
-    if as_json:
-        for index, trial in enumerate(planned.trials):
-            about = {"trial": trial.id, "settings": labels[trial.id]}
-            facts = _facts(planned, index) | {"status": states.get(trial.id, TO_RUN)}
-            typer.echo(json.dumps(about | facts | _time_facts(times.get(trial.id), found)))
-        return
-    table = Table("trial", "settings", box=None)
-    for column in ("parameters", "multiply-adds", "to train", "time"):
-        table.add_column(column, justify="right")
-    table.add_column("state")
-    for index, (trial, cost) in enumerate(zip(planned.trials, planned.costs, strict=True)):
-        trained = f"{planned.work(index) / 1e12:,.2f} T"
-        numbers = f"{cost.parameters:,}", f"{cost.macs / 1e6:,.1f} M", trained
-        time, state = _time(times.get(trial.id)), states.get(trial.id, TO_RUN)
-        table.add_row(trial.id, labels[trial.id], *numbers, time, state)
-    Console().print(table)
-    unended = [i for i, trial in enumerate(planned.trials) if trial.id not in states]
-    work = sum(planned.work(i) for i in unended) / 1e12
-    typer.echo(
-        f"{len(unended)} of {len(planned.trials)} trials to run into {where}: {work:,.1f} T "
-        "multiply-adds of training"
-    )
-    for line in counted(planned.parts):
-        typer.echo(line)
-    for line in _in_all(found) if found else ():
-        typer.echo(line)
-
-
-def _facts(planned: Plan, index: int) -> dict[str, Any]:
-    cost = planned.costs[index]
-    return {
-        "parameters": cost.parameters,
-        "kept_weights": planned.kept_weights[index],
-        "macs": cost.macs,
-        "train_macs": planned.work(index),
-        "receptive_field": cost.receptive_field,
-        **{f"{name}_clips": count for name, count in planned.parts[index].items()},
-    }
-
-
-def _time_facts(expected: Expected | None, found: Forecast | None) -> dict[str, Any]:
-    """What is predicted of a trial, then of all that are to run."""
-    fields = ("seconds", "at_most", "how", "speed")
-    facts = {name: getattr(expected, name) if expected else None for name in fields}
-    together = (found.seconds, found.wall_s, found.slots) if found else (None, None, None)
-    return facts | dict(zip(("all_seconds", "wall_s", "slots"), together, strict=True))
-
-
-def _time(expected: Expected | None) -> str:
-    if expected is None or expected.how == "unknown":
-        return "-"
-    mark = "~" if expected.how == "scaled" else ""
-    return f"{'≤ ' if expected.at_most else ''}{mark}{duration(expected.seconds)}"
-
-
-def _in_all(found: Forecast) -> list[str]:
-    """How long all will take, and at which speed."""
-    most = "at most " if found.at_most else ""
-    line = f"predicted: {most}{duration(found.seconds)} of computing"
-    if found.wall_s is None or found.slots is None:
-        line += "; how many run at once is not known: name --max-concurrent"
-    else:
-        at_once = f"{found.slots} at once" if found.slots > 1 else "one after the other"
-        line += f", {most}{duration(found.wall_s)} from start to end, {at_once}"
-    ways = [each.how for each in found.trials]
-    counts = ", ".join(f"{ways.count(how)} {how}" for how in dict.fromkeys(ways))
-    speeds = sorted(each.speed for each in found.trials if each.speed)
-    if not speeds:
-        return [line]
-    ends = dict.fromkeys(f"{speed:.3g}" for speed in (speeds[0], speeds[-1]))
-    speed = f"speed: {' to '.join(ends)} x 10^9 multiply-adds a second of a trial ({counts})"
-    return [line, f"{speed}; another machine's: --speed"]
 
 
 def predicted(results: Results) -> dict[str, float]:

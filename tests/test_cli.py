@@ -1,6 +1,7 @@
 """The command line as a person meets it: what it prints, and one clear line for every mistake."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,62 @@ def test_dry_run_starts_nothing(tmp_path: Path):
     assert len(facts.splitlines()) == 6  # widths collapse; two dampings, three seeds
 
 
+@pytest.fixture
+def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder without datasets, where they are looked for."""
+    monkeypatch.setenv("OVERHEAR_DATA", str(tmp_path / "none"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_dry_run_needs_no_dataset(
+    nothing: Path, esc10: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    """All that does not depend on clips is what it is with them; what is missing is said."""
+
+    def facts(*words: str) -> list[dict[str, object]]:
+        lines = CliRunner().invoke(overhear.app, ["sweep", *words], catch_exceptions=False).stdout
+        return [json.loads(line) for line in lines.splitlines()]
+
+    words = ["esc10_width", "--dry-run", "--json", "--speed", "1"]
+    without = facts(*words)
+    assert not (nothing / "results").exists()
+    with_ = facts(*words, "--root", str(esc10))
+    same = ("trial", "settings", "parameters", "kept_weights", "macs", "receptive_field", "status")
+    for key in same:
+        assert [row[key] for row in without] == [row[key] for row in with_], key
+    assert len(without) == 15
+    assert {row["train_macs"] for row in without} == {row["seconds"] for row in without} == {None}
+    (missing,) = {row["missing"] for row in without}
+    assert re.search(r"^esc10 not found at .*`overhear data download esc10` fetches it", missing)
+
+
+def test_a_dry_run_without_a_dataset_for_people(nothing: Path):
+    ended = CliRunner().invoke(overhear.app, ["sweep", "width", "--dry-run"])
+    assert ended.exit_code == 0
+    assert "42 of 42 trials to run into " in ended.stdout
+    assert "39,906,836" in ended.stdout.replace("\n", "")
+    assert ended.stderr.startswith("missing: tau2020_mobile not found at ")
+    assert "overhear data download" not in ended.stderr, "it must be fetched by hand"
+    own = CliRunner().invoke(overhear.app, ["sweep", "own_width", "--dry-run"])
+    assert own.exit_code == 0
+    assert "how many classes" not in own.stdout
+    assert own.stderr == "missing: folders has no default place: name yours with --root\n"
+    with pytest.raises(ValueError, match="not found at"):
+        run("sweep", "width")
+    with pytest.raises(ValueError, match=r"these trials need .*: set OVERHEAR_DATA"):
+        run("sweep", "vib_table", "--dry-run", "--root", str(nothing))
+
+
+def test_train_prices_without_a_dataset(nothing: Path, esc10: Path):
+    words = ["train", "--recipe", "esc10", "--dry-run", "--json"]
+    without = CliRunner().invoke(overhear.app, words)
+    assert json.loads(without.stdout) == json.loads(run(*words, "--root", str(esc10)))
+    assert without.stderr.startswith("missing: esc10 not found at ")
+    own = CliRunner().invoke(overhear.app, [*words, "sound.dataset=folders"])
+    assert json.loads(own.stdout).keys() == {"trial"}, "nobody knows how many classes it has"
+
+
 def test_data():
     assert "synthetic" in run("data", "list")
     facts = json.loads(run("data", "describe", "synthetic", "--json"))
@@ -145,6 +202,28 @@ def test_data():
         (["sweep", "quickstart", "--set", "seed=-1"], r"seed='-1'"),
         (["sweep", "quickstart", "--set", "split.fold=77", "--dry-run"], r"fold=77: .*folds 1"),
         (["data", "describe", "synthetics"], r"did you mean synthetic\?"),
+        (["data", "describe", "UrbanSound8K"], r"did you mean urbansound8k\?"),
+        (["sweep", "Quickstart"], r"did you mean quickstart\?"),
+        (["train", "--recipe", "ESC10"], r"did you mean esc10\?"),
+        (["sweep", "quickstart", "--data", "esc-10"], r"did you mean esc10\?"),
+        (["sweep", "quickstart", "--set", "seed=1_000"], r"^seed='1_000': a number, in digits"),
+        (["sweep", "quickstart", "--set", "network.width= 8"], r"^network.width=' 8': a number"),
+        (["sweep", "quickstart", "--set", "training.rate=1_0"], r"^training.rate='1_0': a num"),
+        (["train", "=3"], r"^=3: settings are written key=value"),
+        (["train", "seed=3", "seed=4"], r"^seed is set to 3 and to 4: name it once"),
+        (["train", "--out", " "], r"^--out is empty: give it a value"),
+        (["train", "--device", ""], r"^--device is empty"),
+        *(
+            (["sweep", "quickstart", f"--{name}", ""], rf"^--{name} is empty: give it a value, or")
+            for name in ("out", "data", "root", "address", "tensorboard", "precision")
+        ),
+        *(
+            (["sweep", "quickstart", "--hours-per-trial", hours], r"above 0, at most 100,000, or")
+            for hours in ("0", "-1", "1e308")
+        ),
+        (["sweep", "quickstart", "--gpus-per-trial", "-1"], r"a share of one GPU"),
+        (["sweep", "quickstart", "--memory-per-trial", "٤GiB"], r"is no size: a number and its u"),
+        (["sweep", "quickstart", "--speed", "-1", "--dry-run"], r"^--speed -1: .* from 1e-06 to"),
         (["analyze", "nowhere"], r"nowhere"),
         (["status", "nowhere"], r"nowhere"),
     ],
@@ -156,6 +235,24 @@ def test_mistakes_get_one_line(words: list[str], line: str, monkeypatch, tmp_pat
         run(*words)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.glob("results/*/metrics"))
+
+
+@pytest.mark.parametrize("option", ["--repeats", "--cpus-per-trial", "--max-concurrent"])
+@pytest.mark.parametrize("value", ["1_0", "٧", "0", "-1", "3.0", "", "9" * 30])
+def test_whole_numbers_are_in_digits(option: str, value: str):
+    words = ["sweep", "quickstart", "--dry-run", "--speed", "1", f"{option}={value}"]
+    ended = CliRunner().invoke(overhear.app, words)
+    assert ended.exit_code == 2
+    assert "not a whole number, 1 or more" in " ".join(ended.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("option", ["--speed", "--hours-per-trial", "--gpus-per-trial"])
+@pytest.mark.parametrize("value", ["nan", "inf", "1_0", "٧", "", "1e400"])
+def test_numbers_are_finite(option: str, value: str):
+    words = ["sweep", "quickstart", "--dry-run", "--speed", "1", f"{option}={value}"]
+    ended = CliRunner().invoke(overhear.app, words)
+    assert ended.exit_code == 2
+    assert "is not a number, as 0.5" in " ".join(ended.output.replace("│", " ").split())
 
 
 def test_main_turns_them_into_exit_code_2(monkeypatch, capsys):

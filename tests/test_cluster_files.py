@@ -4,6 +4,7 @@ preparation, what the commands name and do, and whether the documented command l
 
 import copy
 import importlib.metadata
+import json
 import os
 import re
 import shlex
@@ -124,7 +125,8 @@ def test_on_the_premises_all_machines_stay():
 def test_mounts_are_what_the_project_installs_from(config: dict[str, Any]):
     mounts = config["file_mounts"]
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    names = {f"{name}.py" for name in setuptools["py-modules"]} | {"pyproject.toml", ".git"}
+    names = {f"{name}.py" for name in setuptools["py-modules"]}
+    names |= {"pyproject.toml", ".git", "requirements"}
     names |= {pattern.rstrip("*") for pattern in setuptools["packages"]["find"]["include"]}
     assert mounts == {f"~/overhear/{name}": name for name in names}
     assert all((ROOT / name).exists() for name in names - {".git"})
@@ -135,7 +137,7 @@ def test_commands_name_only_what_is_there(config: dict[str, Any]):
     for command in commands(config):
         ended = subprocess.run(["bash", "-n", "-c", command], capture_output=True, text=True)
         assert not ended.returncode, f"{command}: {ended.stderr}"
-        for path in re.findall(r"~/overhear/\S+", command):
+        for path in re.findall(r"~/overhear/[^\s/]+", command):
             assert path in config["file_mounts"]
     for path in (CLUSTER, RAYJOB, ROOT / "docs" / "cluster.md"):
         text = path.read_text()
@@ -145,25 +147,99 @@ def test_commands_name_only_what_is_there(config: dict[str, Any]):
         assert buckets == {"YOUR-BUCKET"} or path.suffix == ".yaml"
 
 
-def test_every_node_gets_the_same_ray_and_the_heads_versions(config: dict[str, Any]):
-    (head,) = (c for c in config["head_setup_commands"] if "pip install" in c)
-    (worker,) = (c for c in config["worker_setup_commands"] if "pip install" in c)
-    assert head.replace("--editable", "--constraint ~/overhear-versions.txt --editable") == worker
-    assert "~/overhear-versions.txt" in config["cluster_synced_files"]
+def test_every_node_installs_what_is_locked(config: dict[str, Any]):
+    """The same command on head and workers, from hashes; nothing else comes from the index."""
+    installs = [c for c in commands(config) if "pip install" in c]
+    assert [c for c in installs if c in config["setup_commands"]] == installs
+    locked, ours = installs
+    assert "--require-hashes --requirement ~/overhear/requirements/cluster.lock" in locked
+    assert "--no-deps --no-build-isolation --editable ~/overhear" in ours
     assert "~/.ray/auth_token" in config["cluster_synced_files"]
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    for line in re.findall(r"pip install.*", page):
+        assert "--require-hashes" in line or "--no-deps" in line
 
 
 def test_one_version_of_ray_in_all_files():
-    text = CLUSTER.read_text() + RAYJOB.read_text() + (ROOT / "docs" / "cluster.md").read_text()
-    found = re.findall(r"ray\[default\]==([\d.]+)|ray:?(\d[\d.]+\d)-|rayVersion: \"(.*)\"", text)
+    lock = (ROOT / "requirements" / "cluster.lock").read_text()
+    text = RAYJOB.read_text() + (ROOT / "docs" / "cluster.md").read_text() + lock
+    found = re.findall(r"^ray==([\d.]+)|ray:?(\d[\d.]+\d)-|rayVersion: \"(.*)\"", text, flags=re.M)
     versions = {version for groups in found for version in groups if version}
-    assert len(found) >= 7
+    assert len(found) >= 6
     (version,) = versions
     (ray,) = (r for r in map(Requirement, PROJECT["dependencies"]) if r.name == "ray")
     assert version in ray.specifier, "pyproject.toml does not allow it"
     installed = importlib.metadata.version("ray")
     if version != installed:
         pytest.skip(f"checked with Ray {installed}: write it for {version} in cluster.yaml, docs/")
+
+
+def test_nobody_else_gets_in():
+    """SSH from one address, which a person writes; without a group of ours Ray admits all."""
+    for kind in variant("aws")["available_node_types"].values():
+        node = kind["node_config"]
+        (group,) = node["SecurityGroupIds"]
+        assert group == "sg-YOUR-GROUP" or re.fullmatch(r"sg-[0-9a-f]{8,17}", group)
+        assert node["MetadataOptions"]["HttpTokens"] == "required", "IMDSv2"
+        assert node["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
+        (disk,) = node["BlockDeviceMappings"]
+        assert disk["Ebs"]["Encrypted"] is True
+        assert disk["Ebs"]["DeleteOnTermination"] is True
+        assert re.fullmatch(r"ami-(YOUR-IMAGE|[0-9a-f]{8,17})", node["ImageId"]), "by its id"
+    assert "security_group" not in variant("aws")["provider"], "Ray would add SSH from everywhere"
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    assert "0.0.0.0" not in page + CLUSTER.read_text()
+    admitted = re.findall(r"authorize-security-group-ingress .*", page)
+    assert [line.split("--port 22 ")[-1] for line in admitted if "--port" in line] == [
+        "--cidr YOUR-ADDRESS/32"
+    ]
+    assert [line for line in admitted if "--port" not in line] == [
+        "authorize-security-group-ingress --group-id $group --protocol -1 --source-group $group"
+    ]
+
+
+def policies() -> dict[str, Any]:
+    """The policies of docs/cluster.md, as a shell would write them."""
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    found = re.findall(r"^(\w+)='(\{.*?\]\})'$", page, flags=re.M | re.S)
+    given = {"BUCKET": "b", "account": "1", "image": "ami-1", "group": "sg-1"}
+    return {
+        name: json.loads(re.sub(r"'\$(\w+)'", lambda word: given[word[1]], text))
+        for name, text in found
+    }
+
+
+def test_roles_have_the_least_rights():
+    found = policies()
+    assert found.keys() == {"trust", "bucket", "launch"}
+    for name in ("bucket", "launch"):
+        for statement in found[name]["Statement"]:
+            actions, resources = statement["Action"], statement["Resource"]
+            actions = [actions] if isinstance(actions, str) else actions
+            assert not any("*" in action for action in actions)
+            if resources == "*":
+                assert all(action.startswith("ec2:Describe") for action in actions)
+            if {"ec2:TerminateInstances"} & {*actions}:
+                tag = {"aws:ResourceTag/ray-cluster-name": variant("aws")["cluster_name"]}
+                assert statement["Condition"]["StringEquals"] == tag
+    launch = json.dumps(found["launch"])
+    assert '"iam:PassRole", "Resource": "arn:aws:iam::1:role/overhear-worker"' in launch
+    assert "FullAccess" not in (ROOT / "docs" / "cluster.md").read_text()
+
+
+def test_images_are_named_by_version_or_digest():
+    page = (ROOT / "docs" / "cluster.md").read_text()
+    bases = re.findall(r"^FROM (\S+)$", page, flags=re.M)
+    job = rayjob()["spec"]["rayClusterSpec"]
+    pods = [job["headGroupSpec"], *job["workerGroupSpecs"]]
+    containers = [c for pod in pods for c in pod["template"]["spec"]["containers"]]
+    assert all(re.search(r":\d[\w.-]+$", image) for image in bases)
+    assert bases
+    for container in containers:
+        assert re.search(r"@sha256:(YOUR-DIGEST|[0-9a-f]{64})$", container["image"])
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+    for path in (CLUSTER, RAYJOB):
+        assert ":latest" not in path.read_text()
 
 
 def test_nodes_of_a_cluster_know_the_token(config: dict[str, Any]):
@@ -186,8 +262,8 @@ def test_the_setup_may_run_again(tmp_path: Path, config: dict[str, Any]):
     tree = tmp_path / "overhear"
     shutil.copytree(ROOT / ".git", tree / ".git")
     (tree / "pyproject.toml").write_text("changed here")
-    shell = [c for c in config["setup_commands"] if "venv ~" not in c]
-    assert len(shell) == len(config["setup_commands"]) - 1
+    shell = [c for c in config["setup_commands"] if not re.search("venv ~|pip install", c)]
+    assert len(shell) == len(config["setup_commands"]) - 3
     for _ in range(2):
         for command in shell:
             subprocess.run(["bash", "-c", command], env=environment, check=True)

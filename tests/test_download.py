@@ -1,7 +1,12 @@
 """Downloads from a real server on this machine: whole, cut off, changed, wrong, malicious."""
 
+import bz2
+import gzip
 import hashlib
 import io
+import lzma
+import random
+import re
 import tarfile
 import threading
 import zipfile
@@ -17,7 +22,7 @@ from filelock import FileLock
 from typer.testing import CliRunner
 
 import overhear
-from scaling.sound import datasets, download
+from scaling.sound import datasets, download, unpack
 from scaling.sound.datasets import DATASETS
 
 FOLDER = "free-spoken-digit-dataset"
@@ -89,12 +94,21 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     running.server_close()
 
 
-def offer(patch: pytest.MonkeyPatch, server: Server, checksum: str | None = "right") -> None:
-    """Make the server's archive the one of FSDD."""
+def offer(
+    patch: pytest.MonkeyPatch,
+    server: Server,
+    checksum: str | None = "right",
+    checked: bool | None = None,
+) -> None:
+    """Make the server's archive the one of FSDD; its files are `checked` if it has a checksum."""
+    checked = checksum is not None if checked is None else checked
     if checksum == "right":
         checksum = f"md5:{hashlib.md5(server.body).hexdigest()}"
-    archive = download.Archive(server.address, FOLDER, len(server.body), checksum)
+    archive = download.Archive(server.address, FOLDER, len(server.body), checksum, 100)
     patch.setitem(download.ARCHIVES, "fsdd", archive)
+    # 20 of its 3,000 recordings are not what was published
+    check = DATASETS["fsdd"].check if checked else None
+    patch.setitem(DATASETS, "fsdd", DATASETS["fsdd"]._replace(check=check))
 
 
 def files() -> dict[str, bytes]:
@@ -126,6 +140,10 @@ def tarred(entries: dict[str, bytes], *others: tarfile.TarInfo) -> bytes:
         for entry in others:
             archive.addfile(entry)
     return file.getvalue()
+
+
+def tarred_plain(entries: dict[str, bytes]) -> bytes:
+    return gzip.decompress(tarred(entries))
 
 
 def run(*words: str) -> str:
@@ -188,7 +206,7 @@ def test_an_archive_that_is_not_fixed_says_so(
     offer(monkeypatch, server, checksum=None)
     output = run("download", "fsdd", "--to", str(tmp_path))
     sha = hashlib.sha256(server.body).hexdigest()
-    assert f"this archive has no fixed checksum: what came has sha256:{sha}" in output
+    assert f"compared with what was published; what came has sha256:{sha}" in output
 
 
 # Cut off
@@ -355,6 +373,116 @@ def test_a_malicious_archive(
     assert [*tmp_path.rglob("*evil*")] == []
 
 
+def test_without_a_checksum_files_are_compared_with_what_was_published(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    offer(monkeypatch, server, checksum=None, checked=True)
+    with pytest.raises(ValueError, match=r"2980 clips are missing.*; nothing unpacked$"):
+        run("download", "fsdd", "--to", str(tmp_path))
+    assert left(tmp_path) == set()
+
+
+def huge(pack, size: int) -> bytes:
+    """An archive that packs to little and unpacks to much."""
+    return pack({"a/zeros.wav": bytes(size)})
+
+
+def twice() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a/one.wav", b"1")
+        archive.writestr("a/two.wav", b"2")
+    return file.getvalue().replace(b"two.wav", b"one.wav")
+
+
+def deflated(entries: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def lying(real: int, said: int) -> bytes:
+    """A zip whose entry is larger than it says, in both of its headers."""
+    body = deflated({"a/zeros.wav": bytes(real)})
+    return body.replace(real.to_bytes(4, "little"), said.to_bytes(4, "little"))
+
+
+BOMBS = {
+    "zip": (huge(deflated, 3_000_000), r"unpacks to more than 1 MB, as recordings do not: refused"),
+    "tar": (huge(tarred, 3_000_000), r"unpacks to more than 1 MB, as recordings do not: refused"),
+    "many": (zipped({f"a/{n}.wav": b"" for n in range(101)}), r"unpacks to more than 100 files"),
+    "many in a tar": (tarred({f"a/{n}": b"" for n in range(101)}), r"more than 100 files"),
+    "twice": (twice(), r"holds a/one\.wav twice: refused"),
+    "larger than said": (lying(3_000_000, 1_000), r"is damaged \(.*\): download it again"),
+    "behind the end": (
+        gzip.compress(tarred_plain(GOOD) + bytes(3_000_000)),
+        r"goes on behind its end: refused",
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "line"), BOMBS.values(), ids=BOMBS)
+def test_a_bomb(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: bytes, line: str
+):
+    """No more files, and no more bytes, than recordings of an archive's size have."""
+    server.body = body
+    offer(monkeypatch, server)
+    with pytest.raises(ValueError, match=line):
+        run("download", "fsdd", "--to", str(tmp_path))
+    assert left(tmp_path) == set()
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_server_that_sends_too_much(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, announced: bool
+):
+    archive = download.ARCHIVES["fsdd"]
+    monkeypatch.setitem(download.ARCHIVES, "fsdd", archive._replace(size=archive.size // 3))
+    server.announced = announced
+    with pytest.raises(ValueError, match=r"sends more than .*: not that archive, nothing kept$"):
+        run("download", "fsdd", "--to", str(tmp_path))
+    assert all(path.stat().st_size == 0 for path in tmp_path.glob("*.part"))
+
+
+def test_damage_of_every_kind_is_one_line(tmp_path: Path):
+    """Seeded: bytes changed, cut off, inserted, in archives of five kinds; or all is as it was."""
+    draw = random.Random(11)
+    plain = tarred_plain(files())
+    bodies = [zipped(files()), deflated(files()), tarred(files())]
+    bodies += [bz2.compress(plain), lzma.compress(plain)]
+    refused = 0
+    for number in range(300):
+        body = bytearray(bodies[number % len(bodies)])
+        for _ in range(draw.randint(1, 3)):
+            place = draw.randrange(len(body))
+            match draw.randrange(3):
+                case 0:
+                    body[place] = draw.randrange(256)
+                case 1:
+                    del body[place : place + draw.randint(1, 300)]
+                case 2:
+                    body[place:place] = draw.randbytes(draw.randint(1, 300))
+        packed = tmp_path / "archive"
+        packed.write_bytes(body)
+        target = tmp_path / f"data{number}"
+        said = ""
+        try:
+            unpack.unpack(packed, target, 100)
+        except ValueError as error:
+            said = str(error)
+        assert said.isprintable(), number
+        assert target.exists() != bool(said)
+        refused += bool(said)
+        assert {path.name for path in tmp_path.iterdir()} <= {
+            "archive",
+            *(f"data{n}" for n in range(number + 1)),
+        }
+    assert refused > 150
+
+
 @pytest.mark.parametrize("pack", [zipped, tarred])
 def test_a_damaged_archive(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack):
     body = bytearray(pack(files()))
@@ -369,9 +497,7 @@ def test_a_damaged_archive(server: Server, tmp_path: Path, monkeypatch: pytest.M
 def free(monkeypatch: pytest.MonkeyPatch, *sizes: int) -> None:
     """The disk's room, from one question to the next."""
     answers = iter(sizes)
-    monkeypatch.setattr(
-        download.shutil, "disk_usage", lambda _: SimpleNamespace(free=next(answers))
-    )
+    monkeypatch.setattr(unpack.shutil, "disk_usage", lambda _: SimpleNamespace(free=next(answers)))
 
 
 def test_too_little_room(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -437,4 +563,10 @@ def test_archives_are_found_by_their_readers(name: str):
     archive = download.ARCHIVES[name]
     assert archive.folder in (DATASETS[name].folders or ())
     assert archive.address.startswith(f"{DATASETS[name].address}/")
-    assert archive.checksum is None or archive.checksum.startswith(("md5:", "sha256:"))
+    assert re.fullmatch(
+        r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}", archive.checksum or "md5:" + "0" * 32
+    )
+    if archive.checksum is None:  # then the address and the reader's own check are the pin
+        assert re.search(r"/[0-9a-f]{40}\.zip$", archive.address)
+        assert DATASETS[name].check
+    assert not re.search(r"HEAD|master|main|latest", archive.address), "it must not move"

@@ -377,9 +377,7 @@ def test_a_full_disk(clips: Clips, cache: Path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
     try:
-        with pytest.raises(
-            ValueError, match=r"cannot be written \(File too large\): raise "
-        ):
+        with pytest.raises(ValueError, match=r"cannot be written \(File too large\): raise "):
             pack(clips, RATE, cache=cache, progress=False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -1,9 +1,12 @@
+import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 
+import overhear
 from scaling.config import Trial, changed
+from sweeps import study_file
 from sweeps.study import Study, distinct, find, plan, product, repeats, shipped
 
 
@@ -51,6 +54,7 @@ def write(folder: Path, text: str) -> str:
 
 MINE = """
 from scaling.recipes import QUICKSTART
+from sweeps import study_file
 from sweeps.study import product
 QUESTION = "Does it work?"
 SOURCE = "me"
@@ -90,6 +94,164 @@ def test_a_bad_file_is_one_line(tmp_path: Path, text: str, line: str):
     with pytest.raises(ValueError, match=line) as caught:
         plan(find(write(tmp_path, text)), {})
     assert "\n" not in str(caught.value)
+
+
+BODY = "yield from product(QUICKSTART, network__width=(2, 3))"
+BAD = {
+    "exit while importing": ("import sys\nsys.exit(0)\n" + MINE, r"calls sys\.exit \(line 2\)"),
+    "exit in trials()": (MINE.replace(BODY, "raise SystemExit"), r"trials\(\) calls sys\.exit"),
+    "interrupt": (MINE.replace(BODY, "raise KeyboardInterrupt"), "raised KeyboardInterrupt"),
+    "recursion": (MINE.replace(BODY, "yield from trials()"), "raised RecursionError: "),
+    "no trials at all": (
+        MINE.replace(BODY, "return None"),
+        r"trials\(\) returns None: it must yie",
+    ),
+    "many lines": (
+        MINE.replace(BODY, "raise ValueError('a\\n\\x1b[31mb' * 9**6)"),
+        "ValueError: a ",
+    ),
+    "a bad error": (
+        MINE.replace(BODY, "raise type('Bad', (Exception,), {'__str__': lambda self: 1 / 0})"),
+        "raised Bad",
+    ),
+    "a bad value": (
+        MINE.replace(BODY, "yield type('Bad', (), {'__repr__': lambda self: 1 / 0})()"),
+        "yields a Bad, not a Trial",
+    ),
+    "no end, with trials": (
+        "import itertools\n"
+        + MINE.replace("(2, 3)", "(2, 3)) or itertools.repeat(QUICKSTART").replace(
+            "product(QUICKSTART, network__width=(2, 3)) or ", ""
+        ),
+        r"trials\(\) yields more than 1,000 trials: split it$",
+    ),
+    "no end, with nothing": (
+        MINE.replace(BODY, "while True: pass"),
+        "has not ended after 0.3 s: do",
+    ),
+    "no end, whatever comes": (
+        MINE.replace(
+            BODY,
+            "\n".join(["while True:", "  try:", "   1", "  except Exception:", "   0"]).replace(
+                "\n", "\n    "
+            ),
+        ),
+        "has not ended after 0.3 s: does it loop",
+    ),
+    "no end while importing": (
+        "while True: pass",
+        r"mine\.py has not ended after 0.3 s: does it l",
+    ),
+    "null bytes": ("x = '\0'", "does not import: SyntaxError: "),
+    "deep": ("x = " + "(" * 9000, "does not import: "),
+    "a space of nothing": (
+        "QUESTION = SOURCE = '?'\nSPACE = {3: 4}\nSAMPLES = 3",
+        "study mine: BASE",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "line"), BAD.values(), ids=BAD)
+def test_whatever_a_study_does_is_one_short_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, line: str
+):
+    monkeypatch.setattr(study_file, "SECONDS", 0.3)
+    monkeypatch.setattr(study_file, "TRIALS", 1000)
+    with pytest.raises(ValueError, match=line) as caught:
+        plan(find(write(tmp_path, text)), {})
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 600
+    assert str(tmp_path.resolve()) not in sys.path
+
+
+@pytest.mark.parametrize(
+    "name", ["...py", ".py", ".hidden.py", "a\nb.py", "x" * 101 + ".py", "a:b.py"]
+)
+def test_a_study_is_named_like_a_folder(tmp_path: Path, name: str):
+    (tmp_path / "below").mkdir()
+    path = tmp_path / "below" / name
+    path.write_text(MINE)
+    with pytest.raises(ValueError, match=r"and its results folder too: rename the file") as caught:
+        find(str(path))
+    assert str(caught.value).isprintable()
+
+
+def test_names_that_people_give(tmp_path: Path):
+    for name in ("json", "My Study (2)", "größe", "a.b", "x-1"):
+        (tmp_path / f"{name}.py").write_text(MINE)
+        assert find(str(tmp_path / f"{name}.py")).name == name
+
+
+def test_a_nearly_right_file_is_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write(tmp_path, MINE)
+    with pytest.raises(ValueError, match=r"nime\.py: no such file \(did you mean mine\.py\?\)$"):
+        find(str(tmp_path / "nime.py"))
+    (tmp_path / "folder.py").mkdir()
+    with pytest.raises(ValueError, match="it is no file"):
+        find(str(tmp_path / "folder.py"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"^study mine: .*\(did you mean mine\.py\?\); a file of"):
+        find("mine")
+
+
+def test_a_helper_beside_a_study_is_found(tmp_path: Path):
+    """While importing and while its trials are listed; the platform's own packages win."""
+    (tmp_path / "widths_of_mine.py").write_text("WIDTHS = (2, 3)")
+    (tmp_path / "epochs_of_mine.py").write_text("EPOCHS = 7")
+    (tmp_path / "scaling.py").write_text("raise RuntimeError('not this one')")
+    text = MINE.replace("QUESTION", "from widths_of_mine import WIDTHS\nQUESTION").replace(
+        "    yield", "    from epochs_of_mine import EPOCHS\n    yield"
+    )
+    text = text.replace("network__width=(2, 3)", "network__width=WIDTHS, training__epochs=[EPOCHS]")
+    before = list(sys.path)
+    trials = plan(find(write(tmp_path, text)), {})
+    assert [(t.network.width, t.training.epochs) for t in trials] == [(2, 7), (3, 7)]
+    assert sys.path == before
+
+
+def test_dataclasses_of_a_study_find_their_module(tmp_path: Path):
+    text = "from __future__ import annotations\nimport dataclasses\n" + MINE
+    text += "\n@dataclasses.dataclass\nclass Mine:\n    x: int = 1\n"
+    assert len(plan(find(write(tmp_path, text)), {})) == 2
+
+
+def test_what_a_study_prints_is_no_part_of_what_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    text = "print('importing')\n" + MINE.replace("    yield", "    print('x' * 10**6)\n    yield")
+    out = str(tmp_path / "r")
+    overhear_main("sweep", write(tmp_path, text), "--dry-run", "--speed=1", "--json", "--out", out)
+    said = capsys.readouterr()
+    assert [line[0] for line in said.out.splitlines()] == ["{", "{"]
+    assert said.err.startswith("importing\nxxx")
+    assert "overhear: the study prints more, which is left out" in said.err
+    assert len(said.err) < 12_000
+
+
+def test_an_exit_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Not an exit code of 0, which scripts take for a sweep that is done."""
+    assert overhear_main("sweep", write(tmp_path, "raise SystemExit(0)")) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def overhear_main(*words: str) -> int | str | None:
+    """The exit code of a command line."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.argv", ["overhear", *words])
+        with pytest.raises(SystemExit) as ended:
+            overhear.main()
+    return ended.value.code
+
+
+def test_repeats_are_bounded(tmp_path: Path):
+    found = find(write(tmp_path, MINE))
+    with pytest.raises(
+        ValueError, match=r"--repeats 1,000,000,000 of 2 trials are 2,000,000,000: at"
+    ):
+        plan(found, {}, 10**9)
+    for none in (0, -1):
+        with pytest.raises(ValueError, match=f"repeats={none}: at least 1"):
+            plan(found, {}, none)
 
 
 def test_unknown_studies():

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import overhear
 from scaling.config import Split
-from scaling.sound import datasets, download
+from scaling.sound import datasets, unpack
 from scaling.sound.clips import Report
 from scaling.sound.datasets import urbansound8k
 from scaling.sound.splits import make
@@ -197,7 +197,7 @@ def test_the_archive_unpacks_to_where_the_reader_looks(tree: Path, tmp_path: Pat
         archive.add(tree, arcname="UrbanSound8K")
     folder = tmp_path / "data" / urbansound8k.DATASET.folders[0]
     folder.parent.mkdir()
-    assert download.unpack(packed, folder) == 101
+    assert unpack.unpack(packed, folder, 1000) == 101
     assert datasets.scan("urbansound8k", folder).digest == urbansound8k.scan(tree).digest
 
 

@@ -2,21 +2,15 @@
 
 What is cut off goes on where it was; what arrives is checked before it is unpacked; a folder of
 data is there whole or not at all. Contents: Archive, ARCHIVES; `download`; `resume`, the downloader
-behind pooch; `unpack`.
+behind pooch; `remedy`. scaling.sound.unpack unpacks.
 """
 
 import os
-import shutil
-import stat
 import sys
-import tarfile
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
-from gzip import BadGzipFile
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import NamedTuple
 
 import pooch
@@ -32,6 +26,8 @@ from rich.progress import (
 )
 
 from scaling.sound import datasets
+from scaling.sound.clips import Report
+from scaling.sound.unpack import Refused, check_room, in_words, unpack
 
 TRIES = 5  # connections, before a person has to start again where it was
 PAUSE = 1.0  # seconds between them
@@ -44,33 +40,50 @@ class Archive(NamedTuple):
 
     address: str
     folder: str  # below the data root: a name that the dataset's reader looks for
-    size: int  # bytes; about, where the archive is not fixed
-    checksum: str | None  # as md5:..., None: the archive is made anew from what is newest
+    size: int  # bytes; about, where there is no checksum
+    # as sha256:..., which the archive must have. None: not known to us. Then the address names a
+    # commit, and what was unpacked must be, file by file, what the dataset's reader knows
+    checksum: str | None
+    files: int  # of the archive, at most
 
 
-# GitHub packs these anew when they are asked for: no checksum lasts.
+# Each is pinned to one state of its repository. Sources of the checksums: of ESC-50 several public
+# projects that pin the same commit (seven name this SHA-256); of FSDD a public audit of the release
+# v1.0.10, which is commit d6938f9b; of UrbanSound8K the record on Zenodo. Nobody seems to have
+# published one of AudioMNIST, whose recordings have not changed since this commit.
 ESC50 = Archive(
-    "https://github.com/karolpiczak/ESC-50/archive/HEAD.zip", "ESC-50", 600_000_000, None
+    "https://github.com/karolpiczak/ESC-50/archive/33c8ce9eb2cf0b1c2f8bcf322eb349b6be34dbb6.zip",
+    "ESC-50",
+    645_832_161,
+    "sha256:661183a6f53ef04f12c9bd618fed0ddc1713280d6c94a5a5431e844ba6f6a21f",
+    10_000,
 )
 ARCHIVES = {
     "esc10": ESC50,
     "esc50": ESC50,
     "fsdd": Archive(
-        "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/HEAD.zip",
+        "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.zip",
         "free-spoken-digit-dataset",
-        27_000_000,
-        None,
+        16_419_872,
+        "sha256:c680098f5d2355ba7cc4bd8b0ca9e0a24c00ebe3b4c552208889a4d28d4fbc2b",
+        10_000,
     ),
     "audiomnist": Archive(
-        "https://github.com/soerenab/AudioMNIST/archive/HEAD.zip", "AudioMNIST", 993_000_000, None
+        "https://github.com/soerenab/AudioMNIST/archive/6c5eb77d8e9242d6ce31af807f0409d36a246f51.zip",
+        "AudioMNIST",
+        993_000_000,
+        None,
+        50_000,
     ),
     "urbansound8k": Archive(
         "https://zenodo.org/records/1203745/files/UrbanSound8K.tar.gz",
         "UrbanSound8K",
         6_000_000_000,
         "md5:9aa69802bbf37fb986f71ec1483a196e",
+        20_000,
     ),
 }
+LARGEST = 2  # times the size that is stated, at which a download is stopped
 
 
 def download(name: str, to: str | os.PathLike[str] | None = None) -> Iterator[str]:
@@ -97,7 +110,7 @@ def download(name: str, to: str | os.PathLike[str] | None = None) -> Iterator[st
     base.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(base / f".{archive.folder}.lock", timeout=0):
-            yield from _fetch_and_unpack(archive, base)
+            yield from _fetch_and_unpack(archive, base, dataset.check)
     except Timeout:
         raise ValueError(
             f"{base / archive.folder} is being downloaded by another process: wait for that one"
@@ -105,13 +118,20 @@ def download(name: str, to: str | os.PathLike[str] | None = None) -> Iterator[st
     yield f"`overhear data check {name} --root {base / archive.folder}` checks it"
 
 
-def in_words(size: int) -> str:
-    """Bytes as `27 MB`."""
-    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.0f} MB"
+def remedy(name: str) -> str:
+    """How to fetch a dataset, to be said behind what is missing; empty where nobody can."""
+    if name not in ARCHIVES:
+        return ""
+    return f"; `overhear data download {name}` fetches it ({in_words(ARCHIVES[name].size)})"
 
 
-def _fetch_and_unpack(archive: Archive, base: Path) -> Iterator[str]:
-    """Fetch into `base`, verify, unpack, and remove the archive when all of it is there."""
+def _fetch_and_unpack(
+    archive: Archive, base: Path, check: Callable[[Path], Report] | None
+) -> Iterator[str]:
+    """Fetch into `base`, verify, unpack, and remove the archive when all of it is there.
+
+    `check` looks at what was unpacked of an archive without a checksum, before it is there.
+    """
     pooch.get_logger().setLevel("WARNING")  # what it would say, we say
     name = f"{archive.folder}-{archive.address.rpartition('/')[2]}"
     fetch = partial(resume, part=base / f"{name}.part", archive=archive)
@@ -122,9 +142,18 @@ def _fetch_and_unpack(archive: Archive, base: Path) -> Iterator[str]:
         yield f"checksum {archive.checksum} is right; unpacking"
     else:
         found = pooch.file_hash(str(packed))
-        yield f"this archive has no fixed checksum: what came has sha256:{found}; unpacking"
+        yield (
+            "nobody has published a checksum of this archive: its files are compared with what was "
+            f"published; what came has sha256:{found}; unpacking"
+        )
+
+    def check_unpacked(folder: Path) -> None:
+        if check and not archive.checksum and (problem := check(folder).problem):
+            problem = problem.replace(str(folder), packed.name)
+            raise Refused(f"{problem}; nothing unpacked")
+
     try:
-        count = unpack(packed, base / archive.folder)
+        count = unpack(packed, base / archive.folder, archive.files, check=check_unpacked)
     except Refused:
         packed.unlink()
         raise
@@ -185,97 +214,30 @@ def _go_on(address: str, part: Path, archive: Archive, show: Callable[..., None]
         length = answer.headers.get("Content-Length")
         total = start + int(length) if length else None
         # its files take at least as much room again
-        _check_room(part.parent, 2 * (total or archive.size) - start, archive.address)
+        check_room(part.parent, 2 * (total or archive.size) - start, archive.address)
         if not start:
             part.unlink(missing_ok=True)  # before the tag: it must never name older bytes
         tag = answer.headers.get("ETag", "")
         _tag(part).write_text("" if tag.startswith("W/") else tag)  # a weak one names no bytes
+        most = LARGEST * archive.size
+        if (total or 0) > most:
+            raise ValueError(_too_large(address, archive))
         with part.open("ab") as file:
             for block in answer.iter_content(BLOCK):
                 file.write(block)
+                if file.tell() > most:
+                    file.truncate(0)
+                    raise ValueError(_too_large(address, archive))
                 show(completed=file.tell(), total=total)
+
+
+def _too_large(address: str, archive: Archive) -> str:
+    return (
+        f"{address}: the server sends more than {in_words(LARGEST * archive.size)}, where the "
+        f"archive has {in_words(archive.size)}: not that archive, nothing kept"
+    )
 
 
 def _tag(part: Path) -> Path:
     """Where it is kept by which name the server knows these bytes."""
     return part.with_name(f"{part.name}.etag")
-
-
-def _check_room(base: Path, needed: int, what: str) -> None:
-    free = shutil.disk_usage(base).free
-    if needed > free:
-        raise ValueError(
-            f"{what} needs {in_words(needed)} below {base}, where {in_words(free)} are free: make "
-            "room, or name another folder with --to"
-        )
-
-
-class Refused(ValueError):
-    """An archive that cannot be unpacked, or must not be."""
-
-
-class Member(NamedTuple):
-    """One entry of an archive."""
-
-    name: str
-    size: int  # bytes
-    plain: bool  # a file or a folder, no link and no device
-
-
-def unpack(packed: Path, folder: Path) -> int:
-    """Unpack a zip or tar archive so that all of it becomes `folder`; how many files it has.
-
-    A single folder that holds all the rest becomes `folder` itself. Raises Refused, and leaves
-    nothing, for an archive that is damaged, or has an entry that is absolute, leads out of the
-    folder or is a link; ValueError for too little room.
-    """
-    hidden = folder.with_name(f".{folder.name}.unpacking")
-    shutil.rmtree(hidden, ignore_errors=True)
-    try:
-        try:
-            members = _extract(packed, hidden)
-        except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, BadGzipFile) as error:
-            reason = str(error).splitlines()[0].rstrip(":")
-            raise Refused(f"{packed.name} is damaged ({reason}): download it again") from None
-        inside = [*hidden.iterdir()]
-        single = len(inside) == 1 and inside[0].is_dir()
-        (inside[0] if single else hidden).rename(folder)
-    finally:
-        shutil.rmtree(hidden, ignore_errors=True)
-    return len(members)
-
-
-def _extract(packed: Path, folder: Path) -> list[str]:
-    """Unpack every entry below `folder`, once all of them are known to be harmless; the files."""
-    if zipfile.is_zipfile(packed):
-        with zipfile.ZipFile(packed) as zipped:
-            members = [
-                Member(entry.filename, entry.file_size, not stat.S_ISLNK(entry.external_attr >> 16))
-                for entry in zipped.infolist()
-            ]
-            _check(members, packed, folder)
-            zipped.extractall(folder)
-            return [entry.filename for entry in zipped.infolist() if not entry.is_dir()]
-    with tarfile.open(packed) as tarred:
-        entries = tarred.getmembers()
-        while tarred.fileobj and tarred.fileobj.read(BLOCK):
-            pass  # gzip tells of damage at its very end only, where tarfile does not look
-        plain = (
-            Member(entry.name, entry.size, entry.isreg() or entry.isdir()) for entry in entries
-        )
-        _check([*plain], packed, folder)
-        tarred.extractall(folder, filter="data")
-        return [entry.name for entry in entries if entry.isreg()]
-
-
-def _check(members: list[Member], packed: Path, folder: Path) -> None:
-    """Raises Refused for an entry that could write outside the folder, ValueError for no room."""
-    for name, _, plain in members:
-        # as any system may read it: C:\\ and \\ lead out of a folder too
-        ways = (PurePosixPath(name), PureWindowsPath(name))
-        if not plain or any(way.anchor or ".." in way.parts for way in ways):
-            kind = "leads out of the folder" if plain else "is a link or a device"
-            raise Refused(f"{packed.name} holds {name}, which {kind}: refused, nothing unpacked")
-    if not members:
-        raise Refused(f"{packed.name} holds no files: download it again")
-    _check_room(folder.parent, sum(member.size for member in members), packed.name)

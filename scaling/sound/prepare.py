@@ -3,11 +3,12 @@
 A launch's driver calls `stores`, which reads whatever of the cache was touched since it was made,
 and makes anew what is damaged, before any trial. Workers find what the driver has looked at, and
 look at sizes and small files only.
-Contents: `store_key`, `scan`, `stores`, `digests` and `glances` of a launch; `found`, `behind`,
+Contents: `store_key`, `scan`, `at_hand`, `stores`, `digests` and `glances` of a launch; `found`,
+`behind`,
 `reopened` and `extras`, with which another node comes by the same.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -37,19 +38,45 @@ def scan(
     cannot be heard through; whether their folder is there is left to `stores`.
     """
     trials = list(trials)
+    _check_microphones(trials)
+    return {name: datasets.scan(name, root, reading) for name in _datasets(trials, root)}
+
+
+def _check_microphones(trials: Sequence[Trial]) -> None:
+    """Raises ValueError for a microphone that is there and cannot be heard through."""
     for heard, responses, rate in _microphones(trials):
         try:
             folder = microphones.find(responses)
         except ValueError:
             continue
         microphones.load(heard, rate, folder)
+
+
+def at_hand(
+    trials: Iterable[Trial], root: str | Path | None, reading: Reading = AS_IT_IS
+) -> tuple[dict[str, Clips], dict[str, str]]:
+    """What `scan` finds, and, by the names of the datasets that are not there, why not."""
+    trials = list(trials)
+    _check_microphones(trials)
+    found: dict[str, Clips] = {}
+    missing: dict[str, str] = {}
+    for name in _datasets(trials, root):
+        try:
+            found[name] = datasets.scan(name, root, reading)
+        except datasets.Missing as error:
+            missing[name] = str(error)
+    return found, missing
+
+
+def _datasets(trials: Iterable[Trial], root: str | Path | None) -> list[str]:
+    """The datasets that trials name. Raises ValueError for several with one root."""
     names = sorted({trial.sound.dataset for trial in trials})
     if root is not None and len(names) > 1:
         raise ValueError(
             f"--root {shown(str(root))}: these trials need {', '.join(names)}: set OVERHEAR_DATA "
             "to the folder above them"
         )
-    return {name: datasets.scan(name, root, reading) for name in names}
+    return names
 
 
 def stores(

@@ -3,7 +3,7 @@
 A reader is one file here that ends in a `Dataset`; one line in DATASETS makes it known. A root is
 looked for at --root (a path, or a URI whose tree is then mirrored into the cache), else below the
 folder that the environment variable OVERHEAR_DATA names, else below data/. Contents: DATASETS,
-`find`, `scan`, `check`, `find_root`.
+`find`, `scan`, `check`, `find_root`, Missing.
 """
 
 import os
@@ -28,6 +28,11 @@ from scaling.sound.datasets import (
 from scaling.sound.datasets.reading import AS_IT_IS, Reading, grouped
 from scaling.sound.fetch import mirror
 from scaling.storage import shown
+
+
+class Missing(ValueError):
+    """A dataset is not where it was looked for."""
+
 
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
@@ -58,8 +63,8 @@ def find(name: str) -> Dataset:
 def scan(name: str, root: Path | str | None = None, reading: Reading = AS_IT_IS) -> Clips:
     """The clips of one dataset, read as `reading` says.
 
-    Raises ValueError for an unknown name, a missing root, and whatever its reader refuses. Warns of
-    labels that nobody may have meant, where they are a person's own.
+    Raises ValueError for an unknown name and whatever its reader refuses, Missing for a root that
+    is not there. Warns of labels that nobody may have meant, where they are a person's own.
     """
     dataset = find(name)
     if reading.columns and not dataset.scan_named:
@@ -101,8 +106,8 @@ def find_root(dataset: Dataset, root: Path | str | None = None) -> Path:
     """Where a dataset lies: `root` if given (its mirror, if it is a URI), else the first default
     place that exists.
 
-    `Path()` for a dataset without files. Raises ValueError that names the places looked at, and
-    what `mirror` says of a URI.
+    `Path()` for a dataset without files. Raises Missing that names the places looked at, and what
+    `mirror` says of a URI.
     """
     if dataset.folders is None:
         if root is not None:
@@ -119,8 +124,8 @@ def find_root(dataset: Dataset, root: Path | str | None = None) -> Path:
         if place.exists():
             return place
     if not places:
-        raise ValueError(f"{dataset.name} has no default place: name yours with --root")
+        raise Missing(f"{dataset.name} has no default place: name yours with --root")
     line = f"{dataset.name} not found at {', '.join(map(str, places))}: name its place with --root"
     if dataset.folders:
         line += f", or the folder above it with OVERHEAR_DATA (to be had from {dataset.address})"
-    raise ValueError(line)
+    raise Missing(line)
