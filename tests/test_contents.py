@@ -301,3 +301,17 @@ def test_an_unreadable_cache_note_is_no_obstacle(tmp_path: Path, cache: Path):
     (tmp_path / "a.wav").unlink()
     with pytest.raises(ValueError, match=r"^1 of 1 clips of mine cannot be read: a\.wav: "):
         pack(clips, RATE, progress=False)
+
+
+def test_a_cache_that_cannot_be_written_is_read(
+    recordings: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The same files at another place are read to know them; that is not remembered there."""
+    before = packed(recordings)
+    shutil.copytree(recordings, tmp_path / "copy")
+
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(contents, "put", refused)
+    assert packed(tmp_path / "copy").folder == before.folder

@@ -11,6 +11,7 @@ Contents: `Read`, `read_file`, `recalled`, `read`, `remembered`, `note`.
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -118,7 +119,8 @@ def _read(clips: Clips, cache: Path | None, known: dict[str, Read], progress: bo
     known = known | dict(zip(stale, each(look, stale, None, label), strict=True))
     found = [known[name] for name in names]
     if stale:
-        note(clips, found, cache)
+        with suppress(OSError):  # a cache that cannot be written is read all the same
+            note(clips, found, cache)
     return filled(clips, [each.content for each in found])
 
 
