@@ -48,11 +48,12 @@ def points_table(
     name: str, points: "pd.DataFrame", columns: Sequence[str], measure: "Measure"
 ) -> "Table":
     """A figure's points: these columns, then the mean, its interval, n and the two spreads; instead
-    of these the rise above the lowest of its line, in points that have one.
+    of these the rise above the reference of its line, in points that have one.
     """
     scatter = [f"{heading}, {measure.unit}" for heading in SCATTER.values()]
-    rises = ("above the lowest", "95 %", "n")
-    last = rises if "rise" in points else scatter
+    last = scatter
+    if "rise" in points:
+        last = [*(f"above {reference}" for reference in points["rise_above"].head(1)), "95 %", "n"]
     table = _table(name, columns, (measure.heading, "95 %", "n", *last))
     for row in points.to_dict("records"):
         if "rise" in points:
@@ -66,7 +67,8 @@ def points_table(
 
 
 def curves_table(name: str, summary: "pd.DataFrame") -> "Table":
-    """The last and the best epoch of each curve, with the training clips beside the held-out ones.
+    """The last epoch of each curve, and of validation clips the best one, with the training clips
+    beside the held-out ones.
 
     Of columns that tell lines apart only those that vary are shown.
     """

@@ -71,7 +71,7 @@ def _train(
     planned: Any, clips: Any, out: str, where: tuple[str, str, int], skip_unreadable: bool
 ) -> None:
     from scaling import machine
-    from scaling.perform import perform
+    from scaling.perform import HEADLINE, headline, perform
     from scaling.plan import record
     from scaling.records import Results
     from scaling.sound import prepare
@@ -84,9 +84,12 @@ def _train(
     (store,) = stores.values()
     record(planned, prepare.digests(planned.trials, stores), results)
     typer.echo(f"trial {trial.id} on {here.name}, {here.precision_name}, {len(store.table)} clips")
+    whose = HEADLINE[headline(trial)]
     try:
         for progress in perform(trial, store, here, results):
-            heard = "" if progress.accuracy is None else f", accuracy {progress.accuracy:.3f}"
+            heard = ""
+            if progress.accuracy is not None:
+                heard = f", accuracy {progress.accuracy:.3f} on {whose}"
             state = f"epoch {progress.epoch}/{progress.epochs}{heard}, {progress.seconds:.1f} s"
             typer.echo(state if progress.status == "running" else f"{progress.status}: {state}")
             if progress.error:

@@ -31,7 +31,12 @@ from scaling.trial import run
 
 CHECKPOINT = "last.pt"
 VERSION = 2  # of what a checkpoint holds: that of any other is not taken up
-HEADLINE = ("validation", "test", "seen")  # whose accuracy stands for the trial while it runs
+# the split whose accuracy stands for a trial while it runs, the first that is scored, in words
+HEADLINE = {
+    "validation": "validation clips",
+    "test": "test clips",
+    "seen": "test clips of seen devices",
+}
 
 
 class Progress(NamedTuple):
@@ -216,6 +221,13 @@ def _checkpoint(trial: Trial, results: Results) -> dict[str, Any] | None:
         )
         return None
     return state
+
+
+def headline(trial: Trial) -> str:
+    """The split of HEADLINE that this trial is scored on."""
+    if trial.split.validation_fold is not None:
+        return "validation"
+    return "seen" if trial.split.train_devices or trial.microphones.heard else "test"
 
 
 def _headline(epoch: Epoch) -> float | None:
