@@ -1,21 +1,24 @@
 """The one command: joins the sub-commands of the three packages.
 
-Errors that a person can mend are one line on standard error and exit code 2; `--debug` shows where
-they came from.
+Whatever goes wrong is one line on standard error, and `--debug` shows where it came from. `main`
+says which exit codes there are. What is printed passes scaling.text.guarded.
 """
 
 import atexit
 import gc
+import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import typer
 
 import analysis.cli
 import scaling.cli
 import sweeps.cli
+from scaling.text import guarded, one_line
 
 app = typer.Typer(
     name="overhear",
@@ -67,36 +70,124 @@ def erf(
     analysis.cli.draw_fields(results, trials, split, name, out, format)
 
 
+OURS = ("analysis", "overhear", "scaling", "sweeps", "__main__")
+NOT_ASKED = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ResourceWarning)
+FAULT, INTERRUPTED, UNREAD = 70, 130, 141  # exit codes: see main
+# click's own error, wherever this version of typer keeps click
+USAGE = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
+
+
 def _said_once() -> Callable[..., None]:
-    """Prints each warning once, whatever libraries do to Python's own count of them."""
+    """Prints each warning once, whatever libraries do to Python's own count of them.
+
+    One of a library names that library; what it tells its own developers is not for our readers.
+    """
     said: set[str] = set()
 
-    def show(message: Warning | str, *_: object, **__: object) -> None:
-        if str(message) not in said:
-            said.add(str(message))
-            print(f"overhear: warning: {message}", file=sys.stderr)
+    def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        module = _warner()
+        of = "" if module in OURS else f" of {module}"
+        if str(message) in said or (of and issubclass(category, NOT_ASKED)):
+            return
+        said.add(str(message))
+        print(f"overhear: warning{of}: {one_line(message)}", file=sys.stderr)
 
     return show
 
 
+def _warner() -> str:
+    """The top-level module whose code warns; the line that a warning blames may be its caller's."""
+    frame = sys._getframe(2)
+    while frame.f_back and frame.f_globals["__name__"] in ("warnings", "_py_warnings"):
+        frame = frame.f_back
+    return str(frame.f_globals["__name__"]).partition(".")[0]
+
+
+def _debug() -> bool:
+    """Whether --debug is among the words before `--`, where it is taken out."""
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    rest = [word for word in words[:end] if word != "--debug"]
+    sys.argv[1:] = rest + words[end:]
+    return len(rest) < end
+
+
+def _run(debug: bool) -> int:
+    """Run the command; its exit code, behind one line where something went wrong."""
+    try:
+        code = app(standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except USAGE as error:
+        asked = error.ctx.command_path if error.ctx else "overhear"
+        if line := error.format_message():  # else its help has been printed
+            return _say(f"{line.rstrip('.')} ({asked} --help says what there is)", 2)
+        return 2
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # typer ends like this where it meets it
+            raise BrokenPipeError from None
+        raise
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except MemoryError as error:
+        if debug:
+            raise
+        told = f" ({error})" if str(error) else ""
+        return _say(f"the memory of this machine does not suffice{told}: ask for less at once", 2)
+    except BrokenPipeError:
+        raise
+    except (ValueError, OSError) as error:
+        if debug:
+            raise
+        return _say(str(error) or type(error).__name__, 2)
+    except Exception as error:
+        # the last catch: whatever it is, a person is not to meet a traceback unasked
+        if debug:
+            raise
+        kind = type(error).__name__
+        return _say(
+            f"this is a fault of Overhear ({kind}: {one_line(error)[:300]}): please report it with "
+            "the command; the same command with --debug adds the traceback to send",
+            FAULT,
+        )
+
+
+def _say(line: str, code: int) -> int:
+    print(f"overhear: {one_line(line)}", file=sys.stderr)
+    return code
+
+
+def _traceback(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """What --debug shows; a file's name in it may hold what a terminal would obey."""
+    with guarded():
+        sys.stderr.write("".join(traceback.format_exception(kind, error, trace)))
+
+
 def main() -> None:
-    """Run the command line; never returns."""
-    debug = "--debug" in sys.argv
-    if debug:
-        sys.argv.remove("--debug")
+    """Run the command line; never returns.
+
+    Exit codes: 0 done; 1 a sweep that is not complete; 2 what a person can mend; 70 a fault of
+    ours; 130 interrupted; 141 nobody reads the output any more.
+    """
+    debug = _debug()
     # what is imported stays: to look for garbage among it takes a fifth of the start, and half a
     # second at the end
     gc.set_threshold(50_000)
     atexit.register(gc.freeze)
     warnings.simplefilter("always", UserWarning)
     warnings.showwarning = _said_once()
+    if debug:
+        sys.excepthook = _traceback
     try:
-        app()
-    except (ValueError, OSError) as error:
-        if debug:
-            raise
-        print(f"overhear: {error}", file=sys.stderr)
-        sys.exit(2)
+        with guarded():
+            code = _run(debug)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at its end, and would say that it cannot
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        code = UNREAD
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Conventions: accuracies and their spreads are percent here, differences percentage points; heavy
 imports happen inside the functions, so that --help is instant.
 Contents: points_table, curves_table, differences_table, published_table, numbers_table,
-status_table, status_line, status_words, json_lines, tally, show.
+status_table, status_line, status_words, json_lines, tally, show, text.
 """
 
 import math
@@ -11,10 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from json import dumps
 from typing import TYPE_CHECKING, Any
 
+from scaling.text import one_line, printable
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     from analysis.points import Measure
     from analysis.standing import Standings
@@ -129,7 +132,8 @@ def numbers_table(name: str, numbers: "pd.DataFrame") -> "Table":
     model, *columns = map(str, numbers)
     table = _table(name, (model,), columns)
     for row in numbers.to_dict("records"):
-        table.add_row(*(f"{v:,.1f}" if isinstance(v, float) else str(v) for v in row.values()))
+        cells = (f"{v:,.1f}" if isinstance(v, float) else v for v in row.values())
+        table.add_row(*map(text, cells))
     return table
 
 
@@ -139,7 +143,6 @@ def status_table(where: str, standings: "Standings") -> "Group":
     """
     from rich.console import Group
     from rich.table import Table
-    from rich.text import Text
 
     from analysis.standing import failures
     from analysis.table import counts
@@ -154,15 +157,17 @@ def status_table(where: str, standings: "Standings") -> "Group":
         table.add_row(state, str(number))
         if state == "failed":
             for _, row in failures(progress).iterrows():
-                example = Text(f"{row['class']}, as: {row['example']}")
-                table.add_row("", str(row["trials"]), example)
+                example = one_line(f"{row['class']}, as: {row['example']}")
+                table.add_row("", str(row["trials"]), text(example))
         if state == "running":
             for _, row in progress[progress["status"] == state].iterrows():
                 reached = f"epoch {row['epochs']} of {row['training.epochs']}"
-                table.add_row("", "", f"{row['trial']}: {reached}")
+                table.add_row("", "", text(f"{row['trial']}: {reached}"))
     if standings.open:
         table.add_row("time left", "", _left(standings))
-    return Group(Text(where, overflow="fold"), table)
+    address = text(where)
+    address.overflow = "fold"
+    return Group(address, table)
 
 
 def status_line(where: str, standings: "Standings") -> str:
@@ -207,6 +212,13 @@ def tally(counts: Mapping[str, int]) -> str:
     return f"{sum(counts.values())} trials: {parts}"
 
 
+def text(cell: object) -> "Text":
+    """What a user may have written, as a cell: rich would read its brackets as markup."""
+    from rich.text import Text
+
+    return Text(printable(cell))
+
+
 def show(table: "Table | Group") -> None:
     """Print to standard output, as wide as the terminal, or unfolded where there is none."""
     from rich.console import Console
@@ -220,11 +232,11 @@ def show(table: "Table | Group") -> None:
 def _table(title: str, columns: Sequence[str], numbers: Sequence[str]) -> "Table":
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=text(title), title_justify="left")
     for name in columns:
-        text = name in TEXTS
-        justify: Any = "left" if text else "right"
-        table.add_column(HEADINGS.get(name, name), justify=justify, no_wrap=not text)
+        words = name in TEXTS
+        justify: Any = "left" if words else "right"
+        table.add_column(HEADINGS.get(name, name), justify=justify, no_wrap=not words)
     for heading in numbers:
         scatter = heading.startswith(tuple(SCATTER.values()))
         table.add_column(heading, justify="right", no_wrap=not scatter)
@@ -232,11 +244,9 @@ def _table(title: str, columns: Sequence[str], numbers: Sequence[str]) -> "Table
 
 
 def _cells(row: Mapping[Any, Any], columns: Sequence[str]) -> Iterator[Any]:
-    """Texts as they are (rich would read brackets as markup), numbers with commas."""
-    from rich.text import Text
-
+    """Texts as they are, numbers with commas."""
     for name in columns:
-        yield Text(row[name]) if name in TEXTS else f"{row[name]:,}"
+        yield text(row[name]) if name in TEXTS else f"{row[name]:,}"
 
 
 def _interval(row: Mapping[Any, Any], measure: "Measure", sign: str = "") -> tuple[str, str]:

@@ -76,9 +76,9 @@ def _train(
     from scaling.records import Results
     from scaling.sound import prepare
 
+    here = machine.here(*where)  # first: what it refuses leaves no folder behind
     results = Results(out)
     results.prepare()
-    here = machine.here(*where)
     (trial,) = planned.trials
     stores = prepare.stores([trial], clips, skip_unreadable)
     (store,) = stores.values()

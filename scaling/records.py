@@ -195,11 +195,13 @@ class Results:
     """
 
     def __init__(self, where: str | os.PathLike[str], patience: float | None = None) -> None:
-        """Raises ValueError when the URI is not understood; touches nothing yet. `patience` is
-        given in seconds, else by OVERHEAR_PATIENCE, else it is PATIENCE.
+        """Raises ValueError when the URI is not understood or names nothing; touches nothing yet.
+        `patience` is given in seconds, else by OVERHEAR_PATIENCE, else it is PATIENCE.
         """
         self.patience = _patience() if patience is None else patience
         self.address = os.fspath(where)
+        if not self.address.strip() or "\0" in self.address:
+            raise ValueError(f"results folder {self.address!r}: no folder has such a name")
         self.where = shown(self.address)
         if "://" in self.address:
             self.filesystem, self.base = opened(self.address, "results folder")

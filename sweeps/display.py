@@ -19,6 +19,7 @@ from rich.text import Text
 from scaling.config import Trial, flat
 from scaling.perform import HEADLINE, Progress, headline
 from scaling.remaining import Left, Standing, left, planned_epochs
+from scaling.text import one_line, printable
 from sweeps.board import Board
 
 PLAIN_SOONEST, PLAIN_LATEST = 2.0, 60.0  # seconds from a plain line to the next
@@ -100,7 +101,7 @@ class Display:
             self._print(f"{how}: {self.labels[name]} ({name}): {progress.error}")
         ended = progress.status != "running"
         if self.live:
-            self.live.update(Text(self.line(), overflow="ellipsis", no_wrap=True))
+            self.live.update(Text(printable(self.line()), overflow="ellipsis", no_wrap=True))
         else:
             silence = monotonic() - self.said
             if silence > (PLAIN_SOONEST if ended else PLAIN_LATEST) or self.left() == 0:
@@ -126,7 +127,7 @@ class Display:
         self._print(f"{reason or 'worker lost'}: {told}")
 
     def _print(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
 
     def left(self) -> int:
         """Trials that have not ended."""

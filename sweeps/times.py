@@ -14,6 +14,7 @@ import torch
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from scaling import forecast
 from scaling.forecast import Compared, Expected, Forecast
@@ -21,6 +22,7 @@ from scaling.measure import Way
 from scaling.plan import Plan
 from scaling.records import Results
 from scaling.remaining import duration
+from scaling.text import printable
 from sweeps.cluster import Resources
 from sweeps.display import differences
 from sweeps.launch import ended, left, outcomes, stages
@@ -138,7 +140,8 @@ def show(
         trained = f"{planned.work(index) / 1e12:,.2f} T"
         numbers = f"{cost.parameters:,}", f"{cost.macs / 1e6:,.1f} M", trained
         time, state = _time(times.get(trial.id)), states.get(trial.id, TO_RUN)
-        table.add_row(trial.id, labels[trial.id], *numbers, time, state)
+        label = Text(printable(labels[trial.id]))  # rich would read its brackets as markup
+        table.add_row(trial.id, label, *numbers, time, state)
     Console().print(table)
     unended = [i for i, trial in enumerate(planned.trials) if trial.id not in states]
     work = sum(planned.work(i) for i in unended) / 1e12

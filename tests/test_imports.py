@@ -45,7 +45,7 @@ def test_arrows_point_one_way(path: Path):
         assert "ray" not in tops(path)
     if package == "analysis":
         ours = {name for name in imported(path) if name.startswith("scaling.")}
-        light = {"config", "records", "remaining", "storage"}
+        light = {"config", "records", "remaining", "storage", "text"}
         assert {name.split(".")[1] for name in ours} <= light
 
 

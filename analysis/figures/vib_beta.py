@@ -112,7 +112,7 @@ def _rises(scores: pd.DataFrame, above: str) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for key, line in scores.groupby(LINE):
         losses = {beta: _by_run(runs) for beta, runs in line.groupby("beta")}
-        reference = min(losses)
+        reference = line["beta"].min()
         if above == LOWEST:
             reference = min(losses, key=lambda beta: float(losses[beta].mean()))
         for beta, loss in losses.items():
