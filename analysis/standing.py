@@ -19,6 +19,7 @@ from scaling.remaining import Left, Standing, left, planned_epochs
 
 SWEEP = "sweep.json"  # what a running sweep says of itself
 NO_REASON = "no reason recorded"
+LONGEST = 2_000  # letters of an error that are looked at: what is recorded may be a megabyte
 
 
 class Standings(NamedTuple):
@@ -55,6 +56,7 @@ def failures(progress: pd.DataFrame) -> pd.DataFrame:
     """
     errors = progress.loc[progress["status"] == "failed", "error"]
     told = errors.map(lambda error: error if isinstance(error, str) and error else NO_REASON)
+    told = told.map(lambda error: error[:LONGEST])
     named = pd.DataFrame({"class": told.map(_class), "example": told})
     grouped = named.groupby("class", sort=False)["example"].agg(["size", "first"]).reset_index()
     columns = {"size": "trials", "first": "example"}

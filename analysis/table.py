@@ -113,7 +113,13 @@ def progress(results: Results | Study) -> pd.DataFrame:
     measured = frame["trial"].isin(study.results.names("metrics"))
     running = frame["status"].isna() & measured
     frame["status"] = frame["status"].mask(running, "running").fillna("missing")
-    assert frame["status"].isin(STATUSES).all(), "outcomes hold a status that no one writes"
+    odd = frame[~frame["status"].isin(STATUSES)]
+    if len(odd):
+        at = odd.iloc[0]
+        raise ValueError(
+            f"{study.results.path('outcomes', at['trial'])}.parquet says status {at['status']!r}, "
+            f"which is none of {', '.join(STATUSES[:3])}: move it away and sweep again"
+        )
     metrics = _frame(study.results.read("metrics", frame["trial"][running]))
     reached = metrics.groupby("trial")["epoch"].max()
     clocked = metrics[metrics["metric"].isin(["train_seconds", "evaluate_seconds"])]
@@ -208,7 +214,14 @@ def _evaluations_of(results: Results, trial: str, metric: str) -> tuple[pd.DataF
         )
     chosen = table.filter(pc.equal(table["metric"], metric)).drop_columns(["metric"])
     frame = _frame(chosen)
-    assert not frame.duplicated([*SERIES, "epoch"]).any(), f"{trial} scored an epoch twice"
+    twice = frame[frame.duplicated([*SERIES, "epoch"])]
+    if len(twice):
+        at = twice.iloc[0]
+        raise ValueError(
+            f"{results.path('metrics', trial)}.parquet says {metric} on {at['split']}, device "
+            f"{at['device']}, twice in epoch {at['epoch']}: move it away and its outcome with it, "
+            "and sweep again; a recording device cannot be named `all`, which is the mean over all"
+        )
     odd = frame[~np.isfinite(frame["value"])]
     if len(odd):
         at = odd.iloc[0]
