@@ -72,8 +72,8 @@ def on_splits(scores: pd.DataFrame, splits: Sequence[str] | None = None) -> pd.D
     found = scores[(scores["device"] == "all") & scores["split"].isin(wanted)]
     if found.empty:
         raise ValueError(
-            f"no accuracy over all devices of {', '.join(wanted)} to draw: the metrics are of single "
-            "devices only; sweep again"
+            f"no accuracy over all devices of {', '.join(wanted)} to draw: the metrics are of "
+            "single devices only; sweep again"
         )
     return found
 

@@ -107,7 +107,7 @@ def _slots(results: Results) -> int | None:
     content = results.get(SWEEP) or b"null"
     try:
         said: Any = json.loads(content)
-    except ValueError:  # half a file, or that of another version
+    except (ValueError, RecursionError):  # half a file, or that of another version
         return None
     slots = said.get("slots") if isinstance(said, dict) else None
     return slots if isinstance(slots, int) and slots > 0 else None
