@@ -8,12 +8,13 @@ import atexit
 import gc
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 
 def _check_packages() -> None:
@@ -47,10 +48,8 @@ import typer  # noqa: E402
 import analysis.cli  # noqa: E402
 import scaling.cli  # noqa: E402
 import sweeps.cli  # noqa: E402
-
-# What Typer raises for words that it does not understand: click's ClickException, which it has in
-# a copy of its own.
-_MISTYPED: Any = typer.BadParameter.__mro__[2]
+from scaling.storage import scrubbed  # noqa: E402
+from scaling.text import guarded, one_line  # noqa: E402
 
 app = typer.Typer(
     name="overhear",
@@ -105,32 +104,116 @@ def erf(
     analysis.cli.draw_fields(results, trials, split, name, out, format)
 
 
+OURS = ("analysis", "overhear", "scaling", "sweeps", "__main__")
+NOT_ASKED = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ResourceWarning)
+FAULT, INTERRUPTED, UNREAD = 70, 130, 141  # exit codes: see main
+# click's own error, wherever this version of typer keeps click
+USAGE = cast("type[typer.BadParameter]", typer.BadParameter.__mro__[1])
+
+
 def _said_once() -> Callable[..., None]:
-    """Prints each warning once, whatever libraries do to Python's own count of them."""
+    """Prints each warning once, whatever libraries do to Python's own count of them.
+
+    One of a library names that library; what it tells its own developers is not for our readers.
+    """
     said: set[str] = set()
 
-    def show(message: Warning | str, *_: object, **__: object) -> None:
-        if str(message) not in said:
-            said.add(str(message))
-            print(f"overhear: warning: {_scrubbed(message)}", file=sys.stderr)
+    def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        module = _warner()
+        of = "" if module in OURS else f" of {module}"
+        if str(message) in said or (of and issubclass(category, NOT_ASKED)):
+            return
+        said.add(str(message))
+        print(f"overhear: warning{of}: {_told(message)}", file=sys.stderr)
 
     return show
 
 
-def _scrubbed(message: object) -> str:
-    """What may be printed of an error: no secret of an address in it or on the command line."""
-    from scaling.storage import scrubbed
+def _warner() -> str:
+    """The top-level module whose code warns; the line that a warning blames may be its caller's."""
+    frame = sys._getframe(2)
+    while frame.f_back and frame.f_globals["__name__"] in ("warnings", "_py_warnings"):
+        frame = frame.f_back
+    return str(frame.f_globals["__name__"]).partition(".")[0]
 
-    return scrubbed(str(message), *sys.argv[1:])
+
+def _debug() -> bool:
+    """Whether --debug is among the words before `--`, where it is taken out."""
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    rest = [word for word in words[:end] if word != "--debug"]
+    sys.argv[1:] = rest + words[end:]
+    return len(rest) < end
+
+
+def _run(debug: bool) -> int:
+    """Run the command; its exit code, behind one line where something went wrong."""
+    try:
+        code = app(standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except USAGE as error:
+        asked = error.ctx.command_path if error.ctx else "overhear"
+        if line := error.format_message():  # else its help has been printed
+            return _say(f"{line.rstrip('.')} ({asked} --help says what there is)", 2)
+        return 2
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # typer ends like this where it meets it
+            raise BrokenPipeError from None
+        raise
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except MemoryError as error:
+        if debug:
+            raise
+        told = f" ({error})" if str(error) else ""
+        return _say(f"the memory of this machine does not suffice{told}: ask for less at once", 2)
+    except BrokenPipeError:
+        raise
+    except (ValueError, OSError) as error:
+        if debug:
+            raise
+        return _say(str(error) or type(error).__name__, 2)
+    except Exception as error:
+        # the last catch: whatever it is, a person is not to meet a traceback unasked
+        if debug:
+            raise
+        kind = type(error).__name__
+        return _say(
+            f"this is a fault of Overhear ({kind}: {one_line(error)[:300]}): please report it with "
+            "the command; the same command with --debug adds the traceback to send",
+            FAULT,
+        )
+
+
+def _told(message: object) -> str:
+    """What may be printed of an error: one line, without the secrets of addresses in it or on the
+    command line.
+    """
+    return one_line(scrubbed(str(message), *sys.argv[1:]))
+
+
+def _say(line: str, code: int) -> int:
+    print(f"overhear: {_told(line)}", file=sys.stderr)
+    return code
+
+
+def _traceback(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """What --debug shows; names in it may hold what a terminal would obey, or a secret."""
+    with guarded():
+        lines = "".join(traceback.format_exception(kind, error, trace))
+        sys.stderr.write(scrubbed(lines, *sys.argv[1:]))
 
 
 def main() -> None:
     """Run the command line; never returns. Told to end, it exits with 128 and the signal's number,
     without waiting for what Ray or torch still have to tidy up.
+
+    Exit codes: 0 done; 1 a sweep that is not complete; 2 what a person can mend; 70 a fault of
+    ours; 129, 130, 143 told to end; 141 nobody reads the output any more.
     """
     interruption.ready()
     try:
-        _run()
+        _command()
     except interruption.Stopped:
         pass
     finally:
@@ -142,34 +225,28 @@ def main() -> None:
         interruption.over()
 
 
-def _run() -> None:
-    debug = "--debug" in sys.argv
-    if debug:
-        sys.argv.remove("--debug")
+def _command() -> None:
+    """Run the command and exit with its code."""
+    debug = _debug()
     # what is imported stays: to look for garbage among it takes a fifth of the start, and half a
     # second at the end
     gc.set_threshold(50_000)
     atexit.register(gc.freeze)
     warnings.simplefilter("always", UserWarning)
     warnings.showwarning = _said_once()
+    if debug:
+        sys.excepthook = _traceback
     try:
-        sys.exit(app(standalone_mode=False))
-    except _MISTYPED as error:
-        message = _scrubbed(error.format_message())
-        if not message:  # no command at all: the help that it holds
-            error.show()
-            sys.exit(error.exit_code)
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context else "overhear"
-        print(f"overhear: {message} (see {command} --help)", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except typer.Abort:  # Ctrl-C
-        sys.exit(130)
-    except (ValueError, OSError) as error:
-        if debug:
-            raise
-        print(f"overhear: {_scrubbed(error)}", file=sys.stderr)
-        sys.exit(2)
+        with guarded():
+            code = _run(debug)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at its end, and would say that it cannot
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
+        code = UNREAD
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis import printed
+from analysis import files, printed
+from scaling.text import file_name
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     import pandas as pd
 
     from analysis.standing import Standings
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from scaling.records import Results
 
 WATCH_SECONDS = 2.0
-DOTS_PER_INCH = 200  # of a PNG
 
 
 class Format(StrEnum):
@@ -75,7 +73,7 @@ def analyze(
 
     choice.known(figure or [])
     where = Results(results)
-    folder = _folder(where, out)
+    folder = files.folder(where, out)
     planned = table.load(where, study or ())
     averaged = table.stated_last(planned) if last is None else last
     scores = table.scores(planned, last=averaged)
@@ -102,18 +100,18 @@ def analyze(
                 raise
             warnings.warn(f"figure {name} is left out: {error}", stacklevel=2)
             continue
-        files = _save(points, folder, name, Format(format))
+        saved = _save(points, folder, name, Format(format))
         if json:
             print(*printed.json_lines(points, {"figure": name}), sep="\n")
         else:
             printed.show(choice.printed(name, points))
-        print(f"{name}: {files}", file=aside)
+        print(f"{name}: {saved}", file=aside)
     if compared is not None:
         _report(compared, folder, json)
     for name, beside in papers.items():
         file = folder / f"{name}.csv"
-        with _writing(folder):
-            beside.to_csv(file, index=False)
+        with files.writing(folder):
+            files.write_csv(beside, file)
         if json:
             print(*printed.json_lines(beside, {"table": name}), sep="\n")
         else:
@@ -137,8 +135,8 @@ def _published(study: "Study", scores: "pd.DataFrame", last: int) -> "dict[str, 
 def _report(compared: "pd.DataFrame", folder: Path, json: bool) -> None:
     """Save the paired differences and print them, with what so many intervals are worth."""
     file = folder / "differences.csv"
-    with _writing(folder):
-        compared.to_csv(file, index=False)
+    with files.writing(folder):
+        files.write_csv(compared, file)
     if json:
         print(*printed.json_lines(compared, {"table": "differences"}), sep="\n")
     else:
@@ -199,7 +197,7 @@ def figures_folder(results: str, out: str | None) -> Path:
     """Where figures of these results go. Raises ValueError where that is not on this machine."""
     from scaling.records import Results
 
-    return _folder(Results(results), out)
+    return files.folder(Results(results), out)
 
 
 def draw_fields(
@@ -213,7 +211,7 @@ def draw_fields(
     from scaling.records import Results
 
     where = Results(results)
-    folder = _folder(where, out)
+    folder = files.folder(where, out)
     maps = where.read("maps", trials).to_pandas()
     maps = maps[(maps["kind"] == kind) & (maps["split"] == split)]
     panels = effective_field.panels(maps, table.manifest(where), kind, split)
@@ -225,12 +223,13 @@ def draw_fields(
         }
         for panel in panels
     )
-    stem = f"effective_field-{kind.replace(' ', '-')}-{split}"
-    with _writing(folder), _text_as_text():
-        numbers.to_csv(folder / f"{stem}.csv", index=False)
+    target, _, label = kind.partition(" ")
+    stem = "-".join(["effective_field", target, *([file_name(label)] if label else []), split])
+    with files.writing(folder):
+        files.write_csv(numbers, folder / f"{stem}.csv")
         for scale in effective_field.SCALES:
             file = folder / f"{stem}-{scale}.{kind_of_file}"
-            effective_field.draw(panels, scale).savefig(file, dpi=DOTS_PER_INCH)
+            files.write_drawing(effective_field.draw(panels, scale), file)
             print(f"{scale}: {file}")
     printed.show(printed.numbers_table(f"effective receptive field, {kind}, {split}", numbers))
 
@@ -256,51 +255,15 @@ def _compared(scores: "pd.DataFrame") -> "pd.DataFrame":
     return found
 
 
-def _folder(results: "Results", out: str | None) -> Path:
-    """Where figures go: `out`, else RESULTS/figures where that is local."""
-    from scaling.records import Results
-    from scaling.storage import shown
-
-    if out is None and results.local:
-        return Path(results.path("figures"))
-    if out is not None and ("://" not in out or out.startswith("file://")):
-        return Path(Results(out).base)
-    raise ValueError(
-        f"{shown(out) if out else results.where} is not on this machine: name a local folder for "
-        "figures with --out"
-    )
-
-
 def _save(points: "pd.DataFrame", folder: Path, name: str, kind: Format) -> str:
     """Write the drawing of a figure's points, and the points; their paths as text."""
     from analysis.figures import choice
 
     drawing, table = folder / f"{name}.{kind}", folder / f"{name}.csv"
-    # text stays text in SVG and PDF, to be searched and edited
-    with _writing(folder), _text_as_text():
-        choice.draw(name, points).savefig(drawing, format=kind.value, dpi=DOTS_PER_INCH)
-        points.to_csv(table, index=False)
+    with files.writing(folder):
+        files.write_drawing(choice.draw(name, points), drawing)
+        files.write_csv(points, table)
     return f"{drawing} (points: {table})"
-
-
-def _text_as_text() -> "AbstractContextManager[None]":
-    """Text stays text in SVG and PDF, to be searched and edited."""
-    import matplotlib
-
-    return matplotlib.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42})
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Make the folder; what stops a file from being written to it becomes one line."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise ValueError(
-            f"figures folder {folder} cannot be written ({error.strerror or error}): "
-            "free some space, mend its rights, or name another with --out"
-        ) from None
 
 
 def _hidden(

@@ -69,7 +69,13 @@ def on_splits(scores: pd.DataFrame, splits: Sequence[str] | None = None) -> pd.D
             f"no accuracy of {', '.join(absent) or 'held-out clips'} to draw: "
             f"the complete trials scored {', '.join(recorded) or 'nothing'}"
         )
-    return scores[(scores["device"] == "all") & scores["split"].isin(wanted)]
+    found = scores[(scores["device"] == "all") & scores["split"].isin(wanted)]
+    if found.empty:
+        raise ValueError(
+            f"no accuracy over all devices of {', '.join(wanted)} to draw: the metrics are of "
+            "single devices only; sweep again"
+        )
+    return found
 
 
 def judged(splits: Iterable[str]) -> list[str]:

@@ -3,7 +3,7 @@
 Conventions: accuracies and their spreads are percent here, differences percentage points; heavy
 imports happen inside the functions, so that --help is instant.
 Contents: points_table, curves_table, differences_table, published_table, numbers_table,
-status_table, status_line, status_words, json_lines, tally, show.
+status_table, status_line, status_words, json_lines, tally, show, text.
 """
 
 import math
@@ -11,10 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from json import dumps
 from typing import TYPE_CHECKING, Any
 
+from scaling.text import one_line, printable
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Group
     from rich.table import Table
+    from rich.text import Text
 
     from analysis.points import Measure
     from analysis.standing import Standings
@@ -48,11 +51,12 @@ def points_table(
     name: str, points: "pd.DataFrame", columns: Sequence[str], measure: "Measure"
 ) -> "Table":
     """A figure's points: these columns, then the mean, its interval, n and the two spreads; instead
-    of these the rise above the lowest of its line, in points that have one.
+    of these the rise above the reference of its line, in points that have one.
     """
     scatter = [f"{heading}, {measure.unit}" for heading in SCATTER.values()]
-    rises = ("above the lowest", "95 %", "n")
-    last = rises if "rise" in points else scatter
+    last = scatter
+    if "rise" in points:
+        last = [*(f"above {reference}" for reference in points["rise_above"].head(1)), "95 %", "n"]
     table = _table(name, columns, (measure.heading, "95 %", "n", *last))
     for row in points.to_dict("records"):
         if "rise" in points:
@@ -66,7 +70,8 @@ def points_table(
 
 
 def curves_table(name: str, summary: "pd.DataFrame") -> "Table":
-    """The last and the best epoch of each curve, with the training clips beside the held-out ones.
+    """The last epoch of each curve, and of validation clips the best one, with the training clips
+    beside the held-out ones.
 
     Of columns that tell lines apart only those that vary are shown.
     """
@@ -127,7 +132,8 @@ def numbers_table(name: str, numbers: "pd.DataFrame") -> "Table":
     model, *columns = map(str, numbers)
     table = _table(name, (model,), columns)
     for row in numbers.to_dict("records"):
-        table.add_row(*(f"{v:,.1f}" if isinstance(v, float) else str(v) for v in row.values()))
+        cells = (f"{v:,.1f}" if isinstance(v, float) else v for v in row.values())
+        table.add_row(*map(text, cells))
     return table
 
 
@@ -137,7 +143,6 @@ def status_table(where: str, standings: "Standings") -> "Group":
     """
     from rich.console import Group
     from rich.table import Table
-    from rich.text import Text
 
     from analysis.standing import failures
     from analysis.table import counts
@@ -152,16 +157,18 @@ def status_table(where: str, standings: "Standings") -> "Group":
         table.add_row(_named(state, standings), str(number))
         if state == "failed":
             for _, row in failures(progress).iterrows():
-                example = Text(f"{row['class']}, as: {row['example']}")
-                table.add_row("", str(row["trials"]), example)
+                example = one_line(f"{row['class']}, as: {row['example']}")
+                table.add_row("", str(row["trials"]), text(example))
         if state == "running":
             for _, row in progress[progress["status"] == state].iterrows():
                 reached = f"epoch {row['epochs']} of {row['training.epochs']}"
-                table.add_row("", "", f"{row['trial']}: {reached}")
+                table.add_row("", "", text(f"{row['trial']}: {reached}"))
     if standings.open:
         table.add_row("driver", "", Text(standings.driver.words))
         table.add_row("time left", "", _left(standings))
-    return Group(Text(where, overflow="fold"), table)
+    address = text(where)
+    address.overflow = "fold"
+    return Group(address, table)
 
 
 def status_line(where: str, standings: "Standings") -> str:
@@ -218,6 +225,13 @@ def tally(counts: Mapping[str, int]) -> str:
     return f"{sum(counts.values())} trials: {parts}"
 
 
+def text(cell: object) -> "Text":
+    """What a user may have written, as a cell: rich would read its brackets as markup."""
+    from rich.text import Text
+
+    return Text(printable(cell))
+
+
 def show(table: "Table | Group") -> None:
     """Print to standard output, as wide as the terminal, or unfolded where there is none."""
     from rich.console import Console
@@ -231,11 +245,11 @@ def show(table: "Table | Group") -> None:
 def _table(title: str, columns: Sequence[str], numbers: Sequence[str]) -> "Table":
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=text(title), title_justify="left")
     for name in columns:
-        text = name in TEXTS
-        justify: Any = "left" if text else "right"
-        table.add_column(HEADINGS.get(name, name), justify=justify, no_wrap=not text)
+        words = name in TEXTS
+        justify: Any = "left" if words else "right"
+        table.add_column(HEADINGS.get(name, name), justify=justify, no_wrap=not words)
     for heading in numbers:
         scatter = heading.startswith(tuple(SCATTER.values()))
         table.add_column(heading, justify="right", no_wrap=not scatter)
@@ -243,11 +257,9 @@ def _table(title: str, columns: Sequence[str], numbers: Sequence[str]) -> "Table
 
 
 def _cells(row: Mapping[Any, Any], columns: Sequence[str]) -> Iterator[Any]:
-    """Texts as they are (rich would read brackets as markup), numbers with commas."""
-    from rich.text import Text
-
+    """Texts as they are, numbers with commas."""
     for name in columns:
-        yield Text(row[name]) if name in TEXTS else f"{row[name]:,}"
+        yield text(row[name]) if name in TEXTS else f"{row[name]:,}"
 
 
 def _interval(row: Mapping[Any, Any], measure: "Measure", sign: str = "") -> tuple[str, str]:

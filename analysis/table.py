@@ -8,8 +8,8 @@ Contents: load, reloaded, manifest, outcomes, progress, counts, stated_last, eva
 """
 
 import warnings
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import numpy as np
 import pandas as pd
@@ -58,7 +58,7 @@ def reloaded(study: Study) -> Study:
     launches, ended = tuple(results.names("manifest")), results.names("outcomes")
     planned = study.manifest if launches == study.launches else manifest(results)
     final = known[known["trial"].isin(ended) & (known["status"] != "failed")]
-    new = results.read("outcomes", sorted(set(ended) - set(final["trial"])))
+    new = _read(results, "outcomes", sorted(set(ended) - set(final["trial"])))
     parts = [part for part in (final, _frame(new)) if len(part)]
     now = pd.concat(parts, ignore_index=True) if parts else final
     return Study(results, planned, now, launches)
@@ -70,7 +70,7 @@ def manifest(results: Results, studies: Sequence[str] = ()) -> pd.DataFrame:
     A setting that is younger than its manifest has its default, which means "off".
     Raises ValueError where no trial was planned, or none by a study of these names.
     """
-    table = results.read("manifest")
+    table = _read(results, "manifest")
     if not table.num_rows:
         raise ValueError(
             f"{results.where} is not a results folder (no trial in manifest/*.parquet): "
@@ -87,6 +87,7 @@ def manifest(results: Results, studies: Sequence[str] = ()) -> pd.DataFrame:
     for name, default in _defaults(config.Trial).items():
         filled = pc.fill_null(table[name], pa.scalar(default, table[name].type))
         table = table.set_column(table.schema.get_field_index(name), name, filled)
+    _check_settings(results, table)
     latest = (
         _frame(table).sort_values("planned", kind="stable").drop_duplicates("trial", keep="last")
     )
@@ -113,7 +114,7 @@ def _of_one_revision(planned: pd.DataFrame) -> pd.DataFrame:
 
 def outcomes(results: Results) -> pd.DataFrame:
     """One row per trial that ended: complete, stopped or failed; columns as in SCHEMAS."""
-    return _frame(results.read("outcomes"))
+    return _frame(_read(results, "outcomes"))
 
 
 def progress(results: Results | Study) -> pd.DataFrame:
@@ -130,8 +131,14 @@ def progress(results: Results | Study) -> pd.DataFrame:
     measured = frame["trial"].isin(study.results.names("metrics"))
     running = frame["status"].isna() & measured
     frame["status"] = frame["status"].mask(running, "running").fillna("missing")
-    assert frame["status"].isin(STATUSES).all(), "outcomes hold a status that no one writes"
-    metrics = _frame(study.results.read("metrics", frame["trial"][running]))
+    odd = frame[~frame["status"].isin(STATUSES)]
+    if len(odd):
+        at = odd.iloc[0]
+        raise ValueError(
+            f"{study.results.path('outcomes', at['trial'])}.parquet says status {at['status']!r}, "
+            f"which is none of {', '.join(STATUSES[:3])}: move it away and sweep again"
+        )
+    metrics = _frame(_read(study.results, "metrics", frame["trial"][running]))
     reached = metrics.groupby("trial")["epoch"].max()
     clocked = metrics[metrics["metric"].isin(["train_seconds", "evaluate_seconds"])]
     took = clocked.groupby("trial")["value"].sum()
@@ -217,7 +224,7 @@ def _chance(study: Study) -> "pd.Series[float]":
 def _evaluations_of(results: Results, trial: str, metric: str) -> tuple[pd.DataFrame, set[str]]:
     """One trial's values of the metric by epoch, and the names of all metrics it recorded."""
     if results.filesystem.get_file_info(results.path("metrics", f"{trial}.parquet")).is_file:
-        table = results.read("metrics", [trial])
+        table = _read(results, "metrics", [trial])
     else:
         raise ValueError(
             f"trial {trial} is complete but its metrics/{trial}.parquet is gone: restore it, "
@@ -225,7 +232,14 @@ def _evaluations_of(results: Results, trial: str, metric: str) -> tuple[pd.DataF
         )
     chosen = table.filter(pc.equal(table["metric"], metric)).drop_columns(["metric"])
     frame = _frame(chosen)
-    assert not frame.duplicated([*SERIES, "epoch"]).any(), f"{trial} scored an epoch twice"
+    twice = frame[frame.duplicated([*SERIES, "epoch"])]
+    if len(twice):
+        at = twice.iloc[0]
+        raise ValueError(
+            f"{results.path('metrics', trial)}.parquet says {metric} on {at['split']}, device "
+            f"{at['device']}, twice in epoch {at['epoch']}: move it away and its outcome with it, "
+            "and sweep again; a recording device cannot be named `all`, which is the mean over all"
+        )
     odd = frame[~np.isfinite(frame["value"])]
     if len(odd):
         at = odd.iloc[0]
@@ -234,6 +248,35 @@ def _evaluations_of(results: Results, trial: str, metric: str) -> tuple[pd.DataF
             "no mean can hold it, choose another metric or mend the trial"
         )
     return frame, set(pc.unique(table["metric"]).to_pylist())
+
+
+def _read(results: Results, kind: str, names: Iterable[str] | None = None) -> pa.Table:
+    """Records of one kind. Raises ValueError where their columns do not fit the schema."""
+    try:
+        return results.read(kind, names)
+    except (pa.ArrowTypeError, pa.ArrowKeyError) as error:
+        raise ValueError(
+            f"{results.where}: a file of {kind}/ is none of Overhear's ({error}): move it away"
+        ) from None
+
+
+def _check_settings(results: Results, manifest: pa.Table) -> None:
+    """Raises ValueError for a setting that has no value, or one that no version can mean."""
+    for name, kind in config.leaves().items():
+        values = set(pc.unique(manifest[name]).to_pylist())
+        choices = get_args(kind) if get_origin(kind) is Literal else ()
+        odd = values - set(choices) if choices else values & {None}
+        if odd and (choices or not _may_be_null(kind)):
+            said = f"{name}={sorted(map(str, odd))[0]}"
+            wanted = f"one of {', '.join(map(str, choices))}" if choices else "a value"
+            raise ValueError(
+                f"{results.where} plans a trial with {said}, which has to be {wanted}: a newer "
+                "Overhear planned it, or its manifest is damaged; move that file away"
+            )
+
+
+def _may_be_null(kind: Any) -> bool:
+    return type(None) in get_args(kind)
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

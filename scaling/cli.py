@@ -116,14 +116,14 @@ def _train(
     planned: Any, clips: Any, out: str, where: tuple[str, str, int], skip_unreadable: bool
 ) -> None:
     from scaling import machine
-    from scaling.perform import perform
+    from scaling.perform import HEADLINE, headline, perform
     from scaling.plan import counted, record
     from scaling.records import Results
     from scaling.sound import prepare
 
+    here = machine.here(*where)  # first: what it refuses leaves no folder behind
     results = Results(out)
     results.prepare()
-    here = machine.here(*where)
     (trial,) = planned.trials
     stores = prepare.stores([trial], clips, skip_unreadable)
     (store,) = stores.values()
@@ -132,8 +132,11 @@ def _train(
     typer.echo(f"trial {trial.id} on {here.name}, {here.precision_name}")
     for line in counted(planned.parts):
         typer.echo(line)
+    whose = HEADLINE[headline(trial)]
     for progress in perform(trial, store, here, results):
-        heard = "" if progress.accuracy is None else f", accuracy {progress.accuracy:.3f}"
+        heard = ""
+        if progress.accuracy is not None:
+            heard = f", accuracy {progress.accuracy:.3f} on {whose}"
         state = f"epoch {progress.epoch}/{progress.epochs}{heard}, {progress.seconds:.1f} s"
         typer.echo(state if progress.status == "running" else f"{progress.status}: {state}")
         if progress.error:

@@ -29,7 +29,12 @@ from scaling.storage import brief, scrubbed
 from scaling.trial import run
 
 CHECKPOINT = checkpoint.NAME
-HEADLINE = ("validation", "test", "seen")  # whose accuracy stands for the trial while it runs
+# the split whose accuracy stands for a trial while it runs, the first that is scored, in words
+HEADLINE = {
+    "validation": "validation clips",
+    "test": "test clips",
+    "seen": "test clips of seen devices",
+}
 
 
 class Progress(NamedTuple):
@@ -210,6 +215,13 @@ def _reached(trial: Trial, results: Results) -> tuple[dict[str, Any] | None, lis
     return state, [
         row for row in rows if row["split"] == "train" or due(evaluation, row["epoch"], epochs)
     ]
+
+
+def headline(trial: Trial) -> str:
+    """The split of HEADLINE that this trial is scored on."""
+    if trial.split.validation_fold is not None:
+        return "validation"
+    return "seen" if trial.split.train_devices or trial.microphones.heard else "test"
 
 
 def _headline(epoch: Epoch) -> float | None:

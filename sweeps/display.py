@@ -1,8 +1,9 @@
-"""One calm display for a sweep: trials done, running, failed; time left; best so far.
+"""One calm display for a sweep: trials done, running and failed, time left, the best so far.
 
 A live line on a terminal, else a plain line when a trial ends and every minute. Times left come
 from the seconds that epochs took so far, and before any are known from a forecast: see
-scaling.remaining.
+scaling.remaining. Only validation clips can make a trial the best; without them the line names the
+latest score and whose clips it is on.
 """
 
 import math
@@ -16,18 +17,20 @@ from rich.live import Live
 from rich.text import Text
 
 from scaling.config import Trial, flat
-from scaling.perform import Progress
+from scaling.perform import HEADLINE, Progress, headline
 from scaling.remaining import Left, Standing, left, planned_epochs
+from scaling.text import one_line, printable
 from sweeps.board import Board
 
 PLAIN_SOONEST, PLAIN_LATEST = 2.0, 60.0  # seconds from a plain line to the next
 
 
-class Best(NamedTuple):
-    """The highest accuracy any trial has ended with."""
+class Score(NamedTuple):
+    """The accuracy that a trial has ended with."""
 
     trial: str
     accuracy: float
+    split: str  # whose clips it is on
 
 
 class Display:
@@ -52,7 +55,8 @@ class Display:
         self.errors: dict[str, str] = {}
         self.timed: dict[str, tuple[float, int]] = {}  # seconds, and of how many epochs
         self.last: dict[str, tuple[int, float]] = {}
-        self.best: Best | None = None
+        self.best: Score | None = None  # on validation clips, which alone may choose
+        self.latest: Score | None = None
         self.labels = differences(trials)
         self.board: Board | None = None  # is told of the same
         self.console = console
@@ -90,20 +94,24 @@ class Display:
         self.last[name] = progress.epoch, progress.seconds
         self.epochs[name] = progress.epoch
         if progress.status == "complete" and progress.accuracy is not None:
-            best = Best(name, progress.accuracy)
-            self.best = max(self.best or best, best, key=lambda b: b.accuracy)
+            self._ended_with(Score(name, progress.accuracy, headline(self.trials[name])))
         if progress.error:
             self.errors[name] = progress.error
             how = "stopped early" if progress.status == "stopped" else progress.status
             self._print(f"{how}: {self.labels[name]} ({name}): {progress.error}")
         ended = progress.status != "running"
         if self.live:
-            self.live.update(Text(self.line(), overflow="ellipsis", no_wrap=True))
+            self.live.update(Text(printable(self.line()), overflow="ellipsis", no_wrap=True))
         else:
             silence = monotonic() - self.said
             if silence > (PLAIN_SOONEST if ended else PLAIN_LATEST) or self.left() == 0:
                 self.said = monotonic()
                 self._print(self.line())
+
+    def _ended_with(self, score: Score) -> None:
+        self.latest = score
+        if score.split == "validation":
+            self.best = max(self.best or score, score, key=lambda each: each.accuracy)
 
     def add(self, trial: Trial, cost: int) -> None:
         """Take in a trial that a search has just proposed."""
@@ -119,7 +127,7 @@ class Display:
         self._print(f"{reason or 'worker lost'}: {told}")
 
     def _print(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(one_line(line), markup=False, highlight=False, soft_wrap=True)
 
     def left(self) -> int:
         """Trials that have not ended."""
@@ -137,7 +145,11 @@ class Display:
         if self.left() and remaining is not None and self.expected == len(self.trials):
             parts.append(f"{remaining} left")
         if self.best:
-            parts.append(f"best {self.best.accuracy:.3f} ({self.labels[self.best.trial]})")
+            label = self.labels[self.best.trial]
+            parts.append(f"best {self.best.accuracy:.3f} on validation clips ({label})")
+        elif self.latest:
+            label, whose = self.labels[self.latest.trial], HEADLINE[self.latest.split]
+            parts.append(f"latest {self.latest.accuracy:.3f} on {whose} ({label})")
         return ", ".join(parts)
 
     def time_left(self) -> Left | None:

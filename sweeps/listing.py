@@ -10,6 +10,7 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from scaling.config import Trial
 from scaling.forecast import Expected, Forecast
@@ -17,6 +18,7 @@ from scaling.networks.cost import Cost
 from scaling.plan import Plan, counted, price_unseen
 from scaling.records import Results
 from scaling.remaining import duration
+from scaling.text import printable
 from sweeps.display import differences
 from sweeps.launch import outcomes
 
@@ -50,7 +52,7 @@ def show(
         trained = f"{planned.work(index) / 1e12:,.2f} T"
         numbers = f"{cost.parameters:,}", f"{cost.macs / 1e6:,.1f} M", trained
         time, state = _time(times.get(trial.id)), states.get(trial.id, TO_RUN)
-        table.add_row(trial.id, labels[trial.id], *numbers, time, state)
+        table.add_row(trial.id, _plain(labels[trial.id]), *numbers, time, state)
     Console().print(table)
     unended = [i for i, trial in enumerate(planned.trials) if trial.id not in states]
     work = sum(planned.work(i) for i in unended) / 1e12
@@ -95,7 +97,7 @@ def sketch(
             typer.echo(json.dumps(about | {"status": state} | _time_facts(None, None) | absent))
         else:
             numbers = ("-" if facts[name] is None else f"{facts[name]:,}" for name in columns)
-            table.add_row(trial.id, labels[trial.id], *numbers, state)
+            table.add_row(trial.id, _plain(labels[trial.id]), *numbers, state)
     if not as_json:
         Console().print(table)
         unended = sum(trial.id not in known for trial in trials)
@@ -105,6 +107,11 @@ def sketch(
         )
     for reason in missing.values():
         typer.echo(f"missing: {reason}", err=True)
+
+
+def _plain(label: str) -> Text:
+    """A label as it is, whose brackets rich would read as markup."""
+    return Text(printable(label))
 
 
 def _unseen_facts(price: tuple[Cost, int] | None) -> dict[str, int | None]:

@@ -80,7 +80,8 @@ def test_analyze_prints_points_files_and_counts(
 def test_curves_are_drawn_and_a_few_of_their_points_printed(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    complete(results, {trial(seed=s): {"test": [0.1, 0.5 + s / 10, 0.3]} for s in range(2)})
+    scored = {trial(seed=s): {"validation": [0.1, 0.5 + s / 10, 0.3]} for s in range(2)}
+    complete(results, scored)
     cli.analyze(results.where, figure=["learning_curves"])
     said = capsys.readouterr().out
     folder = Path(results.path("figures"))
@@ -88,10 +89,20 @@ def test_curves_are_drawn_and_a_few_of_their_points_printed(
     rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.splitlines()]
     # 55 +- 12.706 x 5; the losses are the accuracies + 1
     family = "cp_resnet"
-    best = ["accuracy %", "test", family, "best epoch", "2", "55.0", "-8.5 to 118.5", "2", "-"]
+    best = [
+        "accuracy %",
+        "validation",
+        family,
+        "best epoch",
+        "2",
+        "55.0",
+        "-8.5 to 118.5",
+        "2",
+        "-",
+    ]
     assert best in rows
-    assert len([row for row in rows if row[:2] == ["accuracy %", "test"]]) == 2
-    lowest = ["cross-entropy, nats", "test", family, "best epoch", "1"]
+    assert len([row for row in rows if row[:2] == ["accuracy %", "validation"]]) == 2
+    lowest = ["cross-entropy, nats", "validation", family, "best epoch", "1"]
     assert [*lowest, "1.100", "1.100 to 1.100", "2", "-"] in rows
     assert len(pd.read_csv(folder / "learning_curves.csv")) == 6
     cli.analyze(results.where, figure=["learning_curves"], json=True)

@@ -195,16 +195,28 @@ def test_of_many_sizes_a_few_are_drawn_and_all_are_points(results: Results) -> N
     assert "5 of 9 rows are drawn, evenly spaced" in said(figure)
 
 
+def summarized(results: Results, held_out: str) -> list[list[object]]:
+    """The summary of two runs that scored these held-out clips."""
+    trials = learnt(0, held_out=held_out) | learnt(1, held_out=held_out)
+    summary = learning_curves.summary(learning_curves.points(over_epochs(results, trials)))
+    columns = ["metric", "split", "at", "epoch", "mean", "training"]
+    return summary[columns].to_dict("split")["data"]
+
+
 def test_summary_is_the_last_and_the_best_epoch_with_training_beside(results: Results) -> None:
-    summary = learning_curves.summary(
-        learning_curves.points(over_epochs(results, learnt(0) | learnt(1)))
-    )
-    rows = summary[["metric", "split", "at", "epoch", "mean", "training"]].to_dict("split")["data"]
-    assert rows == [
-        ["cross_entropy", "test", "last epoch", 3, 2.0, 0.25],
-        ["cross_entropy", "test", "best epoch", 2, 1.5, 0.5],
-        ["accuracy", "test", "last epoch", 3, pytest.approx(0.65), 1.0],
-        ["accuracy", "test", "best epoch", 3, pytest.approx(0.65), 1.0],
+    assert summarized(results, "validation") == [
+        ["cross_entropy", "validation", "last epoch", 3, 2.0, 0.25],
+        ["cross_entropy", "validation", "best epoch", 2, 1.5, 0.5],
+        ["accuracy", "validation", "last epoch", 3, pytest.approx(0.65), 1.0],
+        ["accuracy", "validation", "best epoch", 3, pytest.approx(0.65), 1.0],
+    ]
+
+
+@pytest.mark.parametrize("held_out", ["test", "seen", "unseen"])
+def test_test_clips_choose_no_epoch(results: Results, held_out: str) -> None:
+    assert summarized(results, held_out) == [
+        ["cross_entropy", held_out, "last epoch", 3, 2.0, 0.25],
+        ["accuracy", held_out, "last epoch", 3, pytest.approx(0.65), 1.0],
     ]
 
 

@@ -35,7 +35,34 @@ def test_plain_lines_when_trials_end(trial: Trial):
         for each in trials:
             shown.heard(progress(each, 3, 30, "complete", 0.5 + each.network.width / 10))
     lines = stream.getvalue().splitlines()
-    assert lines[-1] == "2/2 done, 0 running, 0 failed, best 0.900 (width=4)"
+    whose = "test clips of seen devices"
+    assert lines[-1] == f"2/2 done, 0 running, 0 failed, latest 0.900 on {whose} (width=4)"
+
+
+def test_only_validation_clips_make_a_trial_the_best(trial: Trial):
+    """Test clips choose nothing: their line names the latest score, the higher one or not."""
+    for changes, whose in (
+        ({"split.validation_fold": 2}, None),
+        ({}, "test clips of seen devices"),
+        ({"split.train_devices": ()}, "test clips"),
+    ):
+        trials = [changed(trial, {**changes, "network.width": w}) for w in (2, 4)]
+        shown, _ = display(trials)
+        for each, accuracy in zip(trials, (0.9, 0.5), strict=True):
+            shown.heard(progress(each, 3, 30, "complete", accuracy))
+        if whose is None:
+            assert shown.line().endswith("best 0.900 on validation clips (width=2)")
+        else:
+            assert shown.line().endswith(f"latest 0.500 on {whose} (width=4)")
+            assert "best" not in shown.line()
+
+
+def test_validation_decides_beside_trials_without_it(trial: Trial):
+    judged = changed(trial, {"split.validation_fold": 2})
+    shown, _ = display([judged, trial])
+    shown.heard(progress(judged, 3, 30, "complete", 0.4))
+    shown.heard(progress(trial, 3, 30, "complete", 0.9))
+    assert "best 0.400 on validation clips" in shown.line()
 
 
 def test_plain_lines_every_minute(trial: Trial, monkeypatch: pytest.MonkeyPatch):

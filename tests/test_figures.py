@@ -561,6 +561,16 @@ def test_loss_against_beta_with_its_rise_above_the_lowest(results: Results) -> N
     assert (last["rise_low"], last["rise_high"]) == pytest.approx((paired.low, paired.high))
     assert list(held_out["rise_n"]) == [2, 2, 2]
     assert held_out.loc[0.01, ["rise_low", "rise_high"]].isna().all()  # it is the lowest
+    assert set(drawn["rise_above"]) == {"the lowest"}
+
+
+def test_test_clips_choose_no_beta(results: Results) -> None:
+    """Without validation clips the rise is above the smallest beta, lowest or not."""
+    drawn = vib_beta.points(losses(results, betas(), ("train_clean", "test")))
+    held_out = drawn[drawn["split"] == "test"].set_index("beta")
+    assert held_out["rise"].to_dict() == pytest.approx({0.0: 0.0, 0.01: -0.005, 1.0: 1.48})
+    assert held_out.loc[0.0, ["rise_low", "rise_high"]].isna().all()
+    assert set(drawn["rise_above"]) == {"the smallest beta"}
 
 
 def test_beta_axis_marks_0_and_training_is_dotted(results: Results) -> None:

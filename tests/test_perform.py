@@ -58,6 +58,25 @@ def test_one_after_the_other(trial: Trial, store: Store, here: machine.Machine, 
     assert "standardize.mean_F" in weights
 
 
+@pytest.mark.parametrize(
+    ("changes", "split"),
+    [
+        ({}, "seen"),
+        ({"split.train_devices": ()}, "test"),
+        ({"split.validation_fold": 2}, "validation"),
+    ],
+)
+def test_the_split_that_is_named_is_the_one_whose_accuracy_is_reported(
+    trial: Trial, store: Store, here: machine.Machine, tmp_path: Path, changes: dict, split: str
+):
+    one = changed(trial, {"training.epochs": 2, **changes})
+    assert perform.headline(one) == split
+    *_, told = perform.perform(one, store, here, Results(tmp_path))
+    rows = Results(tmp_path).read("metrics").to_pandas()
+    rows = rows[(rows["split"] == split) & (rows["device"] == "all") & (rows["epoch"] == 2)]
+    assert rows.loc[rows["metric"] == "accuracy", "value"].tolist() == [told.accuracy]
+
+
 def test_done_is_done(trial: Trial, store: Store, here: machine.Machine, tmp_path: Path):
     list(perform.perform(trial, store, here, Results(tmp_path)))
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}

@@ -61,7 +61,7 @@ def points(name: str, study: Study, scores: pd.DataFrame, last: int) -> pd.DataF
 
 
 def printed(name: str, points: pd.DataFrame) -> "Table":
-    """A figure's points as a table for people; of curves, their last and best epochs."""
+    """A figure's points as a table for people; of curves, a few of their epochs."""
     if name in CURVES:
         return curves_table(name, CURVES[name].summary(points))
     return points_table(name, points, FIGURES[name].COLUMNS, FIGURES[name].MEASURE)

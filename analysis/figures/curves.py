@@ -38,6 +38,7 @@ from analysis.table import Study
 FEWEST = 3  # evaluated epochs that make a curve
 ROWS = 5  # of panels, at most: the paper's five shares of the training clips
 TRAINING = ("train_clean", "train")
+CHOOSES = "validation"  # the only held-out split that may choose an epoch
 LINE = ["dataset", "family", "fraction", *DIALS, "parameters"]
 COLUMNS = [*LINE, "metric", "split", "epoch", "mean", "low", "high", "n", "trials"]
 
@@ -94,7 +95,8 @@ def means_by_epoch(study: Study, values: pd.DataFrame) -> pd.DataFrame:
 
 
 def last_and_best(points: pd.DataFrame, best: bool = True) -> pd.DataFrame:
-    """The last epoch of each held-out line, and the one of its best mean where `best` asks for it.
+    """The last epoch of each held-out line; of validation clips also the one with the best mean,
+    where `best` asks for it. Test clips choose no epoch: their best one would be too good.
 
     Columns: those of the points but `trials`, `at` (`last epoch`, `best epoch`) and `training`, the
     mean on the training clips in that epoch (nan where they were not scored then).
@@ -103,9 +105,10 @@ def last_and_best(points: pd.DataFrame, best: bool = True) -> pd.DataFrame:
     key = [*LINE, "metric", "epoch"]
     beside = points[training].rename(columns={"mean": "training"})[[*key, "training"]]
     parts = []
-    for (metric, *_), line in points[~training].groupby(["metric", "split", *LINE], sort=False):
+    held_out = points[~training]
+    for (metric, split, *_), line in held_out.groupby(["metric", "split", *LINE], sort=False):
         parts.append(line.loc[[line["epoch"].idxmax()]].assign(at="last epoch"))
-        if best:
+        if best and split == CHOOSES:
             highest = MEASURES[str(metric)].larger_is_better
             at = line["mean"].idxmax() if highest else line["mean"].idxmin()
             parts.append(line.loc[[at]].assign(at="best epoch"))

@@ -14,15 +14,15 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from analysis.families import SIZE, families
-from analysis.figures.page import GREY, LETTER, LINE
+from analysis.figures.page import GREY, LETTER, LINE, style
 
 NUMBERS = ("sigma_f", "sigma_t", "f50", "t50", "f95", "t95", "luo_side", "participation")
 Scale = Literal["linear", "log"]
@@ -148,7 +148,7 @@ def draw(panels: list[Panel], scale: Scale = "log") -> Figure:
     rows = math.ceil(len(panels) / COLUMNS)
     columns = math.ceil(len(panels) / rows)
     height = WIDTH * (top - bottom) / ((right - left) / hop)
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+    with style():
         width = 1.6 + columns * (WIDTH + BESIDE)
         caption = textwrap.wrap(_caption(panels[0]), int((width - 0.2) / LETTER))
         heading = 0.45 + LINE * len(caption)
@@ -170,6 +170,7 @@ def draw(panels: list[Panel], scale: Scale = "log") -> Figure:
             fraction=0.05,
             pad=0.02,
             extend="min" if scale == "log" else "max",
+            format=FuncFormatter(lambda share, _: f"{share:g}"),  # matplotlib's own is a formula
         )
         figure.supxlabel("Time from the target (s)", fontsize="medium")
         bar.set_label("Over the map's maximum" if scale == "log" else "Share of the map's sum")

@@ -52,7 +52,7 @@ def points(study: Study) -> pd.DataFrame:
 
 
 def summary(points: pd.DataFrame) -> pd.DataFrame:
-    """The last and the best epoch of each line."""
+    """The last epoch of each line, and the best one on validation clips."""
     return last_and_best(points)
 
 

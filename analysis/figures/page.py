@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
+import matplotlib
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
@@ -26,8 +27,9 @@ GREY = "0.35"
 
 @contextmanager
 def style() -> Iterator[None]:
-    """What every figure is drawn in."""
-    with sns.axes_style("ticks"), sns.plotting_context("paper"):
+    """What every figure is drawn in: `$` in a label is a dollar, and begins no formula."""
+    plain = matplotlib.rc_context({"text.parse_math": False})
+    with sns.axes_style("ticks"), sns.plotting_context("paper"), plain:
         yield
 
 

@@ -130,7 +130,7 @@ def _panel(
         panel.errorbar(
             line["x"],
             mean,
-            yerr=[mean - low, high - mean],
+            yerr=[(mean - low).tolist(), (high - mean).tolist()],
             color=look.colour,
             marker=look.marker,
             markersize=5,

@@ -31,6 +31,7 @@ MEASURE = CROSS_ENTROPY
 COLUMNS = ("split", "dataset", "family", "latent", "width", "beta")
 BETA, LATENT = "objective.beta", "objective.latent"
 TRAINING = "train_clean"
+LOWEST, SMALLEST = "the lowest", "the smallest beta"
 LINE = ["dataset", "family", "latent", *SIZE, "split"]
 
 
@@ -44,19 +45,22 @@ def obstacle(scores: pd.DataFrame) -> str | None:
 def points(scores: pd.DataFrame) -> pd.DataFrame:
     """The points of analysis.points.means, in nats, of scores of the metric `loss`.
 
-    Further columns: dataset, latent, beta, and by how much the loss is above the lowest of its line
-    on its split: rise, rise_low, rise_high (nats, 95 % t interval over pairs of runs of one seed
-    and fold), rise_n. The lowest was found among the same runs, so that rises are large rather than
-    small by chance; it has itself the rise 0 and no interval.
+    Further columns: dataset, latent, beta, and by how much the loss is above a reference of its
+    line on its split: rise, rise_low, rise_high (nats, 95 % t interval over pairs of runs of one
+    seed and fold), rise_n, rise_above. Where validation clips were scored, the reference is LOWEST,
+    the beta of the lowest loss: it was found among the same runs, so that rises are large rather
+    than small by chance. Test clips may not choose: there the reference is SMALLEST, the line's
+    smallest beta. The reference itself has the rise 0 and no interval.
     """
     lines = _on_lines(scores)
-    splits = judged(lines["split"]) + [TRAINING] * (TRAINING in set(lines["split"]))
+    held_out = judged(lines["split"])
+    splits = held_out + [TRAINING] * (TRAINING in set(lines["split"]))
+    above = LOWEST if "validation" in held_out else SMALLEST
     chosen = on_splits(lines, splits)
     key = ["dataset", "family", "latent", *DIALS, "split", "beta"]
-    rises = _rises(chosen).rename(columns=dict(zip(SIZE, DIALS, strict=True)))
-    return means(chosen, ["dataset", "latent", "beta"]).merge(
-        rises, on=key, how="left", validate="many_to_one"
-    )
+    rises = _rises(chosen, above).rename(columns=dict(zip(SIZE, DIALS, strict=True)))
+    found = means(chosen, ["dataset", "latent", "beta"])
+    return found.merge(rises, on=key, how="left", validate="many_to_one").assign(rise_above=above)
 
 
 def draw(points: pd.DataFrame) -> Figure:
@@ -103,19 +107,22 @@ def _on_lines(scores: pd.DataFrame) -> pd.DataFrame:
     return lines
 
 
-def _rises(scores: pd.DataFrame) -> pd.DataFrame:
-    """A row for each beta of each line: how far its runs are above those of the lowest mean."""
+def _rises(scores: pd.DataFrame, above: str) -> pd.DataFrame:
+    """A row for each beta of each line: how far its runs are above those of the reference."""
     rows: list[dict[str, Any]] = []
     for key, line in scores.groupby(LINE):
         losses = {beta: _by_run(runs) for beta, runs in line.groupby("beta")}
-        best = min(losses, key=lambda beta: float(losses[beta].mean()))
+        reference = line["beta"].min()
+        if above == LOWEST:
+            reference = min(losses, key=lambda beta: float(losses[beta].mean()))
         for beta, loss in losses.items():
-            pairs = pd.concat([loss, losses[best]], axis=1, join="inner").to_numpy()
+            pairs = pd.concat([loss, losses[reference]], axis=1, join="inner").to_numpy()
             row = dict(zip(LINE, key, strict=True)) | {"beta": beta, "rise_n": len(pairs)}
             if len(pairs):
                 rise = paired_difference(pairs[:, 0], pairs[:, 1])
                 row |= {"rise": rise.mean}
-                row |= {"rise_low": rise.low, "rise_high": rise.high} if beta != best else {}
+                if beta != reference:
+                    row |= {"rise_low": rise.low, "rise_high": rise.high}
             rows.append(row)
     return pd.DataFrame(rows, columns=[*LINE, "beta", "rise", "rise_low", "rise_high", "rise_n"])
 

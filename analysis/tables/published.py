@@ -227,6 +227,8 @@ def _ours(name: str, scores: pd.DataFrame) -> pd.DataFrame:
 
 def _said(rows: pd.DataFrame, among: Mapping[str, str]) -> "pd.Series[str]":
     """`K=20 beta=0.005` of those that have such settings; empty for others."""
+    if not among:  # pandas 2 finds no rows in a table without columns
+        return pd.Series("", index=rows.index, dtype="str")
     texts = [
         " ".join(f"{letter}={row[name]:g}" for name, letter in among.items())
         for row in rows[[*among]].to_dict("records")

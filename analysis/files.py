@@ -1,0 +1,77 @@
+"""Files that analysis writes: the folder of the figures, drawings and tables.
+
+Conventions: heavy imports happen inside the functions, so that --help is instant.
+Contents: folder, writing, write_drawing, write_csv.
+"""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from scaling.records import Results
+
+DOTS_PER_INCH = 200  # of a PNG
+REMEDIES = {
+    errno.ENOSPC: "free some space, or ",
+    errno.EDQUOT: "free some space, or ",
+    errno.EACCES: "mend its rights, or ",
+    errno.EPERM: "mend its rights, or ",
+}
+
+
+def folder(results: "Results", out: str | None) -> Path:
+    """Where figures go: `out`, else RESULTS/figures where that is local.
+
+    Raises ValueError for an `out` that is empty, and where the folder is not on this machine.
+    """
+    from scaling.records import Results
+    from scaling.storage import shown
+
+    if out is not None and not out.strip():
+        raise ValueError(f"--out {out!r} is empty: name a local folder for the figures")
+    if out is None and results.local:
+        return Path(results.path("figures"))
+    if out is not None and ("://" not in out or out.startswith("file://")):
+        return Path(Results(out).base)
+    raise ValueError(
+        f"{shown(out) if out else results.where} is not on this machine: name a local folder for "
+        "figures with --out"
+    )
+
+
+@contextmanager
+def writing(where: Path) -> Iterator[None]:
+    """Make the folder; what stops a file from being written to it becomes one line."""
+    try:
+        where.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        remedy = REMEDIES.get(error.errno or 0, "")
+        raise ValueError(
+            f"figures folder {where} cannot be written ({error.strerror or error}): {remedy}"
+            "name another with --out"
+        ) from None
+
+
+def write_drawing(figure: "Figure", file: Path) -> None:
+    """Write a figure, in fonts that have its letters; its format is the ending of the name."""
+    import matplotlib
+
+    from analysis.figures import letters
+
+    letters.fit(figure)
+    # text stays text in SVG and PDF, to be searched and edited
+    kept = matplotlib.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42})
+    with kept, letters.without_glyph_warnings():
+        figure.savefig(file, dpi=DOTS_PER_INCH)
+
+
+def write_csv(frame: "pd.DataFrame", file: Path) -> None:
+    """Write a table; texts are quoted where they need it."""
+    frame.to_csv(file, index=False)
