@@ -64,10 +64,17 @@ def analyze(
             "where all trials agree on it, else 1"
         ),
     ] = None,
+    unit: Annotated[
+        str,
+        typer.Option(
+            help="what intervals are over: folds, repeats, devices or clips; as the design allows "
+            "unless given"
+        ),
+    ] = "",
     json: Annotated[bool, typer.Option("--json", help="print points as JSON lines")] = False,
 ) -> None:
     """Draw a study's figures, with the points of each as a table and as CSV."""
-    from analysis import table
+    from analysis import table, units
     from analysis.figures import choice
     from scaling.records import Results
 
@@ -76,7 +83,7 @@ def analyze(
     folder = files.folder(where, out)
     planned = table.load(where, study or ())
     averaged = table.stated_last(planned) if last is None else last
-    scores = table.scores(planned, last=averaged)
+    scores = table.scores(planned, last=averaged, unit=units.asked(unit))
     tally = table.counts(table.progress(planned))
     if scores.empty:
         raise ValueError(
@@ -128,7 +135,7 @@ def _published(study: "Study", scores: "pd.DataFrame", last: int) -> "dict[str, 
     reasons = {name: published.obstacle(name, scores) for name in published.PUBLISHED}
     if all(reasons.values()):
         raise ValueError(f"--published: {'; '.join(filter(None, reasons.values()))}")
-    macro_f1 = table.scores(study, "macro_f1", last)
+    macro_f1 = table.scores(study, "macro_f1", last, scores["unit"].iloc[0])
     return {n: published.beside(n, scores, macro_f1) for n, reason in reasons.items() if not reason}
 
 
@@ -141,7 +148,8 @@ def _report(compared: "pd.DataFrame", folder: Path, json: bool) -> None:
         print(*printed.json_lines(compared, {"table": "differences"}), sep="\n")
     else:
         printed.show(printed.differences_table(compared))
-    missed = f"of {len(compared)} intervals of 95 % expect {len(compared) / 20:.1f} to miss"
+    intervals = int(compared["low"].notna().sum())
+    missed = f"of {intervals} intervals of 95 % expect {intervals / 20:.1f} to miss"
     print(f"differences: {file} ({missed})", file=sys.stderr if json else sys.stdout)
 
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis.families import SIZE, families
-from analysis.intervals import mean_interval, spread
+from analysis.scatter import spread
+from analysis.units import estimate
 
 SPLITS = ("seen", "unseen", "test", "validation", "train_clean", "train")  # from left to right
 NOT_HELD_OUT = ("validation", "train_clean", "train")  # drawn only when asked for
@@ -98,12 +99,14 @@ def families_within(frame: pd.DataFrame, but: Sequence[str]) -> "pd.Series[Any]"
 
 
 def means(scores: pd.DataFrame, also: Sequence[str] = ()) -> pd.DataFrame:
-    """Mean, 95 % t interval and spread over the runs of each size of each family on each split.
+    """Mean, 95 % interval and spread over the runs of each size of each family on each split.
 
     `scores` is what `on_splits` gives; `also` names columns of it that tell points apart, too.
     Columns: family, unpruned, pruning, width, depth, pointwise, COSTS, `also`, split; mean, low,
-    high (fractions; low and high nan where n is 1), n; between_runs, within_runs (standard
-    deviations of the runs' means, and over the epochs of a run; nan for one run or epoch), epochs
+    high (fractions; low and high nan where there is no interval), n, unit (what n counts: see
+    analysis.units); between_runs, within_runs,
+    pooled (standard deviations of the runs' means, over the epochs of a run, and of all epochs of
+    all runs at once, which is the papers'; nan for one run or epoch), epochs
     (averaged in each run, the fewest), trials (ids of the runs). Splits come in order of SPLITS.
     """
     named = scores.rename(columns=dict(zip(SIZE, DIALS, strict=True)))
@@ -114,11 +117,11 @@ def means(scores: pd.DataFrame, also: Sequence[str] = ()) -> pd.DataFrame:
         about = {
             "between_runs": scatter.between_runs,
             "within_runs": scatter.within_runs,
+            "pooled": scatter.pooled,
             "epochs": int(runs["epochs"].min()),
             "trials": " ".join(runs["trial"]),
         }
-        estimate = mean_interval(runs["value"])._asdict()
-        rows.append(dict(zip(keys, key, strict=True)) | estimate | about)
+        rows.append(dict(zip(keys, key, strict=True)) | estimate(runs)._asdict() | about)
     frame = pd.DataFrame(rows)
     return (
         frame.assign(

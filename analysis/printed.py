@@ -29,7 +29,11 @@ HEADINGS = {
     "kept_weights": "weights",
     "share": "of the clips",
 }
-SCATTER = {"between_runs": "between runs", "within_runs": "within runs"}
+SCATTER = {
+    "between_runs": "between runs",
+    "within_runs": "within runs",
+    "pooled": "pooled (as in the papers)",
+}
 TEXTS = (
     "split",
     "dataset",
@@ -50,22 +54,23 @@ TEXTS = (
 def points_table(
     name: str, points: "pd.DataFrame", columns: Sequence[str], measure: "Measure"
 ) -> "Table":
-    """A figure's points: these columns, then the mean, its interval, n and the two spreads; instead
-    of these the rise above the reference of its line, in points that have one.
+    """A figure's points: these columns, then the mean, its interval, n and the spreads; instead of
+    these the rise above the reference of its line, in points that have one.
     """
     scatter = [f"{heading}, {measure.unit}" for heading in SCATTER.values()]
-    last = scatter
+    counted, last = _counted(points), scatter
     if "rise" in points:
-        last = [*(f"above {reference}" for reference in points["rise_above"].head(1)), "95 %", "n"]
-    table = _table(name, columns, (measure.heading, "95 %", "n", *last))
+        above = [f"above {reference}" for reference in points["rise_above"].head(1)]
+        last = [*above, "95 %", counted]
+    table = _table(name, columns, (measure.heading, "95 %", counted, *last))
     for row in points.to_dict("records"):
         if "rise" in points:
-            rise = {"low": row["rise_low"], "high": row["rise_high"], "n": row["rise_n"]}
-            cells = [_value(row["rise"], measure, "+"), *_interval(rise, measure, "+")]
+            rise = {name: row[f"rise_{name}"] for name in ("low", "high", "n", "unit")}
+            cells = [_value(row["rise"], measure, "+"), *_interval(rise, measure, counted, "+")]
         else:
             cells = [_value(row[which], measure) for which in SCATTER]
         mean = measure.text(row["mean"])
-        table.add_row(*_cells(row, columns), mean, *_interval(row, measure), *cells)
+        table.add_row(*_cells(row, columns), mean, *_interval(row, measure, counted), *cells)
     return table
 
 
@@ -80,11 +85,12 @@ def curves_table(name: str, summary: "pd.DataFrame") -> "Table":
     may_vary = ("dataset", "family", "fraction", *DIALS)
     told = [c for c in may_vary if c == "family" or summary[c].nunique() > 1]
     columns = ("metric", "split", *told, "at", "epoch")
-    table = _table(name, columns, ("held out", "95 %", "n", "training"))
+    counted = _counted(summary)
+    table = _table(name, columns, ("held out", "95 %", counted, "training"))
     for row in summary.to_dict("records"):
         measure = MEASURES[row["metric"]]
         row["metric"] = measure.heading
-        cells = (measure.text(row["mean"]), *_interval(row, measure))
+        cells = (measure.text(row["mean"]), *_interval(row, measure, counted))
         table.add_row(*_cells(row, columns), *cells, _value(row["training"], measure))
     return table
 
@@ -94,10 +100,11 @@ def differences_table(differences: "pd.DataFrame") -> "Table":
     from analysis.points import ACCURACY
 
     columns = ("split", "comparison", "at")
-    table = _table("differences", columns, ("points", "95 %", "n"))
+    counted = _counted(differences)
+    table = _table("differences", columns, ("points", "95 %", counted))
     for row in differences.to_dict("records"):
         mean = ACCURACY.text(row["mean"], "+")
-        table.add_row(*_cells(row, columns), mean, *_interval(row, ACCURACY, "+"))
+        table.add_row(*_cells(row, columns), mean, *_interval(row, ACCURACY, counted, "+"))
     return table
 
 
@@ -114,15 +121,16 @@ def published_table(name: str, beside: "pd.DataFrame") -> "Table":
     chosen = ["chosen"] if (beside["chosen"] != "").any() else []
     columns = ("model", *told, *chosen)
     whose = "published, " + " and ".join(beside["published_for"].unique())
-    table = _table(name, columns, (whose, "ours", "95 %", "n", "difference", "95 %"))
+    counted = _counted(beside)
+    table = _table(name, columns, (whose, "ours", "95 %", counted, "difference", "95 %"))
     for row in beside.to_dict("records"):
         theirs = ACCURACY.text(row["published"])
         if not math.isnan(row["standard_error"]):
             theirs += f" (error {100 * row['standard_error']:.2f})"
-        apart = {"low": row["difference_low"], "high": row["difference_high"], "n": row["n"]}
+        apart = {**row, "low": row["difference_low"], "high": row["difference_high"]}
         difference = _value(row["difference"], ACCURACY, "+")
-        interval, _ = _interval(apart, ACCURACY, "+") if difference != "-" else ("-", "")
-        cells = (theirs, ACCURACY.text(row["mean"]), *_interval(row, ACCURACY))
+        interval, _ = _interval(apart, ACCURACY, counted, "+") if difference != "-" else ("-", "")
+        cells = (theirs, ACCURACY.text(row["mean"]), *_interval(row, ACCURACY, counted))
         table.add_row(*_cells(row, columns), *cells, difference, interval)
     return table
 
@@ -251,8 +259,8 @@ def _table(title: str, columns: Sequence[str], numbers: Sequence[str]) -> "Table
         justify: Any = "left" if words else "right"
         table.add_column(HEADINGS.get(name, name), justify=justify, no_wrap=not words)
     for heading in numbers:
-        scatter = heading.startswith(tuple(SCATTER.values()))
-        table.add_column(heading, justify="right", no_wrap=not scatter)
+        folds = heading.startswith((*SCATTER.values(), "n"))  # long headings over short numbers
+        table.add_column(heading, justify="right", no_wrap=not folds)
     return table
 
 
@@ -262,12 +270,21 @@ def _cells(row: Mapping[Any, Any], columns: Sequence[str]) -> Iterator[Any]:
         yield text(row[name]) if name in TEXTS else f"{row[name]:,}"
 
 
-def _interval(row: Mapping[Any, Any], measure: "Measure", sign: str = "") -> tuple[str, str]:
-    """`21.5 to 28.5`, and n."""
+def _counted(points: "pd.DataFrame") -> str:
+    """The heading of n: what it counts, where that is the same in all rows that have intervals."""
+    units = points.loc[points["low"].notna(), "unit"].unique()
+    return f"n, {units[0]}" if len(units) == 1 else "n"
+
+
+def _interval(
+    row: Mapping[Any, Any], measure: "Measure", counted: str, sign: str = ""
+) -> tuple[str, str]:
+    """`21.5 to 28.5`, and n with what it counts unless its heading `counted` says so."""
     low, high = (measure.text(row[edge], sign) for edge in ("low", "high"))
+    n = str(row["n"]) if counted == f"n, {row['unit']}" else f"{row['n']} {row['unit']}"
     if math.isnan(row["low"]):
-        return "one run" if row["n"] == 1 else "-", str(row["n"])
-    return f"{low} to {high}", str(row["n"])
+        return "one run" if row["n"] == 1 else "-", n
+    return f"{low} to {high}", n
 
 
 def _value(value: float, measure: "Measure", sign: str = "") -> str:

@@ -17,11 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.families import PRUNING, families, prunings
-from analysis.intervals import last_epochs
+from analysis.scatter import last_epochs
 from scaling import config
 from scaling.records import Results
 
 STATUSES = ("complete", "stopped", "failed", "running", "missing")
+# what decides which clips are scored: trials that agree in these score the same
+DESIGN = ("data_digest", "sound.classes", "split.", "microphones.", "evaluation.")
 SERIES = ["trial", "split", "device"]  # what one series of values over epochs belongs to
 
 
@@ -179,7 +181,9 @@ def evaluations(
     return pd.concat(frames, ignore_index=True)
 
 
-def scores(results: Results | Study, metric: str = "accuracy", last: int = 1) -> pd.DataFrame:
+def scores(
+    results: Results | Study, metric: str = "accuracy", last: int = 1, unit: str = ""
+) -> pd.DataFrame:
     """One row per (trial, split, device) of the complete trials, with all columns of the manifest.
 
     `value` is the mean of the metric over the trial's last `last` evaluated epochs, `epochs` their
@@ -187,12 +191,16 @@ def scores(results: Results | Study, metric: str = "accuracy", last: int = 1) ->
     deviation (n - 1; nan for one epoch). Device `all` is the mean over a split's clips.
     `family`, `pruning` and `unpruned` (the family but for its pruning) are texts, as in
     analysis.families; `kept_parameters` are the parameters that pruning leaves; `chance` is the
-    accuracy of guessing, 1 / classes (nan where no predictions tell the classes).
+    accuracy of guessing, 1 / classes (nan where no predictions tell the classes); `clips` is how
+    many different clips of the split were scored (nan likewise), `by_device` the value of each
+    named device of the split (a mapping, in rows of device `all`); `metric` and `unit` are as asked
+    for.
     Empty when no trial is complete. Errors: those of `evaluations`.
     """
     study = load(results)
     values = evaluations(study, metric, last).groupby(SERIES)["value"]
     frame = values.agg(value="mean", epochs="count", spread_over_epochs="std").reset_index()
+    frame = frame.assign(metric=metric, unit=unit, by_device=_by_device(frame))
     planned = study.manifest
     told = planned.assign(
         family=families(planned),
@@ -201,7 +209,8 @@ def scores(results: Results | Study, metric: str = "accuracy", last: int = 1) ->
         kept_parameters=planned["parameters"] - planned["weights"] + planned["kept_weights"],
         chance=_chance(study),
     )
-    return frame.merge(told, on="trial", how="left", validate="many_to_one")
+    frame = frame.merge(told, on="trial", how="left", validate="many_to_one")
+    return frame.assign(clips=_clips(study, frame))
 
 
 def stated_last(results: Results | Study) -> int:
@@ -219,6 +228,36 @@ def _chance(study: Study) -> "pd.Series[float]":
         logits = study.results.read("predictions", known)["logits"]
         chances[str(digest)] = 1 / len(logits[0]) if len(logits) else float("nan")
     return study.manifest["data_digest"].map(chances)
+
+
+def _by_device(frame: pd.DataFrame) -> "pd.Series[Any]":
+    """In rows of device `all`, the value of each named device of the same trial and split."""
+    named = frame[~frame["device"].isin(["all", ""])]
+    known = {
+        key: dict(zip(rows["device"], rows["value"], strict=True))
+        for key, rows in named.groupby(["trial", "split"])
+    }
+    keys = zip(frame["trial"], frame["split"], strict=True)
+    whole = frame["device"] == "all"
+    found = [known.get(key) if all_ else None for key, all_ in zip(keys, whole, strict=True)]
+    return pd.Series(found, index=frame.index, dtype="object")
+
+
+def _clips(study: Study, frame: pd.DataFrame) -> "pd.Series[float]":
+    """How many different clips are scored on each row's split, told by the predictions of one of
+    the trials that are split alike.
+    """
+    predicted = set(study.results.names("predictions"))
+    design = [name for name in map(str, study.manifest) if name.startswith(DESIGN)]
+    counts: dict[tuple[str, str], int] = {}
+    for _, trials in study.manifest.groupby(design, dropna=False)["trial"]:
+        known = [trial for trial in trials if trial in predicted][:1]
+        table = study.results.read("predictions", known)
+        clips = table.select(["split", "clip"]).to_pandas().groupby("split")["clip"].nunique()
+        counts |= {(trial, split): n for trial in trials for split, n in clips.items()}
+    keys = zip(frame["trial"], frame["split"], strict=True)
+    found = [counts.get(key, float("nan")) for key in keys]
+    return pd.Series(found, index=frame.index, dtype="float64")
 
 
 def _evaluations_of(results: Results, trial: str, metric: str) -> tuple[pd.DataFrame, set[str]]:

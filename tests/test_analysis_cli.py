@@ -22,10 +22,10 @@ NAME = "accuracy_vs_parameters"
 
 
 def whole(results: Results) -> str:
-    """Two sizes, of two runs and of one, on seen and unseen devices; the folder as typed."""
-    runs = [trial(), trial(seed=1), trial(network__width=16)]
+    """Two sizes, of three runs and of one, on seen and unseen devices; the folder as typed."""
+    runs = [trial(), trial(seed=1), trial(seed=2), trial(network__width=16)]
     values = {
-        one: {"seen": [0.5, 0.8 + k / 10], "unseen": [0.1, 0.6]} for k, one in enumerate(runs)
+        one: {"seen": [0.5, 0.7 + k / 10], "unseen": [0.1, 0.6]} for k, one in enumerate(runs)
     }
     complete(results, values)
     return results.where
@@ -66,44 +66,36 @@ def test_analyze_prints_points_files_and_counts(
     assert said.err == ""
     rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.out.splitlines()]
     family = "cp_resnet"
-    # t(0.975, 1 degree) = 12.706: 85 +- 12.706 x 5
+    # t(0.975, 2 degrees) = 4.303: 80 +- 4.303 x 10 / sqrt(3), cut to 100
     size = ["8", "1", "1", "16,000"]
-    assert ["seen", family, *size, "85.0", "21.5 to 148.5", "2", "7.1", "-"] in rows
+    assert ["seen", family, *size, "80.0", "55.2 to 100.0", "3", "10.0", "-", "10.0"] in rows
     size = ["16", "1", "1", "32,000"]
-    assert ["unseen", family, *size, "60.0", "one run", "1", "-", "-"] in rows
-    assert ["seen", family, "8", "1", "1", "85.0", "21.5 to 148.5", "2", "7.1", "-"] in rows
+    assert ["unseen", family, *size, "60.0", "one run", "1 run", "-", "-", "-"] in rows
+    values = ["80.0", "55.2 to 100.0", "3", "10.0", "-", "10.0"]
+    assert ["seen", family, "8", "1", "1", *values] in rows
+    assert "n, seeds" in said.out
     assert f"{NAME}.png" in said.out
     assert f"{NAME}.csv" in said.out
-    assert "3 trials: 3 complete, 0 stopped, 0 failed, 0 running, 0 missing" in said.out
+    assert "4 trials: 4 complete, 0 stopped, 0 failed, 0 running, 0 missing" in said.out
 
 
 def test_curves_are_drawn_and_a_few_of_their_points_printed(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scored = {trial(seed=s): {"validation": [0.1, 0.5 + s / 10, 0.3]} for s in range(2)}
+    scored = {trial(seed=s): {"validation": [0.1, 0.5 + s / 10, 0.3]} for s in range(3)}
     complete(results, scored)
     cli.analyze(results.where, figure=["learning_curves"])
     said = capsys.readouterr().out
     folder = Path(results.path("figures"))
     assert {f.name for f in folder.iterdir()} == {"learning_curves.png", "learning_curves.csv"}
     rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.splitlines()]
-    # 55 +- 12.706 x 5; the losses are the accuracies + 1
+    # 60 +- 4.303 x 10 / sqrt(3); the losses are the accuracies + 1
     family = "cp_resnet"
-    best = [
-        "accuracy %",
-        "validation",
-        family,
-        "best epoch",
-        "2",
-        "55.0",
-        "-8.5 to 118.5",
-        "2",
-        "-",
-    ]
-    assert best in rows
+    best = ["accuracy %", "validation", family, "best epoch", "2"]
+    assert [*best, "60.0", "35.2 to 84.8", "3", "-"] in rows
     assert len([row for row in rows if row[:2] == ["accuracy %", "validation"]]) == 2
     lowest = ["cross-entropy, nats", "validation", family, "best epoch", "1"]
-    assert [*lowest, "1.100", "1.100 to 1.100", "2", "-"] in rows
+    assert [*lowest, "1.100", "1.100 to 1.100", "3", "-"] in rows
     assert len(pd.read_csv(folder / "learning_curves.csv")) == 6
     cli.analyze(results.where, figure=["learning_curves"], json=True)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -117,6 +109,7 @@ def test_losses_are_printed_in_nats_with_their_rise(
 ) -> None:
     bottleneck = {"objective__kind": "bottleneck", "objective__latent": 4}
     values = {(0, 0.01): 0.1, (0, 1.0): 0.5, (1, 0.01): 0.3, (1, 1.0): 0.8}
+    values |= {(2, 0.01): 0.2, (2, 1.0): 0.65}
     trials = {
         trial(seed=s, objective__beta=b, **bottleneck): {"test": [v]}
         for (s, b), v in values.items()
@@ -125,10 +118,10 @@ def test_losses_are_printed_in_nats_with_their_rise(
     cli.analyze(results.where)
     said = capsys.readouterr().out
     rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.splitlines()]
-    # losses are 1 + these; 0.45 +- 12.706 x 0.05
-    rise = ["1.650", "-0.256 to 3.556", "2", "+0.450", "-0.185 to +1.085", "2"]
+    # losses are 1 + these; 1.65 +- 4.303 x 0.15 / sqrt(3), 0.45 +- 4.303 x 0.05 / sqrt(3)
+    rise = ["1.650", "1.277 to 2.023", "3", "+0.450", "+0.326 to +0.574", "3"]
     assert ["test", "synthetic", "cp_resnet", "4", "8", "1.0", *rise] in rows
-    assert [row[-3:] for row in rows if "0.01" in row] == [["+0.000", "-", "2"]]
+    assert [row[-3:] for row in rows if "0.01" in row] == [["+0.000", "-", "3"]]
 
 
 def test_what_only_one_figure_needs_stops_no_other(
@@ -157,8 +150,9 @@ def test_json_lines_are_the_points(results: Results, capsys: pytest.CaptureFixtu
     assert len(lines) == len(expected) == 4
     for line, row in zip(lines, expected.to_dict("records"), strict=True):
         assert line.pop("figure") == NAME
-        if row["n"] == 1:
-            assert line.pop("low") is line.pop("high") is line.pop("between_runs") is None
+        absent = {name for name in line if pd.isna(row[name])}
+        assert all(line.pop(name) is None for name in absent)
+        assert ("low" in absent) == (row["n"] == 1)
         assert {k: row[k] for k in line} == line
     cost = {"parameters", "kept_weights", "macs", "receptive_field"}
     assert cost | {"family", "split", "mean", "n"} <= lines[0].keys()
@@ -173,7 +167,8 @@ def test_the_spread_over_epochs_is_printed_in_points(
     said = capsys.readouterr().out
     rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.splitlines()]
     # runs 0.55 and 0.60; over epochs deviations +-0.05 and +-0.10 on two degrees of freedom
-    assert [r[-2:] for r in rows if r[:1] == ["test"]] == [["3.5", "11.2"]]
+    # all four around their mean: 0.575 -+ 0.075, +-0.025, +0.125, -0.075
+    assert [r[-3:] for r in rows if r[:1] == ["test"]] == [["3.5", "11.2", "9.6"]]
     assert "a run is the mean of" not in said  # it was asked for
 
 
@@ -208,12 +203,14 @@ def test_differences_are_printed_and_saved(
     cli.analyze(where, figure=[NAME], differences=True)
     said = capsys.readouterr().out
     rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.splitlines()]
-    assert ["seen", "width 16 - width 8", "", "+20.0", "one run", "1"] in rows
-    # gaps of -20 and -30 at width 8: -25 +- 12.706 x 5
-    assert ["unseen - seen", "unseen - seen", "width 8", "-25.0", "-88.5 to +38.5", "2"] in rows
+    assert ["seen", "width 16 - width 8", "", "+30.0", "one run", "1 run"] in rows
+    # gaps of -10, -20 and -30 at width 8: -20 +- 4.303 x 10 / sqrt(3)
+    assert ["unseen - seen", "unseen - seen", "width 8", "-20.0", "-44.8 to +4.8", "3"] in rows
     written = pd.read_csv(Path(results.path("figures", "differences.csv")), keep_default_na=False)
-    assert list(written.columns) == ["split", "comparison", "at", "mean", "low", "high", "n"]
-    assert f"differences.csv (of {len(written)} intervals of 95 % expect 0.2 to miss)" in said
+    assert list(written.columns) == [
+        *("split", "comparison", "at", "mean", "low", "high", "n", "unit"),
+    ]
+    assert "differences.csv (of 1 intervals of 95 % expect 0.1 to miss)" in said
     cli.analyze(where, figure=[NAME], differences=True, json=True)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     compared = [line for line in lines if line.get("table") == "differences"]

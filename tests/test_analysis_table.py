@@ -3,20 +3,24 @@
 The builders of synthetic results folders here also serve test_figures and test_analysis_cli.
 """
 
+import math
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import scipy.stats
 
 from analysis import table
 from analysis.families import PRUNING, families, prunings
+from analysis.units import crossed, estimate
 from scaling import config
 from scaling.config import Trial
 from scaling.records import VERSION, Results
@@ -66,6 +70,37 @@ def plan(
         row = {"trial": planned.id, "study": "s", **config.flat(planned), **cost}
         rows.append(row | about | {"planned": when})
     results.write("manifest", launch, rows)
+
+
+class Plain(NamedTuple):
+    """A plain reading of an estimate: t over these values by scipy, within bounds."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    unit: str
+
+
+def plain(
+    values: Sequence[float],
+    unit: str = "seeds on one split",
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> Plain:
+    """The mean of the values, one per unit, and its 95 % interval; none for fewer than three."""
+    mean, n = float(np.mean(values)), len(values)
+    if n < 3:
+        return Plain(mean, math.nan, math.nan, n, unit)
+    with np.errstate(invalid="ignore"):
+        low, high = scipy.stats.t.interval(0.95, n - 1, mean, scipy.stats.sem(values))
+    return Plain(mean, max(least, low), min(most, high), n, unit)
+
+
+def same(found: Sequence[Any], expected: Plain) -> bool:
+    """Whether an estimate's mean, low, high, n and unit are these."""
+    *numbers, unit = found
+    return unit == expected.unit and numbers == pytest.approx(expected[:4], nan_ok=True)
 
 
 def measure(results: Results, of: Trial, splits: Mapping[str, Sequence[float]]) -> None:
@@ -386,3 +421,46 @@ def test_trials_of_before_a_revision_are_never_averaged_with_later_ones(results:
     end(results, half[0])
     with pytest.warns(UserWarning, match="drew other clips for split.fraction: they are left out"):
         assert list(table.scores(results)["trial"].unique()) == [half[0].id]
+
+
+def through_microphones(results: Results, microphones: int = 4) -> dict[int, list[float]]:
+    """Three folds of 20 clips each, every clip heard through microphones; accuracies by fold."""
+    values = {f: [0.5 + f / 20 + m / 10 for m in range(microphones)] for f in (1, 2, 3)}
+    runs = {f: trial(split__fold=f) for f in values}
+    plan(results, "launch", list(runs.values()))
+    for f, one in runs.items():
+        devices = {"all": sum(values[f]) / microphones}
+        devices |= {f"m{m}": value for m, value in enumerate(values[f])}
+        about = {"trial": one.id, "epoch": 1, "split": "unseen"}
+        rows = [about | {"device": d, "metric": "accuracy", "value": v} for d, v in devices.items()]
+        results.write("metrics", one.id, rows)
+        answer = {"label": "x", "predicted": "x", "logits": [0.5, 0.5]}
+        heard = [
+            about | {"clip": f"{f}-{c}", "device": f"m{m}"} | answer
+            for c in range(20)
+            for m in range(microphones)
+        ]
+        results.write("predictions", one.id, heard)
+        end(results, one)
+    return values
+
+
+def test_claims_about_unseen_devices_draw_devices_again(results: Results) -> None:
+    values = through_microphones(results)
+    scores = table.scores(results)
+    runs = scores[scores["device"] == "all"]
+    assert set(runs["clips"]) == {20}, "a clip through four microphones is one clip"
+    found = estimate(runs)
+    assert (found.n, found.unit) == (4, "devices x 3 folds")
+    low, high = crossed([*values.values()])
+    assert (found.low, found.high) == pytest.approx((low, high))
+    of_folds = runs.assign(unit="folds")
+    assert estimate(of_folds).unit == "folds"
+    assert estimate(of_folds).high < found.high
+    assert set(table.scores(results, unit="repeats")["unit"]) == {"repeats"}
+
+
+def test_two_microphones_are_no_sample_of_devices(results: Results) -> None:
+    through_microphones(results, microphones=2)
+    scores = table.scores(results)
+    assert estimate(scores[scores["device"] == "all"]).unit == "folds"

@@ -8,11 +8,10 @@ import matplotlib
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from test_analysis_table import end, plan, results, trial
+from test_analysis_table import end, plain, plan, results, same, trial
 
 from analysis import table
 from analysis.figures import CURVES, curves, disagreement_curves, learning_curves
-from analysis.intervals import mean_interval
 from analysis.table import Study
 from scaling.config import Trial
 from scaling.records import Results
@@ -92,8 +91,7 @@ def test_points_are_means_by_epoch_with_intervals(results: Results) -> None:
     assert not points.duplicated(key).any()
     at = points.set_index(key).sort_index()
     row = at.loc[("cross_entropy", "test", 2)]
-    expected = mean_interval([1.0, 2.0])
-    assert (row["mean"], row["low"], row["high"], row["n"]) == pytest.approx(expected)
+    assert same(row[["mean", "low", "high", "n", "unit"]], plain([1.0, 2.0]))
     assert sorted(row["trials"].split()) == sorted(trial(seed=s).id for s in range(2))
     assert list(at.loc[("accuracy", "train_clean"), "mean"]) == [0.2, 0.5, 1.0]
 
@@ -139,9 +137,9 @@ def test_what_is_drawn_is_the_points_training_dashed(results: Results) -> None:
 
 
 def test_bands_are_the_intervals_and_the_caption_says_what_is_cut_off(results: Results) -> None:
-    points = learning_curves.points(over_epochs(results, learnt(0) | learnt(1)))
+    points = learning_curves.points(over_epochs(results, learnt(0) | learnt(1) | learnt(2)))
     figure = learning_curves.draw(points)
-    caption = "mean and 95 % t band over 2 runs, cut off where it leaves the panel"
+    caption = "mean and 95 % band over 3 seeds on one split, cut off where it leaves the panel"
     assert caption in said(figure)
     (band, _) = sorted(
         (c.get_paths()[0].vertices[:, 1] for c in figure.axes[0].collections),

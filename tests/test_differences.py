@@ -4,10 +4,18 @@ from collections.abc import Mapping
 
 import pandas as pd
 import pytest
-from test_analysis_table import MAGNITUDE, STATIC, complete, results, trial
+from test_analysis_table import (
+    MAGNITUDE,
+    STATIC,
+    Plain,
+    complete,
+    plain,
+    results,
+    same,
+    trial,
+)
 
 from analysis import table
-from analysis.intervals import mean_interval
 from analysis.tables.differences import COLUMNS, GAP, differences
 from scaling.config import Trial, changed
 from scaling.recipes import BATCHED, BOTTLENECK, CONSISTENT
@@ -29,12 +37,12 @@ def compared(
 
 
 def study() -> dict[Trial, dict[str, float]]:
-    """Accuracies of two widths, base and damped, two seeds of two folds, on both splits."""
+    """Accuracies of two widths, base and damped, two seeds of three folds, on both splits."""
     random = stream(4, "accuracies")
     trials = [
         trial(seed=s, split__fold=f, network__width=w, network__damping=d)
         for s in range(2)
-        for f in (1, 2)
+        for f in (1, 2, 3)
         for w in (8, 64)
         for d in (0.0, 0.99)
     ]
@@ -51,24 +59,29 @@ def runs(values: dict[Trial, dict[str, float]], width: int, damping: float) -> p
     return pd.DataFrame(chosen).set_index(["seed", "fold"]).sort_index()
 
 
+def over_folds(values: "pd.Series[float]") -> Plain:
+    """Seeds averaged within a fold, then t over folds, within what differences can be."""
+    return plain(list(values.groupby("fold").mean()), "folds", -1, 1)
+
+
 def test_equal_plain_loops(results: Results) -> None:
     values = study()
     found = compared(results, values)
-    expected: dict[tuple[str, str, str], tuple[float, ...]] = {}
+    expected: dict[tuple[str, str, str], Plain] = {}
     for split in ("seen", "unseen", GAP):
         for d, family in ((0.0, "base"), (0.99, "damped 0.99")):
             grown = runs(values, 64, d)[split] - runs(values, 8, d)[split]
-            expected[split, "width 64 - width 8", family] = mean_interval(grown)
+            expected[split, "width 64 - width 8", family] = over_folds(grown)
         for w in (8, 64):
             gained = runs(values, w, 0.99)[split] - runs(values, w, 0.0)[split]
-            expected[split, "damped 0.99 - base", f"width {w}"] = mean_interval(gained)
+            expected[split, "damped 0.99 - base", f"width {w}"] = over_folds(gained)
     for w in (8, 64):
         for d, family in ((0.0, "base"), (0.99, "damped 0.99")):
-            expected[GAP, GAP, f"{family}, width {w}"] = mean_interval(runs(values, w, d)[GAP])
+            expected[GAP, GAP, f"{family}, width {w}"] = over_folds(runs(values, w, d)[GAP])
     assert found.keys() == expected.keys()
     for key, estimate in expected.items():
-        assert found[key] == pytest.approx(tuple(estimate)), key
-        assert estimate.n == 4
+        assert same(found[key], estimate), key
+        assert estimate.n == 3
 
 
 def test_the_gap_s_difference_is_the_difference_of_differences(results: Results) -> None:
@@ -85,7 +98,9 @@ def test_what_pairs_share_drops_out(results: Results) -> None:
         for w in (8, 9)
     }
     found = compared(results, values)
-    assert found == {("test", "width 9 - width 8", ""): pytest.approx((0.01, 0.01, 0.01, 5))}
+    assert found.keys() == {("test", "width 9 - width 8", "")}
+    (row,) = found.values()
+    assert same(row, Plain(0.01, 0.01, 0.01, 5, "seeds on one split"))
 
 
 def test_runs_without_a_partner_are_left_out(results: Results) -> None:
@@ -98,8 +113,8 @@ def test_runs_without_a_partner_are_left_out(results: Results) -> None:
         trial(seed=3, network__width=16, network__depth=2): {"test": 0.9},
     }
     found = compared(results, values)
-    assert [(key, row[-1]) for key, row in found.items()] == [
-        (("test", "width 16 - width 8", "depth 1"), 1)
+    assert [(key, *row[-2:]) for key, row in found.items()] == [
+        (("test", "width 16 - width 8", "depth 1"), 1, "run")
     ]
     assert found["test", "width 16 - width 8", "depth 1"][0] == pytest.approx(0.1)
 
@@ -132,11 +147,13 @@ def test_sparse_wide_minus_the_dense_of_as_many_weights(results: Results) -> Non
     }
     found = compared(results, values)
     sparse = {key: row for key, row in found.items() if "dense" in key[1]}
-    assert sparse == {
-        ("test", f"width 64 {kind} - width 4 dense", family): pytest.approx((m, m, m, 2))
+    expected = {
+        ("test", f"width 64 {kind} - width 4 dense", family): plain([m, m])
         for kind in ("static", "iterative")
         for family, m in (("base", 0.1), ("damped 0.99", 0.1 + 0.099))
     }
+    assert sparse.keys() == expected.keys()
+    assert all(same(sparse[key], expected[key]) for key in expected)
     damped = [key for key in found if key[1] == "damped 0.99 - base"]
     assert ("test", "damped 0.99 - base", "static, width 64") in damped
     # dense and pruned widths are never compared as if only width differed
@@ -190,14 +207,14 @@ def test_objectives_minus_those_they_add_to(results: Results) -> None:
             for w in (8, 64):
                 for p in (0.1, 1.0):
                     runs = [accuracies[w, p, f] for f in (1, 2, 3)]
-                    gained = mean_interval(pd.Series([r[name] - r[reference] for r in runs]))
+                    gained = plain([r[name] - r[reference] for r in runs], "folds", -1, 1)
                     at = f"{100 * p:g} % of the clips, width {w}"
                     expected["test", f"{name} - {reference}", at] = gained
     sizes = [key for key in found if key[1] == "width 64 - width 8"]
     assert len(sizes) == 2 * len(by_objective())
     assert found.keys() == {*expected, *sizes}
     for key, estimate in expected.items():
-        assert found[key] == pytest.approx(tuple(estimate)), key
+        assert same(found[key], estimate), key
 
 
 def test_other_batches_and_transforms_are_no_partners(results: Results) -> None:

@@ -10,7 +10,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
-from test_analysis_table import MAGNITUDE, STATIC, complete, predict, results, trial
+from test_analysis_table import (
+    MAGNITUDE,
+    STATIC,
+    complete,
+    plain,
+    predict,
+    results,
+    same,
+    trial,
+)
 
 from analysis import table
 from analysis.figures import (
@@ -25,7 +34,6 @@ from analysis.figures.accuracy_vs_amount import CLIPS, FRACTION
 from analysis.figures.accuracy_vs_dial import DEPTH, POINTWISE, WIDTH, AccuracyVsDial
 from analysis.figures.accuracy_vs_parameters import draw, points
 from analysis.figures.panels import DESCRIBED, Frame, draw_panels
-from analysis.intervals import mean_interval
 from scaling import config
 from scaling.config import Trial
 from scaling.records import Results
@@ -63,7 +71,7 @@ def scored(
     return table.scores(results, last=2)
 
 
-def star(damped: tuple[float, ...] = (0.0, 0.99), seeds: int = 2) -> list[Trial]:
+def star(damped: tuple[float, ...] = (0.0, 0.99), seeds: int = 3) -> list[Trial]:
     """Widths, depths, 1x1 blocks and width with depth, all from width 16, depth 1, pointwise 1."""
     sizes = [(16, 1, 1), (8, 1, 1), (32, 1, 1), (64, 1, 1), (16, 2, 1), (16, 3, 1)]
     sizes += [(16, 1, 2), (16, 1, 3), (32, 2, 1), (64, 3, 1)]
@@ -93,10 +101,10 @@ def sparse() -> list[Trial]:
 
 
 def taught() -> list[Trial]:
-    """True and random labels at two widths, two seeds."""
+    """True and random labels at two widths, three seeds."""
     return [
         trial(seed=s, network__width=w, split__labels=labels, evaluation__training_clips=True)
-        for s in range(2)
+        for s in range(3)
         for w in (8, 16)
         for labels in ("true", "uniform")
     ]
@@ -156,8 +164,7 @@ def test_points_are_exact_means_with_intervals(results: Results) -> None:
     assert len(drawn) == 8
     damped = drawn[(drawn["family"] == "damped 0.5") & (drawn["split"] == "unseen")]
     row = damped.set_index("width").loc[8]
-    expected = mean_interval([0.43, 0.45, 0.47])
-    assert (row["mean"], row["low"], row["high"], row["n"]) == pytest.approx(expected)
+    assert same(row[["mean", "low", "high", "n", "unit"]], plain([0.43, 0.45, 0.47]))
     assert (row["parameters"], row["kept_weights"], row["macs"]) == (16000, 15992, 112000)
     assert (row["depth"], row["pointwise"], row["receptive_field"]) == (1, 1, 103)
     ids = [trial(seed=s, network__damping=0.5).id for s in range(3)]
@@ -174,8 +181,9 @@ def test_folds_and_seeds_are_runs_of_one_point(results: Results) -> None:
     runs = [trial(seed=s, split__fold=f) for s in range(2) for f in (1, 2)]
     complete(results, {one: {"test": [k / 10]} for k, one in enumerate(runs)})
     (row,) = points(table.scores(results)).to_dict("records")
-    assert (row["n"], row["family"]) == (4, "cp_resnet")
+    assert (row["n"], row["unit"], row["family"]) == (2, "folds", "cp_resnet")
     assert row["mean"] == pytest.approx(0.15)
+    assert len(row["trials"].split()) == 4
 
 
 def test_validation_and_training_clips_only_when_asked_for(results: Results) -> None:
@@ -224,8 +232,9 @@ def test_what_is_drawn_is_the_points_in_percent(results: Results) -> None:
             rows = drawn[(drawn["split"] == split) & (drawn["family"] == family)]
             assert list(line.get_xdata()) == list(rows["parameters"])
             assert line.get_ydata() == pytest.approx(100 * rows["mean"])
-            ends = [s[:, 1] for s in interval.get_segments()]
-            assert np.array(ends) == pytest.approx(100 * rows[["low", "high"]].to_numpy())
+            ends = [s[:, 1] for s in interval.get_segments() if len(s)]
+            known = rows[["low", "high"]].dropna()  # of two runs there is no interval
+            assert np.array(ends) == pytest.approx(100 * known.to_numpy())
             low, high = panel.get_ylim()
             assert (low < np.array(ends)).all()
             assert (np.array(ends) < high).all()
@@ -236,14 +245,15 @@ def test_what_is_drawn_is_the_points_in_percent(results: Results) -> None:
 def test_caption_says_interval_and_n(results: Results) -> None:
     uneven = points(study(results))
     said = texts(draw(uneven))
-    assert "mean and 95 % t interval over 3 runs unless n is given" in said
+    over = "mean and 95 % interval over 3 seeds on one split"
+    assert f"{over} unless n is given (n=2: no interval)" in said
     assert said.count("n=2") == 2
     even = uneven[uneven["n"] == 3]
-    assert "mean and 95 % t interval over 3 runs" in texts(draw(even))
+    assert over in texts(draw(even))
     assert not [t for t in texts(draw(even)) if t.startswith("n=")]
     uneven.loc[0, ["n", "low", "high"]] = 1, np.nan, np.nan
     (caption,) = [t for t in texts(draw(uneven)) if t.startswith("mean")]
-    assert caption.endswith("over 3 runs unless n is given (n=1: no interval)")
+    assert caption.endswith("on one split unless n is given (n=1: no interval)")
 
 
 def test_caption_where_most_points_are_single_runs(results: Results) -> None:
@@ -253,7 +263,8 @@ def test_caption_where_most_points_are_single_runs(results: Results) -> None:
     figure.draw_without_rendering()
     assert figure.texts[1].get_window_extent().x1 < figure.bbox.x1
     said = texts(figure)
-    caption = "one run per point, no interval; mean and 95 % t interval where n is given"
+    caption = "one run per point, no interval; mean, with a 95 % interval for three or more, where "
+    caption += "n is given"
     assert f"cp_resnet; {caption}" in said
     assert said.count("n=2") == 1
 
@@ -296,6 +307,7 @@ def test_labels_of_sizes_are_values_that_do_not_touch(
     axis: axes.Axis, values: tuple[int, ...]
 ) -> None:
     about = {"row": "", "colour": "base", "marker": "", "n": 1, "epochs": 1, "low": np.nan}
+    about["unit"] = "run"
     curve = pd.DataFrame({"x": values, "mean": 0.5, "high": np.nan, **about})
     both = pd.concat([curve.assign(split=split) for split in ("seen", "unseen")])
     figure = draw_panels(both, Frame("title", "label", axis))
@@ -325,11 +337,11 @@ def test_a_dial_is_drawn_with_the_others_held_still(
     drawn = figure.points(scores)
     for _, line in drawn.groupby(["split", "unpruned"]):
         assert list(line.sort_values(dial)[dial]) == values
-        assert set(line["n"]) == {2}
+        assert set(line["n"]) == {3}
     assert set(drawn["unpruned"]) == {"base", "damped 0.99"}
     said = texts(figure.draw(drawn))
     assert figure.title in said
-    assert [t for t in said if t.startswith(f"{others}; mean and 95 % t")]
+    assert [t for t in said if t.startswith(f"{others}; mean and 95 % interval over 3 seeds")]
     drawing = figure.draw(drawn)
     for panel, split in zip(drawing.axes, ["seen", "unseen"], strict=True):
         line, _, _ = panel.containers[0].lines  # type: ignore[attr-defined]
@@ -356,11 +368,11 @@ def test_dials_leave_pruned_networks_and_random_labels_out(results: Results) -> 
 
 def test_spreads_between_and_within_runs_stand_beside_the_interval(results: Results) -> None:
     drawn = WIDTH.points(scored(results, star()))
-    assert list(drawn["between_runs"]) == pytest.approx([0.02 / 2**0.5] * len(drawn))
+    assert list(drawn["between_runs"]) == pytest.approx([0.02] * len(drawn))
     assert list(drawn["within_runs"]) == pytest.approx([0.02 / 2**0.5] * len(drawn))
     assert set(drawn["epochs"]) == {2}
     said = " ".join(texts(WIDTH.draw(drawn)))
-    assert "over 2 runs; a run is the mean of its last 2 epochs" in said
+    assert "over 3 seeds on one split; a run is the mean of its last 2 epochs" in said
 
 
 def test_ways_of_scaling_begin_at_the_size_that_most_differ_from_in_one_number(
@@ -502,8 +514,7 @@ def test_accuracy_against_the_share_of_the_training_clips(results: Results) -> N
     assert set(drawn["family"]) == {"cross-entropy", "bottleneck"}
     assert set(FRACTION.COLUMNS) <= set(drawn.columns)
     row = drawn.set_index(["family", "fraction"]).loc[("bottleneck", 0.3)]
-    expected = mean_interval([0.16, 0.26])
-    assert (row["mean"], row["low"], row["high"], row["n"]) == pytest.approx(expected)
+    assert same(row[["mean", "low", "high", "n", "unit"]], plain([0.16, 0.26]))
     assert (row["parameters"], row["dataset"]) == (16000, "synthetic")
     figure = FRACTION.draw(drawn)
     assert legend(figure) == ["bottleneck", "cross-entropy"]
@@ -512,7 +523,7 @@ def test_accuracy_against_the_share_of_the_training_clips(results: Results) -> N
     assert list(line.get_xdata()) == pytest.approx([5, 30, 100])
     assert panel.get_xscale() == "log"
     assert [t.get_text() for t in panel.get_xticklabels()] == ["5", "30", "100"]
-    assert "mean and 95 % t interval over 2 runs" in texts(figure)
+    assert "2 seeds on one split per point, no interval" in texts(figure)
 
 
 def test_shares_of_several_sizes_and_datasets(results: Results) -> None:
@@ -548,19 +559,21 @@ def test_one_share_is_no_line(results: Results) -> None:
 
 
 def test_loss_against_beta_with_its_rise_above_the_lowest(results: Results) -> None:
-    scores = losses(results, betas(), ("train_clean", "validation", "test"))
+    scores = losses(results, betas(seeds=3), ("train_clean", "validation", "test"))
     assert vib_beta.obstacle(scores) is None
     drawn = vib_beta.points(scores)
     assert list(drawn["split"].unique()) == ["validation", "train_clean"]
     held_out = drawn[drawn["split"] == "validation"].set_index("beta")
-    # seed 0: 1.01, 1, 1.99; seed 1: 2.01, 2.01, 3.99
-    assert held_out["mean"].to_dict() == pytest.approx({0.0: 1.51, 0.01: 1.505, 1.0: 2.99})
-    assert held_out["rise"].to_dict() == pytest.approx({0.0: 0.005, 0.01: 0.0, 1.0: 1.485})
-    paired = mean_interval([0.99, 1.98])
+    # seed 0: 1.01, 1, 1.99; seed 1: 2.01, 2.01, 3.99; seed 2: 3.01, 3.02, 5.99
+    means = {0.0: 6.03 / 3, 0.01: 6.03 / 3, 1.0: 11.97 / 3}
+    assert held_out["mean"].to_dict() == pytest.approx(means)
+    assert held_out["rise"].to_dict() == pytest.approx({0.0: 0.0, 0.01: 0.0, 1.0: 1.98})
+    lowest = held_out["rise_low"].isna().idxmax()
+    paired = plain([0.98, 1.98, 2.98] if lowest == 0.0 else [0.99, 1.98, 2.97])
     last = held_out.loc[1.0]
     assert (last["rise_low"], last["rise_high"]) == pytest.approx((paired.low, paired.high))
-    assert list(held_out["rise_n"]) == [2, 2, 2]
-    assert held_out.loc[0.01, ["rise_low", "rise_high"]].isna().all()  # it is the lowest
+    assert list(held_out["rise_n"]) == [3, 3, 3]
+    assert held_out.loc[lowest, ["rise_low", "rise_high"]].isna().all()
     assert set(drawn["rise_above"]) == {"the lowest"}
 
 

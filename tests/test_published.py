@@ -6,10 +6,18 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from test_analysis_table import STATIC, THROUGH_TWO, end, plan, results, trial
+from test_analysis_table import (
+    STATIC,
+    THROUGH_TWO,
+    end,
+    plain,
+    plan,
+    results,
+    same,
+    trial,
+)
 
 from analysis import table
-from analysis.intervals import mean_interval
 from analysis.tables.published import PUBLISHED, beside, numbers, obstacle
 from scaling.config import Trial
 from scaling.records import Results
@@ -182,9 +190,9 @@ def test_differences_equal_a_plain_reading(results: Results) -> None:
     values = [0.30, 0.34, 0.41]
     runs = {cnn(seed=s, split__fraction=0.3): {"test": v} for s, v in enumerate(values)}
     frame = beside("vib_table3", *scored(results, runs)).set_index("metric")
-    ours = mean_interval(values)
+    ours = plain(values, least=0)
     row = frame.loc["accuracy"]
-    assert tuple(row[["mean", "low", "high", "n"]]) == pytest.approx(tuple(ours))
+    assert same(row[["mean", "low", "high", "n", "unit"]], ours)
     found = tuple(row[["difference", "difference_low", "difference_high"]])
     assert found == pytest.approx(tuple(x - 0.303 for x in ours[:3]))
     assert frame.loc["macro_f1", "mean"] == pytest.approx(ours.mean - 0.1)
@@ -192,10 +200,10 @@ def test_differences_equal_a_plain_reading(results: Results) -> None:
 
 
 def test_a_published_standard_error_widens_the_difference(results: Results) -> None:
-    values = [0.83, 0.85]
+    values = [0.83, 0.84, 0.85]
     scores = scored(results, {vgg(seed=s): {"test": v} for s, v in enumerate(values)})[0]
     row = beside("consistency_table1", scores).iloc[0]
-    half = math.hypot(mean_interval(values).high - 0.84, 1.96 * 0.0015)
+    half = math.hypot(plain(values).high - 0.84, 1.96 * 0.0015)
     assert row["difference"] == pytest.approx(0.84 - 0.8359)
     assert row["difference_high"] - row["difference"] == pytest.approx(half)
     assert row["difference"] - row["difference_low"] == pytest.approx(half)

@@ -56,7 +56,8 @@ def points(name: str, study: Study, scores: pd.DataFrame, last: int) -> pd.DataF
     if name in CURVES:
         return CURVES[name].points(study)
     figure = FIGURES[name]
-    read = scores if of_accuracy(name) else table.scores(study, figure.MEASURE.metric, last)
+    asked = scores["unit"].iloc[0]
+    read = scores if of_accuracy(name) else table.scores(study, figure.MEASURE.metric, last, asked)
     return figure.points(read)
 
 

@@ -4,7 +4,8 @@ Conventions: a run is a trial (a seed of a fold). Curves of one family, size, da
 the training clips are one line: families are told without these, which stand in rows of panels.
 Points are a table, one row per line, metric, split and epoch: dataset, family, fraction, DIALS,
 parameters, metric (a name of analysis.points.MEASURES), split, epoch, mean, low, high (as recorded;
-low and high nan where n is 1), n, trials (ids of the runs).
+low and high nan where there is no interval), n and unit (as in analysis.units), trials (ids of the
+runs).
 Contents: FEWEST, Column, too_few, means_by_epoch, last_and_best, draw_curves.
 """
 
@@ -23,7 +24,6 @@ from matplotlib.ticker import MaxNLocator
 from analysis.families import SIZE
 from analysis.figures.page import GREY, WORDS, page, palette, style
 from analysis.figures.panels import DESCRIBED
-from analysis.intervals import mean_interval
 from analysis.points import (
     DIALS,
     MEASURES,
@@ -34,13 +34,14 @@ from analysis.points import (
     varying,
 )
 from analysis.table import Study
+from analysis.units import FOLD, SEED, estimate, over
 
 FEWEST = 3  # evaluated epochs that make a curve
 ROWS = 5  # of panels, at most: the paper's five shares of the training clips
 TRAINING = ("train_clean", "train")
 CHOOSES = "validation"  # the only held-out split that may choose an epoch
 LINE = ["dataset", "family", "fraction", *DIALS, "parameters"]
-COLUMNS = [*LINE, "metric", "split", "epoch", "mean", "low", "high", "n", "trials"]
+COLUMNS = [*LINE, "metric", "split", "epoch", "mean", "low", "high", "n", "unit", "trials"]
 
 
 class Column(NamedTuple):
@@ -70,6 +71,8 @@ def means_by_epoch(study: Study, values: pd.DataFrame) -> pd.DataFrame:
     told = pd.DataFrame(
         {
             "trial": planned["trial"],
+            FOLD: planned[FOLD],
+            SEED: planned[SEED],
             "dataset": planned["sound.dataset"],
             "family": families_within(planned, ("split.fraction",)),
             "fraction": planned["split.fraction"],
@@ -82,8 +85,8 @@ def means_by_epoch(study: Study, values: pd.DataFrame) -> pd.DataFrame:
     for key, line in joined.groupby([*LINE, "metric", "split"]):
         about = dict(zip([*LINE, "metric", "split"], key, strict=True))
         for epoch, runs in line.groupby("epoch"):
-            estimate = mean_interval(runs["value"])._asdict()
-            rows.append(about | {"epoch": epoch, "trials": " ".join(runs["trial"])} | estimate)
+            of_runs = {"epoch": epoch, "trials": " ".join(runs["trial"])}
+            rows.append(about | of_runs | estimate(runs)._asdict())
     frame = pd.DataFrame(rows, columns=COLUMNS)
     places = frame["metric"].map(list(MEASURES).index), frame["split"].map(split_order)
     order = ["metric_place", "split_place", "dataset", "parameters", *DIALS, "fraction", "family"]
@@ -176,7 +179,7 @@ def _panel(panel: Axes, rows: pd.DataFrame, colours: dict[str, tuple[float, floa
             linestyle="--" if split in TRAINING else "-",
             linewidth=1.3,
         )
-        if (line["n"] > 1).any():
+        if line["low"].notna().any():
             panel.fill_between(line["epoch"], low, high, color=colour, alpha=0.13, linewidth=0)
     panel.grid(axis="y", color="0.9", linewidth=0.6)
     panel.set_axisbelow(True)
@@ -199,9 +202,9 @@ def _bounds(means: "pd.Series[float]") -> tuple[float, float]:
 
 def _caption(points: pd.DataFrame, families: Sequence[str], note: str, rows: int) -> str:
     """What the lines and bands are, over how many runs, and what is not drawn."""
-    fewest, most = points["n"].min(), points["n"].max()
-    over = f"{most} runs" if fewest == most else f"{fewest} to {most} runs"
-    runs = "one run per curve, no band" if most == 1 else f"mean and 95 % t band over {over}"
+    banded = points.dropna(subset=["low"])
+    alone = "one run per curve" if (points["unit"] == "run").all() else f"{over(points)} per curve"
+    runs = f"mean and 95 % band over {over(banded)}" if len(banded) else f"{alone}, no band"
     beyond = False
     for _, part in points.groupby(["row", "metric"]):
         low, high = _bounds(part["mean"])

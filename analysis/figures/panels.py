@@ -2,7 +2,7 @@
 
 Conventions: curves are a table, one row per point: split (a panel), row (a row of panels, "" where
 there is one), colour and marker (texts, the marker "" where there is one), x, and mean, low, high,
-n and epochs of analysis.points; accuracies are fractions there and percent in the drawing.
+n, unit and epochs of analysis.points; accuracies are fractions there and percent in the drawing.
 Contents: Frame, Level, draw_panels.
 """
 
@@ -82,7 +82,7 @@ def draw_panels(curves: pd.DataFrame, frame: Frame, levels: Sequence[Level] = ()
         for row, beside_each_other in zip(rows, panels, strict=True):
             for split, panel in zip(splits, beside_each_other, strict=True):
                 chosen = curves[(curves["split"] == split) & (curves["row"] == row)]
-                _panel(panel, chosen, looks, _usual_n(curves), frame)
+                _panel(panel, chosen, looks, _usual(curves), frame)
                 at = [x for x in levels if (x.split, x.row) == (split, row)]
                 _levels(panel, at, looks, frame.measure.factor)
                 frame.axis(panel, np.unique(curves["x"].to_numpy(float)))
@@ -117,7 +117,7 @@ def _panel(
     panel: Axes,
     rows: pd.DataFrame,
     looks: dict[tuple[str, str], Look],
-    usual_n: int,
+    usual: tuple[int, str],
     frame: Frame,
 ) -> None:
     """One panel's points with their intervals; n stands beside a point where it is unusual."""
@@ -144,10 +144,11 @@ def _panel(
         )
         for edge in (mean, low, high):  # matplotlib takes no limits from shifted artists
             panel.update_datalim(np.column_stack([line["x"], edge]))
-        for x, y, bottom, n in zip(line["x"], mean, low, line["n"], strict=True):
-            if n != usual_n:
+        counted = zip(line["n"], line["unit"], strict=True)
+        for x, y, bottom, (n, unit) in zip(line["x"], mean, low, counted, strict=True):
+            if (n, unit) != usual:
                 panel.annotate(
-                    f"n={n}",
+                    f"n={n}" if unit == usual[1] or np.isnan(bottom) else f"n={n} {unit}",
                     (x, np.nanmin([y, bottom])),
                     xytext=(look.shift, -5),
                     textcoords="offset points",
@@ -175,19 +176,20 @@ def _levels(
 
 
 def _caption(curves: pd.DataFrame, note: str) -> str:
-    """What the intervals are, over how many runs of how many epochs; one colour is named here."""
-    usual = _usual_n(curves)
-    uneven = (curves["n"] != usual).any()
-    if usual == 1:
-        caption = "one run per point, no interval"
+    """What the intervals are over, and of how many epochs a run is; one colour is named here."""
+    n, unit = _usual(curves)
+    uneven = ((curves["n"] != n) | (curves["unit"] != unit)).any()
+    usual = curves[(curves["n"] == n) & (curves["unit"] == unit)]
+    if usual["low"].isna().all():
+        caption = f"{'one' if n == 1 else n} {unit} per point, no interval"
         if uneven:
-            caption += "; mean and 95 % t interval where n is given"
+            caption += "; mean, with a 95 % interval for three or more, where n is given"
     else:
-        caption = f"mean and 95 % t interval over {usual} runs"
+        caption = f"mean and 95 % interval over {n} {unit}"
         if uneven:
             caption += " unless n is given"
-        if (curves["n"] == 1).any():
-            caption += " (n=1: no interval)"
+        if (few := curves.loc[curves["low"].isna(), "n"]).size:
+            caption += f" (n={few.min()}: no interval)"
     fewest, most = curves["epochs"].min(), curves["epochs"].max()
     if most > 1:
         several = f"{most}" if fewest == most else f"{fewest} to {most}"
@@ -224,6 +226,8 @@ def _legend(
     ]
 
 
-def _usual_n(curves: pd.DataFrame) -> int:
-    """The commonest number of runs; the largest of several such."""
-    return int(curves["n"].mode().max())
+def _usual(curves: pd.DataFrame) -> tuple[int, str]:
+    """The commonest number of units and what they are; the largest of several such."""
+    counts = curves.groupby(["n", "unit"]).size()
+    n, unit = max(counts[counts == counts.max()].index)
+    return int(n), str(unit)

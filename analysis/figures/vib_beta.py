@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from analysis.families import PRUNING, REPEAT, SIZE
 from analysis.figures.axes import from_zero
 from analysis.figures.panels import DESCRIBED, Frame, draw_panels
-from analysis.intervals import paired_difference
 from analysis.points import (
     CROSS_ENTROPY,
     DIALS,
@@ -26,12 +25,14 @@ from analysis.points import (
     sizes_beside,
     varying,
 )
+from analysis.units import FOLD, FREE, SEED, estimate
 
 MEASURE = CROSS_ENTROPY
 COLUMNS = ("split", "dataset", "family", "latent", "width", "beta")
 BETA, LATENT = "objective.beta", "objective.latent"
 TRAINING = "train_clean"
 LOWEST, SMALLEST = "the lowest", "the smallest beta"
+RISE = ["rise", "rise_low", "rise_high", "rise_n", "rise_unit"]
 LINE = ["dataset", "family", "latent", *SIZE, "split"]
 
 
@@ -46,11 +47,12 @@ def points(scores: pd.DataFrame) -> pd.DataFrame:
     """The points of analysis.points.means, in nats, of scores of the metric `loss`.
 
     Further columns: dataset, latent, beta, and by how much the loss is above a reference of its
-    line on its split: rise, rise_low, rise_high (nats, 95 % t interval over pairs of runs of one
-    seed and fold), rise_n, rise_above. Where validation clips were scored, the reference is LOWEST,
-    the beta of the lowest loss: it was found among the same runs, so that rises are large rather
-    than small by chance. Test clips may not choose: there the reference is SMALLEST, the line's
-    smallest beta. The reference itself has the rise 0 and no interval.
+    line on its split: rise, rise_low, rise_high (nats, 95 % interval over pairs of one seed and
+    fold), rise_n and rise_unit (as in analysis.units), rise_above. Where validation clips were
+    scored, the reference is LOWEST, the beta of the lowest loss: it was found among the same runs,
+    so that rises are large rather than small by chance. Test clips may not choose: there the
+    reference is SMALLEST, the line's smallest beta. The reference itself has the rise 0 and no
+    interval.
     """
     lines = _on_lines(scores)
     held_out = judged(lines["split"])
@@ -114,20 +116,21 @@ def _rises(scores: pd.DataFrame, above: str) -> pd.DataFrame:
         losses = {beta: _by_run(runs) for beta, runs in line.groupby("beta")}
         reference = line["beta"].min()
         if above == LOWEST:
-            reference = min(losses, key=lambda beta: float(losses[beta].mean()))
+            reference = min(losses, key=lambda beta: float(losses[beta]["value"].mean()))
         for beta, loss in losses.items():
-            pairs = pd.concat([loss, losses[reference]], axis=1, join="inner").to_numpy()
+            beside = losses[reference]["value"].rename("value_beside")
+            pairs = loss.join(beside, how="inner")
             row = dict(zip(LINE, key, strict=True)) | {"beta": beta, "rise_n": len(pairs)}
             if len(pairs):
-                rise = paired_difference(pairs[:, 0], pairs[:, 1])
-                row |= {"rise": rise.mean}
+                rise = estimate(pairs.assign(value=pairs["value"] - pairs["value_beside"]), FREE)
+                row |= {"rise": rise.mean, "rise_n": rise.n, "rise_unit": rise.unit}
                 if beta != reference:
                     row |= {"rise_low": rise.low, "rise_high": rise.high}
             rows.append(row)
-    return pd.DataFrame(rows, columns=[*LINE, "beta", "rise", "rise_low", "rise_high", "rise_n"])
+    return pd.DataFrame(rows, columns=[*LINE, "beta", *RISE])
 
 
-def _by_run(rows: pd.DataFrame) -> "pd.Series[float]":
-    """The values by seed and folds, as text: a fold may be none."""
+def _by_run(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows by seed and folds, as text: a fold may be none."""
     runs = zip(*(rows[name] for name in REPEAT), strict=True)
-    return rows["value"].set_axis([" ".join(map(str, run)) for run in runs])
+    return rows[["value", FOLD, SEED]].set_axis([" ".join(map(str, run)) for run in runs])

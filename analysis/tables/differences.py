@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from analysis.families import FOLLOWING, OBJECTIVE, PRUNING, REGULARIZERS, SIZE, objectives, words
-from analysis.intervals import Estimate, mean_interval
 from analysis.points import DIALS, as_many, in_order, on_splits, split_order
+from analysis.units import DIFFERENCE, Estimate, by_device, estimate
 from scaling import config
 
 GAP = "unseen - seen"
@@ -32,11 +32,12 @@ EITHER = ("", "_reference")  # suffixes of the two sides of a pair
 
 
 def differences(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean paired difference with its 95 % t interval for every comparison, setting and split.
+    """Mean paired difference with its 95 % interval for every comparison, setting and split.
 
     `scores` is table.scores'. Columns: split (held out, or GAP), comparison (`width 64 - width 8`,
     or GAP for the gap itself), at (what the pair shares and others do not), mean, low, high
-    (fractions; low and high nan where n is 1), n. Damped is compared with base, each larger size
+    (fractions; low and high nan where there is no interval), n and unit (as in analysis.units:
+    pairs of one fold are averaged first). Damped is compared with base, each larger size
     with the smallest, a pruned network with the dense one of as many weights, each objective and
     regularizer with plain cross-entropy, what is learnt from views of a clip with cross-entropy on
     the same transform, and consistency with its weight at 0; these at equal optimizer steps.
@@ -53,19 +54,28 @@ def differences(scores: pd.DataFrame) -> pd.DataFrame:
     found += [_from_smallest(values, name) for name in (DAMPING, *SIZE)]
     found += [_from_dense(values), *_from_simpler(values)]
     rows = [
-        dict(zip(COLUMNS, key, strict=False)) | mean_interval(pairs["difference"])._asdict()
+        dict(zip(COLUMNS, key, strict=False)) | estimate(_of(pairs), DIFFERENCE)._asdict()
         for frame in found
         for key, pairs in frame.groupby(COLUMNS[:3], sort=False)
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def _of(pairs: pd.DataFrame) -> pd.DataFrame:
+    """The pairs as runs whose value is their difference."""
+    return pairs.assign(value=pairs["difference"])
+
+
 def _gaps(values: pd.DataFrame) -> pd.DataFrame:
     """A row for each trial with both seen and unseen devices, with the gap as its value."""
     seen, unseen = (values[values["split"] == split] for split in ("seen", "unseen"))
-    pairs = seen.merge(unseen[["trial", "value"]], on="trial", suffixes=EITHER)
+    unseen = unseen[["trial", "value", "by_device"]]
+    pairs = seen.merge(unseen, on="trial", suffixes=EITHER)
+    each = zip(pairs["by_device_reference"], pairs["value"], strict=True)
+    gaps = [{d: v - seen for d, v in of.items()} if of else None for of, seen in each]
     gap = pairs["value_reference"] - pairs["value"]
-    return pairs.assign(split=GAP, value=gap).drop(columns="value_reference")
+    told = pairs.assign(split=GAP, value=gap, by_device=pd.Series(gaps, pairs.index, dtype=object))
+    return told.drop(columns=["value_reference", "by_device_reference"])
 
 
 def _from_smallest(values: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -112,10 +122,13 @@ def _from_simpler(values: pd.DataFrame) -> Iterator[pd.DataFrame]:
 
 def _differing(pairs: pd.DataFrame, sides: "Sequence[pd.Series[str]]") -> pd.DataFrame:
     """The pairs with their comparison in words and their difference."""
+    both = zip(pairs["by_device"], pairs["by_device_reference"], strict=True)
+    apart = [by_device(one, other) for one, other in both]
     # a copy, as merging a hundred columns leaves them scattered
     return pairs.copy().assign(
         comparison=sides[0] + " - " + sides[1],
         difference=pairs["value"] - pairs["value_reference"],
+        by_device=pd.Series(apart, pairs.index, dtype=object),
     )
 
 

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.families import BOTTLENECK, words
-from analysis.intervals import Estimate, mean_interval
 from analysis.selection import chosen
+from analysis.units import Estimate, estimate
 from scaling import config
 
 METRICS = ("accuracy", "macro_f1")  # the VIB paper says F1; its authors' code takes the macro mean
@@ -169,9 +169,9 @@ def beside(name: str, scores: pd.DataFrame, macro_f1: pd.DataFrame | None = None
     the accuracy on validation clips. Columns: dataset, published_for (whose recordings the
     published number is for), protocol, width, model, fraction, at (what else tells ours apart),
     metric; chosen (`K=20 beta=0.005`, with how many runs chose it); published, standard_error (nan:
-    none published); mean, low, high, n (ours with its 95 % t interval over runs); difference (ours
-    - published), difference_low, difference_high. Scores are fractions; differences are nan unless
-    dataset is published_for, and their intervals where n is 1.
+    none published); mean, low, high, n, unit (ours with its 95 % interval: see analysis.units);
+    difference (ours - published), difference_low, difference_high. Scores are fractions;
+    differences are nan unless dataset is published_for, their intervals where ours has none.
     Raises ValueError for no such table, and as selection.chosen.
     """
     theirs = numbers(name)
@@ -188,7 +188,7 @@ def beside(name: str, scores: pd.DataFrame, macro_f1: pd.DataFrame | None = None
     rows = [
         dict(zip(keys, key, strict=True))
         | {"chosen": _counted(of_one["chosen"])}
-        | mean_interval(of_one["value"])._asdict()
+        | estimate(of_one)._asdict()
         for key, of_one in runs.groupby(keys, sort=False, dropna=False)
     ]
     return _subtracted(pd.DataFrame(rows, columns=[*keys, "chosen", *Estimate._fields]))
