@@ -147,6 +147,13 @@ def test_a_header_that_names_fewer_samples_than_there_are_is_refused():
         assert "its sound goes on behind its announced end" in refused(content)
 
 
+def test_an_aiff_that_skips_some_of_its_sound_is_refused():
+    content = bytearray(encoded("AIFF", "PCM_16"))
+    at = content.index(b"SSND") + 8
+    content[at : at + 4] = (2_000).to_bytes(4, "big")
+    assert "it skips some of its sound" in refused(content)
+
+
 def mp3(wave: np.ndarray, rate: int = RATE) -> bytes:
     return encoded("MP3", "MPEG_LAYER_III", wave, rate)
 

@@ -22,6 +22,7 @@ import torch
 from scaling.sound.cache import each
 from scaling.sound.clips import Clips, Decoded, decode_file, digest, from_files, glance
 from scaling.sound.datasets import scan
+from scaling.sound.decode.kinds import CONVERT
 from scaling.sound.pitch import pitched
 from scaling.sound.store import Mapped, Pinned, Store, Uploaded, pack
 from scaling.sound.waves import unreadable
@@ -256,13 +257,13 @@ def broken(clips: Clips, count: int) -> Clips:
 def test_unreadable_files_are_named_all_at_once(clips: Clips, cache: Path):
     mine = broken(clips, 2)
     line = (
-        r"^2 of 9 clips of mine cannot be read: bad00\.wav: format not recognised; "
-        r"bad01\.wav: format not recognised \(--skip-unreadable leaves them out\)$"
+        r"^2 of 9 clips of mine cannot be read: bad00\.wav: format not recognised: convert .*; "
+        r"bad01\.wav: format not recognised: convert .* \(--skip-unreadable leaves them out\)$"
     )
     with pytest.raises(ValueError, match=line):
         pack(mine, RATE, cache=cache, progress=False)
     assert [path.suffix for path in cache.iterdir()] == [".lock"]
-    reason = "format not recognised"
+    reason = f"format not recognised: {CONVERT}"
     assert unreadable(mine, progress=False) == {"bad00.wav": reason, "bad01.wav": reason}
     assert unreadable(clips, progress=False) == {}
 

@@ -96,8 +96,9 @@ def decode_bytes(content: bytes | memoryview) -> Decoded:
         wave = np.concatenate([each.samples for each in found])
     if not len(wave):
         raise ValueError("empty: it holds no samples: leave it out")
-    # A sum is finite only where all its terms are, and takes no memory of its own.
-    if not np.isfinite(wave.sum(dtype=np.float64)) and not np.isfinite(wave).all():
+    # A sum of squares is finite only where all samples are, and takes no memory of its own.
+    flat = wave.reshape(-1)
+    if not np.isfinite(flat.dot(flat)) and not np.isfinite(flat).all():
         raise ValueError("not finite: it holds NaN or infinite samples: export it again")
     return Decoded(wave, rate)
 

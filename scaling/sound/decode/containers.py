@@ -138,11 +138,20 @@ def _w64(content: memoryview) -> memoryview:
 
 def _iff(content: memoryview) -> memoryview:
     """AIFF and AIFF-C (Apple, 1989, 1991); 8SVX and 16SV (Electronic Arts) differ in a name."""
+    needed = 0  # bytes of uncompressed sound
     for name, start, length in chunks(content, 12, "big"):
+        if name == b"COMM" and bytes(content[8:12]) == b"AIFF":
+            channels, frames, bits = (
+                number(content, start + at, width, "big") for at, width in ((0, 2), (2, 4), (6, 2))
+            )
+            needed = channels * frames * -(-bits // 8)
         if name in (b"SSND", b"BODY"):
             if 0 < length < STREAMED:
                 _missing(content, start + length)
                 _ends(content, start + length, 8 + number(content, 4, 4, "big"))
+                # A writer may count its padding as sound.
+                if needed + 7 + number(content, start, 4, "big") > length > needed > 0:
+                    raise ValueError(f"damaged: it skips some of its sound: {REPAIR}")
             # libsndfile takes all that lies behind a BODY for sound.
             return content[: start + length] if name == b"BODY" else content
     return content

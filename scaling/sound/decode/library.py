@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
-from scaling.sound.decode import containers, mpeg
+from scaling.sound.decode.containers import UNKNOWN_FRAMES, WITHOUT_LENGTH
 from scaling.sound.decode.kinds import CONVERT, CONVERT_DAMAGED, REPAIR, UnknownFormat
+from scaling.sound.decode.mpeg import begins
 
 # The largest recording, all channels together: 25 minutes at 44.1 kHz mono; 256 MiB when decoded.
 SAMPLES = 2**26
@@ -123,13 +124,13 @@ def decoded(part: Part) -> Decoded:
             ) from None
         raise ValueError(f"damaged or cut off: its header is broken: {REPAIR}") from None
     with file:
-        if file.format in containers.WITHOUT_LENGTH:
+        if file.format in WITHOUT_LENGTH:
             raise ValueError(
                 f"a {file.format} file: it would not show if samples were missing: {CONVERT}"
             )
-        if file.format == "MP3" and not mpeg.begins(part.content):
+        if file.format == "MP3" and not begins(part.content):
             raise ValueError(f"damaged: its first MPEG frame is broken: {CONVERT_DAMAGED}")
-        known = file.frames < containers.UNKNOWN_FRAMES
+        known = file.frames < UNKNOWN_FRAMES
         expected = part.counted or (file.frames if known else 0)
         check_bounds(expected, file.channels, file.samplerate)
         samples = _announced(file, expected) if expected else _blocks(file)
