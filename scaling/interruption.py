@@ -19,7 +19,7 @@ from time import monotonic
 from types import FrameType
 from typing import NoReturn
 
-GRACE = 10.0  # seconds from the first signal to the end: Docker kills 10 s after it, Slurm 30 s
+GRACE = 8.0  # seconds from the first signal to the end: Docker kills 10 s after it, Slurm 30 s
 SAME = 1.0  # seconds in which a second signal is the first: `timeout` sends it to process and group
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

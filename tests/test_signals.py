@@ -75,7 +75,7 @@ def folders(pid: int) -> list[Path]:
 
 def check(end: End, code: int) -> None:
     assert end.code == code, end
-    assert end.seconds < GRACE + 1, end
+    assert end.seconds < GRACE + 5, end  # seconds to spare, on a machine that is busy
     assert "Traceback" not in end.said, end.said
     assert end.processes == []
     assert end.folders == []
