@@ -416,3 +416,19 @@ def test_this_machine_has_memory_in_use():
 )
 def test_errors_after_which_a_gpu_is_of_no_use(error: str | None, ends: bool):
     assert guard.broken(error) == ends
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"torn", b"[]", b"3", b"{}", b'{"times": "1", "reason": "r"}', b'{"times": -1}',
+     b'{"times": 1e400, "reason": ""}', b'{"times": 1, "reason": []}', b"[" * 99_999,
+     b"x" * 200_000, b'{"times": 99999999999999999999, "reason": "r"}'],
+)  # fmt: skip
+def test_a_damaged_note_counts_as_none(tmp_path: Path, content: bytes):
+    """A trial that is looked at goes on, with one warning."""
+    results = Results(tmp_path)
+    results.put(content, "checkpoints", "abc", guard.NOTE)
+    with pytest.warns(UserWarning, match=r"^trial abc: its memory.json is damaged \(") as said:
+        assert guard.excess("abc", results) is None
+    assert len(said) == 1
+    assert "\n" not in str(said[0].message)
