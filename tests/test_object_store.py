@@ -136,7 +136,7 @@ def test_every_method_does_what_it_does_locally(server: Server, tmp_path: Path):
         yield results.read("metrics").num_rows, results.names("metrics")
         results.prepare()
         yield results.names(""), results.get(".writing-probe")
-        results.write("metrics", "b", [ROW | {"value": math.inf}])
+        results.write("metrics", "b", [ROW | {"trial": "b", "value": math.inf}])
         results.write("metrics", "a", [ROW])
         results.write("metrics", "a", [ROW | {"epoch": 2}])
         yield results.names("metrics"), results.read("metrics").to_pylist()

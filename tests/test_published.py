@@ -55,7 +55,14 @@ def scored(
     plan(results, "launch", list(values))
     for one, splits in values.items():
         rows = [
-            {"trial": one.id, "epoch": 1, "split": s, "device": "all", "metric": m, "value": v - x}
+            {
+                "trial": one.id,
+                "epoch": 1,
+                "split": s,
+                "device": "all",
+                "metric": m,
+                "value": max(v - x, 0.0),
+            }
             for s, v in splits.items()
             for m, x in (("accuracy", 0), ("macro_f1", 0.1))
         ]
