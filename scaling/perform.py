@@ -35,7 +35,7 @@ VERSION = 2  # of what a checkpoint holds: that of any other is not taken up
 HEADLINE = {
     "validation": "validation clips",
     "test": "test clips",
-    "seen": "test clips of seen devices",
+    "seen": "seen devices",
 }
 
 
