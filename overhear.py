@@ -234,8 +234,6 @@ def _command() -> None:
     atexit.register(gc.freeze)
     warnings.simplefilter("always", UserWarning)
     warnings.showwarning = _said_once()
-    if debug:
-        sys.excepthook = _traceback
     try:
         with guarded():
             code = _run(debug)
@@ -246,6 +244,9 @@ def _command() -> None:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(nowhere, stream.fileno())
         code = UNREAD
+    except Exception:  # only --debug lets one through
+        sys.excepthook = _traceback  # late, as typer puts its own there
+        raise
     sys.exit(code)
 
 

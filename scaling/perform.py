@@ -33,7 +33,7 @@ CHECKPOINT = checkpoint.NAME
 HEADLINE = {
     "validation": "validation clips",
     "test": "test clips",
-    "seen": "test clips of seen devices",
+    "seen": "seen devices",
 }
 
 

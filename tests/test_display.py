@@ -35,7 +35,7 @@ def test_plain_lines_when_trials_end(trial: Trial):
         for each in trials:
             shown.heard(progress(each, 3, 30, "complete", 0.5 + each.network.width / 10))
     lines = stream.getvalue().splitlines()
-    whose = "test clips of seen devices"
+    whose = "seen devices"
     assert lines[-1] == f"2/2 done, 0 running, 0 failed, latest 0.900 on {whose} (width=4)"
 
 
@@ -43,7 +43,7 @@ def test_only_validation_clips_make_a_trial_the_best(trial: Trial):
     """Test clips choose nothing: their line names the latest score, the higher one or not."""
     for changes, whose in (
         ({"split.validation_fold": 2}, None),
-        ({}, "test clips of seen devices"),
+        ({}, "seen devices"),
         ({"split.train_devices": ()}, "test clips"),
     ):
         trials = [changed(trial, {**changes, "network.width": w}) for w in (2, 4)]

@@ -14,6 +14,8 @@ import pytest
 
 import overhear
 
+PROCESS = [sys.executable, "-c", "import overhear; overhear.main()"]
+
 
 def main(
     words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -68,13 +70,13 @@ def test_a_fault_of_ours_is_one_line_that_says_so(act, said, raising, monkeypatc
     assert len(err) < 600
 
 
-def test_debug_shows_its_traceback_but_no_sequence(raising, monkeypatch, capsys):
-    raising(fail(KeyError("x")))
-    monkeypatch.setattr(sys, "argv", ["overhear", "--debug", "studies"])
-    with pytest.raises(KeyError):
-        overhear.main()
-    sys.excepthook(KeyError, KeyError("\x1b[2J"), None)
-    assert "\x1b" not in capsys.readouterr().err
+def test_debug_shows_its_traceback_but_no_sequence(tmp_path):
+    words = ["--debug", "status", "nowhere\x1b[2J"]
+    ended = subprocess.run([*PROCESS, *words], capture_output=True, cwd=tmp_path, check=False)
+    assert ended.returncode == 1
+    assert b"Traceback" in ended.stderr
+    assert b"nowhere\\x1b[2J is not a results folder" in ended.stderr
+    assert b"\x1b" not in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -173,9 +175,6 @@ def test_warnings_of_libraries_are_not_ours(raising, monkeypatch, capsys):
         "overhear: warning of numpy: look here",
     ]
     assert "soon gone" not in err
-
-
-PROCESS = [sys.executable, "-c", "import overhear; overhear.main()"]
 
 
 def test_a_reader_that_leaves_is_no_error():
