@@ -48,7 +48,6 @@ import typer  # noqa: E402
 import analysis.cli  # noqa: E402
 import scaling.cli  # noqa: E402
 import sweeps.cli  # noqa: E402
-from scaling.storage import scrubbed  # noqa: E402
 from scaling.text import guarded, one_line  # noqa: E402
 
 app = typer.Typer(
@@ -189,6 +188,8 @@ def _told(message: object) -> str:
     """What may be printed of an error: one line, without the secrets of addresses in it or on the
     command line.
     """
+    from scaling.storage import scrubbed  # loads pyarrow, which help does without
+
     return one_line(scrubbed(str(message), *sys.argv[1:]))
 
 
@@ -199,6 +200,8 @@ def _say(line: str, code: int) -> int:
 
 def _traceback(kind: type[BaseException], error: BaseException, trace: Any) -> None:
     """What --debug shows; names in it may hold what a terminal would obey, or a secret."""
+    from scaling.storage import scrubbed
+
     with guarded():
         lines = "".join(traceback.format_exception(kind, error, trace))
         sys.stderr.write(scrubbed(lines, *sys.argv[1:]))

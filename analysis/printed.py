@@ -172,7 +172,7 @@ def status_table(where: str, standings: "Standings") -> "Group":
                 reached = f"epoch {row['epochs']} of {row['training.epochs']}"
                 table.add_row("", "", text(f"{row['trial']}: {reached}"))
     if standings.open:
-        table.add_row("driver", "", Text(standings.driver.words))
+        table.add_row("driver", "", text(standings.driver.words))
         table.add_row("time left", "", _left(standings))
     address = text(where)
     address.overflow = "fold"
@@ -259,7 +259,9 @@ def _table(title: str, columns: Sequence[str], numbers: Sequence[str]) -> "Table
         justify: Any = "left" if words else "right"
         table.add_column(HEADINGS.get(name, name), justify=justify, no_wrap=not words)
     for heading in numbers:
-        folds = heading.startswith((*SCATTER.values(), "n"))  # long headings over short numbers
+        folds = heading.startswith(
+            (*SCATTER.values(), "n", "above")
+        )  # long headings over short numbers
         table.add_column(heading, justify="right", no_wrap=not folds)
     return table
 

@@ -251,15 +251,15 @@ def _on_trained_devices(table: pd.DataFrame, devices: tuple[str, ...]) -> np.nda
 
 def _check_independent(table: pd.DataFrame, rows: dict[str, np.ndarray]) -> None:
     """No clip of an unseen device is of a scene or recording that was trained on."""
-    source = table["source"]
-    trained = set(source.iloc[rows["train"]]) - {""}
-    clips = table["clip"].iloc[rows.get("unseen", rows["train"][:0])]
-    if len(same := clips[source.loc[clips.index].isin(trained)]):
-        raise ValueError(
-            f"split.unseen=all: {len(same)} clips of unseen devices are of sources that other "
-            f"devices train on ({some(same)}): leave it at fold, where all devices of a held-out "
-            "source are held out"
-        )
+    unseen = table.iloc[rows.get("unseen", rows["train"][:0])]
+    for column in ("source", "speaker"):
+        trained = set(table[column].iloc[rows["train"]]) - {""}
+        if len(same := unseen.loc[unseen[column].isin(trained), "clip"]):
+            raise ValueError(
+                f"split.unseen=all: {len(same)} clips of unseen devices are of {column}s that other "
+                f"devices train on ({some(same)}): leave it at fold, where a held-out {column} is "
+                "held out for all devices"
+            )
 
 
 def _check(table: pd.DataFrame, split: config.Split, rows: dict[str, np.ndarray]) -> None:
