@@ -258,11 +258,12 @@ _OWN = {
 
 
 def belongs(row: Mapping[str, Any]) -> bool:
-    """Whether a manifest's row has the id of its settings."""
+    """Whether a manifest's row has the id of its settings, or the one before a revision."""
     try:
-        return bool(config.unflat(row).id == row["trial"])
+        trial = config.unflat(row)
     except ValueError:
         return False
+    return row["trial"] in (trial.id, *config.earlier_ids(trial))
 
 
 def stated_ids(table: pa.Table) -> list[str]:

@@ -534,7 +534,7 @@ def archives(material: Material, rng: np.random.Generator) -> Input:
     hostile = _one(rng, ("", "", "", "member", "link", "device", "bomb"))
 
     def run() -> None:
-        from scaling.sound.download import unpack
+        from scaling.sound.unpack import unpack
 
         path = Path("archive.zip" if kind == "zip" else "archive.tar.gz")
         path.write_bytes(_archive(kind, hostile, rng))
@@ -729,6 +729,7 @@ IMPORTED = (
     "scaling.perform",
     "scaling.recipes",
     "scaling.sound.download",
+    "scaling.sound.unpack",
     "scaling.sound.prepare",
     "sweeps.study",
     "sweeps.times",

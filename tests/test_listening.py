@@ -112,12 +112,9 @@ def test_training_hears_no_test_microphone(
     assert set(drawn) == {RECORDED, 0}
 
 
-def test_two_kinds_of_unseen_devices_are_one_too_many(
-    through: Trial, store: Store, here: machine.Machine
-):
-    both = changed(through, {"split.train_devices": "a"})
+def test_two_kinds_of_unseen_devices_are_one_too_many(through: Trial):
     with pytest.raises(ValueError, match="both make unseen devices: use one"):
-        next(run(both, store, here))
+        changed(through, {"split.train_devices": "a"})
 
 
 def test_random_labels_are_taught_and_scored(trial: Trial, store: Store, here: machine.Machine):

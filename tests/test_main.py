@@ -75,7 +75,7 @@ def test_debug_shows_its_traceback_but_no_sequence(tmp_path):
     ended = subprocess.run([*PROCESS, *words], capture_output=True, cwd=tmp_path, check=False)
     assert ended.returncode == 1
     assert b"Traceback" in ended.stderr
-    assert b"nowhere\\x1b[2J is not a results folder" in ended.stderr
+    assert b"nowhere?[2J is not a results folder" in ended.stderr
     assert b"\x1b" not in ended.stderr
 
 

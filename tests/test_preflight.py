@@ -255,7 +255,7 @@ def test_lacking_data(sorted_trial: Trial, driver_folder: Path, other_node: Path
 def test_other_microphones(
     sorted_trial: Trial, driver_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    heard = changed(sorted_trial, {"microphones.test": ("old",)})
+    heard = changed(sorted_trial, {"microphones.test": ("old",), "split.train_devices": ()})
     for where in ("driver", "other"):
         (tmp_path / where / "MicIRP").mkdir(parents=True)
         soundfile.write(tmp_path / where / "MicIRP" / "old.wav", np.ones(9) / len(where), 16_000)
@@ -293,7 +293,7 @@ def test_complaints_name_the_node(tmp_path: Path):
 
 def test_nodes_are_asked_once_for_what_many_trials_read(trial: Trial):
     trials = [changed(trial, {"seed": seed}) for seed in range(5)]
-    heard = changed(trial, {"microphones.test": ("old",)})
+    heard = changed(trial, {"microphones.test": ("old",), "split.train_devices": ()})
     assert preflight.distinct([*trials, heard]) == [trials[0], heard]
 
 

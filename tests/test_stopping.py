@@ -182,7 +182,7 @@ def test_only_equal_budgets_are_compared(judged: Trial, three_folds, tmp_path: P
             {"network.width": 3},
             {"training.epochs": 6},
             {"training.passes": 2},
-            {"split.fraction": 0.5},
+            {"split.fraction": 0.999},
             {"split.fold": 3},
             {"seed": 9},
         )

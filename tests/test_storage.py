@@ -47,12 +47,12 @@ def loop(folder: Path) -> None:
     ("refused", "reason", "remedy"),
     [
         (full, "No space left on device", "free some space"),
-        (taken, "Not a directory", "a file is in the way: move it"),
-        (there, "File exists", "a file is in the way: move it"),
-        (is_folder, "Is a directory", "a folder is in the way: move it"),
-        (long, "File name too long", "take a shorter name"),
+        (taken, "Not a directory", "move the file that is in its way"),
+        (there, "File exists", "move the file that is in its way"),
+        (is_folder, "Is a directory", "move the folder that is in its way"),
+        (long, "File name too long", "give it a shorter path"),
         (absent, "No such file or directory", "check its name"),
-        (loop, "Too many levels of symbolic links", "its links lead to each other: mend them"),
+        (loop, "Too many levels of symbolic links", "mend the link that leads to itself"),
     ],
 )
 def test_remedies_fit_their_cause(tmp_path: Path, refused, reason: str, remedy: str):
@@ -81,18 +81,18 @@ def test_arrow_s_errors_have_the_same_remedies(tmp_path: Path):
     (tmp_path / "taken").write_text("in the way")
     with pytest.raises(OSError, match="taken") as caught:
         local.create_dir(f"{tmp_path}/taken/below")
-    assert trouble(caught.value).remedy == "a file is in the way: move it"
+    assert trouble(caught.value).remedy == "move the file that is in its way"
     with pytest.raises(OSError, match="x" * 300) as caught:
         local.open_output_stream(f"{tmp_path}/{'x' * 300}")
-    assert trouble(caught.value).remedy == "take a shorter name"
+    assert trouble(caught.value).remedy == "give it a shorter path"
 
 
 def test_a_line_says_reason_and_remedy_once(tmp_path: Path):
     (tmp_path / "taken").write_text("in the way")
     results = Results(tmp_path / "taken" / "study")
     line = (
-        rf"^results folder {tmp_path}/taken/study cannot be written \(Not a directory\): a file is "
-        r"in the way: move it, or name another with --out$"
+        rf"^results folder {tmp_path}/taken/study cannot be written \(Not a directory\): "
+        r"move the file that is in its way, or name another with --out$"
     )
     with pytest.raises(ValueError, match=line):
         results.prepare()

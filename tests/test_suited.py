@@ -31,7 +31,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def mine(trial: Trial) -> Trial:
-    return changed(trial, {"sound.dataset": "folders"})
+    return changed(trial, {"sound.dataset": "folders", "split.train_devices": ()})
 
 
 def write(path: Path, wave: np.ndarray) -> None:

@@ -60,6 +60,7 @@ def target(source: Trial) -> Trial:
         "training.optimizer": "sgd",
         "training.rate": 0.5,
         "training.final": 1.0,
+        "training.stepping": "epoch",
         "transfer.trial": source.id,
     }
     return changed(source, settings)
@@ -282,7 +283,7 @@ def test_what_cannot_be_taken_over_fails_in_one_line(
         ),
         (
             {"transfer.trial": "", "transfer.rate": 0.5},
-            "transfer: rate=0.5: nothing is taken over, name trial or weights",
+            "transfer.rate=0.5 changes nothing: nothing is taken over without trial or",
         ),
     ],
 )

@@ -213,7 +213,7 @@ def test_a_full_disk_is_one_line(store: Store):
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
     try:
         with pytest.raises(
-            ValueError, match=r"^cache .* cannot be written \(.*\): free some space"
+            ValueError, match=r"^cache .* cannot be written \(File too large\): raise the limit"
         ):
             pitched(store, progress=False)
     finally:

@@ -256,9 +256,9 @@ def _check_independent(table: pd.DataFrame, rows: dict[str, np.ndarray]) -> None
         trained = set(table[column].iloc[rows["train"]]) - {""}
         if len(same := unseen.loc[unseen[column].isin(trained), "clip"]):
             raise ValueError(
-                f"split.unseen=all: {len(same)} clips of unseen devices are of {column}s that other "
-                f"devices train on ({some(same)}): leave it at fold, where a held-out {column} is "
-                "held out for all devices"
+                f"split.unseen=all: {len(same)} clips of unseen devices are of {column}s that "
+                f"other devices train on ({some(same)}): leave it at fold, where a held-out "
+                f"{column} is held out for all devices"
             )
 
 
