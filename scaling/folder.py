@@ -94,7 +94,7 @@ class Folder:
             probe = f"{HIDDEN}probe-{uuid.uuid4().hex}"
             self._put(b"overhear", probe)
             self.filesystem.delete_file(self.path(probe))
-        except OSError as error:
+        except (OSError, pa.ArrowException) as error:
             raise Refused(self._line("written", trouble(error))) from None
 
     def put(self, content: bytes | memoryview, *parts: str) -> None:
@@ -247,7 +247,7 @@ class Folder:
         """The filesystem's answer; a store's is waited for. What it refuses becomes one line."""
         try:
             return question() if self.local else patiently(question, self.patience)
-        except OSError as error:
+        except (OSError, pa.ArrowException) as error:  # Azure's come as the latter
             raise Refused(self._line(done, trouble(error))) from None
 
 

@@ -541,7 +541,7 @@ def archives(material: Material, rng: np.random.Generator) -> Input:
         if not hostile:
             damage(path, rng)
         try:
-            unpack(path, Path("data"))
+            unpack(path, Path("data"), files=10)
         except (ValueError, OSError) as error:
             print(f"overhear: {error}", file=sys.stderr)
             sys.exit(2)

@@ -122,19 +122,27 @@ def each(
     person looks on, unless the label is empty.
     """
     workers = workers or os.cpu_count() or 1
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    seen = bool(label) and sys.stderr.isatty()
     flight: deque[Future[Outcome]] = deque()
-    with (
-        Progress(*columns, console=Console(stderr=True), disable=not seen) as bar,
-        ThreadPoolExecutor(workers) as pool,
-    ):
-        task = bar.add_task(label, total=len(items))
+    with _bar(label, len(items)) as advance, ThreadPoolExecutor(workers) as pool:
         for item in items:
             flight.append(pool.submit(function, item))
             if len(flight) > 4 * workers:
                 yield flight.popleft().result()
-                bar.advance(task)
+                advance()
         while flight:
             yield flight.popleft().result()
-            bar.advance(task)
+            advance()
+
+
+@contextmanager
+def _bar(label: str, total: int) -> Generator[Callable[[], None]]:
+    """A progress bar, which what is yielded moves on; none where nobody looks on (a disabled one of
+    rich's still ends in an empty line in some versions).
+    """
+    if not label or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda: bar.advance(task)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
+import pyarrow as pa
 import pyarrow.fs as fs
 
 from scaling.sound.cache import each, kept
@@ -66,6 +67,9 @@ def mirror(uri: str, *, cache: Path | None = None, progress: bool = True) -> Pat
 def _listed(name: str, filesystem: fs.FileSystem, base: str) -> tuple[Source, str]:
     """What lies at a path: a folder and "", or a table's folder and the table's name."""
     with _asking(name):
+        if filesystem.type_name == "abfs":
+            # Without credentials Arrow 26 raises where it lists, and ends the process where it looks
+            filesystem.get_file_info(fs.FileSelector(base.split("/")[0], allow_not_found=True))
         info = filesystem.get_file_info(base)
         table = info.base_name if info.is_file else ""
         top = base.removesuffix(f"/{table}") if table else base.rstrip("/")
@@ -136,8 +140,8 @@ def _asking(name: str) -> Iterator[None]:
     """What a store refuses becomes one line; what this machine refuses has a number and stays."""
     try:
         yield
-    except OSError as error:
-        if error.errno is not None:
+    except (OSError, pa.ArrowException) as error:
+        if getattr(error, "errno", None) is not None:
             raise
         reason, remedy = trouble(error)
         raise ValueError(f"--root {name} cannot be read ({reason}): {remedy}") from None
