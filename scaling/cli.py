@@ -215,7 +215,7 @@ def describe(
     as_json: Json = False,
 ) -> None:
     """How many clips there are of each class, fold and device, and what their files hold."""
-    from scaling.sound import datasets
+    from scaling.sound import datasets, inspection
     from scaling.sound.clips import UNUSED
     from scaling.sound.datasets import headers, sources
     from scaling.sound.datasets.reading import reading
@@ -227,7 +227,7 @@ def describe(
         "root": str(clips.root),
         "layout": clips.layout or "as published",
         "clips": len(table),
-        "digest": clips.digest,
+        "digest": inspection.named_digest(clips),
     }
     for fact in ("label", "fold", "device", "city", "speaker"):
         counts = table[fact].dropna().astype(str).value_counts().sort_index()

@@ -68,7 +68,7 @@ def _listed(name: str, filesystem: fs.FileSystem, base: str) -> tuple[Source, st
     """What lies at a path: a folder and "", or a table's folder and the table's name."""
     with _asking(name):
         if filesystem.type_name == "abfs":
-            # Without credentials Arrow 26 raises where it lists, and ends the process where it looks
+            # Without credentials Arrow 26 raises where it lists, and aborts where it looks
             filesystem.get_file_info(fs.FileSelector(base.split("/")[0], allow_not_found=True))
         info = filesystem.get_file_info(base)
         table = info.base_name if info.is_file else ""

@@ -1,6 +1,6 @@
 """Inspection: every file of a dataset read and decoded, and what was packed of it verified.
 
-Contents: `inspect`, `glimpse`.
+Contents: `inspect`, `glimpse`, `named_digest`.
 """
 
 from collections.abc import Iterator
@@ -25,12 +25,20 @@ class Inspection(NamedTuple):
 
 def glimpse(clips: Clips, cache: Path | None = None) -> str:
     """What is known without reading a file, in a line."""
+    return (
+        f"{clips.dataset}: {len(clips.table)} clips, none decoded, digest "
+        f"{named_digest(clips, cache)}"
+    )
+
+
+def named_digest(clips: Clips, cache: Path | None = None) -> str:
+    """The data digest that records of these clips will name, where the cache has seen all files;
+    else what a look at the files tells, and that it is only this.
+    """
     known = contents.remembered(clips, cache)
     if not contents.has_files(clips) or all(clip in known for clip in clips.table["clip"]):
-        named = digest(contents.filled(clips, list(known.values())).table if known else clips.table)
-    else:
-        named = f"{clips.digest} (of names, sizes and both ends of files; they are not packed yet)"
-    return f"{clips.dataset}: {len(clips.table)} clips, none decoded, digest {named}"
+        return digest(contents.filled(clips, list(known.values())).table if known else clips.table)
+    return f"{clips.digest} (of names, sizes and both ends of files; they are not packed yet)"
 
 
 def inspect(clips: Clips, *, deep: bool = False, cache: Path | None = None) -> Inspection:
