@@ -1,0 +1,270 @@
+"""What is heard: recordings and their features, splits, augmentations, microphones.
+
+Contents: Features, Sound, Split, Augment, Microphones.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from scaling.settings.part import Part
+
+
+class Features(Part):
+    """What the front end computes from a wave; scaling.sound.frontends says how."""
+
+    kind: Literal["perceptual", "log_mel", "vggish"]
+    window: Annotated[
+        int,
+        Field(ge=16, le=65536, description="STFT window and FFT size (vggish: next power of two)"),
+    ]
+    hop: Annotated[int, Field(ge=1, description="samples from frame to frame")]
+    mels: Annotated[
+        int,
+        Field(ge=1, le=1024, description="mel bands, Slaney's scale and norm; vggish: HTK's, none"),
+    ]
+    low: Annotated[float, Field(ge=0, description="lower edge of the lowest band, Hz")] = 0.0
+    high: Annotated[float, Field(ge=0, description="upper edge, Hz; 0: half the rate")] = 0.0
+    range_db: Annotated[
+        float, Field(ge=0, description="floor, dB below the clip's loudest value; 0: no floor")
+    ] = 0.0
+    floor: Annotated[
+        float, Field(ge=0, le=1, description="least power, whatever the clip; 0: 1e-10, -100 dB")
+    ] = 0.0
+
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """Floors, where there is another."""
+        if self.kind == "vggish":
+            for name in ("range_db", "floor"):
+                yield name, f"kind=vggish has no {name}, it adds 0.01 before the logarithm"
+
+    @model_validator(mode="after")
+    def _floors_fit(self) -> Self:
+        if 0 < self.floor < 1e-30:
+            raise ValueError(f"floor={self.floor:g}: float32 needs 1e-30 or more, or 0 for 1e-10")
+        return self
+
+
+class Sound(Part):
+    """Which recordings, and what of them reaches the network."""
+
+    dataset: Annotated[str, Field(min_length=1, description="a name of `overhear data list`")]
+    rate: Annotated[int, Field(ge=1000, le=192_000, description="samples per second, Hz")]
+    seconds: Annotated[
+        float, Field(gt=0, le=600, description="length of a clip: longer cut, shorter zero-padded")
+    ]
+    features: Features
+    classes: Annotated[
+        tuple[str, ...], Field(description="only clips of these classes; empty: all")
+    ] = ()
+    fill: Annotated[
+        Literal["zeros", "tile"], Field(description="behind a short clip: nothing, or it again")
+    ] = "zeros"
+    patch: Annotated[
+        int,
+        Field(ge=0, description="frames that the network sees at once, of all; 0: the whole clip"),
+    ] = 0
+
+    @property
+    def samples(self) -> int:
+        """Length of one clip in samples at `rate`."""
+        return round(self.seconds * self.rate)
+
+    @property
+    def frames(self) -> int:
+        """Frames of one clip: centred, the first at sample 0; those of vggish begin there, and are
+        whole.
+        """
+        features = self.features
+        last = self.samples - (features.window if features.kind == "vggish" else 0)
+        return 1 + last // features.hop
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Size of what the network is given: mel bands x frames of a clip, or of a patch of it."""
+        return self.features.mels, self.patch or self.frames
+
+    @model_validator(mode="after")
+    def _patch_fits(self) -> Self:
+        if self.patch > self.frames:
+            raise ValueError(
+                f"patch={self.patch} frames: a clip of seconds={self.seconds:g} has {self.frames}: "
+                "longer clips (fill=tile repeats short ones) or a shorter patch"
+            )
+        if twice := sorted({name for name in self.classes if self.classes.count(name) > 1}):
+            raise ValueError(f"classes names {twice[0]} twice: name each class once")
+        if len(self.classes) == 1:
+            raise ValueError(f"classes={self.classes[0]}: two at least are needed to tell apart")
+        return self
+
+    @model_validator(mode="after")
+    def _bands_fit(self) -> Self:
+        nyquist = self.rate / 2
+        low, high = self.features.low, self.features.high or nyquist
+        if not low < high <= nyquist:
+            raise ValueError(
+                f"features.low={low:g} and features.high={high:g} must satisfy low < high <= "
+                f"{nyquist:g} Hz, "
+                f"half of rate={self.rate}"
+            )
+        window, whole = self.features.window, self.features.kind == "vggish"
+        if self.samples < (needed := window if whole else window - window // 2 + 1):
+            why = "frames are whole" if whole else "edges are reflected"
+            raise ValueError(
+                f"seconds={self.seconds:g} is {self.samples} samples, but a window of {window} "
+                f"needs more than {needed - 1} ({why}): longer clips or a shorter window"
+            )
+        return self
+
+
+class Split(Part):
+    """Which clips train, which are held out; scaling.sound.splits says how."""
+
+    protocol: Literal["folds", "made_folds", "leaking_folds", "pairs"]
+    fold: Annotated[
+        int,
+        Field(ge=0, description="the fold held out for the test; pairs: the rotation"),
+    ]
+    validation_fold: Annotated[
+        int | None, Field(ge=0, description="a second fold held out, to choose by; null: none")
+    ] = None
+    folds: Annotated[
+        int, Field(ge=0, le=1000, description="made folds: how many to make, numbered from 1")
+    ] = 0
+    train_devices: Annotated[
+        tuple[str, ...], Field(description="devices trained on; empty: all; the rest are unseen")
+    ] = ()
+    pairs_share: Annotated[
+        float, Field(gt=0, lt=1, description="pairs: share of (city, class) pairs held out")
+    ] = 0.3
+    fraction: Annotated[
+        float, Field(gt=0, le=1, description="share of the training clips that is trained on")
+    ] = 1.0
+    clips_per_class: Annotated[
+        int, Field(ge=0, description="training clips of each class that are trained on; 0: all")
+    ] = 0
+    by_chance: Annotated[
+        bool, Field(description="draw that share over all clips, not class by class")
+    ] = False
+    pairs_seed: Annotated[
+        int, Field(ge=0, description="pairs: order of cities and classes; 0: alphabetical")
+    ] = 0
+    labels: Annotated[
+        Literal["true", "uniform", "permuted"],
+        Field(description="what training clips are taught: drawn once per clip from the seed"),
+    ] = "true"
+
+    unseen: Annotated[
+        Literal["fold", "all"],
+        Field(description="unseen devices are tested in the test fold, or with all their clips"),
+    ] = "fold"
+
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """Devices that are not trained on exist where some are; shares are drawn of something."""
+        if not self.train_devices:
+            yield "unseen", "no device is left out of training without train_devices"
+        if self.fraction == 1:
+            yield "by_chance", "fraction=1 takes all clips"
+        if self.protocol != "pairs":
+            for name in ("pairs_share", "pairs_seed"):
+                yield name, "only protocol=pairs holds pairs out"
+
+    @model_validator(mode="after")
+    def _folds_differ(self) -> Self:
+        if self.validation_fold == self.fold:
+            raise ValueError(f"validation_fold={self.fold} is the test fold: name another one")
+        made = self.protocol in ("made_folds", "leaking_folds")
+        if made != (self.folds >= 2):
+            raise ValueError(
+                f"protocol={self.protocol} with folds={self.folds}: made_folds and leaking_folds "
+                "need folds >= 2, the others take none"
+            )
+        if self.clips_per_class and (self.fraction < 1 or self.by_chance):
+            raise ValueError(
+                f"clips_per_class={self.clips_per_class} and fraction={self.fraction:g}: name one"
+            )
+        if self.protocol == "pairs" and self.unseen == "all":
+            raise ValueError(
+                "unseen=all: protocol=pairs holds every device's clips of a pair out, as devices "
+                "recorded the same scenes; leave it at fold"
+            )
+        return self
+
+
+class Augment(Part):
+    """What happens to training clips before the network sees them; scaling.sound.augment says
+    how.
+    """
+
+    roll: Annotated[
+        float, Field(ge=0, description="largest circular shift of the wave either way, seconds")
+    ] = 0.0
+    mixup: Annotated[float, Field(ge=0, description="alpha of the Beta distribution; 0: none")] = (
+        0.0
+    )
+    transform: Annotated[
+        Literal["none", "pitch", "reverb", "mask", "combination"],
+        Field(description="what else may happen to a clip; combination: pitch or reverb"),
+    ] = "none"
+    transform_share: Annotated[
+        float,
+        Field(ge=0, le=1, description="share of clips transformed, where the objective has 1 view"),
+    ] = 0.0
+
+
+class Microphones(Part):
+    """Clips as other devices would record them; scaling.sound.microphones says how.
+
+    Names are those of impulse responses (files without ending) in the folder `responses` beside the
+    datasets. Held-out clips as recorded, and through `train`, are seen; through `test`, unseen.
+    """
+
+    responses: Annotated[str, Field(min_length=1, description="folder below a data root")] = (
+        "MicIRP"
+    )
+    train: Annotated[
+        tuple[str, ...], Field(description="microphones that training clips may be heard through")
+    ] = ()
+    share: Annotated[
+        float, Field(ge=0, le=1, description="share of training clips heard through one of `train`")
+    ] = 0.0
+    test: Annotated[
+        tuple[str, ...], Field(description="microphones never heard in training: unseen devices")
+    ] = ()
+    ratio: Annotated[
+        float, Field(ge=1, le=100, description="dynamic-range compression behind them; 1: none")
+    ] = 1.0
+    threshold_db: Annotated[
+        float, Field(ge=-100, le=0, description="where it begins, dB against the clip's peak level")
+    ] = 0.0
+
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """What microphones need to matter, and compression."""
+        if not self.heard:
+            for name in ("responses", "ratio"):
+                yield name, "no microphone is named in train or test"
+        if self.ratio == 1:
+            yield "threshold_db", "ratio=1 compresses nothing"
+        if self.threshold_db == 0:
+            yield "ratio", "threshold_db=0 is the clip's peak, above which nothing is"
+
+    @property
+    def heard(self) -> tuple[str, ...]:
+        """Every microphone that is needed."""
+        return (*self.train, *self.test)
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if both := sorted(set(self.train) & set(self.test)):
+            raise ValueError(f"{both[0]} is named in train and in test: unseen means never trained")
+        for name in ("train", "test"):
+            listed = getattr(self, name)
+            if twice := sorted({word for word in listed if listed.count(word) > 1}):
+                raise ValueError(f"{name} names {twice[0]} twice: name each microphone once")
+        if (self.share > 0) != bool(self.train):
+            raise ValueError(
+                f"share={self.share:g} with {len(self.train)} training microphones: "
+                "name both or neither"
+            )
+        return self
