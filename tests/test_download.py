@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import random
 import re
 import tarfile
@@ -570,3 +571,9 @@ def test_archives_are_found_by_their_readers(name: str):
         assert re.search(r"/[0-9a-f]{40}\.zip$", archive.address)
         assert DATASETS[name].check
     assert not re.search(r"HEAD|master|main|latest", archive.address), "it must not move"
+
+
+def test_an_archive_that_is_a_pipe_is_not_waited_for(tmp_path: Path):
+    os.mkfifo(tmp_path / "archive.zip")
+    with pytest.raises(unpack.Refused, match=r"^archive\.zip is no file: remove it, and download"):
+        unpack.unpack(tmp_path / "archive.zip", tmp_path / "data", files=10)

@@ -78,6 +78,8 @@ def unpack(
     leads out of the folder, is a link, is there twice or is larger than it says, and for what
     `check` refuses of what was unpacked; ValueError for too little room.
     """
+    if not packed.is_file():  # a pipe would be waited for without end
+        raise Refused(f"{packed.name} is no file: remove it, and download the archive again")
     hidden = folder.with_name(f".{folder.name}.unpacking")
     shutil.rmtree(hidden, ignore_errors=True)
     try:
