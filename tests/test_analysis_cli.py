@@ -396,3 +396,27 @@ def test_analyze_runs_without_torch_and_ray(results: Results) -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stderr.splitlines()[-1] == "set()"
+
+
+def test_what_intervals_are_over_can_be_asked_for(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three folds x three seeds: folds unless repeats are asked for; what is not there is told."""
+    runs = [trial(seed=s, split__fold=f) for s in range(3) for f in (1, 2, 3)]
+    complete(results, {one: {"test": [0.5 + one.seed / 50 + one.split.fold / 10]} for one in runs})
+    folder = Path(results.path("figures"))
+    found = {}
+    for unit in ("", "repeats"):
+        cli.analyze(results.where, figure=[NAME], unit=unit)
+        (found[unit],) = pd.read_csv(folder / f"{NAME}.csv").to_dict("records")
+    capsys.readouterr()
+    assert [(row["n"], row["unit"]) for row in found.values()] == [
+        (3, "folds"),
+        (3, "repeats of 3 folds"),
+    ]
+    wide, narrow = (row["high"] - row["low"] for row in found.values())
+    assert wide == pytest.approx(5 * narrow)  # folds differ by .1, seeds by .02
+    with pytest.raises(ValueError, match=r"^--unit runs: no such unit, one of folds, repeats"):
+        cli.analyze(results.where, unit="runs")
+    with pytest.raises(ValueError, match=r"^--unit devices: the scores of three devices"):
+        cli.analyze(results.where, figure=[NAME], unit="devices")
