@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
-LONGEST_LINE = 2_000  # letters of an error: its end is cut off behind these
+LONGEST_LINE = 1_900  # letters of an error; of a longer one the middle is left out
 LONGEST_NAME = 80  # bytes of a text in the name of a file, which may have 255 in all
 # Controls (C0, DEL, C1); marks of direction; line separators; what is invisible; halves of pairs.
 # Joiners (U+200C, U+200D) stay: scripts and emoji need them.
@@ -32,9 +32,17 @@ def printable(text: object) -> str:
 
 
 def one_line(text: object) -> str:
-    """An error's text as one printable line of LONGEST_LINE letters at most."""
-    folded = printable(" ".join(str(text)[: 2 * LONGEST_LINE].split()))
-    return folded if len(folded) <= LONGEST_LINE else folded[:LONGEST_LINE] + " ..."
+    """An error's text as one printable line of LONGEST_LINE letters at most: its beginning says
+    what is wrong, its end what helps.
+    """
+    whole = str(text)
+    if len(whole) > 4 * LONGEST_LINE:  # it may be a megabyte
+        whole = whole[: 2 * LONGEST_LINE] + whole[-2 * LONGEST_LINE :]
+    folded = printable(" ".join(whole.split()))
+    if len(folded) <= LONGEST_LINE:
+        return folded
+    end = LONGEST_LINE // 4
+    return f"{folded[: LONGEST_LINE - end - 5]} ... {folded[-end:]}"
 
 
 def file_name(text: str) -> str:

@@ -45,8 +45,11 @@ def test_what_a_terminal_only_shows_stays_as_it_is(text: str):
 
 def test_an_error_is_one_line_of_bounded_length():
     assert one_line("two\n  lines\t here\x1b") == "two lines here\\x1b"
-    assert len(one_line("x" * 10**6)) <= LONGEST_LINE + 4
-    assert len(one_line("\x1b" * 10**6)) <= LONGEST_LINE + 4
+    for text in ("x" * 10**6, "\x1b" * 10**6, "x" * (LONGEST_LINE + 1)):
+        assert len(one_line(text)) <= LONGEST_LINE
+        assert one_line("what is wrong: " + text + ": what helps").startswith("what is wrong: ")
+        assert one_line("what is wrong: " + text + ": what helps").endswith(": what helps")
+    assert one_line("x" * LONGEST_LINE) == "x" * LONGEST_LINE
 
 
 def test_print_is_guarded_and_rich_keeps_its_colours(monkeypatch: pytest.MonkeyPatch):
