@@ -204,7 +204,7 @@ def checked(
                 if _room(node["Resources"], resources)
             ]
         if lines:
-            raise ValueError("\n".join(["the cluster is not ready, no trial was started", *lines]))
+            raise ValueError(f"the cluster is not ready, no trial was started: {'; '.join(lines)}")
         monitored = [node for node, facts in found.items() if getattr(facts, "monitored", False)]
         if monitored:
             warnings.warn(
