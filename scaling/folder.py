@@ -4,7 +4,6 @@ What a folder refuses (full, gone, forbidden) is one line with its remedy; a sto
 waited for. Nothing is opened that is no file. Contents: Folder, Refused, Damaged. No torch.
 """
 
-import errno
 import os
 import stat
 import uuid
@@ -18,7 +17,16 @@ from typing import TypeVar
 import pyarrow as pa
 import pyarrow.fs
 
-from scaling.storage import NO_BUCKET, Trouble, is_uri, opened, patiently, shown, trouble
+from scaling.storage import (
+    NO_BUCKET,
+    Trouble,
+    flush,
+    is_uri,
+    opened,
+    patiently,
+    shown,
+    trouble,
+)
 
 HIDDEN = ".writing-"  # begins the name of a file that is being written
 # Stores that take an object as a whole; renaming one would copy it.
@@ -123,11 +131,11 @@ class Folder:
         try:
             self._stream(content, draft)
             if self.local:
-                _flush(draft)
+                flush(draft)
             self.filesystem.move(draft, self.path(*parts))
             if self.local:
                 for each in (folder, *fresh):
-                    _flush(each)
+                    flush(each)
         except BaseException:
             with suppress(OSError):
                 self.filesystem.delete_file(draft)
@@ -249,22 +257,6 @@ class Folder:
             return question() if self.local else patiently(question, self.patience)
         except (OSError, pa.ArrowException) as error:  # Azure's come as the latter
             raise Refused(self._line(done, trouble(error))) from None
-
-
-def _flush(path: str) -> None:
-    """Wait until a file or folder, as it is now, is on the disk."""
-    descriptor = -1
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-    except OSError as error:
-        # some systems cannot flush a folder, and keep its names as they see fit
-        cannot = error.errno in (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
-        if not (cannot and Path(path).is_dir()):
-            raise
-    finally:
-        if descriptor >= 0:
-            os.close(descriptor)
 
 
 def _is_file(entry: "os.DirEntry[str]") -> bool:

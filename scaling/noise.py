@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from scaling.config import Trial
 from scaling.seeds import stream
-from scaling.sound import clips, pitch, rooms, seal
+from scaling.sound import checksums, clips, pitch, rooms
 from scaling.sound import store as stores
 from scaling.sound.augment import ROOMS, RT60, SEMITONES
 from scaling.sound.batches import Mapped
@@ -62,7 +62,7 @@ def _copies(table: pd.DataFrame, rate: int, samples: int, folder: Path) -> None:
     pq.write_table(packed.replace_schema_metadata(None), folder / CLIPS)
     facts = {"version": stores.VERSION, "digest": "noise", "rate": rate, "clips": len(copies)}
     (folder / FACTS).write_text(json.dumps(facts | {"samples": int(lengths.sum())}))
-    seal.vouch(folder)
+    checksums.vouch(folder)
 
 
 def _rooms(rate: int, folder: Path) -> None:
@@ -73,4 +73,4 @@ def _rooms(rate: int, folder: Path) -> None:
     responses_MK[:, 0] = 1
     del responses_MK
     pq.write_table(pa.table({"rt60": np.full(shape[0], RT60[1])}), folder / rooms.TABLE)
-    seal.vouch(folder)
+    checksums.vouch(folder)

@@ -2,14 +2,16 @@
 
 Nothing that is printed holds credentials. Whatever stands before the last `@` of an address, and
 all of its options, may be one: people write a `/` into a password that should have been encoded,
-or one slash where two belong. So an address is cut generously, at worst more than needed. Contents:
-`opened`, `shown`, `secrets`, `scrubbed`, `brief`, `patiently`, `trouble`, `remedy`. No torch.
+or one slash where two belong. So an address is cut generously, at worst more than needed. No torch.
+Contents: `opened`, `shown`, `secrets`, `scrubbed`, `brief`, `patiently`, `trouble`, `remedy`,
+`flush`.
 """
 
 import errno
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from time import monotonic, sleep
 from typing import NamedTuple, TypeVar
 from urllib.parse import unquote
@@ -240,3 +242,19 @@ def trouble(error: BaseException, *given: str) -> Trouble:
 def remedy(error: OSError) -> str:
     """What a person can do about a local file or folder that cannot be read or written."""
     return _ERRORS.get(error.errno or 0, "check its name, its rights and its disk")
+
+
+def flush(path: str | os.PathLike[str]) -> None:
+    """Wait until a file or folder, as it is now, is on the disk. Raises OSError."""
+    descriptor = -1
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+    except OSError as error:
+        # some systems cannot flush a folder, and keep its names as they see fit
+        cannot = error.errno in (errno.EINVAL, errno.ENOTSUP, errno.EACCES)
+        if not (cannot and Path(path).is_dir()):
+            raise
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)

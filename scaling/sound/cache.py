@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from scaling.sound import seal
+from scaling.sound import checksums
 from scaling.storage import remedy
 
 WRITING = ".writing-"  # begins the name of what is not finished
@@ -68,7 +68,7 @@ def whole(opened: Callable[[Path], Kept], folder: Path, *, verified: bool = Fals
     """What lies in the folder, opened; None, with a warning, where that raises ValueError.
 
     `verified` also reads those of its files that were touched since they were last read: see
-    `seal.verify`. A sweep's driver asks for it; workers rely on the driver.
+    `checksums.verify`. A sweep's driver asks for it; workers rely on the driver.
     """
     if not folder.exists():
         return None
@@ -79,7 +79,7 @@ def whole(opened: Callable[[Path], Kept], folder: Path, *, verified: bool = Fals
         return None
     try:
         if verified:
-            seal.verify(folder)
+            checksums.verify(folder)
     except ValueError as error:
         warnings.warn(f"{folder} is damaged ({error}): it is made again (done now)", stacklevel=2)
         return None

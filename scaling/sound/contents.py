@@ -19,8 +19,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from scaling.sound.cache import each, place
+from scaling.sound.checksums import put, sha256
 from scaling.sound.clips import Clips
-from scaling.sound.seal import put, sha256
 
 Stamp = tuple[int, int, int]  # size in bytes, times of change in ns: of content, of anything
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from scaling.sound.seal import sha256
+from scaling.sound.checksums import sha256
 
 
 def listed_twice(table: pd.DataFrame, path: Callable[[str], Path]) -> list[tuple[int, int]]:

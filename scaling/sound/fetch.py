@@ -19,8 +19,7 @@ import pyarrow as pa
 import pyarrow.fs as fs
 
 from scaling.sound.cache import each, kept
-from scaling.sound.seal import flush
-from scaling.storage import opened, shown, trouble
+from scaling.storage import flush, opened, shown, trouble
 
 WORKERS = 16  # files at once: each waits for the store longer than it works
 CHUNK = 16 * 2**20  # bytes of a file that one request asks for

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from scaling.sound import contents, seal, store, waves
+from scaling.sound import checksums, contents, store, waves
 from scaling.sound.cache import place
 from scaling.sound.clips import Clips, digest, some
 
@@ -83,9 +83,9 @@ def _verified(named: str, cache: Path) -> tuple[list[str], list[str]]:
         try:
             if folder.name.removeprefix(f"{named}-").isdecimal():
                 store.proven(folder)
-            seal.verify(folder, deep=True)
+            checksums.verify(folder, deep=True)
         except ValueError as error:
-            seal.forget(folder)
+            checksums.forget(folder)
             bad.append(f"{folder} is damaged ({error}): the next sweep makes it again")
         else:
             good.append(f"{folder.name}: as it was packed")

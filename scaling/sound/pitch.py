@@ -30,7 +30,7 @@ import soxr
 import torch
 from torch import Tensor
 
-from scaling.sound import seal
+from scaling.sound import checksums
 from scaling.sound import store as stores
 from scaling.sound.augment import SEMITONES
 from scaling.sound.batches import Mapped
@@ -160,7 +160,7 @@ def _make(store: Store, folder: Path, workers: int | None, progress: bool) -> St
                     content.update(copies_ST.data)
                     limited += beyond
             _describe(store, writing, limited)
-            seal.settle(writing, folder, {WAVES: content.hexdigest()})
+            checksums.settle(writing, folder, {WAVES: content.hexdigest()})
     finally:
         torch.set_num_threads(threads)
     return Store.open(folder)

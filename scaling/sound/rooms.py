@@ -33,7 +33,7 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 
 from scaling.seeds import stream
-from scaling.sound import seal
+from scaling.sound import checksums
 from scaling.sound.augment import ROOMS, RT60, UNCHANGED
 from scaling.sound.cache import draft, each, kept, whole
 
@@ -113,7 +113,7 @@ def reverberate(waves_BT: Tensor, responses_MK: Tensor, which_B: Tensor) -> Tens
 def _open(folder: Path) -> Rooms:
     """Open a pool in milliseconds. Raises ValueError when a look shows damage."""
     try:
-        seal.check(folder)
+        checksums.check(folder)
         # Copy on write, which never happens: torch takes no array that it could not write to.
         responses_MK = np.load(folder / RESPONSES, mmap_mode="c")
         rt60_M = pq.read_table(folder / TABLE)["rt60"].to_numpy().astype(np.float32)
@@ -140,7 +140,7 @@ def _make(rate: int, count: int, folder: Path, workers: int | None, progress: bo
         packed = pa.Table.from_pandas(table, preserve_index=False)
         pq.write_table(packed.replace_schema_metadata(None), writing / TABLE)
         (writing / FACTS).write_text(json.dumps(facts, indent=1))
-        seal.settle(writing, folder)
+        checksums.settle(writing, folder)
     return _open(folder)
 
 

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from scaling.sound import contents, seal, waves
+from scaling.sound import checksums, contents, waves
 from scaling.sound.batches import Mapped, Pinned, Uploaded
 from scaling.sound.cache import draft, kept, whole
 from scaling.sound.clips import COLUMNS, Clips, digest, glance, some
@@ -54,13 +54,13 @@ class Store:
     def open(cls, folder: Path) -> Self:
         """Open a packed store in milliseconds. Raises ValueError when a look shows damage.
 
-        Its waves are not read: see `seal.verify`.
+        Its waves are not read: see `checksums.verify`.
         """
         try:
             facts = json.loads((folder / FACTS).read_bytes())
             if facts["version"] != VERSION:
                 raise ValueError(f"layout {facts['version']}, this Overhear knows {VERSION}")
-            seal.check(folder)
+            checksums.check(folder)
             frame = pq.read_table(folder / CLIPS).to_pandas()
             starts, lengths = frame["offset"].to_numpy(), frame["length"].to_numpy()
             if len(frame) != facts["clips"] or int(lengths.sum()) != facts["samples"]:
@@ -212,12 +212,12 @@ def _pack(
         if contents.has_files(clips):
             clips = contents.filled(clips, [each.content for each in packed.reads])
         final = place.with_name(f"{_write_facts(clips, rate, writing, packed)}-{rate}")
-        seal.settle(writing, final, {WAVES: packed.waves})
+        checksums.settle(writing, final, {WAVES: packed.waves})
         contents.note(clips, packed.reads, place.parent)
         if packed.bad and not (clips.table["content"] == "").any():
             record = {"store": final.name, "left_out": packed.bad}
             whole_name = place.with_name(f"{digest(clips.table)}-{rate}")
-            seal.put(_record(whole_name), json.dumps(record, indent=1).encode())
+            checksums.put(_record(whole_name), json.dumps(record, indent=1).encode())
     if packed.bad:
         _warn_left_out(packed.bad)
     return proven(final)

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from scaling.config import Trial, changed
-from scaling.sound import datasets, prepare, seal
+from scaling.sound import checksums, datasets, prepare
 from scaling.sound.rooms import Rooms
 from scaling.sound.store import Store
 
@@ -97,7 +97,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-@pytest.mark.parametrize("small", [seal.SMALL, 0])
+@pytest.mark.parametrize("small", [checksums.SMALL, 0])
 def test_a_damaged_store_is_packed_again_before_any_trial(
     mine: Trial,
     recordings: Path,
@@ -107,7 +107,7 @@ def test_a_damaged_store_is_packed_again_before_any_trial(
     small: int,
 ):
     """Of small files and of large ones, which are not read at each opening."""
-    monkeypatch.setattr(seal, "SMALL", small)
+    monkeypatch.setattr(checksums, "SMALL", small)
     store = driver(mine, recordings)
     waves, labels = store.batch(np.arange(6), 14_000), store.table["label"].tolist()
     DAMAGE[damage](store.folder)
@@ -167,15 +167,15 @@ def test_bytes_are_read_once_while_nothing_was_touched(
     mine: Trial, recordings: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """What was just written, or verified, is not read again; a copied cache is, once."""
-    monkeypatch.setattr(seal, "SMALL", 0)
-    read, whole = [], seal.sha256
+    monkeypatch.setattr(checksums, "SMALL", 0)
+    read, whole = [], checksums.sha256
 
     def noted(path: Path) -> str:
         read.append(path.name)
         return whole(path)
 
     store = driver(mine, recordings)
-    monkeypatch.setattr(seal, "sha256", noted)
+    monkeypatch.setattr(checksums, "sha256", noted)
     driver(mine, recordings)
     assert read == []
     os.utime(store.folder / "waves.int16")
@@ -193,7 +193,7 @@ def test_a_worker_takes_the_drivers_word_for_the_waves(
     def never(*_: object, **__: object) -> None:
         raise AssertionError("every byte was read")
 
-    monkeypatch.setattr(seal, "verify", never)
+    monkeypatch.setattr(checksums, "verify", never)
     there = prepare.reopened(mine, store.folder, str(recordings))
     assert there.folder == store.folder
 
@@ -205,9 +205,11 @@ def test_check_deep_finds_a_bit_that_no_time_tells(
 
     store = driver(mine, recordings)
     memory = cache / f"{store.folder.name}.verified.json"
-    monkeypatch.setattr(seal, "SMALL", 0)
+    monkeypatch.setattr(checksums, "SMALL", 0)
     flip(store.folder / "waves.int16")
-    seal._remember(store.folder, seal._stamps(store.folder, seal.check(store.folder)))
+    checksums._remember(
+        store.folder, checksums._stamps(store.folder, checksums.check(store.folder))
+    )
     driver(mine, recordings)
     code, _, line = check(recordings, "--deep")
     assert code

@@ -1,4 +1,4 @@
-"""Seals: what proves that a folder of the cache still holds what was written into it.
+"""Checksums: what proves that a folder of the cache still holds what was written into it.
 
 A sealed folder has a file `seal.json` with the size and the SHA-256 of each of its files, and a
 SHA-256 of that list. `check` is quick enough for every opening: sizes, and the content of small
@@ -7,17 +7,18 @@ times, is remembered beside the folder in `<folder>.verified.json`, and files th
 touched since are not read again. A bit that changes on the disk while no time does is found by
 `verify(deep=True)`, which is what `overhear data check --deep` runs.
 Contents: `settle` to seal a finished folder and move it into its place, `vouch`, `check`,
-`verify`, `forget`; `put`, `flush`, `sha256`.
+`verify`, `forget`; `put`, `sha256`.
 """
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+from scaling.storage import flush
 
 SEAL = "seal.json"
 SMALL = 2**24  # bytes of a file up to which `check` reads it: about 10 ms
@@ -151,12 +152,3 @@ def _remembered(folder: Path) -> object:
         return json.loads(_memory(folder).read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
-
-
-def flush(path: Path) -> None:
-    """Have the disk hold what was written to a file or folder. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
