@@ -178,7 +178,7 @@ def _run(debug: bool) -> int:
             raise
         kind = type(error).__name__
         return _say(
-            f"this is a fault of Overhear ({kind}: {one_line(error)[:300]}): please report it with "
+            f"this is a fault of Overhear ({kind}: {_told(error)[:300]}): please report it with "
             "the command; the same command with --debug adds the traceback to send",
             FAULT,
         )

@@ -2,11 +2,10 @@
 
 A file may be whole and yet be another trial's, or one that somebody edited. Each function raises
 ValueError with what is wrong, in a few words; scaling.records names the file and the remedy.
-Contents: `bounded` (before a file is read), `fitted` (its columns), `check` (its rows),
+Contents: `bounded` and `read` (a file, within bounds), `fitted` (its columns), `check` (its rows),
 `stated_ids` and `belongs` (a manifest's settings and their id).
 """
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from scaling import config
+from scaling import arrow, config
 from scaling.schemas import SCHEMAS
 
 ROWS = 10_000_000  # of one file; the largest legitimate ones have a few hundred thousand
@@ -91,24 +90,14 @@ def read(content: bytes) -> pa.Table:
     file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
     if bounded(file.metadata) <= BYTES:
         return file.read(use_threads=False)
-    texts = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
+    texts = [field.name for field in file.schema_arrow if arrow.textual(field.type)]
     folded = pq.ParquetFile(
         pa.BufferReader(content), read_dictionary=texts, page_checksum_verification=True
     ).read(use_threads=False)
-    for name, column in zip(folded.schema.names, folded.columns, strict=True):
-        size = sum(_unfolded(chunk) for chunk in column.chunks)
-        if size > BYTES:
+    for name in texts:
+        if (size := arrow.length(folded[name])) > BYTES:
             raise ValueError(f"{name} unpacks to {size:,} bytes, at most {BYTES:,} are read")
     return folded
-
-
-def _unfolded(chunk: pa.Array) -> int:
-    """How many bytes of text a dictionary column stands for."""
-    kind = chunk.type
-    if not (pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type)):
-        return 0
-    lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
-    return pc.sum(lengths.take(chunk.indices)).as_py() or 0
 
 
 def fitted(kind: str, table: pa.Table) -> pa.Table:
@@ -285,12 +274,7 @@ def stated_ids(table: pa.Table) -> list[str]:
             for parent in parents:
                 inner = inner.setdefault(parent, {})
             inner[leaf] = value.split(",") if kind == tuple[str, ...] else value
-    return [_hashed(row) for row in rows]
-
-
-def _hashed(stated: Mapping[str, Any]) -> str:
-    canonical = json.dumps(stated, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+    return [config.hashed(row) for row in rows]
 
 
 def _skeleton(part: type[config.Part]) -> tuple[str, dict[str, Any]]:

@@ -19,6 +19,7 @@ from scaling import seal
 from scaling.config import Trial
 from scaling.networks.kernels import Prunable
 from scaling.records import Damaged, Refused, Results
+from scaling.storage import trouble
 
 NAME = "last.pt"
 VERSION = 2  # of what a checkpoint holds: that of any other is not taken up
@@ -55,8 +56,7 @@ def load(trial: Trial, results: Results) -> dict[str, Any] | None:
         raise
     except Exception as error:  # noqa: BLE001
         # torch.load raises many kinds of error for a damaged file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        _warn(trial, f"is damaged ({reason})")
+        _warn(trial, f"is damaged ({trouble(error).reason})")
     else:
         return {"masks": None, **state}
     return None
@@ -72,8 +72,7 @@ def _warn(trial: Trial, what: str) -> None:
 
 
 def _opened(saved: bytes) -> Any:
-    if seal.broken(saved):
-        raise ValueError("its checksum does not fit its content")
+    seal.check(saved)
     with zipfile.ZipFile(io.BytesIO(saved)) as archive:
         # torch packs nothing, so that whatever unpacks to more was not written by it
         size = sum(each.file_size for each in archive.infolist())

@@ -76,7 +76,7 @@ def train(
     from scaling.sound.download import remedy
 
     filled(root=root, out=out, device=device, precision=precision)
-    machine.here(device, precision, threads)  # before what takes long
+    here = machine.here(device, precision, threads)  # before what takes long
     if recipe not in RECIPES:
         raise ValueError(f"--recipe {recipe}: not a recipe{nearest(recipe, RECIPES)}")
     trial = changed(RECIPES[recipe], pairs(settings))
@@ -87,14 +87,14 @@ def train(
     if missing:
         _dry_run(trial, price_unseen(trial), {}, as_json)
         for name, reason in missing.items():
-            typer.echo(f"missing: {reason}; {remedy(name)}", err=True)
+            typer.echo(f"missing: {reason}{remedy(name)}", err=True)
         return
     planned = plan("train", [trial], {name: each.table for name, each in clips.items()})
     if dry_run:
         priced = planned.costs[0], planned.kept_weights[0]
         _dry_run(trial, priced, planned.parts[0], as_json)
         return
-    _train(planned, clips, out, (device, precision, threads), skip_unreadable)
+    _train(planned, clips, out, here, skip_unreadable)
 
 
 def _dry_run(
@@ -112,16 +112,12 @@ def _dry_run(
         _print_parts(price[0])
 
 
-def _train(
-    planned: Any, clips: Any, out: str, where: tuple[str, str, int], skip_unreadable: bool
-) -> None:
-    from scaling import machine
+def _train(planned: Any, clips: Any, out: str, here: Any, skip_unreadable: bool) -> None:
     from scaling.perform import HEADLINE, headline, perform
     from scaling.plan import counted, record
     from scaling.records import Results
     from scaling.sound import prepare
 
-    here = machine.here(*where)  # first: what it refuses leaves no folder behind
     results = Results(out)
     results.prepare()
     (trial,) = planned.trials

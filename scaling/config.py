@@ -50,12 +50,13 @@ __all__ = [
     "Transfer",
     "Trial",
     "changed",
+    "closest",
     "earlier_ids",
     "explain",
     "flat",
+    "hashed",
     "leaves",
     "nearest",
-    "shortened",
     "unflat",
 ]
 
@@ -222,7 +223,12 @@ def _hashed(trial: Trial, revisions: Sequence[Revision]) -> str:
     stated = trial.model_dump(mode="json", exclude_defaults=True)
     if revisions:
         stated["revisions"] = [each.name for each in revisions]
-    canonical = json.dumps(stated, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashed(stated)
+
+
+def hashed(stated: Mapping[str, Any]) -> str:
+    """The id of what a trial states: 12 hex digits of the SHA-256 of its canonical JSON."""
+    canonical = json.dumps(stated, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
 
@@ -355,15 +361,20 @@ def nearest(word: str, words: Any) -> str:
     """` (did you mean x?)` with the closest known word, whatever its capitals, or the known words
     when none is close.
     """
-    known, word = [str(w) for w in words], word[:200]
-    folded = {w.casefold(): w for w in reversed(known)}
-    near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
-    close = [folded[w] for w in near]
-    if not close:  # `width` for `network.width`
-        close = [w for w in known if w.split(".")[-1] == word.split(".")[-1]][:1]
-    if close:
-        return f" (did you mean {close[0]}?)"
+    known = [str(w) for w in words]
+    if close := closest(word, known):
+        return f" (did you mean {close}?)"
     return f" (known: {', '.join(known)})" if known else ""
+
+
+def closest(word: str, known: Sequence[str]) -> str:
+    """The known word that is nearly this one, whatever its capitals; "" if none is."""
+    word = word[:200]
+    folded = {w.casefold(): w for w in reversed(known)}
+    if near := difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6):
+        return folded[near[0]]
+    # `width` for `network.width`
+    return next((w for w in known if w.split(".")[-1] == word.split(".")[-1]), "")
 
 
 def explain(error: ValidationError) -> str:

@@ -109,7 +109,7 @@ def compute(
 
 
 def _rows(results: Results, trial: Trial) -> list[dict[str, Any]]:
-    there = trial.id in results.names("maps")
+    there = results.holds("maps", trial.id)
     return results.read("maps", [trial.id]).to_pylist() if there else []
 
 
@@ -164,7 +164,7 @@ def _map(
 
 def _epochs(results: Results, trial: Trial) -> int:
     """How long it was trained: some stop before all of their epochs."""
-    known = trial.id in results.names("outcomes")
+    known = results.holds("outcomes", trial.id)
     ended = results.read("outcomes", [trial.id]).to_pylist() if known else []
     return int(ended[0]["epochs"]) if ended else trial.training.epochs
 
@@ -182,8 +182,7 @@ def _restored(results: Results, trial: Trial, classes: int, machine: Machine) ->
         model.load_state_dict(weights.unpacked(content, trial.id, path))
     except RuntimeError:
         raise ValueError(
-            f"{path} holds another network's weights: restore it from a copy, or delete it and "
-            f"outcomes/{trial.id}.parquet, and run its sweep again"
+            f"{path} holds another network's weights: {weights.remedy(trial.id)}"
         ) from None
     return model.to(machine.device).eval()
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from scaling.config import Trial
 from scaling.seeds import stream
-from scaling.sound import checksums, clips, pitch, rooms
+from scaling.sound import augment, checksums, clips, pitch, rooms
 from scaling.sound import store as stores
 from scaling.sound.augment import ROOMS, RT60, SEMITONES
 from scaling.sound.batches import Mapped
@@ -41,10 +41,10 @@ def store(trial: Trial, classes: int, train: int, held: int, folder: Path) -> St
     read = Mapped(waves, np.zeros(len(table), int), np.full(len(table), samples))
     names, targets = np.unique(table["label"].to_numpy(dtype=str), return_inverse=True)
     made = Store(folder / "noise", table, "noise", rate, tuple(names.tolist()), targets, read)
-    kinds = {trial.augment.transform, trial.evaluation.disagreement}
-    if kinds & {"pitch", "combination"}:
+    kinds = augment.kinds(trial.augment.transform, trial.evaluation.disagreement)
+    if "pitch" in kinds:
         _copies(table, rate, samples, folder / f"noise-pitched-v{pitch.VERSION}")
-    if kinds & {"reverb", "combination"}:
+    if "reverb" in kinds:
         _rooms(rate, folder / f"rooms-v{rooms.VERSION}-{rate}-{ROOMS}")
     return made
 

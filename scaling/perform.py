@@ -28,7 +28,6 @@ from scaling.sound.store import Store
 from scaling.storage import brief, scrubbed
 from scaling.trial import run
 
-CHECKPOINT = checkpoint.NAME
 # the split whose accuracy stands for a trial while it runs, the first that is scored, in words
 HEADLINE = {
     "validation": "validation clips",
@@ -200,7 +199,8 @@ def _reached(trial: Trial, results: Results) -> tuple[dict[str, Any] | None, lis
         return None, []
     try:
         earlier = results.read("metrics", [of.id]).filter(pc.field("epoch") <= state["epoch"])
-        trained = {row["epoch"] for row in earlier.to_pylist() if row["split"] == "train"}
+        rows = [row | {"trial": trial.id} for row in earlier.to_pylist()]
+        trained = {row["epoch"] for row in rows if row["split"] == "train"}
         if trained != set(range(1, state["epoch"] + 1)):
             raise Damaged(
                 f"{results.path('metrics', of.id)}.parquet lacks epochs of its checkpoint"
@@ -209,7 +209,6 @@ def _reached(trial: Trial, results: Results) -> tuple[dict[str, Any] | None, lis
         reason = str(error).partition(": ")[0]
         warnings.warn(f"trial {trial.id}: {reason}; from the start", stacklevel=2)
         return None, []
-    rows = [row | {"trial": trial.id} for row in earlier.to_pylist()]
     # a shorter trial scored its last epochs, which are none of the last here
     epochs, evaluation = trial.training.epochs, trial.evaluation
     return state, [

@@ -5,7 +5,7 @@ their metadata, a zip archive in its comment, JSON in a field. BLANK is put ther
 then writes the SHA-256 of the whole file in its place, taken with BLANK still there. So one bit
 changed anywhere in the file is noticed, in its index as in its content, and any other program
 reads the file as before. A seal protects against damage, not against a person who makes a new one.
-Contents: BLANK, `sealed`, `broken`, `archive`, `note`, `noted`.
+Contents: BLANK, `sealed`, `broken`, `check`, `archive`, `note`, `noted`.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ DIGITS = 64
 BLANK = MARK.decode() + "0" * DIGITS
 REACH = 2**20  # bytes at either end of a file in which its seal lies
 END = 22  # bytes of a zip archive's end record without its comment (APPNOTE.TXT, 4.3.16)
-FIELD = "seal"  # of a note
+FIELD = "seal"  # of a note, and of Parquet metadata
 
 
 def sealed(content: bytes | bytearray | memoryview) -> bytearray:
@@ -37,6 +37,12 @@ def broken(content: bytes | bytearray) -> bool:
     """
     at = _place(content)
     return at >= 0 and content[at : at + DIGITS] != _digest(content, at)
+
+
+def check(content: bytes | bytearray) -> None:
+    """Raise ValueError for a content that is `broken`."""
+    if broken(content):
+        raise ValueError("its checksum does not fit its content")
 
 
 def archive(file: io.BytesIO) -> memoryview:
@@ -68,8 +74,7 @@ def noted(content: bytes) -> dict[str, Any]:
         raise ValueError("it is not JSON") from None
     if not isinstance(found, dict):
         raise ValueError("it holds no JSON object")
-    if broken(content):
-        raise ValueError("its checksum does not fit its content")
+    check(content)
     found.pop(FIELD, None)
     return found
 

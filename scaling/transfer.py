@@ -4,7 +4,6 @@ It is that of another trial, whose weights lie in the same results folder, or pu
 in a file that a person has fetched. Contents: `source`, `find`, `digest`.
 """
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from scaling.config import Trial
 from scaling.networks import vggish, vggish_weights
 from scaling.records import Results
 from scaling.seeds import torch_stream
+from scaling.sound import checksums
 from scaling.sound.frontends import Standardize
 from scaling.storage import shown
 
@@ -68,5 +68,4 @@ def find(name: str) -> Path:
 
 def digest(path: Path) -> str:
     """16 hex digits of the SHA-256 of a file of weights."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return checksums.content(path)[:16]

@@ -1,7 +1,7 @@
 """What people type: numbers and words of the command line, each refused in one line.
 
 Python reads more as a number than a person means by one: 1_000, digits of other scripts, inf, nan.
-Contents: `whole` and `number`, the parsers of options; `filled`; `plain_number` for settings.
+Contents: `whole` and `number`, the parsers of options; `filled`.
 """
 
 import math
@@ -31,7 +31,7 @@ def whole(least: int) -> Callable[[Any], int]:
 def number(value: Any) -> float:
     """A parser of finite numbers; their bounds belong to whoever uses them."""
     text = str(value)
-    if not plain_number(text) or not math.isfinite(float(text)):
+    if not NUMBER.fullmatch(text) or not math.isfinite(float(text)):
         raise typer.BadParameter(f"{text!r:.40} is not a number, as 0.5")
     return float(text)
 
@@ -42,8 +42,3 @@ def filled(**options: str | None) -> None:
         if value is not None and not value.strip():
             option = name.replace("_", "-")
             raise ValueError(f"--{option} is empty: give it a value, or leave it out")
-
-
-def plain_number(text: str) -> bool:
-    """Whether a person would call this a number."""
-    return NUMBER.fullmatch(text) is not None

@@ -58,13 +58,6 @@ class Stage(NamedTuple):
     apply: Callable[["Views", Tensor, Copy], Tensor]
 
 
-def _transforms(trial: Trial) -> set[Kind]:
-    """How training clips are transformed."""
-    both: set[Kind] = {"pitch", "reverb"}
-    kind = trial.augment.transform
-    return both if kind == "combination" else {kind}
-
-
 def _shift_pitch(views: "Views", waves_BT: Tensor, copy: Copy) -> Tensor:
     shifted = (copy.change.pitch_B != UNCHANGED).numpy()
     if shifted.any():
@@ -114,20 +107,18 @@ def _mask(views: "Views", view_BFN: Tensor, copy: Copy) -> Tensor:
     return augment.mask(view_BFN, masks, where_B=copy.change.masked_B)
 
 
-# In the order of the way. Transforms are those that copies to be agreed on go through, too.
+# In the order of the way. Copies to be agreed on go through TRANSFORMS, PATCH and MASK only.
 TRANSFORMS = (
-    Stage("wave", lambda trial: "pitch" in _transforms(trial), _shift_pitch),
-    Stage("wave", lambda trial: "reverb" in _transforms(trial), _reverberate),
+    Stage("wave", lambda trial: "pitch" in augment.kinds(trial.augment.transform), _shift_pitch),
+    Stage("wave", lambda trial: "reverb" in augment.kinds(trial.augment.transform), _reverberate),
 )
 RECORDING = (
     Stage("wave", lambda trial: trial.microphones.share > 0, _hear_through),
     Stage("wave", lambda trial: _roll_limit(trial) > 0, _roll),
 )
-FEATURES = (
-    Stage("features", lambda trial: trial.sound.patch > 0, _cut_patch),
-    Stage("features", lambda trial: "mask" in _transforms(trial), _mask),
-)
-STAGES = (*TRANSFORMS, *RECORDING, *FEATURES)
+PATCH = Stage("features", lambda trial: trial.sound.patch > 0, _cut_patch)
+MASK = Stage("features", lambda trial: "mask" in augment.kinds(trial.augment.transform), _mask)
+STAGES = (*TRANSFORMS, *RECORDING, PATCH, MASK)
 
 
 def as_recorded(trial: Trial) -> bool:
@@ -141,14 +132,14 @@ class Views:
     def __init__(self, listener: Listener, standardize: Callable[[Tensor], Tensor]) -> None:
         self.listener, self.standardize = listener, standardize
         self.trial, device = listener.trial, listener.device
-        kinds = {self.trial.augment.transform, self.trial.evaluation.disagreement}
+        kinds = augment.kinds(self.trial.augment.transform, self.trial.evaluation.disagreement)
         if as_recorded(self.trial):
             listener.keep()
         self.pitched = self.rooms = None
-        if kinds & {"pitch", "combination"}:
+        if "pitch" in kinds:
             copies = pitched(listener.store, progress=False)
             self.pitched = listener.read(copies)
-        if kinds & {"reverb", "combination"}:
+        if "reverb" in kinds:
             self.rooms = self._pool().to(device)
 
     def _pool(self) -> Tensor:
@@ -167,9 +158,8 @@ class Views:
         nothing else done to them.
         """
         copy = self._copy(clips, draws, self.trial.evaluation.disagreement, share)
-        cut, mask = FEATURES
-        patch = [cut] if cut.used(self.trial) else []
-        return self._made(copy, [*TRANSFORMS, *patch, mask])
+        patch = [PATCH] if PATCH.used(self.trial) else []
+        return self._made(copy, [*TRANSFORMS, *patch, MASK])
 
     def _copy(self, clips: np.ndarray, draws: Draws, kind: Kind, share: float) -> Copy:
         count = ROOMS if self.rooms is None else len(self.rooms)

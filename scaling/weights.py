@@ -1,7 +1,7 @@
 """Weights: a trained classifier's tensors as one safetensors file, which says whose they are.
 
 The header's metadata hold one text: the trial's id and the seal of the whole file. Any reader of
-safetensors opens it. Contents: `packed`, `unpacked`.
+safetensors opens it. Contents: `packed`, `unpacked`, `remedy`.
 """
 
 import json
@@ -11,6 +11,7 @@ import safetensors.torch
 from torch import Tensor
 
 from scaling import seal
+from scaling.storage import trouble
 
 FIELD = "overhear"  # one field only: safetensors writes several in no fixed order
 HEADER = 8  # bytes that hold the header's length
@@ -30,22 +31,25 @@ def unpacked(content: bytes, trial: str, path: str) -> dict[str, Tensor]:
     Raises ValueError, which names the file and the remedy, when it is damaged or another trial's.
     Files of earlier versions do not say whose they are, nor what they held when they were written.
     """
-    remedy = (
-        f"restore it from a copy, or delete it and outcomes/{trial}.parquet, and run its sweep "
-        "again"
-    )
     try:
-        if seal.broken(content):
-            raise ValueError("its checksum does not fit its content")
+        seal.check(content)
         weights: dict[str, Tensor] = safetensors.torch.load(content)
         owner = _owner(content)
         if owner not in (None, trial):
             raise ValueError(f"it holds the weights of trial {owner}")
     except Exception as error:  # noqa: BLE001
         # safetensors raises its own error and many of Python's for a damaged file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} cannot be read ({reason}): {remedy}") from None
+        reason = trouble(error).reason
+        raise ValueError(f"{path} cannot be read ({reason}): {remedy(trial)}") from None
     return weights
+
+
+def remedy(trial: str) -> str:
+    """What helps where the weights of a trial are of no use."""
+    return (
+        f"restore it from a copy, or delete it and outcomes/{trial}.parquet, and run its sweep "
+        "again"
+    )
 
 
 def _owner(content: bytes) -> str | None:

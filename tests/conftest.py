@@ -4,6 +4,7 @@ table of faults, which `make faults` makes from the marks of those tests that pa
 
 import dataclasses
 import os
+import signal
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's `&`: tests of Ctrl-C need it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("--faults") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Faults())
 

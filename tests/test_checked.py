@@ -7,6 +7,7 @@ import os
 import socket
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,14 +180,20 @@ def test_settings_of_a_later_version_cannot_be_checked_here(results: Results):
 # sizes and forms
 
 
-def bomb(path: Path, rows: int, text: str) -> None:
-    """A small file of many rows."""
+def bomb(path: Path, rows: int, text: str, kind: pa.DataType | None = None) -> None:
+    """A small file of many rows; it says that its texts are of that kind, else nothing."""
     column = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int8()), pa.array([text]))
     whole = {"trial": column, "epoch": pa.array([1] * rows, pa.int32())}
     whole |= dict.fromkeys(("split", "device", "metric"), column)
     whole["value"] = pa.array([0.5] * rows)
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table(whole), path, compression="zstd", store_schema=False)
+    table = pa.table(whole)
+    with pq.ParquetWriter(path, table.schema, compression="zstd", store_schema=False) as writer:
+        writer.write_table(table)
+        if kind:
+            kinds = {name: kind if value is column else value.type for name, value in whole.items()}
+            stated = b64encode(pa.schema(kinds).serialize())
+            writer.add_key_value_metadata({"ARROW:schema": stated})
 
 
 def test_a_file_that_claims_too_many_rows_is_not_unpacked(tmp_path: Path):
@@ -197,9 +204,10 @@ def test_a_file_that_claims_too_many_rows_is_not_unpacked(tmp_path: Path):
         Results(tmp_path).read("metrics")
 
 
-def test_a_long_text_in_many_rows_is_not_unpacked(tmp_path: Path):
+@pytest.mark.parametrize("kind", [None, pa.string(), pa.large_string()])
+def test_a_long_text_in_many_rows_is_not_unpacked(tmp_path: Path, kind: pa.DataType | None):
     path = tmp_path / "metrics" / "a.parquet"
-    bomb(path, 100_000, "x" * 100_000)  # 10 GB in each of four columns
+    bomb(path, 100_000, "x" * 100_000, kind)  # 10 GB in each of four columns
     assert path.stat().st_size < 1_000_000
     before = peak()
     with pytest.raises(Damaged, match=r"trial unpacks to 10,000,000,000 bytes, at most 2,147"):

@@ -145,6 +145,8 @@ def test_train_prices_without_a_dataset(nothing: Path, esc10: Path):
     assert (beside.pop("train_clips"), beside.pop("test_clips")) == (320, 80)
     assert json.loads(without.stdout) == beside
     assert without.stderr.startswith("missing: esc10 not found at ")
+    assert without.stderr.count("; `overhear data download esc10` fetches it") == 1
+    assert "; ;" not in without.stderr
     own = CliRunner().invoke(overhear.app, [*words, "sound.dataset=folders"])
     assert json.loads(own.stdout).keys() == {"trial"}, "nobody knows how many classes it has"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from test_store import counted
 from typer.testing import CliRunner
 
 import overhear
@@ -18,8 +19,8 @@ from scaling.config import Trial, changed
 from scaling.machine import here
 from scaling.perform import perform
 from scaling.records import Results
-from scaling.sound import contents, datasets, prepare
-from scaling.sound.clips import Clips, Decoded, from_files
+from scaling.sound import checksums, contents, datasets, prepare
+from scaling.sound.clips import Decoded, from_files
 from scaling.sound.store import Store, pack
 
 RATE = 16_000
@@ -52,17 +53,6 @@ def edit(path: Path) -> None:
     content[len(content) // 2] ^= 0x40
     path.write_bytes(content)
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-
-
-def counted(clips: Clips) -> tuple[Clips, list[str]]:
-    """The same clips, and the names that are decoded from now on."""
-    decoded: list[str] = []
-
-    def decode(path: Path) -> Decoded:
-        decoded.append(path.name)
-        return clips.decode(path)
-
-    return replace(clips, decode=decode), decoded
 
 
 def test_files_changed_in_the_middle_are_other_data(recordings: Path, cache: Path):
@@ -270,9 +260,9 @@ def test_check_deep_finds_what_no_time_tells(
     store = packed(recordings)
     code, output, _ = check(recordings, "--deep")
     assert (code, output.splitlines()[0]) == (0, f"{store.folder.name}: as it was packed")
-    times = {path: contents.stamp(path) for path in recordings.rglob("*.wav")}
+    times = {path: checksums.stamp(path) for path in recordings.rglob("*.wav")}
     edit(recordings / "x" / "3.wav")
-    monkeypatch.setattr(contents, "stamp", times.__getitem__)
+    monkeypatch.setattr(checksums, "stamp", times.__getitem__)
     assert packed(recordings).digest == store.digest, "as nothing was touched"
     _, _, line = check(recordings, "--deep")
     assert line.startswith("1 files hold other bytes than before, at the same size and times (x/3")

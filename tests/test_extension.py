@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from test_perform import records
 
-from scaling import extension, machine, perform
+from scaling import checkpoint, extension, machine, perform
 from scaling.config import Trial, changed
 from scaling.records import Results
 from scaling.sound.store import Store
@@ -61,7 +61,7 @@ def test_nothing_is_taken_where_more_epochs_would_be_others(
     results = Results(tmp_path)
     short, long = (changed(epochs(trial, number), changes) for number in (2, 3))
     list(perform.perform(short, store, here, results))
-    results.put(b"", "checkpoints", short.id, perform.CHECKPOINT)
+    results.put(b"", "checkpoints", short.id, checkpoint.NAME)
     assert extension.shorter(long, results) is None
     assert next(perform.perform(long, store, here, results)).epoch == 1
 

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_analysis_table import complete, end, plan, results, trial
+from test_main import main
 
-import overhear
 from analysis import table
 from analysis.figures import FIGURES, effective_field, letters
 from scaling.config import Trial, changed
@@ -24,18 +24,6 @@ from scaling.records import Results
 __all__ = ["results"]  # the fixture
 HOSTILE = "a\x1b[2J\x1b]0;owned\x07\x9b31m\u202eb\u2066\rc\x08\x7f[red][/nonsense]$x_1$"
 FORBIDDEN = set("\x1b\x07\x9b\u202e\u2066\r\x08\x7f\x00")
-
-
-def main(
-    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of the one command."""
-    monkeypatch.setattr(sys, "argv", ["overhear", *words])
-    with pytest.raises(SystemExit) as ended:
-        overhear.main()
-    said = capsys.readouterr()
-    assert isinstance(ended.value.code, int)
-    return ended.value.code, said.out, said.err
 
 
 def hostile(results: Results) -> list[Trial]:

@@ -22,7 +22,7 @@ import soundfile
 import analysis.cli
 import overhear
 from analysis import table
-from scaling import machine, perform, plan
+from scaling import checkpoint, machine, perform, plan
 from scaling.config import Trial, changed
 from scaling.records import TRIES, Results
 from scaling.sound import datasets, prepare
@@ -340,7 +340,7 @@ def test_a_trial_in_a_store_is_the_same_trial(
     attempt = perform.perform(known, store, here, there)
     next(attempt)
     attempt.close()
-    assert there.get("checkpoints", known.id, perform.CHECKPOINT)
+    assert there.get("checkpoints", known.id, checkpoint.NAME)
     resumed = perform.perform(known, store, here, Results(there.address))
     assert [progress.epoch for progress in resumed] == [2, 3]
     for kind in ("metrics", "predictions"):
@@ -351,7 +351,7 @@ def test_a_trial_in_a_store_is_the_same_trial(
         assert left == right
     weights = f"{known.id}.safetensors"
     assert alone.get("weights", weights) == there.get("weights", weights)
-    assert there.get("checkpoints", known.id, perform.CHECKPOINT) is None
+    assert there.get("checkpoints", known.id, checkpoint.NAME) is None
 
     assert len(table.scores(there)) > 0
     analysis.cli.status(there.address)

@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from scaling import machine, objectives, perform
+from scaling import checkpoint, machine, objectives, perform
 from scaling.config import Trial, changed
 from scaling.records import Results
 from scaling.sound.store import Store
@@ -48,7 +48,7 @@ def test_one_after_the_other(trial: Trial, store: Store, here: machine.Machine, 
     assert outcome["epochs"] == 3
     assert outcome["error"] is None
     assert outcome["precision"] == "float32"
-    assert results.get("checkpoints", trial.id, perform.CHECKPOINT) is None
+    assert results.get("checkpoints", trial.id, checkpoint.NAME) is None
     epochs = results.read("metrics").to_pandas()
     assert not epochs.duplicated(["trial", "epoch", "split", "device", "metric"]).any()
     saved = results.get("weights", f"{trial.id}.safetensors")
@@ -139,10 +139,10 @@ def test_cut_between_metrics_and_checkpoint(
     results = Results(tmp_path / "cut")
     attempt = perform.perform(trial, store, here, results)
     next(attempt)
-    earlier = results.get("checkpoints", trial.id, perform.CHECKPOINT)
+    earlier = results.get("checkpoints", trial.id, checkpoint.NAME)
     next(attempt)
     assert earlier is not None
-    results.put(earlier, "checkpoints", trial.id, perform.CHECKPOINT)
+    results.put(earlier, "checkpoints", trial.id, checkpoint.NAME)
     list(perform.perform(trial, store, here, results))
     assert records(tmp_path / "cut", trial) == records(tmp_path / "alone", trial)
 
@@ -184,7 +184,7 @@ def test_a_damaged_checkpoint_costs_its_epochs_not_the_trial(
     list(perform.perform(trial, store, here, Results(tmp_path / "alone")))
     results = Results(tmp_path / "damaged")
     next(perform.perform(trial, store, here, results))
-    results.put(b"not a checkpoint", "checkpoints", trial.id, perform.CHECKPOINT)
+    results.put(b"not a checkpoint", "checkpoints", trial.id, checkpoint.NAME)
     with pytest.warns(UserWarning, match=f"trial {trial.id}: its checkpoint is damaged"):
         list(perform.perform(trial, store, here, results))
     assert records(tmp_path / "damaged", trial) == records(tmp_path / "alone", trial)
@@ -241,7 +241,7 @@ def test_a_checkpoint_of_another_version_is_not_taken_up(
     list(perform.perform(trial, store, here, Results(tmp_path / "alone")))
     results = Results(tmp_path / "older")
     next(perform.perform(trial, store, here, results))
-    path = tmp_path / "older" / "checkpoints" / trial.id / perform.CHECKPOINT
+    path = tmp_path / "older" / "checkpoints" / trial.id / checkpoint.NAME
     state = torch.load(path, weights_only=True)
     torch.save({name: value for name, value in state.items() if name != "version"}, path)
     with pytest.warns(UserWarning, match="is of another version of Overhear; from the start"):

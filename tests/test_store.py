@@ -25,7 +25,7 @@ from scaling.sound.datasets import scan
 from scaling.sound.decode.kinds import CONVERT
 from scaling.sound.pitch import pitched
 from scaling.sound.store import Mapped, Pinned, Store, Uploaded, pack
-from scaling.sound.waves import unreadable
+from scaling.sound.waves import examine
 
 RATE = 16_000
 
@@ -264,8 +264,8 @@ def test_unreadable_files_are_named_all_at_once(clips: Clips, cache: Path):
         pack(mine, RATE, cache=cache, progress=False)
     assert [path.suffix for path in cache.iterdir()] == [".lock"]
     reason = f"format not recognised: {CONVERT}"
-    assert unreadable(mine, progress=False) == {"bad00.wav": reason, "bad01.wav": reason}
-    assert unreadable(clips, progress=False) == {}
+    assert examine(mine, progress=False).unreadable == {"bad00.wav": reason, "bad01.wav": reason}
+    assert examine(clips, progress=False).unreadable == {}
 
 
 def test_many_unreadable_files_are_counted(clips: Clips, cache: Path):

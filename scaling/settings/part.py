@@ -3,7 +3,7 @@
 A setting that changes nothing beside the others is refused, for it would rename the trial.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
@@ -40,6 +40,11 @@ class Part(BaseModel):
                     f"{_written(off)}"
                 )
         return self
+
+
+def repeated(words: Sequence[str]) -> list[str]:
+    """The words that stand there more than once, in the order of the alphabet."""
+    return sorted({word for word in words if words.count(word) > 1})
 
 
 def _written(value: Any) -> str:

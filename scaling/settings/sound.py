@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from scaling.settings.part import Part
+from scaling.settings.part import Part, repeated
 
 
 class Features(Part):
@@ -92,7 +92,11 @@ class Sound(Part):
                 f"patch={self.patch} frames: a clip of seconds={self.seconds:g} has {self.frames}: "
                 "longer clips (fill=tile repeats short ones) or a shorter patch"
             )
-        if twice := sorted({name for name in self.classes if self.classes.count(name) > 1}):
+        return self
+
+    @model_validator(mode="after")
+    def _classes_differ(self) -> Self:
+        if twice := repeated(self.classes):
             raise ValueError(f"classes names {twice[0]} twice: name each class once")
         if len(self.classes) == 1:
             raise ValueError(f"classes={self.classes[0]}: two at least are needed to tell apart")
@@ -259,8 +263,7 @@ class Microphones(Part):
         if both := sorted(set(self.train) & set(self.test)):
             raise ValueError(f"{both[0]} is named in train and in test: unseen means never trained")
         for name in ("train", "test"):
-            listed = getattr(self, name)
-            if twice := sorted({word for word in listed if listed.count(word) > 1}):
+            if twice := repeated(getattr(self, name)):
                 raise ValueError(f"{name} names {twice[0]} twice: name each microphone once")
         if (self.share > 0) != bool(self.train):
             raise ValueError(

@@ -26,6 +26,12 @@ UNCHANGED = -1  # in place of a shift's or a room's number: the clip as it is
 BAND_MASKS, FRAME_MASKS, WIDEST = 2, 8, 7
 
 
+def kinds(*named: Kind) -> set[Kind]:
+    """What may happen to clips under these names: a combination is pitch or reverb."""
+    both: set[Kind] = {"pitch", "reverb"}
+    return {kind for name in named for kind in (both if name == "combination" else {name})}
+
+
 def draw_roll(stream: np.random.Generator, batch: int, limit: int) -> Tensor:
     """Circular shifts in samples, uniform over [-limit, limit]: (B,) int64."""
     return torch.from_numpy(stream.integers(-limit, limit, size=batch, endpoint=True))

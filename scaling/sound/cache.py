@@ -1,7 +1,7 @@
 """The cache: what is made once from clips or settings, in parallel, and found by every process.
 
 It lies in a folder named by OVERHEAR_CACHE, else in the user's cache folder. Things in it are
-folders, written under another name, sealed (scaling.sound.seal) and renamed. Contents: `place`
+folders, written under another name, sealed (scaling.sound.checksums) and renamed. Contents: `place`
 (where it is), `kept` (find it or make it), `whole` (open it or say why not), `draft` (a folder
 while it is written), `each` (make its items in parallel).
 """
@@ -24,9 +24,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from scaling.sound import checksums
+from scaling.sound.checksums import WRITING
 from scaling.storage import remedy
 
-WRITING = ".writing-"  # begins the name of what is not finished
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 Kept = TypeVar("Kept")

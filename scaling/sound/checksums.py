@@ -7,7 +7,7 @@ times, is remembered beside the folder in `<folder>.verified.json`, and files th
 touched since are not read again. A bit that changes on the disk while no time does is found by
 `verify(deep=True)`, which is what `overhear data check --deep` runs.
 Contents: `settle` to seal a finished folder and move it into its place, `vouch`, `check`,
-`verify`, `forget`; `put`, `sha256`.
+`verify`, `forget`; `put`; of one file `sha256`, `stamp` and `content`.
 """
 
 import hashlib
@@ -16,13 +16,16 @@ import shutil
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from scaling.storage import flush
 
 SEAL = "seal.json"
+WRITING = ".writing-"  # begins the name of what is not finished
 SMALL = 2**24  # bytes of a file up to which `check` reads it: about 10 ms
 
+Stamp = tuple[int, int, int]  # size in bytes, times of change in ns: of content, of anything
 Stamps = dict[str, list[int]]  # by file: size, times of change in ns, inode
 
 
@@ -96,7 +99,7 @@ def forget(folder: Path) -> None:
 
 def put(path: Path, content: bytes) -> None:
     """Write a file under another name, flush it to the disk and rename it. Raises OSError."""
-    writing = path.with_name(f".writing-{path.name}-{uuid.uuid4().hex[:8]}")
+    writing = path.with_name(f"{WRITING}{path.name}-{uuid.uuid4().hex[:8]}")
     try:
         writing.write_bytes(content)
         flush(writing)
@@ -110,6 +113,22 @@ def sha256(path: Path) -> str:
     """64 hex digits of the SHA-256 of a file's bytes. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stamp(path: Path) -> Stamp:
+    """What tells that a file is still the same. Raises OSError."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
+
+
+def content(path: Path) -> str:
+    """The `sha256` of a file, read once by each process while it is the same. Raises OSError."""
+    return _content(path, stamp(path))
+
+
+@lru_cache(maxsize=2**16)
+def _content(path: Path, _stamp: Stamp) -> str:
+    return sha256(path)
 
 
 def _sealed(files: Mapping[str, object]) -> bytes:

@@ -18,11 +18,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from scaling.sound import checksums
 from scaling.sound.cache import each, place
-from scaling.sound.checksums import put, sha256
+from scaling.sound.checksums import Stamp, put, sha256
 from scaling.sound.clips import Clips
-
-Stamp = tuple[int, int, int]  # size in bytes, times of change in ns: of content, of anything
 
 
 class Read(NamedTuple):
@@ -35,15 +34,9 @@ class Read(NamedTuple):
 NONE = Read("", (0, 0, 0))  # of a clip without a file, or with one that is not there
 
 
-def stamp(path: Path) -> Stamp:
-    """What tells that a file is still the same. Raises OSError."""
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
-
-
 def read_file(path: Path) -> Read:
     """Hash a file. Raises OSError."""
-    before = stamp(path)
+    before = checksums.stamp(path)
     return Read(sha256(path), before)
 
 
@@ -126,7 +119,7 @@ def _read(clips: Clips, cache: Path | None, known: dict[str, Read], progress: bo
 
 def _stamp(clips: Clips, name: str) -> Stamp:
     try:
-        return stamp(clips.path(name))
+        return checksums.stamp(clips.path(name))
     except OSError:
         return NONE.stamp
 

@@ -1,19 +1,17 @@
 """Copies: files that hold the same bytes, by which a clip could lie on both sides of a split.
 
 Files of different sizes or different ends hold different bytes, so only those that look alike are
-read. Contents: `listed_twice`, `contents`; for splits `joined`, `present` and
-`torn`.
+read. Contents: `listed_twice`, `contents`; for splits `joined`, `present` and `torn`.
 """
 
 import os
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from scaling.sound.checksums import sha256
+from scaling.sound.checksums import content
 
 
 def listed_twice(table: pd.DataFrame, path: Callable[[str], Path]) -> list[tuple[int, int]]:
@@ -38,9 +36,7 @@ def contents(table: pd.DataFrame, path: Callable[[str], Path]) -> pd.Series:
     """
     found = pd.Series("", index=table.index, dtype="str")
     for row in _alike(table):
-        file = path(table["clip"][row])
-        stat = file.stat()
-        found[row] = _content(file, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        found[row] = content(path(table["clip"][row]))
     return found.where(found.duplicated(keep=False), "").astype("str")
 
 
@@ -86,9 +82,3 @@ def _copied(table: pd.DataFrame) -> pd.Series:
     if "content" not in table:
         return pd.Series(False, index=table.index)
     return (table["content"] != "") & table["content"].duplicated(keep=False)
-
-
-@lru_cache(maxsize=2**16)
-def _content(path: Path, _size: int, _changed: int, _touched: int) -> str:
-    """Read once by each process, while the file is the same."""
-    return sha256(path)

@@ -40,9 +40,9 @@ class Archive(NamedTuple):
 
     address: str
     folder: str  # below the data root: a name that the dataset's reader looks for
-    size: int  # bytes; about, where there is no checksum
-    # as sha256:..., which the archive must have. None: not known to us. Then the address names a
-    # commit, and what was unpacked must be, file by file, what the dataset's reader knows
+    size: int  # bytes, perhaps rounded: what is said beforehand, and bounds what is fetched
+    # as sha256:... or md5:..., which the archive must have. None: not known to us. Then the address
+    # names a commit, and what was unpacked must be, file by file, what the dataset's reader knows
     checksum: str | None
     files: int  # of the archive, at most
 

@@ -29,6 +29,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from scaling.config import Microphones, Sound, nearest
+from scaling.sound import checksums
 from scaling.sound.clips import decode_file
 
 RECORDED = -1  # in place of a microphone's number: the clip as it was recorded
@@ -83,10 +84,10 @@ def digest(names: Sequence[str], folder: Path) -> str:
     for name in sorted(names):
         path = _path(name, folder)
         try:
-            seal = hashlib.sha256(path.read_bytes())
+            held = checksums.content(path)
         except OSError as error:
             raise _unfit(name, path, str(error.strerror)) from None
-        content.update(f"{name}\n{seal.hexdigest()}\n".encode())
+        content.update(f"{name}\n{held}\n".encode())
     return content.hexdigest()[:16]
 
 

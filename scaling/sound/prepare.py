@@ -4,8 +4,7 @@ A launch's driver calls `stores`, which reads whatever of the cache was touched 
 and makes anew what is damaged, before any trial. Workers find what the driver has looked at, and
 look at sizes and small files only.
 Contents: `store_key`, `scan`, `at_hand`, `stores`, `digests` and `glances` of a launch; `found`,
-`behind`,
-`reopened` and `extras`, with which another node comes by the same.
+`behind`, `reopened` and `extras`, with which another node comes by the same.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from scaling import transfer
 from scaling.config import Trial
-from scaling.sound import contents, copies, datasets, microphones, suited
+from scaling.sound import augment, contents, copies, datasets, microphones, suited
 from scaling.sound.cache import kept, place, whole
 from scaling.sound.clips import Clips, digest
 from scaling.sound.datasets.reading import AS_IT_IS, Reading
@@ -99,7 +98,7 @@ def stores(
             found[key] = pack(clips[sound.dataset], sound.rate, skip_unreadable=skip_unreadable)
     for trial in {trial.sound: trial for trial in trials}.values():
         suited.check(trial.sound, clips[trial.sound.dataset], found[store_key(trial)])
-    for trial in trials:
+    for trial in {(store_key(trial), _copied(trial)): trial for trial in trials}.values():
         _make_copies(trial, found[store_key(trial)])
     return found
 
@@ -113,12 +112,17 @@ def _microphones(trials: Iterable[Trial]) -> set[tuple[tuple[str, ...], str, int
     }
 
 
+def _copied(trial: Trial) -> frozenset[augment.Kind]:
+    """The kinds of transforms that a trial's clips go through."""
+    return frozenset(augment.kinds(trial.augment.transform, trial.evaluation.disagreement))
+
+
 def _make_copies(trial: Trial, store: Store) -> None:
     """Pitch copies and rooms, made with a progress bar, so that no training step waits for them."""
-    kinds = {trial.augment.transform, trial.evaluation.disagreement}
-    if kinds & {"pitch", "combination"}:
+    kinds = _copied(trial)
+    if "pitch" in kinds:
         pitched(store)
-    if kinds & {"reverb", "combination"}:
+    if "reverb" in kinds:
         rooms(trial.sound.rate, cache=store.folder.parent)
 
 
@@ -134,8 +138,8 @@ def digests(trials: Iterable[Trial], stores: dict[str, Store]) -> dict[str, str]
 def glances(trials: Iterable[Trial], stores: dict[str, Store]) -> dict[str, str]:
     """The same as earlier versions of Overhear named it, which saw both ends of a file only.
 
-    Nothing, where clips hold the same bytes and folds are made: earlier versions tore such clips
-    apart, so a trial with the same settings learned from others.
+    No digest of clips, where some hold the same bytes and folds are made: earlier versions tore
+    such clips apart, so a trial with the same settings learned from others.
     """
     moved = {key for key, store in stores.items() if copies.present(store.table)}
 
@@ -147,20 +151,13 @@ def glances(trials: Iterable[Trial], stores: dict[str, Store]) -> dict[str, str]
 
 
 def _named(trials: Iterable[Trial], clips: Callable[[Trial], str]) -> dict[str, str]:
-    named = {}
-    extra: dict[object, str] = {}  # thousands of trials share microphones and a file of weights
-    for trial in trials:
-        named[trial.id] = clips(trial)
-        if heard := trial.microphones.heard:
-            key = heard, trial.microphones.responses
-            if key not in extra:
-                extra[key] = microphones.digest(heard, microphones.find(key[1]))
-            named[trial.id] += "+" + extra[key]
-        if weights := trial.transfer.weights:
-            if weights not in extra:
-                extra[weights] = transfer.digest(transfer.find(weights))
-            named[trial.id] += "+" + extra[weights]
-    return named
+    """The digest of each trial's clips, then those of what it reads besides them."""
+    trials = list(trials)
+    read = extras(trials)
+    return {
+        trial.id: "+".join([clips(trial), *(read[name] for name in _besides(trial))])
+        for trial in trials
+    }
 
 
 def found(folder: Path) -> Store | None:
@@ -270,16 +267,23 @@ def extras(trials: Iterable[Trial]) -> dict[str, str]:
     """
     read: dict[str, str] = {}
     for trial in trials:
-        if heard := trial.microphones.heard:
-            responses = trial.microphones.responses
-            name = f"microphones {', '.join(heard)} of {responses}"
-            if name not in read:
-                read[name] = microphones.digest(heard, microphones.find(responses))
-        if weights := trial.transfer.weights:
-            name = f"weights {weights}"
-            if name not in read:
-                read[name] = transfer.digest(transfer.find(weights))
+        for name, digest_of in _besides(trial).items():
+            if name not in read:  # thousands of trials share microphones and a file of weights
+                read[name] = digest_of()
     return read
+
+
+def _besides(trial: Trial) -> dict[str, Callable[[], str]]:
+    """What a trial reads besides clips, by what it is, and how its digest is found."""
+    found: dict[str, Callable[[], str]] = {}
+    if heard := trial.microphones.heard:
+        responses = trial.microphones.responses
+        found[f"microphones {', '.join(heard)} of {responses}"] = lambda: microphones.digest(
+            heard, microphones.find(responses)
+        )
+    if weights := trial.transfer.weights:
+        found[f"weights {weights}"] = lambda: transfer.digest(transfer.find(weights))
+    return found
 
 
 def _here(folder: Path) -> Path:

@@ -281,14 +281,13 @@ def _check(table: pd.DataFrame, split: config.Split, rows: dict[str, np.ndarray]
             f"{remedy}, or leave the class out with sound.classes"
         )
     source = table["source"]
-    held = source.iloc[np.concatenate([part for name, part in rows.items() if name != "train"])]
-    if torn := sorted(set(source.iloc[rows["train"]]) & set(held) - {""}):
+    held_out = np.concatenate([part for name, part in rows.items() if name != "train"])
+    if torn := sorted(set(source.iloc[rows["train"]]) & set(source.iloc[held_out]) - {""}):
         warnings.warn(
             f"{len(torn)} sources have clips both in training and held out ({some(torn)}): what is "
             "held out is not new to the network; split.protocol=made_folds keeps sources together",
             stacklevel=3,
         )
-    held_out = np.concatenate([part for name, part in rows.items() if name != "train"])
     if copied := copies.torn(table, rows["train"], held_out):
         warnings.warn(
             f"{len(copied)} of {len(held_out)} held-out clips hold the same bytes as a training "

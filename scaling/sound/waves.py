@@ -1,6 +1,6 @@
 """Waves: every clip read, hashed, decoded, mixed to mono and resampled, by several threads.
 
-Contents: `write` for the store's packing, `examine` and `unreadable` for a look that keeps nothing.
+Contents: `write` for the store's packing, `examine` for a look that keeps nothing.
 """
 
 # T samples of a clip
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import soxr
 
-from scaling.sound import contents
+from scaling.sound import checksums, contents
 from scaling.sound.cache import each
 from scaling.sound.clips import Clips
 from scaling.sound.contents import Read
@@ -59,13 +59,6 @@ def examine(clips: Clips, *, workers: int | None = None, progress: bool = True) 
     return Examined(read, found, bad, faults)
 
 
-def unreadable(
-    clips: Clips, *, workers: int | None = None, progress: bool = True
-) -> dict[str, str]:
-    """Why a clip cannot be decoded, for every clip that cannot."""
-    return examine(clips, workers=workers, progress=progress).unreadable
-
-
 def write(clips: Clips, rate: int, path: Path, workers: int | None, label: str) -> Packed:
     """Stream every readable clip to `path`."""
     names = clips.table["clip"].tolist()
@@ -100,19 +93,21 @@ class Outcome(NamedTuple):
 
 
 def _samples(clips: Clips, rate: int | None, name: str, is_file: bool) -> Outcome:
-    """One clip as stored (None: at its own rate), hashed while it is read."""
+    """One clip as stored (rate None: without its wave), hashed while it is read."""
     path, read = clips.path(name), contents.NONE
     try:
         if is_file:  # the decoder then finds its bytes in memory
             read = contents.read_file(path)
         samples, own_rate = clips.decode(path)
-        if is_file and contents.stamp(path) != read.stamp:
+        if is_file and checksums.stamp(path) != read.stamp:
             return Outcome(contents.NONE, "it changed while it was read: run again")
     except (ValueError, OSError) as error:
         return Outcome(read, str(error))
     wave_T = samples.mean(axis=1)
     wrong = fault(samples, wave_T)
-    if rate not in (None, own_rate):
+    if rate is None:
+        return Outcome(read, "", wrong)
+    if rate != own_rate:
         wave_T = soxr.resample(wave_T, own_rate, rate, quality="HQ")
     if not len(wave_T):
         return Outcome(read, f"too short: nothing is left of it at {rate} Hz")

@@ -8,7 +8,7 @@ path=filename. Contents: KNOWN, `match`.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scaling.config import nearest
+from scaling.config import closest
 from scaling.sound.clips import some
 
 NEEDED = ("path", "label")
@@ -75,9 +75,7 @@ def _plain(word: str) -> str:
 def _nearest(column: str, words: Sequence[str]) -> str:
     """The word that is nearly the name of a column; "" if there is none."""
     plain = {_plain(word): word for word in words if word.strip()}
-    offer = nearest(column, plain)
-    close = offer.removeprefix(" (did you mean ").removesuffix("?)")
-    return plain.get(close, "") if close != offer else ""
+    return plain.get(closest(column, list(plain)), "")
 
 
 def _offer(column: str, free: Sequence[str], header: Sequence[str]) -> str:

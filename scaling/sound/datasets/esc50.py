@@ -15,7 +15,7 @@ import pandas as pd
 
 from scaling.sound.clips import Clips, Dataset, from_files
 from scaling.sound.datasets.layout import find_table, joined, locate, of_table
-from scaling.sound.datasets.tables import read_text
+from scaling.sound.datasets.tables import read_published
 from scaling.sound.datasets.tree import walk
 
 META = "meta/esc50.csv"
@@ -26,15 +26,8 @@ YES, NO = re.compile(r"true|1(\.0)?|wahr|vrai"), re.compile(r"false|0(\.0)?|fals
 
 def read(path: Path) -> pd.DataFrame:
     """All rows of the table, as text. Raises ValueError when it cannot be read."""
-    try:
-        rows = read_text(path)
-    except ValueError as error:
-        raise ValueError(
-            f"{error}: name the folder that holds audio/ and meta/ with --root"
-        ) from None
-    if missing := [name for name in (*COLUMNS, "esc10") if name not in rows]:
-        raise ValueError(f"{path} has no column {missing[0]}: it is not the table of ESC-50")
-    return rows
+    remedy = "name the folder that holds audio/ and meta/ with --root"
+    return read_published(path, (*COLUMNS, "esc10"), "the table of ESC-50", remedy)
 
 
 def scan(root: Path) -> Clips:

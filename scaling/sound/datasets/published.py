@@ -76,7 +76,7 @@ def compare(
     absent, more = sorted(missing), sorted(extra)
     lines = [f"{'':28}{'found':>8}{'published':>11}"]
     lines += [f"{name:28}{found:8,}{wanted:11,}" for name, (found, wanted) in counts.items()]
-    lines += _named("missing", absent) + _named("not published", more) + list(notes)
+    lines += listed("missing", absent) + listed("not published", more) + list(notes)
     wrong = [f"{len(absent)} clips are missing"] if absent else []
     wrong += [f"{len(more)} clips were not published"] if more else []
     if other := [name for name, (found, wanted) in counts.items() if found != wanted]:
@@ -85,6 +85,7 @@ def compare(
     return Report(lines, problem)
 
 
-def _named(what: str, clips: list[str]) -> list[str]:
+def listed(what: str, clips: list[str]) -> list[str]:
+    """A line for each of the first clips, and one that counts the rest."""
     rest = [f"{what}: {len(clips) - NAMED} more"] if len(clips) > NAMED else []
     return [f"{what}: {clip}" for clip in clips[:NAMED]] + rest

@@ -2,23 +2,23 @@
 
 A table is read as its content says, whatever its ending. Text cells stay text, so that a label NA
 or a speaker 007 is what was written. Conventions: rows are counted from 1, behind the header; both
-kinds are bounded before they are read. Contents: Table, `read`, `read_text`, `text`.
+kinds are bounded before they are read. Contents: Table, `read`, `read_published`, `text`.
 """
 
 import codecs
 import csv
 import io
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from scaling import arrow
 from scaling.sound.clips import open_regular, some
 
 ROWS = 5_000_000  # AudioSet, the largest dataset of clips, has two million
@@ -78,10 +78,20 @@ def read(path: Path) -> Table:
     )
 
 
-def read_text(path: Path) -> pd.DataFrame:
-    """A published dataset's text table, every cell as text. Raises ValueError as `read` does."""
-    table = read(path)
-    return table.frame(table.header)
+def read_published(path: Path, columns: Iterable[str], what: str, remedy: str = "") -> pd.DataFrame:
+    """A published dataset's text table, every cell as text.
+
+    Raises ValueError, with the remedy, as `read` does; and where a column is not there, as the
+    file then is not `what` it should be.
+    """
+    try:
+        table = read(path)
+        frame = table.frame(table.header)
+    except ValueError as error:
+        raise ValueError(f"{error}: {remedy}" if remedy else str(error)) from None
+    if missing := [name for name in columns if name not in frame]:
+        raise ValueError(f"{path} has no column {missing[0]}: it is not {what}")
+    return frame
 
 
 def text(path: Path) -> str:
@@ -187,11 +197,13 @@ def _parquet(path: Path, content: bytes) -> Table:
         with _reading(path):
             with pq.ParquetFile(path) as file:
                 _check_size(path, file, names)
-                texts = [name for name in names if _textual(file.schema_arrow.field(name).type)]
+                texts = [
+                    name for name in names if arrow.textual(file.schema_arrow.field(name).type)
+                ]
             # texts that repeat stay one text each until their length in all is known
             with pq.ParquetFile(path, read_dictionary=texts) as file:
                 read = file.read(columns=list(names))
-            if (size := sum(_length(read.column(name)) for name in texts)) > BYTES:
+            if (size := sum(arrow.length(read.column(name)) for name in texts)) > BYTES:
                 raise ValueError(
                     f"{path} holds {size:,} characters, the most is {BYTES:,}: is it a table of "
                     "clips?"
@@ -239,21 +251,3 @@ def _check_size(path: Path, file: pq.ParquetFile, chosen: Collection[str]) -> No
             f"{path}: columns {', '.join(chosen)} have {size:,} bytes, the most is {BYTES:,}: is "
             "it a table of clips?"
         )
-
-
-def _textual(kind: pa.DataType) -> bool:
-    # of any width, as views or by dictionary: Parquet holds all of them alike
-    names = ("string", "large_string", "binary", "large_binary", "dictionary<values=string")
-    return str(kind).startswith(names)
-
-
-def _length(column: pa.ChunkedArray) -> int:
-    """Characters of a column of texts, whose chunks may hold each text once."""
-    total = 0
-    for chunk in column.chunks:
-        texts = chunk.dictionary if isinstance(chunk, pa.DictionaryArray) else chunk
-        lengths = pc.binary_length(texts)
-        if isinstance(chunk, pa.DictionaryArray):
-            lengths = lengths.take(chunk.indices)
-        total += pc.sum(lengths.cast(pa.int64())).as_py() or 0
-    return total

@@ -18,8 +18,9 @@ from typing import NamedTuple
 
 from scaling.sound.clips import UNUSED, Clips, Dataset, Report, from_files, some
 from scaling.sound.datasets.layout import Layout, locate
-from scaling.sound.datasets.published import lower_ending, wavs
-from scaling.sound.datasets.tables import read_text
+from scaling.sound.datasets.published import NAMED as NAMED
+from scaling.sound.datasets.published import listed, lower_ending, wavs
+from scaling.sound.datasets.tables import read_published
 from scaling.sound.datasets.tree import walk
 
 NAME = "tau2020_mobile"
@@ -28,7 +29,6 @@ TRAIN, TEST = 0, 1  # folds
 AUDIO, META, SETUP = "audio/", "meta.csv", "evaluation_setup/"
 TRAIN_LIST = f"{SETUP}fold1_train.csv"
 TEST_LISTS = (f"{SETUP}fold1_evaluate.csv", f"{SETUP}fold1_test.csv")  # the same clips
-NAMED = 20  # missing clips, and clips too many, that `check` names before it counts the rest
 
 
 class Count(NamedTuple):
@@ -198,7 +198,7 @@ def check(root: Path) -> Report:
             lines.append(wanted[device].row("  published"))
     lines.append(Count(*(part.total() for part in parts)).row("all"))
     lines += [f"{part:18}{versions.get(part, 'not there')}" for part in (AUDIO, META, SETUP)]
-    lines += _named("missing", tree.absent) + _named(f"not in {META}", tree.extra)
+    lines += listed("missing", tree.absent) + listed(f"not in {META}", tree.extra)
     wrong = [f"{len(tree.absent)} listed clips are missing"] if tree.absent else []
     wrong += [f"{len(tree.extra)} clips are not in {META}"] if tree.extra else []
     if other := [device for device in DEVICES if found[device] != wanted[device]]:
@@ -213,9 +213,7 @@ def _read(path: Path) -> list[str] | None:
     """The clips of one list; None where there is no such file."""
     if not path.exists():
         return None
-    rows = read_text(path)
-    if "filename" not in rows:
-        raise ValueError(f"{path} has no column filename: it is not a list of {NAME}")
+    rows = read_published(path, ["filename"], f"a list of {NAME}")
     names: list[str] = rows["filename"].tolist()
     return names
 
@@ -239,11 +237,6 @@ def _version(lists: list[tuple[list[str], str]]) -> str:
 
 def _looks(tree: Tree) -> str:
     return ", ".join(f"{name} looks like {version}" for name, version in tree.versions().items())
-
-
-def _named(what: str, clips: list[str]) -> list[str]:
-    more = [f"{what}: {len(clips) - NAMED} more"] if len(clips) > NAMED else []
-    return [f"{what}: {clip}" for clip in clips[:NAMED]] + more
 
 
 def _remedy(tree: Tree) -> str:

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from scaling.sound.clips import NAMED, Clips, Dataset, Report, from_files, some
 from scaling.sound.datasets.layout import Layout, find_table, joined, locate, of_table
 from scaling.sound.datasets.published import compare, none_found, wavs
-from scaling.sound.datasets.tables import read_text
+from scaling.sound.datasets.tables import read_published
 from scaling.sound.datasets.tree import walk
 
 ADDRESS = "https://zenodo.org/records/1203745"
@@ -106,15 +106,10 @@ def look(root: Path) -> Tree:
 
 def read(path: Path) -> list[Row]:
     """The rows of the table. Raises ValueError that says what cannot be read, or which is wrong."""
-    try:
-        table = read_text(path)
-    except ValueError as error:
-        raise ValueError(
-            f"{error}: name the folder that holds audio/ and metadata/ with --root (to be had from "
-            f"{ADDRESS})"
-        ) from None
-    if missing := [name for name in COLUMNS if name not in table]:
-        raise ValueError(f"{path} has no column {missing[0]}: it is not the table of UrbanSound8K")
+    remedy = (
+        f"name the folder that holds audio/ and metadata/ with --root (to be had from {ADDRESS})"
+    )
+    table = read_published(path, COLUMNS, "the table of UrbanSound8K", remedy)
     folds = {str(fold) for fold in FOLDS}
     targets = {str(target): label for target, label in enumerate(LABELS)}
     rows = []
