@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from analysis.standing import Standings
     from analysis.table import Study
-    from scaling.records import Results
+    from scaling.results.records import Results
 
 WATCH_SECONDS = 2.0
 
@@ -76,7 +76,7 @@ def analyze(
     """Draw a study's figures, with the points of each as a table and as CSV."""
     from analysis import table, units
     from analysis.figures import choice
-    from scaling.records import Results
+    from scaling.results.records import Results
 
     choice.known(figure or [])
     where = Results(results)
@@ -164,7 +164,7 @@ def status(
 
     from analysis import standing
     from scaling.interruption import quietly
-    from scaling.records import Results
+    from scaling.results.records import Results
 
     where = Results(results, lenient=True)
     now = standing.look(where)
@@ -189,7 +189,7 @@ def status(
 def trials_of(results: str, studies: list[str] | None, names: list[str] | None) -> list[str]:
     """These trials, else all complete ones of these studies (of all studies for none)."""
     from analysis import table
-    from scaling.records import Results
+    from scaling.results.records import Results
 
     if names:
         return names
@@ -203,7 +203,7 @@ def trials_of(results: str, studies: list[str] | None, names: list[str] | None) 
 
 def figures_folder(results: str, out: str | None) -> Path:
     """Where figures of these results go. Raises ValueError where that is not on this machine."""
-    from scaling.records import Results
+    from scaling.results.records import Results
 
     return files.folder(Results(results), out)
 
@@ -216,7 +216,7 @@ def draw_fields(
 
     from analysis import table
     from analysis.figures import effective_field
-    from scaling.records import Results
+    from scaling.results.records import Results
 
     where = Results(results)
     folder = files.folder(where, out)

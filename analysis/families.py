@@ -4,9 +4,9 @@ Conventions: only settings with more than one value among the trials are named. 
 of network, what it has taken over (`transferred`), what is minimized and what else keeps it from
 memorizing (`dropout 0.2`, `batched pitch`); what follows from these, such as a batch size that each
 has its own of, is not named.
-Then, in the order of scaling.config.Trial, damping, taught labels, share of the clips, microphones
-of the training clips, when training ends and pruning in words of their own (`base, static`), every
-other setting by its shortest unambiguous name (`mixup=0.3`).
+Then, in the order of scaling.settings.Trial, damping, taught labels, share of the clips,
+microphones of the training clips, when training ends and pruning in words of their own (`base,
+static`), every other setting by its shortest unambiguous name (`mixup=0.3`).
 Contents: SIZE, REPEAT, OBJECTIVE, FOLLOWING, families, objectives, prunings, words.
 """
 
@@ -16,25 +16,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from scaling import config
+from scaling import settings
 
 SIZE = ("network.width", "network.depth", "network.pointwise")
 # tell apart runs of one size and family; what a fold's trials take over is that fold's
 REPEAT = ("seed", "split.fold", "split.validation_fold", "transfer.trial")
-PRUNING = tuple(name for name in config.leaves() if name.startswith("pruning."))
+PRUNING = tuple(name for name in settings.leaves() if name.startswith("pruning."))
 HEARD = ("microphones.train", "microphones.share")
 REGULARIZERS = {"network.dropout": "dropout", "training.weight_decay": "weight decay"}
 OBJECTIVE = (
     *REGULARIZERS,
     "augment.transform",
     "augment.transform_share",
-    *(name for name in config.leaves() if name.startswith("objective.")),
+    *(name for name in settings.leaves() if name.startswith("objective.")),
 )
 BOTTLENECK = {"objective.latent": "K", "objective.beta": "beta"}
 FOLLOWING = ("training.batch", "training.passes", "evaluation.disagreement")  # from the objective
 # what does not follow from the kind of network, as all else may
 OPEN = ("sound.dataset", "sound.classes", "network.damping")
-FROM_KIND = tuple(n for n in config.leaves() if not n.startswith("split.") and n not in OPEN)
+FROM_KIND = tuple(n for n in settings.leaves() if not n.startswith("split.") and n not in OPEN)
 STOPS = ("training.epochs", "training.patience", "training.patience_counts")
 IN_WORDS = ("objective.kind", "augment.transform")  # what the phrase of an objective says itself
 KINDS = {"none": "dense", "static": "static", "magnitude": "iterative"}
@@ -54,7 +54,7 @@ def words(manifest: pd.DataFrame, but: Sequence[str] = ()) -> "pd.Series[Any]":
     differs. Rows as in `manifest`, which has a column for each setting, as table.manifest gives it.
     """
     ignored = {*SIZE, *REPEAT, *HEARD, *PRUNING, *OBJECTIVE, "network.kind", *but}
-    settings = [name for name in config.leaves() if name not in ignored]
+    names = [name for name in settings.leaves() if name not in ignored]
     kinds = _joined([_networks(manifest, but), objectives(manifest, but)], manifest.index)
     following = FROM_KIND if _varies(manifest["network.kind"]) else FOLLOWING
     parts = [kinds]
@@ -64,10 +64,10 @@ def words(manifest: pd.DataFrame, but: Sequence[str] = ()) -> "pd.Series[Any]":
         among = kinds if name in following else _constant("", manifest)
         return bool(_varies_within(manifest[name], among).any())
 
-    for name in filter(tells, settings):
+    for name in filter(tells, names):
         if name not in STOPS:
             parts.append(manifest[name].map(_phrase(name)))
-    if any(tells(name) for name in STOPS if name in settings):
+    if any(tells(name) for name in STOPS if name in names):
         parts.append(_stops(manifest, but))
     if any(_varies(manifest[name]) for name in HEARD if name not in but):
         parts.append(_hearings(manifest))
@@ -217,7 +217,7 @@ def _short(name: str) -> str:
     """The fewest last words of a dotted name that no other setting ends in."""
     parts = name.split(".")
     endings = [".".join(parts[-k:]) for k in range(1, len(parts) + 1)]
-    known = [f".{other}" for other in config.leaves()]
+    known = [f".{other}" for other in settings.leaves()]
     return next(e for e in endings if sum(other.endswith(f".{e}") for other in known) == 1)
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from scaling.records import Results
+    from scaling.results.records import Results
 
 DOTS_PER_INCH = 200  # of a PNG
 REMEDIES = {
@@ -30,7 +30,7 @@ def folder(results: "Results", out: str | None) -> Path:
 
     Raises ValueError for an `out` that is empty, and where the folder is not on this machine.
     """
-    from scaling.records import Results
+    from scaling.results.records import Results
     from scaling.storage import shown
 
     if out is not None and not out.strip():

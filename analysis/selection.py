@@ -14,7 +14,7 @@ import pandas as pd
 
 from analysis.families import REPEAT
 from analysis.points import NOT_HELD_OUT
-from scaling import config
+from scaling import settings
 
 DIGITS = 12  # means that differ behind these differ by rounding: they are tied
 
@@ -37,7 +37,7 @@ def chosen(
     """
     _check(among, by)
     apart = {*among, *REPEAT} if together else {*among}
-    names = [name for name in config.leaves() if name not in apart]
+    names = [name for name in settings.leaves() if name not in apart]
     validated = scores[(scores["split"] == by) & (scores["device"] == "all")]
     trials = scores.drop_duplicates("trial").set_index("trial")
     trials = trials[[*among]].assign(
@@ -69,10 +69,10 @@ def chosen(
 
 def _check(among: Sequence[str], by: str) -> None:
     """Refuse what is no setting, a repeat, and clips that are kept for the test."""
-    known = config.leaves()
+    known = settings.leaves()
     for name in among:
         if name not in known:
-            raise ValueError(f"{name}: no such setting{config.nearest(name, known)}")
+            raise ValueError(f"{name}: no such setting{settings.nearest(name, known)}")
         if name in REPEAT:
             raise ValueError(
                 f"{name}: repeats are averaged, never chosen among; name settings of the model"

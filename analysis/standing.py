@@ -14,9 +14,9 @@ import pandas as pd
 
 from analysis import table
 from analysis.table import Study
-from scaling import holder
-from scaling.records import Results
-from scaling.remaining import Left, Standing, left, planned_epochs
+from scaling.results import holder
+from scaling.results.eta import Left, Standing, left, planned_epochs
+from scaling.results.records import Results
 from scaling.storage import brief
 
 NO_REASON = "no reason recorded"
@@ -83,7 +83,7 @@ def _class(error: str) -> str:
 
 
 def _each(found: Standings) -> list[Standing]:
-    """Every planned trial as scaling.remaining asks for it."""
+    """Every planned trial as scaling.results.eta asks for it."""
     manifest, progress = found.study.manifest, found.progress
     # manifests of older versions lack the multiply-adds of an epoch
     whole = manifest["epoch_macs"].notna().all()

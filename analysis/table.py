@@ -1,6 +1,7 @@
 """From a results folder to tables: what was planned, what became of it, what it scored.
 
-Source: columns are those of scaling.schemas.SCHEMAS, settings those of scaling.config.Trial.
+Source: columns are those of scaling.results.schemas.SCHEMAS, settings those of
+scaling.settings.Trial.
 Conventions: every function takes a Results, or the Study that `load` makes of it, which is read
 only once. A trial is complete when its outcome says so, whatever metrics lie there; only complete
 trials are scored, and `progress` says what became of the others.
@@ -18,8 +19,8 @@ import pyarrow.compute as pc
 
 from analysis.families import PRUNING, families, prunings
 from analysis.scatter import last_epochs
-from scaling import config
-from scaling.records import Results
+from scaling import settings
+from scaling.results.records import Results
 
 STATUSES = ("complete", "stopped", "failed", "running", "missing")
 # what decides which clips are scored: trials that agree in these score the same
@@ -82,11 +83,11 @@ def manifest(results: Results, studies: Sequence[str] = ()) -> pd.DataFrame:
     for study in studies:
         if study not in known:
             raise ValueError(
-                f"--study {study}: not planned in {results.where}{config.nearest(study, known)}"
+                f"--study {study}: not planned in {results.where}{settings.nearest(study, known)}"
             )
     if studies:
         table = table.filter(pc.is_in(table["study"], pa.array(studies, pa.string())))
-    for name, default in _defaults(config.Trial).items():
+    for name, default in _defaults(settings.Trial).items():
         filled = pc.fill_null(table[name], pa.scalar(default, table[name].type))
         table = table.set_column(table.schema.get_field_index(name), name, filled)
     _check_settings(results, table)
@@ -102,7 +103,7 @@ def _of_one_revision(planned: pd.DataFrame) -> pd.DataFrame:
     """
     concerned = planned[(planned["split.fraction"] < 1) & ~planned["split.by_chance"]]
     rows: list[dict[str, Any]] = concerned.to_dict("records")  # type: ignore[assignment]
-    ids = {row["trial"]: config.unflat(row).id for row in rows}
+    ids = {row["trial"]: settings.unflat(row).id for row in rows}
     earlier = planned["trial"].isin([trial for trial, now in ids.items() if trial != now])
     if not earlier.any():
         return planned
@@ -174,7 +175,7 @@ def evaluations(
         recorded |= names
         frames.append(frame if last is None else last_epochs(frame, last, SERIES))
     if trials and metric not in recorded:
-        hint = config.nearest(metric, sorted(recorded))
+        hint = settings.nearest(metric, sorted(recorded))
         raise ValueError(f"metric={metric}: no complete trial recorded it{hint}")
     if not frames:
         return pd.DataFrame(columns=["trial", "epoch", "split", "device", "value"])
@@ -301,7 +302,7 @@ def _read(results: Results, kind: str, names: Iterable[str] | None = None) -> pa
 
 def _check_settings(results: Results, manifest: pa.Table) -> None:
     """Raises ValueError for a setting that has no value, or one that no version can mean."""
-    for name, kind in config.leaves().items():
+    for name, kind in settings.leaves().items():
         values = set(pc.unique(manifest[name]).to_pylist())
         choices = get_args(kind) if get_origin(kind) is Literal else ()
         odd = values - set(choices) if choices else values & {None}
@@ -326,12 +327,12 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _defaults(part: type[config.Part], prefix: str = "") -> dict[str, Any]:
+def _defaults(part: type[settings.Part], prefix: str = "") -> dict[str, Any]:
     """The "off" of every setting that has one, other than null, as the manifest holds it."""
     found: dict[str, Any] = {}
     for name, field in part.model_fields.items():
         kind, default = field.annotation, field.default
-        if isinstance(kind, type) and issubclass(kind, config.Part):
+        if isinstance(kind, type) and issubclass(kind, settings.Part):
             found |= _defaults(kind, f"{prefix}{name}.")
         elif not field.is_required() and default is not None:
             found[prefix + name] = ",".join(default) if isinstance(default, tuple) else default

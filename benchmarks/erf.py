@@ -1,10 +1,10 @@
 """An ERF map of CP-ResNet (W = 32, 32 clips of 1 x 256 x 216, float32): ours beside the plain ways.
 
-Ours is `scaling.erf`: batches, gradients to the input alone, computed from the maximum field alone,
-on a model laid out channels-last, as trials leave it. The peers run the same network on whole clips
-in torch's usual layout and fill the parameters' gradients, which no one reads: clip by clip, as
-most published ERF code does, and batch by batch, as CP-ResNet's public ancestor does. All must find
-one map. What cropping alone is worth is told last.
+Ours is `scaling.receptive_field.gradients`: batches, gradients to the input alone, computed from
+the maximum field alone, on a model laid out channels-last, as trials leave it. The peers run the
+same network on whole clips in torch's usual layout and fill the parameters' gradients, which no one
+reads: clip by clip, as most published ERF code does, and batch by batch, as CP-ResNet's public
+ancestor does. All must find one map. What cropping alone is worth is told last.
 """
 
 import argparse
@@ -14,10 +14,11 @@ import torch
 from common import medians, report, timed
 from torch import Tensor, nn
 
-from scaling import erf, machine, networks
-from scaling.config import Network
+from scaling import machine, networks
 from scaling.networks.cost import count, field
+from scaling.receptive_field import gradients
 from scaling.seeds import torch_stream
+from scaling.settings import Network
 
 CLIPS, SHAPE, CLASSES, BATCH = 32, (256, 216), 10, 16
 MIDDLE = (7, 6)  # of the penultimate map, 15 x 13
@@ -41,11 +42,11 @@ def plain(model: nn.Module, clips_BCFN: Tensor, batch: int) -> Callable[[], Tens
     return compute
 
 
-def ours(model: nn.Module, clips_BCFN: Tensor, target: erf.Target) -> Callable[[], Tensor]:
+def ours(model: nn.Module, clips_BCFN: Tensor, target: gradients.Target) -> Callable[[], Tensor]:
     """The same by `effective_field`."""
 
     def compute() -> Tensor:
-        found = erf.effective_field(model, torch.split(clips_BCFN, BATCH), target)
+        found = gradients.effective_field(model, torch.split(clips_BCFN, BATCH), target)
         return torch.from_numpy(found.values_FN).float()
 
     return compute
@@ -70,9 +71,9 @@ def main() -> None:
     laid_out.to(memory_format=torch.channels_last)
     clips_BCFN = torch.randn(CLIPS, 1, *SHAPE, generator=torch_stream(0, "benchmark"))
     clips_BCFN = clips_BCFN.to(here.device)
-    whole = erf.target_of(laid_out, "feature")
+    whole = gradients.target_of(laid_out, "feature")
     contestants = {
-        "ours": ours(laid_out, clips_BCFN, erf.cropped(whole, field(layers), MIDDLE, SHAPE)),
+        "ours": ours(laid_out, clips_BCFN, gradients.cropped(whole, field(layers), MIDDLE, SHAPE)),
         "clip by clip": plain(usual, clips_BCFN, 1),
         "batch by batch": plain(usual, clips_BCFN, BATCH),
         "ours, whole clips": ours(laid_out, clips_BCFN, whole),

@@ -23,8 +23,8 @@ from common import medians, report, timed
 from nnAudio.features.mel import MelSpectrogram
 from torch import Tensor
 
-from scaling.config import Features
 from scaling.seeds import torch_stream
+from scaling.settings import Features
 from scaling.sound import frontends
 
 RATE, WINDOW, HOP, MELS, RANGE = 22050, 2048, 512, 256, 80

@@ -1,8 +1,9 @@
 """One training step of CP-ResNet (W = 32, batch 10, 1 x 256 x 431): ours beside the plain way.
 
-Ours is what `scaling.trial` does: channels-last, bfloat16 autocast where the processor has it,
-fused Adam. The peer is the same network in float32, contiguous layout, Adam one tensor at a time.
-Damped and pruned networks are held against the same network without damping and masks.
+Ours is what `scaling.training.loop` does: channels-last, bfloat16 autocast where the
+processor has it, fused Adam. The peer is the same network in float32, contiguous layout, Adam one
+tensor at a time. Damped and pruned networks are held against the same network without damping and
+masks.
 """
 
 import argparse
@@ -13,9 +14,9 @@ from common import medians, report, timed
 from torch.nn import functional
 
 from scaling import machine, networks
-from scaling.config import Network
 from scaling.networks.kernels import Convolution
 from scaling.seeds import torch_stream
+from scaling.settings import Network
 
 BATCH, SHAPE, CLASSES = 10, (256, 431), 10
 FREE = 1 / 1.03  # masks may cost 3 % of a step

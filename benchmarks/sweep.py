@@ -2,9 +2,10 @@
 
 Each contestant is a process of its own that starts from nothing, runs the same trials (one epoch
 of a tiny network on two classes of the embedded sounds), two at once, and leaves the same records.
-The bare loop is Python's process pool over `scaling.perform`; plain Ray Tune is a trainable that
-calls the same, with reused actors and Tune's own loggers off. Then: the launch that finds all
-complete, what the driver's memory grows by, and how planning grows with the number of trials.
+The bare loop is Python's process pool over `scaling.results.run_trial`; plain Ray Tune is a
+trainable that calls the same, with reused actors and Tune's own loggers off. Then: the launch that
+finds all complete, what the driver's memory grows by, and how planning grows with the number of
+trials.
 """
 
 import argparse
@@ -19,10 +20,10 @@ from pathlib import Path
 from common import Result, report
 
 from scaling import machine
-from scaling.config import Features, Network, Sound, Split, Training, Trial, changed
-from scaling.perform import perform
-from scaling.plan import plan, record
-from scaling.records import Results
+from scaling.results.manifest import plan, record
+from scaling.results.records import Results
+from scaling.results.run_trial import perform
+from scaling.settings import Features, Network, Sound, Split, Training, Trial, changed
 from scaling.sound import datasets, prepare
 from scaling.sound.store import Store, pack
 from sweeps import launch

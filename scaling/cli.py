@@ -68,9 +68,9 @@ def train(
 ) -> None:
     """Train one trial, here, without Ray, from a recipe."""
     from scaling import machine
-    from scaling.config import changed, nearest
-    from scaling.plan import plan, price_unseen
-    from scaling.recipes import RECIPES
+    from scaling.results.manifest import plan, price_unseen
+    from scaling.settings import changed, nearest
+    from scaling.settings.recipes import RECIPES
     from scaling.sound import prepare
     from scaling.sound.datasets.reading import reading
     from scaling.sound.download import remedy
@@ -113,9 +113,9 @@ def _dry_run(
 
 
 def _train(planned: Any, clips: Any, out: str, here: Any, skip_unreadable: bool) -> None:
-    from scaling.perform import HEADLINE, headline, perform
-    from scaling.plan import counted, record
-    from scaling.records import Results
+    from scaling.results.manifest import counted, record
+    from scaling.results.records import Results
+    from scaling.results.run_trial import HEADLINE, headline, perform
     from scaling.sound import prepare
 
     results = Results(out)
@@ -149,8 +149,9 @@ def compute_maps(
     read: tuple[list[str] | None, str | None] = (None, None),
 ) -> str:
     """Compute the ERF maps that are missing, with a word for each; the split that they are of."""
-    from scaling import machine, maps
-    from scaling.records import Results
+    from scaling import machine
+    from scaling.receptive_field import runs as maps
+    from scaling.results.records import Results
     from scaling.sound.datasets.reading import reading
 
     folder = Results(results)

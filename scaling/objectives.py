@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from scaling import config
+from scaling import settings
 from scaling.networks.output import Output
 
 
@@ -33,13 +33,13 @@ class Objective(NamedTuple):
     """One thing to minimize."""
 
     views: int  # copies of each clip that it compares: as recorded, then transformed ones
-    loss: Callable[[Sequence[Output], Tensor, config.Objective, int], Loss]
+    loss: Callable[[Sequence[Output], Tensor, settings.Objective, int], Loss]
 
 
 def cross_entropy(
     outputs: Sequence[Output],
     targets_BY: Tensor,
-    settings: config.Objective,  # noqa: ARG001
+    settings: settings.Objective,  # noqa: ARG001
     epoch: int,  # noqa: ARG001
 ) -> Loss:
     """Cross-entropy against class probabilities, mean over views and clips."""
@@ -49,7 +49,7 @@ def cross_entropy(
 def bottleneck(
     outputs: Sequence[Output],
     targets_BY: Tensor,
-    settings: config.Objective,
+    settings: settings.Objective,
     epoch: int,  # noqa: ARG001
 ) -> Loss:
     """Variational information bottleneck: cross-entropy + beta x divergence from N(0, I).
@@ -66,7 +66,7 @@ def bottleneck(
 
 
 def consistency(
-    outputs: Sequence[Output], targets_BY: Tensor, settings: config.Objective, epoch: int
+    outputs: Sequence[Output], targets_BY: Tensor, settings: settings.Objective, epoch: int
 ) -> Loss:
     """Cross-entropy of all views + weight x Jensen-Shannon divergence between them.
 

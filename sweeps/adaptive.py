@@ -10,10 +10,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from scaling.config import Trial
-from scaling.perform import Progress, stop
-from scaling.records import Results
+from scaling.results.records import Results
+from scaling.results.run_trial import Progress, stop
 from scaling.seeds import key
+from scaling.settings import Trial
 from scaling.sound.store import Store
 from sweeps.display import Display
 from sweeps.search import Choice, Dimension, Ended, Integer, Ledger, LogUniform

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scaling.config import Trial
-from scaling.perform import Progress
-from scaling.records import Results
+from scaling.results.records import Results
+from scaling.results.run_trial import Progress
+from scaling.settings import Trial
 from scaling.storage import is_uri, shown, trouble
 
 

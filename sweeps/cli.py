@@ -80,8 +80,8 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Run what is missing of a study on Ray Tune; its records go to the results folder."""
-    from scaling.plan import plan as make_plan
-    from scaling.records import Results
+    from scaling.results.manifest import plan as make_plan
+    from scaling.results.records import Results
     from scaling.sound import prepare
     from scaling.sound.datasets.reading import reading
     from scaling.sound.download import remedy
@@ -155,7 +155,7 @@ def sweep(
 @contextmanager
 def _alone(where: str) -> Iterator[Any]:
     """The results folder, for this sweep alone; what ends it early is one line and exit code 1."""
-    from scaling.records import Refused, Results
+    from scaling.results.records import Refused, Results
     from sweeps.lock import held
 
     results = Results(where)
@@ -185,8 +185,8 @@ def _sweep(
 ) -> None:
     from rich.console import Console
 
-    from scaling.plan import counted, record
-    from scaling.records import Results
+    from scaling.results.manifest import counted, record
+    from scaling.results.records import Results
     from scaling.sound import prepare
     from sweeps import launch, times
     from sweeps.adaptive import Proposals

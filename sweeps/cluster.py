@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from scaling.config import Trial
-from scaling.records import Results
+from scaling.results.records import Results
+from scaling.settings import Trial
 from sweeps import addresses, guard, local, preflight
 from sweeps.listener import cause, summary
 from sweeps.preflight import Task

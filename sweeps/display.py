@@ -2,8 +2,8 @@
 
 A live line on a terminal, else a plain line when a trial ends and every minute. Times left come
 from the seconds that epochs took so far, and before any are known from a forecast: see
-scaling.remaining. Only validation clips can make a trial the best; without them the line names the
-latest score and whose clips it is on.
+scaling.results.eta. Only validation clips can make a trial the best; without them the line names
+the latest score and whose clips it is on.
 """
 
 import math
@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from scaling.config import Trial, flat
-from scaling.perform import HEADLINE, Progress, headline
-from scaling.remaining import Left, Standing, left, planned_epochs
+from scaling.results.eta import Left, Standing, left, planned_epochs
+from scaling.results.run_trial import HEADLINE, Progress, headline
+from scaling.settings import Trial, flat
 from scaling.text import one_line, printable
 from sweeps.board import Board
 

@@ -22,8 +22,8 @@ from typing import NamedTuple
 
 import psutil
 
-from scaling import seal
-from scaling.records import Refused, Results
+from scaling.results import seal
+from scaling.results.records import Refused, Results
 from scaling.storage import brief
 
 NOTE = "memory.json"  # beside a trial's checkpoint

@@ -6,9 +6,9 @@ what failed is left failed unless it is asked for again.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from scaling.config import Trial
-from scaling.plan import Plan
-from scaling.records import Results
+from scaling.results.manifest import Plan
+from scaling.results.records import Results
+from scaling.settings import Trial
 
 
 def ended(results: Results, trials: Sequence[Trial]) -> set[str]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from scaling.config import Trial
 from scaling.interruption import interrupt
-from scaling.perform import Progress, end
-from scaling.records import Refused, Results
+from scaling.results.records import Refused, Results
+from scaling.results.run_trial import Progress, end
+from scaling.settings import Trial
 from sweeps import guard, preflight
 from sweeps.display import Display
 

@@ -12,15 +12,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from scaling.config import Trial
-from scaling.forecast import Expected, Forecast
 from scaling.networks.cost import Cost
-from scaling.plan import Plan, counted, price_unseen
-from scaling.records import Results
-from scaling.remaining import duration
+from scaling.results.eta import duration
+from scaling.results.manifest import Plan, counted, price_unseen
+from scaling.results.records import Results
+from scaling.settings import Trial
 from scaling.text import printable
 from sweeps.display import differences
 from sweeps.launch import outcomes
+from sweeps.timing.forecast import Expected, Forecast
 
 TO_RUN = "to run"
 

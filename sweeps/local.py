@@ -24,7 +24,8 @@ from typing import Any
 
 import psutil
 
-from scaling import holder, interruption
+from scaling import interruption
+from scaling.results import holder
 
 PREFIX = "overhear-"
 OWNER = "owner.json"

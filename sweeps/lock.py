@@ -24,10 +24,10 @@ from typing import Any
 
 from filelock import FileLock
 
-from scaling import seal
-from scaling.holder import BEAT, FILE, STILL, lives, machine, said, started, word
 from scaling.interruption import interrupt
-from scaling.records import Results
+from scaling.results import seal
+from scaling.results.holder import BEAT, FILE, STILL, lives, machine, said, started, word
+from scaling.results.records import Results
 
 LENGTH = 1000  # bytes; several times what it holds
 SETTLE = 2.0  # seconds in which a write to a store is seen, whoever wrote it

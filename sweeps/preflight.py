@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scaling import machine
-from scaling.config import Trial
 from scaling.machine import LIBRARIES
-from scaling.records import HIDDEN, Refused, Results
+from scaling.results.records import HIDDEN, Refused, Results
+from scaling.settings import Trial
 from scaling.sound import prepare
 from scaling.sound.datasets.reading import AS_IT_IS, Reading
 from scaling.sound.store import Store

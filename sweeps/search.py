@@ -13,15 +13,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from scaling.config import Trial, changed, flat, leaves, nearest, unflat
-from scaling.records import Results
+from scaling.results.records import Results
+from scaling.settings import Trial, changed, flat, leaves, nearest, unflat
 from sweeps import stopping
 from sweeps.study_file import TRIALS
 
 if TYPE_CHECKING:  # studies state spaces, and need no torch
     import pandas as pd
 
-    from scaling.plan import Plan
+    from scaling.results.manifest import Plan
     from scaling.sound.store import Store
 
 # Trials are compared on the same clips, heard and scored in the same way.
@@ -216,7 +216,7 @@ class Ledger:
 
     def add(self, plan: "Plan", stores: "dict[str, Store]") -> None:
         """Write a proposed trial down, before it runs."""
-        from scaling.plan import record
+        from scaling.results.manifest import record
         from scaling.sound.prepare import digests, glances
 
         named = digests(plan.trials, stores), glances(plan.trials, stores)
@@ -240,7 +240,7 @@ class Ledger:
         return [trial for trial in self.plan.trials if trial.id not in ended]
 
     def _planned(self, trials: Iterable[Trial]) -> "Plan":
-        from scaling.plan import plan
+        from scaling.results.manifest import plan
 
         return plan(self.study, list(trials), self.tables)
 

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from scaling.config import Trial, flat, leaves, nearest
-from scaling.records import Results
+from scaling.results.records import Results
+from scaling.settings import Trial, flat, leaves, nearest
 
 if TYPE_CHECKING:  # studies name rules, and need no torch
-    from scaling.plan import Plan
+    from scaling.results.manifest import Plan
 
 SPLIT = "validation"  # test clips decide nothing
 METRICS = {"accuracy": 1, "macro_f1": 1, "loss": -1}  # -1: less is better

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from scaling.config import Trial, changed, nearest
-from sweeps import studies, study_file
+from scaling.settings import Trial, changed, nearest
+from sweeps import study_file
 from sweeps.search import Search, check
 from sweeps.stopping import Rule
 
@@ -62,8 +62,11 @@ def distinct(trials: Iterable[Trial]) -> Iterator[Trial]:
 
 def shipped() -> list[Study]:
     """The studies that come with Overhear, by name."""
-    names = sorted(module.name for module in pkgutil.iter_modules(studies.__path__))
-    return [_study(name, importlib.import_module(f"{studies.__name__}.{name}")) for name in names]
+    # found, not imported: they import this module
+    names = sorted(
+        each.name for each in pkgutil.iter_modules([str(Path(__file__).parent / "studies")])
+    )
+    return [_study(name, importlib.import_module(f"sweeps.studies.{name}")) for name in names]
 
 
 def find(name: str) -> Study:

@@ -11,15 +11,15 @@ from collections.abc import Sequence
 import torch
 import typer
 
-from scaling import forecast
-from scaling.forecast import Compared, Expected, Forecast
-from scaling.measure import Way
-from scaling.plan import Plan
-from scaling.records import Damaged, Results
-from scaling.remaining import duration
+from scaling.results.eta import duration
+from scaling.results.manifest import Plan
+from scaling.results.records import Damaged, Results
 from sweeps.cluster import Resources
 from sweeps.launch import ended, left, outcomes, stages
 from sweeps.listing import show
+from sweeps.timing import forecast
+from sweeps.timing.forecast import Compared, Expected, Forecast
+from sweeps.timing.measure import Way
 
 BUDGET = 60.0  # seconds of measuring, about
 # What a launch spends on Ray (2.60, two cores, measured): its start and its end with a worker that

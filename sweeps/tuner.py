@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from scaling import interruption
-from scaling.config import Trial
-from scaling.perform import Progress, end, perform
-from scaling.records import Refused, Results
+from scaling.results.records import Refused, Results
+from scaling.results.run_trial import Progress, end, perform
+from scaling.settings import Trial
 from sweeps import cluster, guard, head, local, preflight
 from sweeps.adaptive import Proposals, searcher, stopper
 from sweeps.cluster import Resources

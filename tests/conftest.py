@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from scaling.config import Augment, Features, Network, Sound, Split, Training, Trial
+from scaling.settings import Augment, Features, Network, Sound, Split, Training, Trial
 from scaling.sound import datasets
 from scaling.sound.store import Store, pack
 

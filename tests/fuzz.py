@@ -253,11 +253,11 @@ class Material:
     def _cut_off(self) -> None:
         """A trial that was killed after its first epoch."""
         from scaling import machine
-        from scaling.config import changed
-        from scaling.perform import perform
-        from scaling.plan import plan, record
-        from scaling.recipes import RECIPES
-        from scaling.records import Results
+        from scaling.results.manifest import plan, record
+        from scaling.results.records import Results
+        from scaling.results.run_trial import perform
+        from scaling.settings import changed
+        from scaling.settings.recipes import RECIPES
         from scaling.sound import prepare
 
         trial = changed(RECIPES["quickstart"], dict(word.split("=") for word in TINY))
@@ -386,7 +386,7 @@ RESULTS = {("status",), ("analyze",), ("erf",)}
 
 def settings(material: Material, rng: np.random.Generator) -> Input:
     """A setting of a trial that nobody means."""
-    from scaling.config import leaves
+    from scaling.settings import leaves
 
     pairs = [f"{_one(rng, leaves())}={_one(rng, NASTY)}" for _ in range(1 + int(rng.integers(2)))]
     line = ["train", *pairs, "--dry-run", "--json"]
@@ -612,7 +612,7 @@ STUDIES = (
     "QUESTION = SOURCE = 'x'\ndef trials(): return trials()",
     "QUESTION = SOURCE = 'x'\ndef trials(): import sys; sys.exit(0)",
     "QUESTION = SOURCE = 'x'\ndef trials():\n    yield from ()",
-    "from scaling.recipes import RECIPES\nQUESTION = SOURCE = 'x'\ndef trials():\n"
+    "from scaling.settings.recipes import RECIPES\nQUESTION = SOURCE = 'x'\ndef trials():\n"
     "    while True: yield RECIPES['quickstart']",
     "QUESTION = SOURCE = '\\x1b[31mx'\ndef trials(): raise ValueError('\\x1b[31mx\\n' * 9999)",
     "QUESTION = 3\nSOURCE = None\ndef trials(): return []",
@@ -725,9 +725,9 @@ IMPORTED = (
     "analysis.figures",
     "analysis.table",
     "overhear",
-    "scaling.maps",
-    "scaling.perform",
-    "scaling.recipes",
+    "scaling.receptive_field.runs",
+    "scaling.results.run_trial",
+    "scaling.settings.recipes",
     "scaling.sound.download",
     "scaling.sound.unpack",
     "scaling.sound.prepare",

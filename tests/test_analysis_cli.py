@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from analysis import cli, table
 from analysis.figures import CURVES, FIGURES
 from analysis.figures.accuracy_vs_parameters import points
-from scaling.records import Results
+from scaling.results.records import Results
 
 __all__ = ["results"]  # the fixture
 NAME = "accuracy_vs_parameters"

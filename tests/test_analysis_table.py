@@ -21,10 +21,10 @@ import scipy.stats
 from analysis import table
 from analysis.families import PRUNING, families, prunings
 from analysis.units import crossed, estimate
-from scaling import config
-from scaling.config import Trial
-from scaling.records import VERSION, Results
+from scaling import settings
+from scaling.results.records import VERSION, Results
 from scaling.seeds import stream
+from scaling.settings import Trial
 
 BASE = Trial.model_validate(
     {
@@ -48,7 +48,7 @@ NOON = datetime(2025, 1, 1, 12, tzinfo=UTC)
 
 def trial(**changes: Any) -> Trial:
     """BASE with some fields changed; `network__width=16` is network.width."""
-    return config.changed(BASE, {name.replace("__", "."): v for name, v in changes.items()})
+    return settings.changed(BASE, {name.replace("__", "."): v for name, v in changes.items()})
 
 
 def plan(
@@ -67,7 +67,7 @@ def plan(
         cost["kept_weights"] = max(0, kept)
         about = {"receptive_field": 103, "data_digest": "d1", "commit": "c1", **more}
         when = NOON + timedelta(hours=hours)
-        row = {"trial": planned.id, "study": "s", **config.flat(planned), **cost}
+        row = {"trial": planned.id, "study": "s", **settings.flat(planned), **cost}
         rows.append(row | about | {"planned": when})
     results.write("manifest", launch, rows)
 
@@ -403,7 +403,7 @@ def recorded_before(results: Results, of: Trial) -> str:
     plan(results, f"before-{of.seed}", [of])
     measure(results, of, {"test": [0.1]})
     end(results, of)
-    (before,) = config.earlier_ids(of)
+    (before,) = settings.earlier_ids(of)
     for kind, name in (("manifest", f"before-{of.seed}"), ("metrics", of.id), ("outcomes", of.id)):
         rows = [row | {"trial": before} for row in results.read(kind, [name]).to_pylist()]
         results.remove(kind, f"{name}.parquet")

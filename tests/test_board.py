@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from scaling import machine
-from scaling.config import Trial, changed
-from scaling.perform import Progress, perform
-from scaling.records import Results
+from scaling.results.records import Results
+from scaling.results.run_trial import Progress, perform
+from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 from sweeps.board import Board
 

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from scaling import machine, networks
-from scaling.config import Network, Trial, changed
 from scaling.networks.bottleneck import Bottleneck, layers
 from scaling.networks.cost import count
 from scaling.networks.stochastic import reseed
 from scaling.seeds import torch_stream
+from scaling.settings import Network, Trial, changed
 from scaling.sound.store import Store
-from scaling.trial import run
+from scaling.training.loop import run
 
 VIB = {
     "objective.kind": "bottleneck",

@@ -21,9 +21,10 @@ from test_analysis_table import trial as made
 
 from analysis import table
 from analysis.cli import status
-from scaling import checked, config, weights
-from scaling.records import Damaged, Results
-from scaling.schemas import SCHEMAS
+from scaling import settings
+from scaling.results import checked, weights
+from scaling.results.records import Damaged, Results
+from scaling.results.schemas import SCHEMAS
 from sweeps.study import shipped
 
 
@@ -151,9 +152,9 @@ def test_the_quick_way_to_an_id_is_the_trial_s_own(tmp_path: Path):
     rows = pq.read_table(tmp_path / "manifest" / "launch.parquet")
     assert len(chosen) > 1000
     # of trials that a revision concerns, the quick way tells the id of before
-    plainly = [[*config.earlier_ids(one), one.id][0] for one in chosen]
+    plainly = [[*settings.earlier_ids(one), one.id][0] for one in chosen]
     assert checked.stated_ids(rows) == plainly
-    revised = [row for row, one in enumerate(chosen) if config.earlier_ids(one)]
+    revised = [row for row, one in enumerate(chosen) if settings.earlier_ids(one)]
     assert all(checked.belongs(row) for row in rows.take(revised[:50]).to_pylist())
     assert all(checked.belongs(row) for row in rows.slice(0, 50).to_pylist())
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from scaling.config import Trial, changed
+from scaling.settings import Trial, changed
 from scaling.sound import checksums, datasets, prepare
 from scaling.sound.rooms import Rooms
 from scaling.sound.store import Store

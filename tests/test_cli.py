@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import overhear
-from scaling.records import Results
+from scaling.results.records import Results
 
 
 def run(*words: str) -> str:

@@ -18,9 +18,9 @@ import pytest
 from rich.console import Console
 from test_sweep import alone, by_epoch, descendants, overhear, study
 
-from scaling.config import Trial, changed
-from scaling.perform import Progress
-from scaling.records import HIDDEN, Results
+from scaling.results.records import HIDDEN, Results
+from scaling.results.run_trial import Progress
+from scaling.settings import Trial, changed
 from scaling.sound import datasets
 from scaling.sound.store import pack
 from sweeps import listener, tuner

@@ -4,9 +4,8 @@ from contextlib import suppress
 
 import pytest
 
-from scaling.config import Trial, changed, earlier_ids, explain, flat, leaves, unflat
-from scaling.recipes import RECIPES
-from scaling.settings import RECORDED
+from scaling.settings import RECORDED, Trial, changed, earlier_ids, explain, flat, leaves, unflat
+from scaling.settings.recipes import RECIPES
 
 
 def test_ids_never_change():

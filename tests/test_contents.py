@@ -14,11 +14,12 @@ from test_store import counted
 from typer.testing import CliRunner
 
 import overhear
-from scaling import maps, plan
-from scaling.config import Trial, changed
 from scaling.machine import here
-from scaling.perform import perform
-from scaling.records import Results
+from scaling.receptive_field import runs
+from scaling.results import manifest
+from scaling.results.records import Results
+from scaling.results.run_trial import perform
+from scaling.settings import Trial, changed
 from scaling.sound import checksums, contents, datasets, prepare
 from scaling.sound.clips import Decoded, from_files
 from scaling.sound.store import Store, pack
@@ -163,9 +164,9 @@ def launched(trial: Trial, root: Path, where: Path, study: str = "mine") -> str:
     results.prepare()
     clips = prepare.scan([trial], root)
     stores = prepare.stores([trial], clips)
-    planned = plan.plan(study, [trial], {"folders": clips["folders"].table})
+    planned = manifest.plan(study, [trial], {"folders": clips["folders"].table})
     named = prepare.digests([trial], stores), prepare.glances([trial], stores)
-    plan.record(planned, named[0], results, named[1])
+    manifest.record(planned, named[0], results, named[1])
     rows = results.read("manifest").to_pylist()
     (found,) = {row["data_digest"] for row in rows if row["trial"] == trial.id}
     return str(found)
@@ -176,10 +177,10 @@ def test_a_results_folder_of_an_earlier_version_goes_on(
 ):
     """Its digests are of a look at the files; trials that it has keep them, new ones get ours."""
     clips = datasets.scan("folders", recordings)
-    planned = plan.plan("mine", [folder_trial], {"folders": clips.table})
+    planned = manifest.plan("mine", [folder_trial], {"folders": clips.table})
     results = Results(tmp_path / "results")
     results.prepare()
-    plan.record(planned, {folder_trial.id: clips.digest}, results)
+    manifest.record(planned, {folder_trial.id: clips.digest}, results)
     again = launched(folder_trial, recordings, tmp_path / "results", "another study")
     assert again == clips.digest
     other = changed(folder_trial, {"seed": "9"})
@@ -193,10 +194,10 @@ def test_made_folds_that_keep_copies_together_are_another_split(
     shutil.copy(recordings / "x" / "0.wav", recordings / "x" / "9.wav")
     with pytest.warns(UserWarning, match="hold the same bytes"):
         clips = datasets.scan("folders", recordings)
-    planned = plan.plan("mine", [folder_trial], {"folders": clips.table})
+    planned = manifest.plan("mine", [folder_trial], {"folders": clips.table})
     results = Results(tmp_path / "results")
     results.prepare()
-    plan.record(planned, {folder_trial.id: clips.digest}, results)
+    manifest.record(planned, {folder_trial.id: clips.digest}, results)
     same = pytest.warns(UserWarning, match="hold the same bytes")
     with same, pytest.raises(ValueError, match="on other data"):
         launched(folder_trial, recordings, tmp_path / "results")
@@ -209,9 +210,9 @@ def test_other_data_are_refused_in_either_form(
     where = tmp_path / "results"
     if earlier:
         clips = datasets.scan("folders", recordings)
-        planned = plan.plan("mine", [folder_trial], {"folders": clips.table})
+        planned = manifest.plan("mine", [folder_trial], {"folders": clips.table})
         Results(where).prepare()
-        plan.record(planned, {folder_trial.id: clips.digest}, Results(where))
+        manifest.record(planned, {folder_trial.id: clips.digest}, Results(where))
         soundfile.write(recordings / "x" / "0.wav", np.ones(50) / 2, RATE)
     else:
         launched(folder_trial, recordings, where)
@@ -224,14 +225,14 @@ def test_maps_of_a_trial_of_an_earlier_version(
     folder_trial: Trial, recordings: Path, cache: Path, tmp_path: Path
 ):
     clips = prepare.scan([folder_trial], recordings)
-    planned = plan.plan("mine", [folder_trial], {"folders": clips["folders"].table})
+    planned = manifest.plan("mine", [folder_trial], {"folders": clips["folders"].table})
     results, machine = Results(tmp_path / "results"), here("cpu", "float32", 1)
     results.prepare()
-    plan.record(planned, {folder_trial.id: clips["folders"].digest}, results)
+    manifest.record(planned, {folder_trial.id: clips["folders"].digest}, results)
     (store,) = prepare.stores([folder_trial], clips).values()
     assert [p.error for p in perform(folder_trial, store, machine, results)][-1] is None
-    wanted = maps.Wanted("test", "feature", None)
-    assert [done for _, done in maps.compute(results, [folder_trial], wanted, machine, recordings)]
+    wanted = runs.Wanted("test", "feature", None)
+    assert [done for _, done in runs.compute(results, [folder_trial], wanted, machine, recordings)]
 
 
 # What `overhear data check` says

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from scaling.config import Split
+from scaling.settings import Split
 from scaling.sound import datasets, splits
 from scaling.sound.clips import Clips, check_copies, from_files
 from scaling.sound.copies import joined

@@ -8,9 +8,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from scaling import networks
-from scaling.config import Network
 from scaling.networks.cost import Axis, count, field
 from scaling.networks.cp_resnet import CPResNet
+from scaling.settings import Network
 
 INPUT = (256, 431)  # 10 s at 22,050 Hz
 

@@ -13,8 +13,8 @@ from test_analysis_table import end, plain, plan, results, same, trial
 from analysis import table
 from analysis.figures import CURVES, curves, disagreement_curves, learning_curves
 from analysis.table import Study
-from scaling.config import Trial
-from scaling.records import Results
+from scaling.results.records import Results
+from scaling.settings import Trial
 
 __all__ = ["results"]  # the fixture
 ALIKE = {"evaluation__disagreement": "pitch"}

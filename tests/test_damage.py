@@ -17,10 +17,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from scaling import checkpoint, machine, perform, plan, seal, weights
-from scaling.config import Trial
-from scaling.records import Results
+from scaling import machine
+from scaling.results import checkpoint, manifest, run_trial, seal, weights
+from scaling.results.records import Results
 from scaling.seeds import stream
+from scaling.settings import Trial
 from scaling.sound.store import Store
 from sweeps import guard, lock
 
@@ -38,10 +39,10 @@ class Kind(NamedTuple):
 def fill(folder: Path, trial: Trial, store: Store) -> dict[str, Kind]:
     """A folder with one file of every kind, as the platform writes them."""
     results = Results(folder)
-    planned = plan.plan("s", [trial], {"synthetic": store.table})
-    plan.record(planned, {trial.id: store.digest}, results)
+    planned = manifest.plan("s", [trial], {"synthetic": store.table})
+    manifest.record(planned, {trial.id: store.digest}, results)
     here = machine.here("cpu", "float32", 1)
-    running = perform.perform(trial, store, here, results)
+    running = run_trial.perform(trial, store, here, results)
     next(running)
     state = results.get("checkpoints", trial.id, checkpoint.NAME)
     list(running)

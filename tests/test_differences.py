@@ -17,10 +17,10 @@ from test_analysis_table import (
 
 from analysis import table
 from analysis.tables.differences import COLUMNS, GAP, differences
-from scaling.config import Trial, changed
-from scaling.recipes import BATCHED, BOTTLENECK, CONSISTENT
-from scaling.records import Results
+from scaling.results.records import Results
 from scaling.seeds import stream
+from scaling.settings import Trial, changed
+from scaling.settings.recipes import BATCHED, BOTTLENECK, CONSISTENT
 
 __all__ = ["results"]  # the fixture
 

@@ -3,9 +3,9 @@ import io
 import pytest
 from rich.console import Console
 
-from scaling.config import Trial, changed
-from scaling.perform import Progress
-from scaling.remaining import duration
+from scaling.results.eta import duration
+from scaling.results.run_trial import Progress
+from scaling.settings import Trial, changed
 from sweeps.display import Display, differences
 
 

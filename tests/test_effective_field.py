@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from test_analysis_table import trial
 
 from analysis.figures.effective_field import FLOOR, NUMBERS, Bands, Panel, draw, panels
-from scaling import config
-from scaling.config import Trial
-from scaling.schemas import SCHEMAS
+from scaling import settings
+from scaling.results.schemas import SCHEMAS
+from scaling.settings import Trial
 from scaling.sound.frontends import mel_filters
 
 SIZE = (64, 63)  # of the trials' clips: mel bands, frames; 16 kHz, hop 256
@@ -36,7 +36,7 @@ def record(of: Trial, values: NDArray[np.float64], **changes: object) -> dict[st
 
 
 def planned(*trials: Trial, side: int = 41) -> pd.DataFrame:
-    rows = [{"trial": t.id, **config.flat(t), "receptive_field": side} for t in trials]
+    rows = [{"trial": t.id, **settings.flat(t), "receptive_field": side} for t in trials]
     return pd.DataFrame(rows)
 
 

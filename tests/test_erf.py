@@ -1,4 +1,6 @@
-"""scaling.erf against published arithmetic, a Gaussian, a plain loop, and the maximum field."""
+"""scaling.receptive_field.gradients against published arithmetic, a Gaussian, a plain loop, and the
+maximum field.
+"""
 
 import math
 import warnings
@@ -9,12 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scaling import erf, networks
-from scaling.config import Network
-from scaling.erf import Numbers, Place
+from scaling import networks
 from scaling.networks.cost import Axis, Field, field
 from scaling.networks.cp_resnet import CPResNet
 from scaling.networks.kernels import Convolution
+from scaling.receptive_field import gradients as erf
+from scaling.receptive_field.gradients import Numbers, Place
+from scaling.settings import Network
 
 INPUT = (256, 431)  # 10 s at 22,050 Hz
 SMALL = (160, 150)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from scaling import evaluate
 from scaling.networks.output import Output
+from scaling.training import evaluation
 
 
 class Echo(nn.Module):
@@ -21,7 +21,7 @@ def test_every_clip_is_scored_once_in_order():
     logits = torch.randn(150, 3)  # two full batches of 64 and a rest
     clips = np.arange(150)[::-1].copy()
     model = Echo().train()
-    found = evaluate.predict(model, lambda rows: logits[rows][:, None], clips)
+    found = evaluation.predict(model, lambda rows: logits[rows][:, None], clips)
     assert torch.equal(found, logits.flip(0))
     assert model.training
 
@@ -46,7 +46,7 @@ SHIFTS = torch.tensor([[[3.0], [-50.0], [0.25], [700.0]]])  # logits that say th
 )
 def test_a_clip_is_answered_by_all_of_its_patches(votes: str, expected: list[float]):
     logits_BPY = torch.cat([ODDS, ODDS.flip(1), ODDS[:, :, [2, 0, 1]]]).log() + SHIFTS
-    found = evaluate.pooled(logits_BPY, votes)
+    found = evaluation.pooled(logits_BPY, votes)
     assert found[0].tolist() == pytest.approx([math.log(each) for each in expected], rel=1e-4)
     assert torch.allclose(found[1], found[0]), "whatever their order"
     assert torch.allclose(found[2], found[0, [2, 0, 1]])
@@ -55,17 +55,17 @@ def test_a_clip_is_answered_by_all_of_its_patches(votes: str, expected: list[flo
 def test_the_three_ways_differ_where_patches_do():
     """Two patches that hardly prefer one class, and one that is sure of the other."""
     logits_BPY = torch.tensor([[[0.1, 0.0], [0.1, 0.0], [0.0, 2.0]]])
-    best = {votes: int(evaluate.pooled(logits_BPY, votes).argmax()) for votes in WAYS}
+    best = {votes: int(evaluation.pooled(logits_BPY, votes).argmax()) for votes in WAYS}
     assert best == {"probabilities": 1, "logarithms": 1, "votes": 0}
     unlikely = torch.tensor([[[5.0, 0.0], [5.0, 0.0], [0.0, 20.0]]])
-    best = {votes: int(evaluate.pooled(unlikely, votes).argmax()) for votes in WAYS}
+    best = {votes: int(evaluation.pooled(unlikely, votes).argmax()) for votes in WAYS}
     assert best == {"probabilities": 0, "logarithms": 1, "votes": 0}
 
 
 @pytest.mark.parametrize("votes", WAYS)
 def test_the_answer_of_one_patch_is_the_clips(votes: str):
     logits_BPY = torch.randn(4, 1, 3)
-    assert torch.equal(evaluate.pooled(logits_BPY, votes), logits_BPY[:, 0])
+    assert torch.equal(evaluation.pooled(logits_BPY, votes), logits_BPY[:, 0])
 
 
 def test_patches_are_pooled_clip_by_clip():
@@ -73,8 +73,8 @@ def test_patches_are_pooled_clip_by_clip():
     logits_BPY = torch.randn(70, 5, 3, generator=torch.Generator().manual_seed(0))
     clips = np.arange(70)[::-1].copy()
     for votes in WAYS:
-        found = evaluate.predict(Echo(), lambda rows: logits_BPY[rows], clips, votes)
-        assert torch.equal(found, evaluate.pooled(logits_BPY, votes).flip(0))
+        found = evaluation.predict(Echo(), lambda rows: logits_BPY[rows], clips, votes)
+        assert torch.equal(found, evaluation.pooled(logits_BPY, votes).flip(0))
 
 
 def test_scores_by_hand():
@@ -82,7 +82,7 @@ def test_scores_by_hand():
     targets = np.array([0, 0, 1, 0])
     devices = pd.Series(["a", "b", "b", "a"])
     rows = {
-        (r["device"], r["metric"]): r["value"] for r in evaluate.scores(logits, targets, devices)
+        (r["device"], r["metric"]): r["value"] for r in evaluation.scores(logits, targets, devices)
     }
     assert rows["all", "accuracy"] == 0.5
     assert rows["a", "accuracy"] == 1.0
@@ -96,14 +96,14 @@ def test_scores_by_hand():
 
 
 def test_unnamed_devices_have_no_row_of_their_own():
-    rows = evaluate.scores(torch.randn(3, 2), np.zeros(3, int), pd.Series(["", "", ""]))
+    rows = evaluation.scores(torch.randn(3, 2), np.zeros(3, int), pd.Series(["", "", ""]))
     assert {row["device"] for row in rows} == {"all"}
 
 
 def test_predictions_name_what_was_heard():
     table = pd.DataFrame({"clip": ["x", "y"], "device": ["a", ""], "label": ["cat", "dog"]})
     logits, targets = torch.tensor([[0.0, 1.0], [0.0, 2.0]]), np.array([0, 1])
-    rows = list(evaluate.predictions(logits, ("cat", "dog"), targets, table))
+    rows = list(evaluation.predictions(logits, ("cat", "dog"), targets, table))
     assert [row["predicted"] for row in rows] == ["dog", "dog"]
     assert rows[0]["clip"] == "x"
     assert rows[1]["logits"].tolist() == [0.0, 2.0]

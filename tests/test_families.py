@@ -8,7 +8,7 @@ from test_analysis_table import plan, results, trial
 
 from analysis import table
 from analysis.families import OBJECTIVE, words
-from scaling.records import Results
+from scaling.results.records import Results
 
 __all__ = ["results"]  # the fixture
 

@@ -29,9 +29,9 @@ from test_object_store import port as moto  # noqa: F401
 from test_sweep import alone, brief, command, overhear, study
 
 from scaling import machine
-from scaling.config import Trial
-from scaling.perform import perform
-from scaling.records import Results
+from scaling.results.records import Results
+from scaling.results.run_trial import perform
+from scaling.settings import Trial
 from scaling.sound.store import Store
 from scaling.storage import patiently
 

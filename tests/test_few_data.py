@@ -10,16 +10,17 @@ import pandas as pd
 import pytest
 import torch
 
-from scaling import listening, machine, networks, optimizer
-from scaling.config import Trial, changed
-from scaling.epoch import Epoch
-from scaling.listening import Listener
-from scaling.plan import plan
+from scaling import machine, networks
+from scaling.results.manifest import plan
 from scaling.seeds import torch_stream
+from scaling.settings import Trial, changed
 from scaling.sound import splits
 from scaling.sound.store import Store
-from scaling.trial import run
-from scaling.views import Views
+from scaling.training import optimizer
+from scaling.training.epoch import Epoch
+from scaling.training.inputs import Listener
+from scaling.training.loop import run
+from scaling.training.views import Views
 
 CLASSES = ("field", "kitchen", "street")
 
@@ -384,7 +385,7 @@ def test_records_do_not_say_what_was_kept(
     monkeypatch.setattr(Listener, "waves", spying)
     list(run(as_recorded, store, here))
     once = sum(computed)
-    monkeypatch.setattr(listening, "KEPT", 0)
+    monkeypatch.setattr("scaling.training.inputs.KEPT", 0)
     assert timeless(run(as_recorded, store, here)) == kept
     assert sum(computed) - once > once, "nothing was kept any more"
 

@@ -13,14 +13,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling import erf, networks
-from scaling.config import Network, Trial, changed
+from scaling import networks
 from scaling.networks.bottleneck import Bottleneck
 from scaling.networks.cost import Axis, Field, Layer, any_size, count, field, last_map
 from scaling.networks.kernels import Convolution, Prunable
 from scaling.networks.stochastic import Stochastic, reseed
-from scaling.pruner import Pruner
+from scaling.pruning.pruner import Pruner
+from scaling.receptive_field import gradients
 from scaling.seeds import torch_stream
+from scaling.settings import Network, Trial, changed
 
 PATCH = (128, 128)  # mel bands x frames: 3 s
 # kind, width, classes, parameters, GMAC: facts, vib_few_data_consistency, section B3
@@ -302,7 +303,7 @@ def test_field_is_where_gradients_are(monkeypatch: pytest.MonkeyPatch, kind: str
     rows, columns = last_map(layers, size)
     for pixel in ((rows // 2, columns // 2), (0, columns - 1)):
         target = lambda x, at=pixel: model(x).features_BCFN[:, :, *at]  # noqa: E731
-        values_FN = erf.effective_field(model, [ones], target).values_FN
+        values_FN = gradients.effective_field(model, [ones], target).values_FN
         for axis, index, length, across in zip(field(layers), pixel, size, (1, 0), strict=True):
             lit = np.flatnonzero(values_FN.any(axis=across))
             assert (lit[0], lit[-1]) == axis.interval(index, length)

@@ -34,9 +34,9 @@ from analysis.figures.accuracy_vs_amount import CLIPS, FRACTION
 from analysis.figures.accuracy_vs_dial import DEPTH, POINTWISE, WIDTH, AccuracyVsDial
 from analysis.figures.accuracy_vs_parameters import draw, points
 from analysis.figures.panels import DESCRIBED, Frame, draw_panels
-from scaling import config
-from scaling.config import Trial
-from scaling.records import Results
+from scaling import settings
+from scaling.results.records import Results
+from scaling.settings import Trial
 
 __all__ = ["results"]  # the fixture
 
@@ -530,7 +530,9 @@ def test_shares_of_several_sizes_and_datasets(results: Results) -> None:
     """A marker for each size, a row for each dataset, whose rate tells no families apart."""
     other = {"sound__dataset": "esc10", "sound__rate": 22050}
     trials = [
-        config.changed(one, {"network.width": w} | {k.replace("__", "."): v for k, v in d.items()})
+        settings.changed(
+            one, {"network.width": w} | {k.replace("__", "."): v for k, v in d.items()}
+        )
         for one in shares()
         for w in (8, 16)
         for d in ({}, other)
@@ -605,7 +607,7 @@ def test_beta_axis_marks_0_and_training_is_dotted(results: Results) -> None:
 
 
 def test_a_rise_needs_runs_of_the_same_seed(results: Results) -> None:
-    apart = [*betas((0.01,), seeds=1), config.changed(betas((1.0,))[0], {"seed": 5})]
+    apart = [*betas((0.01,), seeds=1), settings.changed(betas((1.0,))[0], {"seed": 5})]
     drawn = vib_beta.points(losses(results, apart, ("test",))).set_index("beta")
     assert drawn["rise"].isna().to_dict() == {0.01: False, 1.0: True}
     assert drawn["rise_n"].to_dict() == {0.01: 1, 1.0: 0}
@@ -613,7 +615,7 @@ def test_a_rise_needs_runs_of_the_same_seed(results: Results) -> None:
 
 def test_a_line_for_each_latent_size_and_width(results: Results) -> None:
     trials = [
-        config.changed(one, {"objective.latent": latent, "network.width": w})
+        settings.changed(one, {"objective.latent": latent, "network.width": w})
         for one in betas((0.01, 1.0), seeds=1)
         for latent in (20, 64)
         for w in (8, 16)
@@ -641,7 +643,7 @@ def test_every_figure_shows_all_its_words_on_the_page(results: Results, name: st
         "vib_beta": betas(),
     }
     trials = [
-        config.changed(one, {"augment.mixup": m})
+        settings.changed(one, {"augment.mixup": m})
         for one in studies.get(name, star(seeds=1))
         for m in (0, 0.3)
     ]

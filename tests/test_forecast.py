@@ -9,20 +9,21 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from scaling import forecast, machine, measure, probe
-from scaling.config import Trial, changed
-from scaling.forecast import Amount, Expected, Forecast
-from scaling.listening import Listener
-from scaling.measure import Way
-from scaling.perform import Progress, end, perform
-from scaling.plan import Plan, plan
-from scaling.probe import Speed
-from scaling.records import Results
-from scaling.remaining import Standing, left
+from scaling import machine
+from scaling.results.eta import Standing, left
+from scaling.results.manifest import Plan, plan
+from scaling.results.records import Results
+from scaling.results.run_trial import Progress, end, perform
+from scaling.settings import Trial, changed
 from scaling.sound.store import Store
-from scaling.trial import run
+from scaling.training.inputs import Listener
+from scaling.training.loop import run
 from sweeps import cli, times
 from sweeps.cluster import Resources
+from sweeps.timing import forecast, measure, probe
+from sweeps.timing.forecast import Amount, Expected, Forecast
+from sweeps.timing.measure import Way
+from sweeps.timing.probe import Speed
 
 HERE = machine.here("cpu", "float32", 1)
 PROTOTYPES = {"objective.kind": "prototypes", "objective.embedding": 4, "objective.support": 2}
@@ -81,7 +82,7 @@ def test_amounts_of_trials_that_differ(trial: Trial, store: Store, monkeypatch: 
     neighbours = {name.replace(".", "__"): value for name, value in (NEIGHBOURS | MFCC).items()}
     assert amount(**neighbours) == Amount(1, 0, clips + plain.scored // 3, 0)
     assert amount(transfer__trial="0" * 12).fronted == 0
-    monkeypatch.setattr("scaling.listening.KEPT", 0)
+    monkeypatch.setattr("scaling.training.inputs.KEPT", 0)
     assert amount(augment__roll=0).fronted == clips + 16 * plain.steps
 
 
@@ -354,7 +355,7 @@ def test_a_forecast_gives_costs_not_yet_measured_their_share():
 
 
 def test_a_process_of_measuring_answers_in_json(trial: Trial, store: Store, monkeypatch, capsys):
-    """`python -m scaling.probe`, line by line: here in this process, with what cannot be built."""
+    """`python -m sweeps.timing.probe`, line by line, in this process, with what cannot be built."""
     asked = {"trial": {}, "numbers": [2, 4, 4, 1], "machine": ["cpu", "float32", 1]}
     small = probe_of(trial, store.table)
     asked["trial"] = small.trial.model_dump(mode="json", exclude_defaults=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scaling.config import Split
+from scaling.settings import Split
 from scaling.sound.clips import table
 from scaling.sound.datasets import scan
 from scaling.sound.splits import _in_turn, make, thinned

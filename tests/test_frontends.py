@@ -14,7 +14,7 @@ import soundfile
 import soxr
 import torch
 
-from scaling.config import Features, Sound
+from scaling.settings import Features, Sound
 from scaling.sound import frontends
 from scaling.sound.frontends import BACKENDS, Standardize, build, statistics
 from scaling.sound.mel import a_weighting, mel_filters

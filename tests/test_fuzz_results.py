@@ -14,7 +14,7 @@ import pytest
 from test_analysis_table import complete, end, measure, plan, predict, trial
 
 import overhear
-from scaling.records import Results
+from scaling.results.records import Results
 
 COMMANDS = (
     ["analyze", "--figure", "accuracy_vs_parameters", "--differences", "--format", "svg"],

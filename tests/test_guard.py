@@ -22,11 +22,11 @@ from test_sweep import study
 from typer.testing import CliRunner
 
 from overhear import app
-from scaling.config import Trial, changed
-from scaling.perform import end
-from scaling.plan import Plan
-from scaling.plan import plan as make_plan
-from scaling.records import Results
+from scaling.results.manifest import Plan
+from scaling.results.manifest import plan as make_plan
+from scaling.results.records import Results
+from scaling.results.run_trial import end
+from scaling.settings import Trial, changed
 from scaling.sound import datasets
 from scaling.sound.store import pack
 from sweeps import cluster, guard, launch, tuner
@@ -62,8 +62,8 @@ def observed(folder: Path, seconds: float = SECONDS) -> Any:
 
         import torch
 
-        from scaling import perform
-        from scaling.trial import run
+        from scaling.results import run_trial as perform
+        from scaling.training.loop import run
         from sweeps.tuner import work
 
         def disturbed(trial: Trial, *rest: Any) -> Any:
@@ -317,7 +317,7 @@ def test_sizes_are_shown_as_a_person_reads_them():
 HOLDS = """
 import sys, time
 from sweeps import guard
-from scaling.records import Results
+from scaling.results.records import Results
 guard._fresh()
 hoard = bytearray(b"x" * {held})
 print("holds", flush=True)

@@ -18,8 +18,8 @@ from test_main import main
 
 from analysis import table
 from analysis.figures import FIGURES, effective_field, letters
-from scaling.config import Trial, changed
-from scaling.records import Results
+from scaling.results.records import Results
+from scaling.settings import Trial, changed
 
 __all__ = ["results"]  # the fixture
 HOSTILE = "a\x1b[2J\x1b]0;owned\x07\x9b31m\u202eb\u2066\rc\x08\x7f[red][/nonsense]$x_1$"
@@ -121,7 +121,7 @@ def test_labels_are_no_markup_for_those_who_plan(
 ) -> None:
     study = tmp_path / "mine.py"
     study.write_text(
-        "from scaling.config import changed\nfrom scaling.recipes import QUICKSTART\n"
+        "from scaling.settings import changed\nfrom scaling.settings.recipes import QUICKSTART\n"
         "QUESTION, SOURCE = 'q', 's'\n"
         "def trials():\n"
         "    for name in ('dog_bark', '[/x]\\x1b[2J'):\n"

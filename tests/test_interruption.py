@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from scaling.holder import started
 from scaling.interruption import SAME
+from scaling.results.holder import started
 
 BEGIN = """
 import os, signal, subprocess, sys, threading, time

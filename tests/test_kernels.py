@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from scaling import networks
-from scaling.config import Network
 from scaling.networks.kernels import Convolution, Dense, Prunable, damper, initialize
 from scaling.networks.stochastic import SpatialDropout, reseed
+from scaling.settings import Network
 
 
 @pytest.mark.parametrize(

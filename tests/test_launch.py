@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from scaling.config import Trial, changed
-from scaling.plan import plan
-from scaling.records import Results
+from scaling.results.manifest import plan
+from scaling.results.records import Results
+from scaling.settings import Trial, changed
 from sweeps import launch
 
 

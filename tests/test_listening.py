@@ -8,11 +8,11 @@ import soundfile
 import torch
 
 from scaling import machine
-from scaling.config import Trial, changed
-from scaling.listening import Listener
+from scaling.settings import Trial, changed
 from scaling.sound.microphones import RECORDED
 from scaling.sound.store import Store
-from scaling.trial import run
+from scaling.training.inputs import Listener
+from scaling.training.loop import run
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 
-from scaling import holder
+from scaling.results import holder
 from sweeps import local
 
 pytestmark = pytest.mark.skipif(

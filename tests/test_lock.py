@@ -15,7 +15,7 @@ import pytest
 from test_object_store import Server
 from test_object_store import port as moto  # noqa: F401
 
-from scaling.records import Results
+from scaling.results.records import Results
 from sweeps import lock
 
 pytestmark = pytest.mark.skipif(
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 HOLDING = """
 import sys, time
-from scaling.records import Results
+from scaling.results.records import Results
 from sweeps import lock
 lock.STILL, lock.PAUSE, lock.SETTLE, lock.BEAT = 2.0, 0.1, 1.0, 0.2
 try:

@@ -19,7 +19,7 @@ import soundfile
 from typer.testing import CliRunner
 
 import overhear
-from scaling.config import Trial, changed
+from scaling.settings import Trial, changed
 from scaling.sound import datasets
 from scaling.sound.clips import Clips, digest, table
 from scaling.sound.datasets import headers, labels, signatures, sources, tables

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scaling import machine, maps, networks, perform, plan
-from scaling.config import Trial, changed
+from scaling import machine, networks
 from scaling.networks.cost import field
-from scaling.records import Results
+from scaling.receptive_field import runs
+from scaling.results import manifest, run_trial
+from scaling.results.records import Results
+from scaling.settings import Trial, changed
 from scaling.sound import prepare
 from scaling.sound.store import Store
 
@@ -29,9 +31,11 @@ def swept(
     """A folder with one complete trial and one that never ran; its clips are those of `store`."""
     results = Results(tmp_path)
     trained = changed(trial, {"network.initialization": "he", "training.epochs": 2})
-    planned = plan.plan("s", [trained, changed(trained, {"seed": 9})], {"synthetic": store.table})
-    plan.record(planned, dict.fromkeys((t.id for t in planned.trials), store.digest), results)
-    list(perform.perform(trained, store, here, results))
+    planned = manifest.plan(
+        "s", [trained, changed(trained, {"seed": 9})], {"synthetic": store.table}
+    )
+    manifest.record(planned, dict.fromkeys((t.id for t in planned.trials), store.digest), results)
+    list(run_trial.perform(trained, store, here, results))
     monkeypatch.setattr(prepare, "scan", lambda *_: {})
     monkeypatch.setattr(
         prepare, "stores", lambda trials, *_: {prepare.store_key(t): store for t in trials}
@@ -42,16 +46,16 @@ def swept(
 @pytest.mark.filterwarnings("ignore:the maximum field")
 def test_a_map_is_computed_once(swept: tuple[Results, Trial], here: machine.Machine):
     results, trained = swept
-    chosen = maps.trials(results)
+    chosen = runs.trials(results)
     assert [trial.id for trial in chosen] == [trained.id]
     assert chosen[0] == trained
-    found = list(maps.compute(results, chosen, maps.Wanted(), here))
+    found = list(runs.compute(results, chosen, runs.Wanted(), here))
     assert found == [(trained, True)]
-    assert list(maps.compute(results, chosen, maps.Wanted(), here)) == [(trained, False)]
-    assert list(maps.compute(results, chosen, maps.Wanted("seen"), here)) == [(trained, True)]
+    assert list(runs.compute(results, chosen, runs.Wanted(), here)) == [(trained, False)]
+    assert list(runs.compute(results, chosen, runs.Wanted("seen"), here)) == [(trained, True)]
     labels = {row["label"] for row in results.read("predictions").to_pylist()}
-    by_class = maps.Wanted("seen", "class", sorted(labels)[0])
-    assert list(maps.compute(results, chosen, by_class, here)) == [(trained, True)]
+    by_class = runs.Wanted("seen", "class", sorted(labels)[0])
+    assert list(runs.compute(results, chosen, by_class, here)) == [(trained, True)]
     rows = results.read("maps").to_pylist()
     kinds = [(row["split"], row["kind"]) for row in rows]
     assert kinds == [
@@ -72,7 +76,7 @@ def test_nothing_lies_outside_the_maximum_field(swept: tuple[Results, Trial]):
     results, trained = swept
     layers = networks.layers(trained.network, 10)
     here = machine.here("cpu", "float32", 1)
-    list(maps.compute(results, [trained], maps.Wanted(), here))
+    list(runs.compute(results, [trained], runs.Wanted(), here))
     (row,) = results.read("maps").to_pylist()
     values_FN = np.array(row["values"]).reshape(row["rows"], row["columns"])
     reach = field(layers)
@@ -86,16 +90,16 @@ def test_nothing_lies_outside_the_maximum_field(swept: tuple[Results, Trial]):
 @pytest.mark.parametrize(
     ("wanted", "line"),
     [
-        (maps.Wanted("nowhere"), "--split nowhere: trial .* has seen, unseen"),
-        (maps.Wanted("seen", "class", "opera"), "--label opera: no such class"),
+        (runs.Wanted("nowhere"), "--split nowhere: trial .* has seen, unseen"),
+        (runs.Wanted("seen", "class", "opera"), "--label opera: no such class"),
     ],
 )
 def test_what_is_not_there(
-    swept: tuple[Results, Trial], here: machine.Machine, wanted: maps.Wanted, line: str
+    swept: tuple[Results, Trial], here: machine.Machine, wanted: runs.Wanted, line: str
 ):
     results, trained = swept
     with pytest.raises(ValueError, match=line):
-        list(maps.compute(results, [trained], wanted, here))
+        list(runs.compute(results, [trained], wanted, here))
 
 
 @pytest.mark.filterwarnings("ignore:the maximum field")
@@ -109,26 +113,26 @@ def test_networks_that_end_in_a_dense_layer(
     own = {"network.flatten": True} if kind == "vib_cnn" else {}
     plain = {"network.initialization": "fixup", "network.width": 1, "training.epochs": 2}
     other = changed(trained, {**dense, **own, **plain})
-    planned = plan.plan("s", [other], {"synthetic": store.table})
-    plan.record(planned, {other.id: store.digest}, results)
-    list(perform.perform(other, store, here, results))
-    assert list(maps.compute(results, [other], maps.Wanted(), here)) == [(other, True)]
+    planned = manifest.plan("s", [other], {"synthetic": store.table})
+    manifest.record(planned, {other.id: store.digest}, results)
+    list(run_trial.perform(other, store, here, results))
+    assert list(runs.compute(results, [other], runs.Wanted(), here)) == [(other, True)]
     (row,) = results.read("maps", [other.id]).to_pylist()
     assert row["inside"] == 1
     assert (row["rows"], row["columns"]) == trained.sound.shape
     with pytest.raises(ValueError, match=f"--kind logits: .* is a {kind}, which has no map of "):
-        list(maps.compute(results, [other], maps.Wanted(kind="logits"), here))
+        list(runs.compute(results, [other], runs.Wanted(kind="logits"), here))
 
 
 def test_trials_without_weights(swept: tuple[Results, Trial], tmp_path: Path):
     results, trained = swept
     other = changed(trained, {"seed": 9}).id
     with pytest.raises(ValueError, match=f"--trial {other}: it has no weights/.*only a complete"):
-        maps.trials(results, [other])
+        runs.trials(results, [other])
     with pytest.raises(ValueError, match="--trial 123: not in"):
-        maps.trials(results, ["123"])
+        runs.trials(results, ["123"])
     with pytest.raises(ValueError, match="holds no trial's weights: run its sweep first"):
-        maps.trials(Results(tmp_path / "empty"))
+        runs.trials(Results(tmp_path / "empty"))
 
 
 def test_other_clips_are_refused(
@@ -138,4 +142,4 @@ def test_other_clips_are_refused(
     monkeypatch.setattr(prepare, "digests", lambda *_: {trained.id: "other"})
     monkeypatch.setattr(prepare, "glances", lambda *_: {trained.id: "others"})
     with pytest.raises(ValueError, match=r"was trained on other clips \(digest .*--root"):
-        list(maps.compute(results, [trained], maps.Wanted(), here))
+        list(runs.compute(results, [trained], runs.Wanted(), here))

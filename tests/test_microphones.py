@@ -10,8 +10,8 @@ import torch
 from scipy import signal
 from torch import Tensor
 
-from scaling.config import Features, Microphones, Sound
 from scaling.seeds import stream
+from scaling.settings import Features, Microphones, Sound
 from scaling.sound import datasets
 from scaling.sound.augment import draw_microphone
 from scaling.sound.microphones import RECORDED, Bank, build, compress, digest, find, load

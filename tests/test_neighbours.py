@@ -13,14 +13,14 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 
 from scaling import machine, networks
-from scaling.config import Trial, changed
-from scaling.listening import Listener
-from scaling.neighbours import RATE, described, mfcc_statistics, nearest
 from scaling.networks.output import Output
-from scaling.perform import perform
-from scaling.records import Results
+from scaling.results.records import Results
+from scaling.results.run_trial import perform
+from scaling.settings import Trial, changed
 from scaling.sound.store import Store
-from scaling.trial import run
+from scaling.training.inputs import Listener
+from scaling.training.loop import run
+from scaling.training.neighbours import RATE, described, mfcc_statistics, nearest
 
 LABELS = {"0": 0, "1": 1, "10": 2, "11": 3, "12": 4, "20": 5, "21": 6, "38": 7, "40": 8, "41": 9}
 

@@ -22,9 +22,10 @@ import soundfile
 import analysis.cli
 import overhear
 from analysis import table
-from scaling import checkpoint, machine, perform, plan
-from scaling.config import Trial, changed
-from scaling.records import TRIES, Results
+from scaling import machine
+from scaling.results import checkpoint, manifest, run_trial
+from scaling.results.records import TRIES, Results
+from scaling.settings import Trial, changed
 from scaling.sound import datasets, prepare
 from scaling.sound.fetch import mirror
 from scaling.sound.store import Store
@@ -190,7 +191,7 @@ def test_an_object_is_put_once_under_its_own_name(server: Server):
 LARGE = 300_000_000  # bytes: 30 parts, so that a busy machine kills in the middle, too
 KILLED = f"""
 import sys
-from scaling.records import Results
+from scaling.results.records import Results
 Results(sys.argv[1]).put(b"new" + bytes({LARGE}), "weights", "a")
 """
 
@@ -334,14 +335,14 @@ def test_a_trial_in_a_store_is_the_same_trial(
     known = changed(trial, {"network.initialization": "he"})
     alone, there = Results(tmp_path / "alone"), Results(server.uri("study"))
     there.prepare()
-    planned = plan.plan("s", [known], {"synthetic": store.table})
-    plan.record(planned, {known.id: store.digest}, there)
-    list(perform.perform(known, store, here, alone))
-    attempt = perform.perform(known, store, here, there)
+    planned = manifest.plan("s", [known], {"synthetic": store.table})
+    manifest.record(planned, {known.id: store.digest}, there)
+    list(run_trial.perform(known, store, here, alone))
+    attempt = run_trial.perform(known, store, here, there)
     next(attempt)
     attempt.close()
     assert there.get("checkpoints", known.id, checkpoint.NAME)
-    resumed = perform.perform(known, store, here, Results(there.address))
+    resumed = run_trial.perform(known, store, here, Results(there.address))
     assert [progress.epoch for progress in resumed] == [2, 3]
     for kind in ("metrics", "predictions"):
         left, right = (

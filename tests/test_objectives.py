@@ -7,7 +7,6 @@ import torch
 from torch import distributions
 from torch.nn import functional
 
-from scaling import config
 from scaling.networks.output import Output
 from scaling.objectives import (
     OBJECTIVES,
@@ -17,8 +16,9 @@ from scaling.objectives import (
     divergence,
     jensen_shannon,
 )
+from scaling.settings import Objective
 
-PLAIN = config.Objective()
+PLAIN = Objective()
 
 
 def output(logits_BY: torch.Tensor, **more: torch.Tensor) -> Output:
@@ -30,7 +30,7 @@ def some_targets(batch: int = 6, classes: int = 4) -> torch.Tensor:
 
 
 def test_every_kind_that_can_be_stated_exists():
-    kinds = config.Objective.model_json_schema()["properties"]["kind"]
+    kinds = Objective.model_json_schema()["properties"]["kind"]
     # neighbours minimize nothing
     assert {*OBJECTIVES, "neighbours"} == set(kinds.get("enum", [kinds.get("const")]))
 
@@ -77,7 +77,7 @@ def test_divergence_of_a_fresh_bottleneck(offset: float, nats: float):
 def test_beta_weighs_the_divergence_only():
     logits_BY, targets_BY = torch.randn(6, 4), some_targets()
     gaussian = {"mean_BK": torch.randn(6, 3), "deviation_BK": torch.rand(6, 3) + 0.1}
-    settings = config.Objective(kind="bottleneck", latent=3, beta=0.02)
+    settings = Objective(kind="bottleneck", latent=3, beta=0.02)
     parts, measured = bottleneck([output(logits_BY, **gaussian)], targets_BY, settings, 0)
     plain = cross_entropy([output(logits_BY)], targets_BY, PLAIN, 0).parts["cross_entropy"]
     assert torch.equal(parts["cross_entropy"], plain)
@@ -127,7 +127,7 @@ def test_all_views_get_a_gradient():
 )
 def test_the_weight_grows_to_its_whole(epoch: int, ramp: int, weight: float):
     views, targets_BY = [output(torch.randn(6, 4)) for _ in range(3)], some_targets()
-    settings = config.Objective(kind="consistency", weight=5, ramp=ramp)
+    settings = Objective(kind="consistency", weight=5, ramp=ramp)
     parts, measured = consistency(views, targets_BY, settings, epoch)
     assert torch.allclose(parts["weighted_disagreement"], weight * measured["disagreement"])
     plain = cross_entropy(views, targets_BY, PLAIN, 0).parts["cross_entropy"]
@@ -136,6 +136,6 @@ def test_the_weight_grows_to_its_whole(epoch: int, ramp: int, weight: float):
 
 def test_without_weight_it_is_batched_augmentation():
     views, targets_BY = [output(torch.randn(6, 4)) for _ in range(3)], some_targets()
-    parts, measured = consistency(views, targets_BY, config.Objective(kind="consistency"), 5)
+    parts, measured = consistency(views, targets_BY, Objective(kind="consistency"), 5)
     assert parts.keys() == {"cross_entropy"}
     assert measured.keys() == {"disagreement"}

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scaling import networks, optimizer
-from scaling.config import Network, Training
+from scaling import networks
 from scaling.networks.kernels import Dense
-from scaling.optimizer import Patience, learning_rate
+from scaling.settings import Network, Training
+from scaling.training import optimizer
+from scaling.training.optimizer import Patience, learning_rate
 
 
 def paper(**changes: object) -> Training:

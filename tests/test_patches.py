@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from scaling import machine, views
-from scaling.config import Trial, changed
-from scaling.epoch import Epoch
-from scaling.listening import Listener
+from scaling import machine
 from scaling.seeds import stream
+from scaling.settings import Trial, changed
 from scaling.sound import augment
 from scaling.sound.store import Store
-from scaling.trial import run
-from scaling.views import Draws
+from scaling.training import views
+from scaling.training.epoch import Epoch
+from scaling.training.inputs import Listener
+from scaling.training.loop import run
+from scaling.training.views import Draws
 
 FRAMES, PATCH = 63, 32  # of one second, and of half of it
 
@@ -180,7 +181,7 @@ def test_predictions_are_of_all_patches(
     """A plain twin: the network that was trained, patch by patch, and numpy."""
     settings = {"training.epochs": 2, "evaluation.patch_votes": votes, "evaluation.patch_hop": 10}
     voting = changed(few, settings)
-    from scaling.classifier import of_trial
+    from scaling.training.classifier import of_trial
 
     *_, last = run(voting, store, here)
     listener = Listener(voting, store, here)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from scaling.config import Trial, changed
-from scaling.records import HIDDEN, Refused, Results
+from scaling.results.records import HIDDEN, Refused, Results
+from scaling.settings import Trial, changed
 from scaling.sound import datasets, prepare
 from scaling.sound.store import Store, pack
 from sweeps import cluster, guard, preflight

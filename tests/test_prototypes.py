@@ -9,17 +9,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scaling import machine, maps, networks
-from scaling.classifier import show_examples
-from scaling.config import Trial, changed
-from scaling.epoch import Epoch
-from scaling.listening import Listener
+from scaling import machine, networks
 from scaling.networks.output import Output
 from scaling.networks.prototypes import Prototypes, distances
-from scaling.perform import perform
-from scaling.records import Results
+from scaling.receptive_field import runs
+from scaling.results.records import Results
+from scaling.results.run_trial import perform
+from scaling.settings import Trial, changed
 from scaling.sound.store import Store
-from scaling.trial import run
+from scaling.training.classifier import show_examples
+from scaling.training.epoch import Epoch
+from scaling.training.inputs import Listener
+from scaling.training.loop import run
 
 CLASSES = ("field", "kitchen", "street")
 DISTANCES = ("mean_squared", "squared", "cosine")
@@ -225,7 +226,7 @@ def test_weights_and_examples_are_the_network(
     results = Results(tmp_path)
     *_, told = perform(near, store, here, results)
     assert told.status == "complete"
-    model = maps._restored(results, near, 3, here)
+    model = runs._restored(results, near, 3, here)
     assert not any("examples" in name for name in model.state_dict())
     listener = Listener(near, store, here)
     show_examples(model, listener)

@@ -7,14 +7,16 @@ import pytest
 import safetensors.torch
 import torch
 
-from scaling import machine, networks, perform, pruning
-from scaling.config import Trial, changed
+from scaling import machine, networks
 from scaling.networks.kernels import Convolution
-from scaling.pruner import Pruner
-from scaling.records import Results
+from scaling.pruning.masks import remaining
+from scaling.pruning.pruner import Pruner
+from scaling.results import run_trial
+from scaling.results.records import Results
 from scaling.seeds import torch_stream
+from scaling.settings import Trial, changed
 from scaling.sound.store import Store
-from scaling.trial import run
+from scaling.training.loop import run
 
 STATIC = {"pruning.kind": "static", "pruning.target_width": 2, "network.width": 4}
 MAGNITUDE = {
@@ -76,7 +78,7 @@ def test_kept_weights_follow_the_schedule(trial: Trial, store: Store, here: mach
         for row in epoch.metrics
         if row["metric"] == "kept_weights"
     ]
-    due = [pruning.remaining(pruned.pruning, dense, target, epoch) for epoch in range(5)]
+    due = [remaining(pruned.pruning, dense, target, epoch) for epoch in range(5)]
     assert kept == due
     assert kept[:2] == [dense, dense]
     assert kept[3:] == [target, target]
@@ -179,7 +181,7 @@ def test_saved_weights_are_zero_where_cut(
 ):
     pruned = changed(trial, {**STATIC, "network.initialization": "he"})
     results = Results(tmp_path)
-    list(perform.perform(pruned, store, here, results))
+    list(run_trial.perform(pruned, store, here, results))
     saved = results.get("weights", f"{pruned.id}.safetensors")
     assert saved is not None
     weights = kernels(safetensors.torch.load(saved))

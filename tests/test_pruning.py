@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from scaling import networks, pruning
-from scaling.config import Network, Pruning
+from scaling import networks
+from scaling.pruning import masks as pruning
 from scaling.seeds import stream
+from scaling.settings import Network, Pruning
 
 BASE = {1: 626_752, 0: 494_400}  # weights of W=64, D=1 by K: what wider networks are cut to
 

@@ -19,8 +19,8 @@ from test_analysis_table import (
 
 from analysis import table
 from analysis.tables.published import PUBLISHED, beside, numbers, obstacle
-from scaling.config import Trial
-from scaling.records import Results
+from scaling.results.records import Results
+from scaling.settings import Trial
 
 __all__ = ["results"]  # the fixture
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from scaling.schemas import SCHEMAS, describe
+from scaling.results.schemas import SCHEMAS, describe
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"

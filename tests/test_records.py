@@ -11,10 +11,10 @@ import pyarrow.fs
 import pyarrow.parquet as pq
 import pytest
 
-from scaling import records
-from scaling.config import Trial, flat, leaves
-from scaling.records import HIDDEN, Results
-from scaling.schemas import SCHEMAS, describe, to_table
+from scaling.results import records
+from scaling.results.records import HIDDEN, Results
+from scaling.results.schemas import SCHEMAS, describe, to_table
+from scaling.settings import Trial, flat, leaves
 
 ROW = {
     "trial": "a",
@@ -153,7 +153,7 @@ def test_readers_never_see_a_file_that_is_being_written(tmp_path: Path):
     """A process that is killed while it writes leaves no half file under the real name."""
     code = f"""
 import os
-from scaling.records import Results
+from scaling.results.records import Results
 results = Results({str(tmp_path)!r})
 results.write("metrics", "a", [{ROW!r}])
 real = results.filesystem.move

@@ -13,9 +13,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from overhear import app
-from scaling.config import Trial, changed
-from scaling.perform import Progress, end
-from scaling.records import Results
+from scaling.results.records import Results
+from scaling.results.run_trial import Progress, end
+from scaling.settings import Trial, changed
 from scaling.sound import prepare
 from scaling.sound.store import Store, pack
 from sweeps import adaptive
@@ -224,7 +224,7 @@ def test_a_search_is_interrupted_and_goes_on(base: Trial, tmp_path: Path, ray_to
 
 
 MINE = """
-from scaling.config import Trial, changed
+from scaling.settings import Trial, changed
 from sweeps.search import Choice, Integer, LogUniform, Uniform
 QUESTION = "Which rate is best?"
 SOURCE = "its own test"

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import overhear
-from scaling.perform import Progress, stop
-from scaling.records import Results
+from scaling.results.records import Results
+from scaling.results.run_trial import Progress, stop
 from scaling.storage import brief, is_uri, scrubbed, shown
 
 SECRETS = ("Wq7xKe", "9zTvLm", "Rp2dUs", "AKIAIDOFKEY")

@@ -11,9 +11,9 @@ from test_analysis_table import complete, results, trial
 
 from analysis import table
 from analysis.selection import chosen
-from scaling.config import Trial
-from scaling.records import Results
+from scaling.results.records import Results
 from scaling.seeds import stream
+from scaling.settings import Trial
 
 __all__ = ["results"]  # the fixture
 

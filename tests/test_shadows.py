@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from test_sweep import alone, by_epoch, study
 
-from scaling.config import Trial, changed
-from scaling.records import Results
+from scaling.results.records import Results
+from scaling.settings import Trial, changed
 from sweeps import guard, preflight, tuner
 from sweeps.tuner import Task
 

@@ -21,9 +21,9 @@ import pytest
 from test_cluster import check_once, kept
 from test_sweep import alone, brief, command, overhear, study
 
-from scaling.config import Trial, changed
 from scaling.interruption import GRACE
-from scaling.recipes import RECIPES
+from scaling.settings import Trial, changed
+from scaling.settings.recipes import RECIPES
 from sweeps import local
 
 pytestmark = pytest.mark.skipif(

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from scaling.config import Split
+from scaling.settings import Split
 from scaling.sound.clips import UNUSED, table
 from scaling.sound.datasets import scan
 from scaling.sound.folds import leaking_folds, made_folds

@@ -10,9 +10,9 @@ import pytest
 from test_analysis_table import complete, end, measure, mixed, plan, results, trial
 
 from analysis import cli, printed, standing, table
-from scaling import holder, records
-from scaling.config import Trial
-from scaling.records import Results
+from scaling.results import holder, records
+from scaling.results.records import Results
+from scaling.settings import Trial
 
 __all__ = ["results"]  # the fixture
 

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 
 from overhear import app
 from scaling import machine
-from scaling.config import Trial, changed
-from scaling.perform import perform
-from scaling.plan import Plan, plan, record
-from scaling.records import Results
+from scaling.results.manifest import Plan, plan, record
+from scaling.results.records import Results
+from scaling.results.run_trial import perform
+from scaling.settings import Trial, changed
 from scaling.sound import prepare
 from scaling.sound.store import pack
 from sweeps import adaptive, stopping, tuner

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.fs
 import pytest
 
-from scaling.records import Results
+from scaling.results.records import Results
 from scaling.storage import trouble
 
 

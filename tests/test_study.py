@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import overhear
-from scaling.config import Trial, changed
+from scaling.settings import Trial, changed
 from sweeps import study_file
 from sweeps.study import Study, distinct, find, plan, product, repeats, shipped
 
@@ -53,7 +53,7 @@ def write(folder: Path, text: str) -> str:
 
 
 MINE = """
-from scaling.recipes import QUICKSTART
+from scaling.settings.recipes import QUICKSTART
 from sweeps import study_file
 from sweeps.study import product
 QUESTION = "Does it work?"

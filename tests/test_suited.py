@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from test_contents import check
 
-from scaling.config import Trial, changed
+from scaling.settings import Trial, changed
 from scaling.sound import prepare
 from scaling.sound.clips import Clips, from_files
 from scaling.sound.store import pack

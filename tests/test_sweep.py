@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from scaling import machine
-from scaling.config import Trial, changed
-from scaling.perform import perform
-from scaling.records import Results
+from scaling.results.records import Results
+from scaling.results.run_trial import perform
+from scaling.settings import Trial, changed
 from scaling.sound import datasets
 from scaling.sound.store import pack
 
 STUDY = """
-from scaling.config import Trial, changed
+from scaling.settings import Trial, changed
 QUESTION = "Does the sweep hold?"
 SOURCE = "its own test"
 def trials():

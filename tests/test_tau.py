@@ -12,7 +12,7 @@ import soundfile
 from typer.testing import CliRunner
 
 import overhear
-from scaling.config import Split
+from scaling.settings import Split
 from scaling.sound import datasets
 from scaling.sound.clips import UNUSED, table
 from scaling.sound.datasets import tau

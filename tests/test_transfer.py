@@ -12,17 +12,19 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from overhear import app
-from scaling import classifier, machine, networks, transfer
-from scaling.config import Trial, changed
-from scaling.epoch import Epoch
+from scaling import machine, networks
 from scaling.networks import vggish_weights
-from scaling.perform import perform
-from scaling.records import Results
+from scaling.results import transfer
+from scaling.results.records import Results
+from scaling.results.run_trial import perform
 from scaling.seeds import torch_stream
-from scaling.sound import prepare
+from scaling.settings import Trial, changed
+from scaling.sound import prepare, public_weights
 from scaling.sound.datasets import scan
 from scaling.sound.store import Store
-from scaling.trial import run
+from scaling.training import classifier
+from scaling.training.epoch import Epoch
+from scaling.training.loop import run
 from sweeps import tuner
 
 LAST = ("network.classifier.", "network.classifier_norm.")
@@ -373,8 +375,8 @@ def test_the_digest_tells_public_weights_apart(
     stores = {prepare.store_key(vggish): store}
     (digest,) = prepare.digests([vggish], stores).values()
     path = tmp_path / "data" / "weights" / "small.pth"
-    assert transfer.find("small.pth") == path
-    assert digest == f"{store.digest}+{transfer.digest(path)}"
+    assert public_weights.find("small.pth") == path
+    assert digest == f"{store.digest}+{public_weights.digest(path)}"
     safetensors.torch.save_file({**public, "features.0.bias": torch.ones(1)}, tmp_path / "o")
     path.write_bytes((tmp_path / "o").read_bytes())
     (other,) = prepare.digests([vggish], stores).values()
@@ -406,7 +408,7 @@ def test_public_weights_that_are_not_there(
 # In a sweep
 
 STUDY = """
-from scaling.config import Trial
+from scaling.settings import Trial
 QUESTION = "Is what a trial takes over trained before?"
 SOURCE = "its own test"
 def trials():

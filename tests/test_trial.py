@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from scaling import classifier, machine, objectives, views
-from scaling import trial as training
-from scaling.config import Trial, changed
-from scaling.epoch import Diverged, Epoch
+from scaling import machine, objectives
+from scaling.settings import Trial, changed
 from scaling.sound.store import Store
-from scaling.trial import run
+from scaling.training import classifier, views
+from scaling.training import loop as training
+from scaling.training.epoch import Diverged, Epoch
+from scaling.training.loop import run
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import soundfile
 from typer.testing import CliRunner
 
 import overhear
-from scaling.config import Split
+from scaling.settings import Split
 from scaling.sound import datasets, unpack
 from scaling.sound.clips import Report
 from scaling.sound.datasets import urbansound8k

@@ -8,12 +8,13 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling import erf, networks
-from scaling.config import Network, Trial, changed
+from scaling import networks
 from scaling.networks.chain import Chain
 from scaling.networks.cost import Axis, Field, count, field, last_map
 from scaling.networks.kernels import Convolution, Prunable
-from scaling.pruner import Pruner
+from scaling.pruning.pruner import Pruner
+from scaling.receptive_field import gradients
+from scaling.settings import Network, Trial, changed
 
 INPUT = (128, 368)  # 5 s at 44.1 kHz, hop 600
 
@@ -89,7 +90,7 @@ def test_field_is_where_gradients_are(monkeypatch, size):
     rows, columns = last_map(layers, size)
     for pixel in ((rows // 2, columns // 2), (0, 1), (rows - 1, columns - 1)):
         target = lambda x, at=pixel: model(x).features_BCFN[:, :, *at]  # noqa: E731
-        values_FN = erf.effective_field(model, [ones], target).values_FN
+        values_FN = gradients.effective_field(model, [ones], target).values_FN
         for axis, index, length, across in zip(field(layers), pixel, size, (1, 0), strict=True):
             lit = np.flatnonzero(values_FN.any(axis=across))
             assert (lit[0], lit[-1]) == axis.interval(index, length)
@@ -101,17 +102,17 @@ def test_maps_of_real_networks(damping):
     network, size = settings(3, damping=damping), (112, 140)
     model, seen = build(network), field(networks.layers(network, 10))
     clips = torch.randn(3, 1, *size, generator=torch.Generator().manual_seed(1))
-    target = erf.target_of(model, "feature")
-    whole = erf.effective_field(model, [clips], target)
+    target = gradients.target_of(model, "feature")
+    whole = gradients.effective_field(model, [clips], target)
     assert whole.pixel == (3, 4)
-    place = erf.place_of(seen, whole.pixel, size)
-    assert erf.numbers(whole.values_FN, place).inside == 1
+    place = gradients.place_of(seen, whole.pixel, size)
+    assert gradients.numbers(whole.values_FN, place).inside == 1
     outside = np.ones(size, bool)
     outside[tuple(slice(first, last + 1) for first, last in place.box)] = False
     assert outside.any()
     assert (whole.values_FN[outside] == 0).all()
-    cut = erf.cropped(target, seen, whole.pixel, size)
-    crop = erf.effective_field(model, [clips], cut).values_FN
+    cut = gradients.cropped(target, seen, whole.pixel, size)
+    crop = gradients.effective_field(model, [clips], cut).values_FN
     np.testing.assert_allclose(crop, whole.values_FN, rtol=2e-3, atol=2e-6 * crop.max())
 
 

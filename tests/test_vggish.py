@@ -13,14 +13,14 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from scaling import networks
-from scaling.config import Network, Trial, changed
 from scaling.networks.cost import Axis, Field, any_size, count, field
 from scaling.networks.kernels import Convolution
 from scaling.networks.stochastic import reseed
 from scaling.networks.vggish import VGGish
 from scaling.networks.vggish_weights import convert, load, postprocess
-from scaling.pruner import Pruner
+from scaling.pruning.pruner import Pruner
 from scaling.seeds import torch_stream
+from scaling.settings import Network, Trial, changed
 
 PATCH = (64, 96)  # mel bands x frames: 0.96 s
 # the public port's convolutions, by their places in its features: filters over W, pooled behind

@@ -6,11 +6,12 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling import erf, networks
-from scaling.config import Network
+from scaling import networks
 from scaling.networks.chain import Chain
 from scaling.networks.cost import Axis, Field, count, field, last_map
 from scaling.networks.kernels import Convolution, Dense
+from scaling.receptive_field import gradients
+from scaling.settings import Network
 
 CONVOLUTIONS = 1_106_816  # parameters of the four, whatever they are applied to
 # classes, frames of 40 mel bands, padding, last map, width of the flattened map, parameters: worked
@@ -135,7 +136,7 @@ def test_field_is_where_gradients_are(monkeypatch, padding, size):
     rows, columns = last_map(layers, size)
     for pixel in ((rows // 2, columns // 2), (0, 0), (rows - 1, columns - 1), (1, columns - 1)):
         target = lambda x, at=pixel: model(x).features_BCFN[:, :, *at]  # noqa: E731
-        found = erf.effective_field(model, [ones], target)
+        found = gradients.effective_field(model, [ones], target)
         expected = tuple(
             axis.interval(index, length)
             for axis, index, length in zip(field(layers), pixel, size, strict=True)
@@ -151,18 +152,18 @@ def test_maps_of_real_networks(padding, damping):
     network, size = settings(4, padding=padding, damping=damping), (40, 90)
     model, seen = build(network), field(networks.layers(network, 10))
     clips = torch.randn(3, 1, *size, generator=torch.Generator().manual_seed(1))
-    target = erf.target_of(model, "feature")
-    whole = erf.effective_field(model, [clips], target)
+    target = gradients.target_of(model, "feature")
+    whole = gradients.effective_field(model, [clips], target)
     assert whole.pixel == tuple(n // 2 for n in last_map(networks.layers(network, 10), size))
-    place = erf.place_of(seen, whole.pixel, size)
+    place = gradients.place_of(seen, whole.pixel, size)
     (top, bottom), (left, right) = place.box
     outside = np.ones(size, bool)
     outside[top : bottom + 1, left : right + 1] = False
     assert (whole.values_FN[outside] == 0).all()
     assert (whole.values_FN[~outside] != 0).mean() > 0.9
-    assert erf.numbers(whole.values_FN, place).inside == 1
-    cut = erf.cropped(target, seen, whole.pixel, size)
-    crop = erf.effective_field(model, [clips], cut).values_FN
+    assert gradients.numbers(whole.values_FN, place).inside == 1
+    cut = gradients.cropped(target, seen, whole.pixel, size)
+    crop = gradients.effective_field(model, [clips], cut).values_FN
     np.testing.assert_allclose(crop, whole.values_FN, rtol=1e-3, atol=1e-6 * crop.max())
 
 

@@ -12,13 +12,14 @@ import pytest
 import soundfile
 import torch
 
-from scaling import classifier, machine, views
-from scaling.config import Augment, Microphones, Trial, changed
-from scaling.listening import Listener
+from scaling import machine
+from scaling.settings import Augment, Microphones, Trial, changed
 from scaling.sound.rooms import Rooms
 from scaling.sound.store import Store
-from scaling.trial import run
-from scaling.views import Draws, Views
+from scaling.training import classifier, views
+from scaling.training.inputs import Listener
+from scaling.training.loop import run
+from scaling.training.views import Draws, Views
 
 CONSISTENT = {
     "objective.kind": "consistency",

@@ -72,9 +72,9 @@ def panels(
 ) -> list[Panel]:
     """One panel per model, by family, width, depth and pointwise; pure.
 
-    `maps` are records as in scaling.schemas.SCHEMAS, of which the last epoch of each trial counts;
-    `manifest` is table.manifest's. Raises ValueError for a kind or split without maps and for a map
-    of a trial that was not planned. Warns where mass lies outside the crop.
+    `maps` are records as in scaling.results.schemas.SCHEMAS, of which the last epoch of each trial
+    counts; `manifest` is table.manifest's. Raises ValueError for a kind or split without maps and
+    for a map of a trial that was not planned. Warns where mass lies outside the crop.
     """
     here = maps[(maps["kind"] == kind) & (maps["split"] == split)]
     if here.empty:

@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.families import FOLLOWING, OBJECTIVE, PRUNING, REGULARIZERS, SIZE, objectives, words
 from analysis.points import DIALS, as_many, in_order, on_splits, split_order
 from analysis.units import DIFFERENCE, Estimate, by_device, estimate
-from scaling import config
+from scaling import settings
 
 GAP = "unseen - seen"
 COLUMNS = ["split", "comparison", "at", *Estimate._fields]
@@ -134,7 +134,7 @@ def _differing(pairs: pd.DataFrame, sides: "Sequence[pd.Series[str]]") -> pd.Dat
 
 def _key(values: pd.DataFrame, but: Sequence[str]) -> "pd.Series[str]":
     """All settings of each row but these, as one text: equal in both trials of a pair."""
-    columns = [values[name].astype("object") for name in config.leaves() if name not in but]
+    columns = [values[name].astype("object") for name in settings.leaves() if name not in but]
     rows = zip(*columns, strict=True)
     return pd.Series(["\n".join(map(str, row)) for row in rows], index=values.index, dtype="str")
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from scaling.config import Network, Trial
 from scaling.networks import (
     bottleneck,
     cp_resnet,
@@ -27,6 +26,7 @@ from scaling.networks import (
 )
 from scaling.networks.cost import Cost, Layer, Sides, count
 from scaling.networks.stochastic import reseed
+from scaling.settings import Network, Trial
 
 __all__ = [
     "NETWORKS",

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scaling.config import Network
 from scaling.networks.cost import Layer, Sides, last_map
 from scaling.networks.kernels import Convolution, Dense, initialize
 from scaling.networks.output import Output
 from scaling.networks.stochastic import SpatialDropout
+from scaling.settings import Network
 
 
 class Style(NamedTuple):

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scaling.config import Network
 from scaling.networks.cost import Layer, Sides
 from scaling.networks.kernels import Convolution, initialize
 from scaling.networks.output import Output
 from scaling.networks.stochastic import SpatialDropout
+from scaling.settings import Network
 
 # B clips, C channels, F rows of a map (mel bands at the input), N columns (frames), Y classes, W
 # width

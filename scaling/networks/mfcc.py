@@ -1,6 +1,6 @@
 """No network: MFCC statistics have their place among the networks, at no parameters.
 
-What they are compared by is in scaling.neighbours.
+What they are compared by is in scaling.training.neighbours.
 """
 
 from torch import nn

@@ -8,9 +8,9 @@ spans 4 frames and 2 mel bands.
 
 import torch
 
-from scaling.config import Network
 from scaling.networks.chain import TENSORFLOW, Chain, assemble
 from scaling.networks.cost import Layer, Sides
+from scaling.settings import Network
 
 STYLE = TENSORFLOW._replace(dropout=0.5)
 FILTERS = (1, 2, 2)  # times W

@@ -13,11 +13,11 @@ the paper's.
 import torch
 from torch import Tensor, nn
 
-from scaling.config import Network
 from scaling.networks.chain import TENSORFLOW, convolution, input_norm
 from scaling.networks.cost import Layer, Sides
 from scaling.networks.kernels import initialize
 from scaling.networks.output import Output
+from scaling.settings import Network
 
 KERNEL = (108, 7)  # mel bands x frames
 

@@ -10,9 +10,9 @@ whose public code normalizes its input frame by frame (`input_norm` = time).
 import torch
 from torch.nn import functional
 
-from scaling.config import Network
 from scaling.networks.chain import TENSORFLOW, Chain, assemble
 from scaling.networks.cost import Layer, Sides
+from scaling.settings import Network
 
 STYLE = TENSORFLOW._replace(activation=functional.elu, norm_last=True, dropout=0.5)
 CONVOLUTIONS = 5

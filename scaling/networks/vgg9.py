@@ -9,9 +9,9 @@ width.
 
 import torch
 
-from scaling.config import Network
 from scaling.networks.chain import Chain, assemble
 from scaling.networks.cost import Layer, Sides
+from scaling.settings import Network
 
 BLOCKS = (1, 2, 4, 8)  # channels of a block's two convolutions, times W
 

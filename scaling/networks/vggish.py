@@ -19,12 +19,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scaling.config import Network
 from scaling.networks.chain import TENSORFLOW, convolution
 from scaling.networks.cost import Layer, Sides, last_map
 from scaling.networks.kernels import Dense, initialize
 from scaling.networks.output import Output
 from scaling.networks.stochastic import SpatialDropout
+from scaling.settings import Network
 
 FILTERS = ((1, 2), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))  # times W, and the pooling behind
 UNITS = {"dense1": 64, "dense2": 64, "embedding": 2}  # times W

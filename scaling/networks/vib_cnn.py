@@ -9,9 +9,9 @@ and 160 filters are W, 3W, 3W and 5W, with W = 32 the paper's.
 
 import torch
 
-from scaling.config import Network
 from scaling.networks.chain import Chain, assemble
 from scaling.networks.cost import Layer, Padding, Sides
+from scaling.settings import Network
 
 FILTERS = (1, 3, 3, 5)  # times W
 KERNELS = ((4, 4), (4, 10), (4, 10), (4, 10))  # mel bands x frames

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from scaling.settings.part import Part
+from scaling.part import Part
 
 
 class Network(Part):
@@ -66,7 +66,7 @@ class Network(Part):
 
 
 class Pruning(Part):
-    """Which weights are cut, and when; scaling.pruning says how."""
+    """Which weights are cut, and when; scaling.pruning.masks says how."""
 
     kind: Literal["none", "static", "magnitude"] = "none"
     target: Annotated[

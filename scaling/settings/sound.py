@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from scaling.settings.part import Part, repeated
+from scaling.part import Part, repeated
 
 
 class Features(Part):

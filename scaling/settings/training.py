@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from scaling.settings.part import Part
+from scaling.part import Part
 
 
 class Training(Part):

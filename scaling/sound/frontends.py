@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scaling.config import Features, nearest
+from scaling.settings import Features, nearest
 from scaling.sound.mel import Scale, a_weighting, mel_filters
 
 QUIETEST = 1e-10  # the power of -100 dB, librosa's amin

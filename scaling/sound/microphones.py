@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from scaling.config import Microphones, Sound, nearest
+from scaling.settings import Microphones, Sound, nearest
 from scaling.sound import checksums
 from scaling.sound.clips import decode_file
 

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from scaling import transfer
-from scaling.config import Trial
-from scaling.sound import augment, contents, copies, datasets, microphones, suited
+from scaling.settings import Trial
+from scaling.sound import augment, contents, copies, datasets, microphones, public_weights, suited
 from scaling.sound.cache import kept, place, whole
 from scaling.sound.clips import Clips, digest
 from scaling.sound.datasets.reading import AS_IT_IS, Reading
@@ -282,7 +281,7 @@ def _besides(trial: Trial) -> dict[str, Callable[[], str]]:
             heard, microphones.find(responses)
         )
     if weights := trial.transfer.weights:
-        found[f"weights {weights}"] = lambda: transfer.digest(transfer.find(weights))
+        found[f"weights {weights}"] = lambda: public_weights.digest(public_weights.find(weights))
     return found
 
 

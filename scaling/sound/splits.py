@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from scaling import config
+from scaling import settings
 from scaling.seeds import key, stream
 from scaling.sound import copies
 from scaling.sound.clips import UNUSED, some
@@ -31,12 +31,12 @@ def chosen(table: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
     known = sorted(set(table["label"]))
     for name in classes:
         if name not in known:
-            raise ValueError(f"sound.classes={name}: no such class{config.nearest(name, known)}")
+            raise ValueError(f"sound.classes={name}: no such class{settings.nearest(name, known)}")
     wanted = table["label"].isin(classes or known)
     return np.flatnonzero(wanted.to_numpy(dtype=bool))
 
 
-def make(table: pd.DataFrame, split: config.Split) -> dict[str, np.ndarray]:
+def make(table: pd.DataFrame, split: settings.Split) -> dict[str, np.ndarray]:
     """The parts of a clip table, in the order train, validation, held out.
 
     Raises ValueError for a fold or a device that is not there, for a class without training clips
@@ -60,7 +60,7 @@ def make(table: pd.DataFrame, split: config.Split) -> dict[str, np.ndarray]:
     return rows
 
 
-def pairs(table: pd.DataFrame, split: config.Split) -> pd.DataFrame:
+def pairs(table: pd.DataFrame, split: settings.Split) -> pd.DataFrame:
     """Which pairs of city and class are held out: columns city, label, part, one row per pair.
 
     With cities and classes numbered from 0, in alphabetical order (pairs_seed=0) or in one drawn
@@ -106,7 +106,7 @@ def pairs(table: pd.DataFrame, split: config.Split) -> pd.DataFrame:
     return found.assign(part=part).reset_index(drop=True)
 
 
-def taught(table: pd.DataFrame, train: np.ndarray, split: config.Split, seed: int) -> np.ndarray:
+def taught(table: pd.DataFrame, train: np.ndarray, split: settings.Split, seed: int) -> np.ndarray:
     """The class index that each training clip is taught, int64 in the order of the rows `train`.
 
     The table's classes are numbered alphabetically. `true` labels are the table's; `uniform` ones
@@ -126,7 +126,7 @@ def taught(table: pd.DataFrame, train: np.ndarray, split: config.Split, seed: in
     return targets
 
 
-def thinned(table: pd.DataFrame, train: np.ndarray, split: config.Split, seed: int) -> np.ndarray:
+def thinned(table: pd.DataFrame, train: np.ndarray, split: settings.Split, seed: int) -> np.ndarray:
     """The rows of `train` that are trained on: split.fraction of all, with each class's share, or
     by chance; or split.clips_per_class of each class.
 
@@ -198,7 +198,7 @@ def _in_turn(sizes: Sequence[int], total: int) -> list[int]:
     return had_Y.tolist()
 
 
-def _fold_sides(table: pd.DataFrame, split: config.Split) -> np.ndarray:
+def _fold_sides(table: pd.DataFrame, split: settings.Split) -> np.ndarray:
     """Where each clip's fold puts it: train, validation, test, or unused."""
     own = split.protocol == "folds"
     if own:
@@ -217,7 +217,7 @@ def _fold_sides(table: pd.DataFrame, split: config.Split) -> np.ndarray:
     return side_N
 
 
-def _pair_sides(table: pd.DataFrame, split: config.Split) -> np.ndarray:
+def _pair_sides(table: pd.DataFrame, split: settings.Split) -> np.ndarray:
     """Where each clip's pair of city and class puts it: train, validation or test."""
     parts = pairs(table, split).set_index(["city", "label"])["part"]
     return parts.loc[pd.MultiIndex.from_frame(table[["city", "label"]])].to_numpy(dtype=object)
@@ -238,7 +238,7 @@ def _on_trained_devices(table: pd.DataFrame, devices: tuple[str, ...]) -> np.nda
     known = sorted(set(table["device"]) - {""})
     for device in devices:
         if device not in known:
-            hint = config.nearest(device, known) or ": this dataset names none, leave it empty"
+            hint = settings.nearest(device, known) or ": this dataset names none, leave it empty"
             raise ValueError(f"split.train_devices={device}: no such device{hint}")
     without = table.loc[table["device"] == "", "clip"]
     if len(without):
@@ -262,7 +262,7 @@ def _check_independent(table: pd.DataFrame, rows: dict[str, np.ndarray]) -> None
             )
 
 
-def _check(table: pd.DataFrame, split: config.Split, rows: dict[str, np.ndarray]) -> None:
+def _check(table: pd.DataFrame, split: settings.Split, rows: dict[str, np.ndarray]) -> None:
     """No part is empty, every class is trained on, no source is on both sides."""
     smaller = ", a smaller split.pairs_share" if split.protocol == "pairs" else ""
     remedy = f"choose another fold{smaller} or other devices"

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from scaling.config import Sound
+from scaling.settings import Sound
 from scaling.sound.batches import Mapped
 from scaling.sound.clips import Clips, some
 from scaling.sound.store import Store

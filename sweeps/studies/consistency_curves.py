@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial, changed
-from scaling.recipes import CONSISTENCY_ESC50
+from scaling.settings import Trial, changed
+from scaling.settings.recipes import CONSISTENCY_ESC50
 from sweeps.studies.consistency_table import models
 from sweeps.study import repeats
 

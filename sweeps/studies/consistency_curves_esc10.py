@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial
-from scaling.recipes import CONSISTENCY_ESC10
+from scaling.settings import Trial
+from scaling.settings.recipes import CONSISTENCY_ESC10
 from sweeps.studies.consistency_table import models
 from sweeps.study import product
 

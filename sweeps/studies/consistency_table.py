@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from scaling.config import Trial, changed
-from scaling.recipes import BATCHED, CONSISTENCY_ESC50, CONSISTENT, VIEWS
+from scaling.settings import Trial, changed
+from scaling.settings.recipes import BATCHED, CONSISTENCY_ESC50, CONSISTENT, VIEWS
 from sweeps.study import product, repeats
 
 QUESTION = "Is it better to be told that copies of a clip are one clip than to be given them?"

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial
-from scaling.recipes import DAMPED, ESC10_MICROPHONES
+from scaling.settings import Trial
+from scaling.settings.recipes import DAMPED, ESC10_MICROPHONES
 from sweeps.study import product
 
 QUESTION = "Does depth, which widens the receptive field, hurt on devices that were never heard?"

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scaling.config import Trial, changed
-from scaling.recipes import DAMPED, TAU2020
+from scaling.settings import Trial, changed
+from scaling.settings.recipes import DAMPED, TAU2020
 from sweeps.study import repeats
 
 QUESTION = "Where does a network look, when it is damped, wider, deeper, or cut?"

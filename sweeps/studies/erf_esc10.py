@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial
-from scaling.recipes import ESC10_MICROPHONES
+from scaling.settings import Trial
+from scaling.settings.recipes import ESC10_MICROPHONES
 from sweeps.studies.erf import models
 
 QUESTION = "Where does a network look, when it is damped, wider, deeper, or cut?"

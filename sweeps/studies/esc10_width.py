@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial
-from scaling.recipes import ESC10
+from scaling.settings import Trial
+from scaling.settings.recipes import ESC10
 from sweeps.study import product
 
 QUESTION = "How much does width buy on ten classes of real recordings?"

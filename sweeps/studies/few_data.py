@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from scaling.config import Trial, changed
-from scaling.recipes import FEW_DATA, PROTOTYPES
+from scaling.settings import Trial, changed
+from scaling.settings.recipes import FEW_DATA, PROTOTYPES
 from sweeps.study import product, repeats
 
 QUESTION = "How few clips can a network be trained on, and which kind needs the fewest?"

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial, changed
-from scaling.recipes import BOTTLENECK, CONSISTENT, FEW_DATA_ESC10
+from scaling.settings import Trial, changed
+from scaling.settings.recipes import BOTTLENECK, CONSISTENT, FEW_DATA_ESC10
 from sweeps.studies.few_data import NEIGHBOURS, UNPENALIZED, neighbours, prototypical, regularized
 from sweeps.study import product
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from scaling.config import Trial, changed
+from scaling.settings import Trial, changed
 from sweeps.studies.few_data import PATCHES, datasets, drawn, prototypical
 
 QUESTION = "Is it enough to stop once training clips are just fit?"

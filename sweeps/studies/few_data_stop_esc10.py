@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial, changed
-from scaling.recipes import FEW_DATA_ESC10
+from scaling.settings import Trial, changed
+from scaling.settings.recipes import FEW_DATA_ESC10
 from sweeps.studies.few_data import prototypical
 from sweeps.studies.few_data_esc10 import TARGETS
 from sweeps.studies.few_data_stop import stops

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial, changed
-from scaling.recipes import DAMPED, ESC10_MICROPHONES, TRAINING_MICROPHONES
+from scaling.settings import Trial, changed
+from scaling.settings.recipes import DAMPED, ESC10_MICROPHONES, TRAINING_MICROPHONES
 from sweeps.study import product
 
 QUESTION = "Does training through some microphones help with others, at every width?"

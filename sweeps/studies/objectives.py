@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial, changed
-from scaling.recipes import BATCHED, BOTTLENECK, CONSISTENT, TAU2020
+from scaling.settings import Trial, changed
+from scaling.settings.recipes import BATCHED, BOTTLENECK, CONSISTENT, TAU2020
 from sweeps.study import product, repeats
 
 QUESTION = "What should a network minimize to work on devices that it never heard?"

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial, changed
-from scaling.recipes import ESC10_MICROPHONES
+from scaling.settings import Trial, changed
+from scaling.settings.recipes import ESC10_MICROPHONES
 from sweeps.studies.objectives import models
 from sweeps.study import product
 

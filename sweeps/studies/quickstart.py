@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial
-from scaling.recipes import DAMPED, QUICKSTART
+from scaling.settings import Trial
+from scaling.settings.recipes import DAMPED, QUICKSTART
 from sweeps.study import product, repeats
 
 QUESTION = "Does a wider network, or a damped one, hear better on devices it was not trained on?"

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Microphones, Trial, changed
-from scaling.recipes import DAMPED, ESC10_MICROPHONES
+from scaling.settings import Microphones, Trial, changed
+from scaling.settings.recipes import DAMPED, ESC10_MICROPHONES
 from sweeps.studies.random_labels import PLAIN
 from sweeps.study import product
 

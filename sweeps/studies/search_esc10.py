@@ -1,7 +1,7 @@
 """How to train one network on ESC-10, searched on validation clips."""
 
-from scaling.config import changed
-from scaling.recipes import ESC10
+from scaling.settings import changed
+from scaling.settings.recipes import ESC10
 from sweeps.search import Choice, LogUniform, Uniform
 from sweeps.stopping import Asha
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial, changed
-from scaling.recipes import DAMPED, TAU2020
+from scaling.settings import Trial, changed
+from scaling.settings.recipes import DAMPED, TAU2020
 from sweeps.study import product, repeats
 
 QUESTION = "Does width help when no weight is added?"

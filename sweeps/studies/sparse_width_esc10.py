@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial, changed
-from scaling.recipes import DAMPED, ESC10_MICROPHONES
+from scaling.settings import Trial, changed
+from scaling.settings.recipes import DAMPED, ESC10_MICROPHONES
 from sweeps.study import product
 
 QUESTION = "Does width help when no weight is added?"

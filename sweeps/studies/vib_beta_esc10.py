@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial
-from scaling.recipes import BOTTLENECK, VIB_ESC10
+from scaling.settings import Trial
+from scaling.settings.recipes import BOTTLENECK, VIB_ESC10
 from sweeps.study import product
 
 QUESTION = "Which weight of the bottleneck neither overfits nor loses the classes?"

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial, changed
-from scaling.recipes import BOTTLENECK
+from scaling.settings import Trial, changed
+from scaling.settings.recipes import BOTTLENECK
 from sweeps.studies.vib_table import datasets
 from sweeps.study import repeats
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial, changed
-from scaling.recipes import BOTTLENECK, VIB_ESC10
+from scaling.settings import Trial, changed
+from scaling.settings.recipes import BOTTLENECK, VIB_ESC10
 from sweeps.study import product
 
 QUESTION = "Does the bottleneck keep the validation loss from rising again?"

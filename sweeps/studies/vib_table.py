@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from scaling.config import Trial, changed
-from scaling.recipes import BETAS, BOTTLENECK, LATENTS, VIB_ESC50
+from scaling.settings import Trial, changed
+from scaling.settings.recipes import BETAS, BOTTLENECK, LATENTS, VIB_ESC50
 from sweeps.study import product, repeats
 
 QUESTION = "Does an information bottleneck help where training clips are few?"

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial
-from scaling.recipes import VIB_ESC10
+from scaling.settings import Trial
+from scaling.settings.recipes import VIB_ESC10
 from sweeps.studies.vib_table import at_fractions, models
 from sweeps.study import product
 

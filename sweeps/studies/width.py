@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial
-from scaling.recipes import DAMPED, TAU2020
+from scaling.settings import Trial
+from scaling.settings.recipes import DAMPED, TAU2020
 from sweeps.study import product, repeats
 
 QUESTION = "Does width help on devices that were never heard, more than on those that were?"

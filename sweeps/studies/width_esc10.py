@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from scaling.config import Trial
-from scaling.recipes import DAMPED, ESC10_MICROPHONES
+from scaling.settings import Trial
+from scaling.settings.recipes import DAMPED, ESC10_MICROPHONES
 from sweeps.study import product
 
 QUESTION = "Does width help on devices that were never heard, more than on those that were?"

@@ -10,7 +10,7 @@ import os
 import warnings
 from pathlib import Path
 
-from scaling import config
+from scaling import settings
 from scaling.sound.clips import Clips, Dataset, Report, check_copies
 from scaling.sound.datasets import (
     audiomnist,
@@ -56,7 +56,7 @@ DATASETS: dict[str, Dataset] = {
 def find(name: str) -> Dataset:
     """The dataset of that name. Raises ValueError for an unknown one, and names the nearest."""
     if name not in DATASETS:
-        raise ValueError(f"{name}: no such dataset{config.nearest(name, DATASETS)}")
+        raise ValueError(f"{name}: no such dataset{settings.nearest(name, DATASETS)}")
     return DATASETS[name]
 
 

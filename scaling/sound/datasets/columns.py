@@ -8,7 +8,7 @@ path=filename. Contents: KNOWN, `match`.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scaling.config import closest
+from scaling.settings import closest
 from scaling.sound.clips import some
 
 NEEDED = ("path", "label")

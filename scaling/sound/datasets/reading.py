@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scaling.config import nearest
+from scaling.settings import nearest
 from scaling.sound.clips import Clips, check_devices, some
 from scaling.sound.datasets.columns import KNOWN
 

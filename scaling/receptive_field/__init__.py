@@ -1,0 +1,1 @@
+"""Effective receptive fields (ERF): of any torch model, and of a results folder's trials."""

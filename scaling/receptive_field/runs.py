@@ -1,0 +1,206 @@
+"""Maps: the effective receptive fields of a results folder's trials, computed from their weights.
+
+A map is kept with its numbers in `maps/<trial>.parquet`, one row per split and kind; what is there
+is not computed again. Source: Koutini et al. 2021, Figures 7 to 16 (the mean over all clips from
+unseen devices).
+"""
+
+# B clips, F mel bands, N frames
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from scaling import networks
+from scaling.machine import Machine
+from scaling.networks.cost import any_size, field, last_map
+from scaling.receptive_field.gradients import (
+    SCORES,
+    cropped,
+    effective_field,
+    numbers,
+    place_of,
+    target_of,
+)
+from scaling.results import weights
+from scaling.results.records import Results
+from scaling.seeds import torch_stream
+from scaling.settings import Trial, nearest, unflat
+from scaling.sound import prepare
+from scaling.sound.clips import same
+from scaling.sound.datasets.reading import AS_IT_IS, Reading
+from scaling.sound.frontends import Standardize
+from scaling.sound.store import Store
+from scaling.training.classifier import Classifier, show_examples
+from scaling.training.inputs import Heard, Listener
+
+BATCH = 16  # clips of one backward pass; no result depends on it
+
+
+class Wanted(NamedTuple):
+    """One map that is asked for: a split of clips ("": `usual_split`) and a target."""
+
+    split: str = ""
+    kind: str = "feature"
+    label: str | None = None  # the class, for kind=class
+
+    @property
+    def name(self) -> str:
+        """The target's name in the records."""
+        return f"class {self.label}" if self.kind == "class" else self.kind
+
+
+def trials(results: Results, names: Iterable[str] = ()) -> list[Trial]:
+    """The trials of a folder whose weights are there: those named, or all.
+
+    Raises ValueError for a name that is no trial of this folder, one without weights, and a folder
+    in which no trial has any.
+    """
+    planned = {row["trial"]: row for row in results.read("manifest").to_pylist()}
+    weighed = set(results.names("weights", ".safetensors"))
+    for name in names:
+        if name not in planned:
+            raise ValueError(f"--trial {name}: not in {results.where}{nearest(name, planned)}")
+        if name not in weighed:
+            raise ValueError(
+                f"--trial {name}: it has no weights/{name}.safetensors: only a complete trial has, "
+                "run its sweep (again)"
+            )
+    chosen = list(names) or [name for name in planned if name in weighed]
+    if not chosen:
+        raise ValueError(f"{results.where} holds no trial's weights: run its sweep first")
+    return [unflat(planned[name]) for name in dict.fromkeys(chosen)]
+
+
+def usual_split(trial: Trial) -> str:
+    """Whose clips a trial's map is of unless a split is named: those of unseen devices, if any."""
+    return "unseen" if trial.split.train_devices or trial.microphones.test else "test"
+
+
+def compute(
+    results: Results,
+    chosen: list[Trial],
+    wanted: Wanted,
+    machine: Machine,
+    root: str | Path | None = None,
+    reading: Reading = AS_IT_IS,
+) -> Iterator[tuple[Trial, bool]]:
+    """Compute and keep the maps that are missing; yields each trial, and whether it was computed.
+
+    Raises ValueError when a split or a class is not there, or the clips are not those that the
+    trial was trained on.
+    """
+    missing = [trial for trial in chosen if not _kept(results, trial, wanted)]
+    clips = prepare.scan(missing, root, reading)
+    stores = prepare.stores(missing, clips)
+    digests, glances = prepare.digests(missing, stores), prepare.glances(missing, stores)
+    planned = results.read("manifest").select(["trial", "data_digest"]).to_pylist()
+    trained_on = {row["trial"]: row["data_digest"] for row in planned}
+    for trial in chosen:
+        if trial not in missing:
+            yield trial, False
+            continue
+        if not same(trained_on[trial.id], digests[trial.id], glances[trial.id]):
+            raise ValueError(
+                f"trial {trial.id} was trained on other clips (digest {trained_on[trial.id]}) than "
+                f"these ({digests[trial.id]}): name their place with --root, and say --column and "
+                "--group-from as the sweep did"
+            )
+        row = _map(results, trial, stores[prepare.store_key(trial)], machine, wanted)
+        rows = _rows(results, trial)
+        results.write("maps", trial.id, [*rows, row])
+        yield trial, True
+
+
+def _rows(results: Results, trial: Trial) -> list[dict[str, Any]]:
+    there = results.holds("maps", trial.id)
+    return results.read("maps", [trial.id]).to_pylist() if there else []
+
+
+def _kept(results: Results, trial: Trial, wanted: Wanted) -> bool:
+    split = wanted.split or usual_split(trial)
+    found = ((row["split"], row["kind"]) for row in _rows(results, trial))
+    return (split, wanted.name) in found
+
+
+def _map(
+    results: Results, trial: Trial, store: Store, machine: Machine, wanted: Wanted
+) -> dict[str, Any]:
+    """One row of the maps table."""
+    listener = Listener(trial, store, machine)
+    heard = {each.split: each for each in listener.scored()}
+    split = wanted.split or usual_split(trial)
+    if split not in heard:
+        raise ValueError(f"--split {split}: trial {trial.id} has {', '.join(heard)}")
+    if wanted.label is not None and wanted.label not in listener.labels:
+        hint = nearest(wanted.label, listener.labels)
+        raise ValueError(f"--label {wanted.label}: no such class{hint}")
+    label = None if wanted.label is None else listener.labels.index(wanted.label)
+    model = _restored(results, trial, len(listener.labels), machine)
+    show_examples(model, listener)
+    if wanted.kind != "feature" and SCORES not in dict(model.network.named_modules()):
+        raise ValueError(
+            f"--kind {wanted.kind}: trial {trial.id} is a {trial.network.kind}, which has no map "
+            "of class scores (its dense layer sees whole clips): take --kind feature"
+        )
+    layers = networks.layers_of_trial(trial, len(listener.labels))
+    reach, size = field(layers), trial.sound.shape
+    rows, columns = last_map(layers, size)
+    pixel = (rows // 2, columns // 2)
+    target = target_of(model.network, wanted.kind, label)
+    if any_size(layers):  # a dense layer on the whole map takes whole inputs only
+        target = cropped(target, reach, pixel, size)
+    batches = _inputs(listener, model, heard[split])
+    values_FN, _, clips = effective_field(model.network, batches, target)
+    place = place_of(reach, pixel, size)
+    return {
+        "trial": trial.id,
+        "epoch": _epochs(results, trial),
+        "split": split,
+        "kind": wanted.name,
+        "clips": clips,
+        "rows": values_FN.shape[0],
+        "columns": values_FN.shape[1],
+        "values": values_FN.astype(np.float32).ravel(),
+        **numbers(values_FN, place)._asdict(),
+    }
+
+
+def _epochs(results: Results, trial: Trial) -> int:
+    """How long it was trained: some stop before all of their epochs."""
+    known = results.holds("outcomes", trial.id)
+    ended = results.read("outcomes", [trial.id]).to_pylist() if known else []
+    return int(ended[0]["epochs"]) if ended else trial.training.epochs
+
+
+def _restored(results: Results, trial: Trial, classes: int, machine: Machine) -> Classifier:
+    """The trained network with its standardization."""
+    content = results.get("weights", f"{trial.id}.safetensors")
+    assert content is not None, "trials() looked"
+    stream = torch_stream(trial.seed, "initialization")
+    network = networks.of_trial(trial, classes, stream)
+    mels = trial.sound.features.mels
+    model = Classifier(Standardize(torch.zeros(mels), torch.ones(mels)), network, machine)
+    path = results.path("weights", f"{trial.id}.safetensors")
+    try:
+        model.load_state_dict(weights.unpacked(content, trial.id, path))
+    except RuntimeError:
+        raise ValueError(
+            f"{path} holds another network's weights: {weights.remedy(trial.id)}"
+        ) from None
+    return model.to(machine.device).eval()
+
+
+@torch.no_grad()
+def _inputs(listener: Listener, model: Classifier, heard: Heard) -> Iterator[Tensor]:
+    """What the network is given for these clips: (B, 1, F, N)."""
+    for microphone in heard.through:
+        for at in range(0, len(heard.clips), BATCH):
+            features_BFN = listener.features(heard.clips[at : at + BATCH], microphone)
+            if size := listener.trial.sound.patch:  # the middle of each clip
+                features_BFN = features_BFN.narrow(2, (features_BFN.shape[2] - size) // 2, size)
+            yield model.standardize(features_BFN)[:, None]

@@ -1,0 +1,300 @@
+"""Checked: what one record file must hold to be believed, whatever its name says. No torch.
+
+A file may be whole and yet be another trial's, or one that somebody edited. Each function raises
+ValueError with what is wrong, in a few words; scaling.results.records names the file and the remedy.
+Contents: `bounded` and `read` (a file, within bounds), `fitted` (its columns), `check` (its rows),
+`stated_ids` and `belongs` (a manifest's settings and their id).
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from scaling import arrow
+from scaling import settings
+from scaling.results.schemas import SCHEMAS
+
+ROWS = 10_000_000  # of one file; the largest legitimate ones have a few hundred thousand
+VALUES = 250_000_000  # of one column, lists counted by their items
+BYTES = 2 * 2**30  # of one file once it is unpacked
+OF_A_TRIAL = ("metrics", "predictions", "pairs", "maps", "outcomes")  # kinds named by their trial
+STATUSES = ("complete", "stopped", "failed")
+SHARES = ("accuracy", "macro_f1", "fit")  # metrics between 0 and 1
+COUNTS = ("steps", "clips", "kept_weights", "rate")  # metrics that are finite and not negative
+SLACK = 1e-6  # means of shares may be rounded above 1
+# Columns that tell rows of one file apart.
+KEYS = {
+    "metrics": ("epoch", "split", "device", "metric"),
+    "predictions": ("epoch", "split", "clip", "device"),
+    "pairs": ("city", "label"),
+    "maps": ("split", "kind"),
+}
+
+
+FINITE = np.finfo(np.float64).max
+
+
+class _Range(NamedTuple):
+    column: str
+    least: float
+    most: float = math.inf
+    unknown: bool = False  # whether it may be no number
+
+
+_NUMBERS = ("parameters", "weights", "kept_weights", "macs", "epoch_macs")
+_RANGES = {
+    "manifest": [_Range(name, 0) for name in (*_NUMBERS, "receptive_field")],
+    "metrics": [_Range("epoch", 1)],
+    "predictions": [_Range("epoch", 1)],
+    "outcomes": [_Range("epochs", 0), _Range("wall_s", 0), _Range("peak_memory_bytes", 0)],
+    "forecasts": [_Range("seconds", 0, unknown=True), _Range("slots", 1), _Range("wall_s", 0)],
+    "forecast_errors": [_Range("predicted_s", 0), _Range("took_s", 0), _Range("error", -1)],
+    "maps": [
+        *(_Range(name, 1) for name in ("epoch", "clips", "rows", "columns")),
+        _Range("inside", 0, 1 + SLACK, unknown=True),
+    ],
+}
+
+
+def bounded(metadata: Any) -> int:
+    """How many bytes the text of a Parquet file may take once it is read, by its pyarrow metadata.
+
+    Raises ValueError for a file that claims more rows, values or bytes than any record has.
+    """
+    if metadata.num_rows > ROWS:
+        raise ValueError(f"it claims {metadata.num_rows:,} rows, a record has at most {ROWS:,}")
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    size = sum(group.total_byte_size for group in groups)
+    if size > BYTES:
+        raise ValueError(f"it unpacks to {size:,} bytes, a record has at most {BYTES:,}")
+    for column in range(metadata.num_columns):
+        values = sum(group.column(column).num_values for group in groups)
+        if values > VALUES:
+            name = metadata.schema.column(column).path
+            raise ValueError(f"{name} claims {values:,} values, at most {VALUES:,} are read")
+    return int(metadata.num_rows * size)
+
+
+def read(content: bytes) -> pa.Table:
+    """A Parquet file's table, as it holds it. Raises ValueError for one that is too large, before
+    it is unpacked, and what pyarrow raises for what is no Parquet file.
+
+    A long text that the file holds once may stand in all of its rows: where that could be too
+    much, texts are read as a dictionary first, and counted.
+    """
+    file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+    if bounded(file.metadata) <= BYTES:
+        return file.read(use_threads=False)
+    texts = [field.name for field in file.schema_arrow if arrow.textual(field.type)]
+    folded = pq.ParquetFile(
+        pa.BufferReader(content), read_dictionary=texts, page_checksum_verification=True
+    ).read(use_threads=False)
+    for name in texts:
+        if (size := arrow.length(folded[name])) > BYTES:
+            raise ValueError(f"{name} unpacks to {size:,} bytes, at most {BYTES:,} are read")
+    return folded
+
+
+def fitted(kind: str, table: pa.Table) -> pa.Table:
+    """The table with the columns of its kind, in their types, and behind them those that a later
+    Overhear may have added. A setting that an older one lacks is null.
+    """
+    names = table.schema.names
+    columns = []
+    for field in (schema := SCHEMAS[kind]):
+        if (count := names.count(field.name)) > 1:
+            raise ValueError(f"it has {count} columns {field.name}")
+        if not count and not field.nullable:
+            raise ValueError(f"it has no column {field.name}")
+        column = table[field.name] if count else pa.nulls(table.num_rows, field.type)
+        if column.type != field.type:
+            try:
+                column = column.cast(field.type)
+            except pa.ArrowException:
+                raise ValueError(
+                    f"{field.name} is {column.type}, not {field.type}, and cannot become it"
+                ) from None
+        if column.null_count and not field.nullable:
+            raise ValueError(f"{field.name} is empty in {column.null_count} rows")
+        columns.append(column)
+    made = pa.Table.from_arrays(columns, schema=schema)
+    for name in dict.fromkeys(names):
+        if name not in schema.names:
+            made = made.append_column(table.schema.field(name), table[name])
+    made.validate(full=True)  # text that is not UTF-8, offsets that point elsewhere
+    return made
+
+
+def check(kind: str, name: str, table: pa.Table) -> None:
+    """Raise ValueError unless these rows can be those of the file of this name (without ending)."""
+    if kind in OF_A_TRIAL and (others := set(pc.unique(table["trial"]).to_pylist()) - {name}):
+        raise ValueError(f"it holds trial {min(others)}, its name says {name}")
+    for each in _RANGES.get(kind, ()):
+        _within(table[each.column], each)
+    if kind in KEYS:
+        _told_apart(table, KEYS[kind])
+    if kind in _OWN:
+        _OWN[kind](table)
+
+
+def _within(column: pa.ChunkedArray, asked: _Range) -> None:
+    values = column.drop_null().to_numpy()
+    good = (values >= asked.least) & (values <= asked.most)
+    if values.dtype.kind == "f":
+        good &= values <= FINITE
+        good |= asked.unknown & np.isnan(values)
+    if not good.all():
+        bounds = f"at least {asked.least:g}"
+        if asked.most < FINITE:
+            bounds = f"between {asked.least:g} and {asked.most:.6g}"
+        raise ValueError(f"{asked.column} is {values[~good][0]}, it is {bounds}")
+
+
+def _told_apart(table: pa.Table, columns: Sequence[str]) -> None:
+    """Raise ValueError where two rows stand for the same thing."""
+    codes = np.zeros(table.num_rows, np.int64)
+    for column in columns:
+        encoded = table[column].combine_chunks().dictionary_encode()
+        codes = codes * max(1, len(encoded.dictionary)) + encoded.indices.to_numpy()
+    if len(np.unique(codes)) < len(codes):
+        _, first, counts = np.unique(codes, return_index=True, return_counts=True)
+        row = table.slice(int(first[counts > 1][0]), 1).to_pylist()[0]
+        words = ", ".join(f"{column} {row[column]}" for column in columns)
+        raise ValueError(f"it has more than one row of {words}")
+
+
+def _metrics(table: pa.Table) -> None:
+    encoded = table["metric"].combine_chunks().dictionary_encode()
+    names = encoded.dictionary.to_pylist()
+    ranges = [_range_of(name) for name in names]
+    least, most = (np.array([r[side] for r in ranges], float) for side in (1, 2))
+    places, values = encoded.indices.to_numpy(), table["value"].to_numpy()
+    if not len(values):
+        return
+    # analysis says itself which mean cannot hold what is no number
+    unknown = np.isnan(values) & (most[places] != FINITE)
+    good = (values >= least[places]) & (values <= most[places]) | unknown
+    for at in np.flatnonzero(~good)[:1]:
+        _within(pa.chunked_array([values[at : at + 1]]), ranges[places[at]])
+
+
+def _range_of(metric: str) -> _Range:
+    if metric in SHARES:
+        return _Range(metric, 0, 1 + SLACK)
+    counted = metric.split(".")[0] in COUNTS or metric.endswith("_seconds")
+    return _Range(metric, 0, FINITE) if counted else _Range(metric, -math.inf)
+
+
+def _predictions(table: pa.Table) -> None:
+    logits = table["logits"].combine_chunks()
+    lengths = pc.unique(pc.list_value_length(logits)).to_pylist()
+    if len(lengths) > 1 or 0 in lengths:
+        raise ValueError(f"its rows have {', '.join(map(str, sorted(lengths)))} logits")
+    if logits.flatten().null_count:
+        raise ValueError("a logit is empty")
+
+
+def _maps(table: pa.Table) -> None:
+    sizes = pc.multiply(table["rows"].cast(pa.int64()), table["columns"].cast(pa.int64()))
+    lengths = pc.list_value_length(table["values"])
+    if not pc.all(pc.equal(sizes, lengths), min_count=0).as_py():
+        raise ValueError("a map has other than rows x columns values")
+    if table["values"].combine_chunks().flatten().null_count:
+        raise ValueError("a value of a map is empty")
+
+
+def _outcomes(table: pa.Table) -> None:
+    if table.num_rows != 1:
+        raise ValueError(f"it has {table.num_rows} rows, an outcome is one")
+    status = table["status"][0].as_py()
+    if status not in STATUSES:
+        raise ValueError(f"status is {status!r:.40}, it is one of {', '.join(STATUSES)}")
+
+
+def _forecasts(table: pa.Table) -> None:
+    if not table.num_rows:
+        raise ValueError("it is of no trial")
+
+
+def _manifest(table: pa.Table) -> None:
+    """Raise ValueError where settings are not those of the trial that they stand beside."""
+    trials = table["trial"].to_pylist()
+    odd = [at for at, found in enumerate(stated_ids(table)) if found != trials[at]]
+    if not odd:
+        return
+    known = set(SCHEMAS["manifest"].names)
+    newer = [name for name in table.schema.names if name not in known]
+    for at in odd:
+        row = table.slice(at, 1).to_pylist()[0]
+        # the setting of a later Overhear is part of the id, and cannot be checked here
+        if not belongs(row) and all(row[name] is None for name in newer):
+            raise ValueError(f"the settings of trial {trials[at]:.40} are not those of that id")
+
+
+_OWN = {
+    "metrics": _metrics,
+    "predictions": _predictions,
+    "maps": _maps,
+    "outcomes": _outcomes,
+    "forecasts": _forecasts,
+    "manifest": _manifest,
+}
+
+
+def belongs(row: Mapping[str, Any]) -> bool:
+    """Whether a manifest's row has the id of its settings, or the one before a revision."""
+    try:
+        trial = settings.unflat(row)
+    except ValueError:
+        return False
+    return row["trial"] in (trial.id, *settings.earlier_ids(trial))
+
+
+def stated_ids(table: pa.Table) -> list[str]:
+    """The id that each row of a manifest states, as Trial.id of `unflat` has it, without making
+    trials: of thousands, that would take seconds. A row whose id differs may still belong.
+    """
+    base, defaults = _skeleton(settings.Trial)
+    rows: list[dict[str, Any]] = [json.loads(base) for _ in range(table.num_rows)]
+    for dotted, kind in settings.leaves().items():
+        column = table[dotted]
+        off = defaults.get(dotted)
+        if pc.unique(column).to_pylist() in ([off], [None]):
+            continue
+        *parents, leaf = dotted.split(".")
+        for row, value in zip(rows, column.to_pylist(), strict=True):
+            if value is None or value == off:
+                continue
+            inner = row
+            for parent in parents:
+                inner = inner.setdefault(parent, {})
+            inner[leaf] = value.split(",") if kind == tuple[str, ...] else value
+    return [settings.hashed(row) for row in rows]
+
+
+def _skeleton(part: type[settings.Part]) -> tuple[str, dict[str, Any]]:
+    """The JSON of what every trial states, if empty, and the "off" of each setting as a manifest
+    holds it.
+    """
+    defaults: dict[str, Any] = {}
+
+    def required(part: type[settings.Part], prefix: str) -> dict[str, Any]:
+        found = {}
+        for name, field in part.model_fields.items():
+            kind = field.annotation
+            if isinstance(kind, type) and issubclass(kind, settings.Part):
+                inner = required(kind, f"{prefix}{name}.")
+                if field.is_required():
+                    found[name] = inner
+            elif not field.is_required():
+                off = field.default
+                defaults[prefix + name] = ",".join(off) if isinstance(off, tuple) else off
+        return found
+
+    return json.dumps(required(part, "")), defaults

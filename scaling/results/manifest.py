@@ -1,0 +1,217 @@
+"""What a launch is about to do: its trials, what each costs, and the manifest that says so.
+
+A launch of one trial (`overhear train`) and of a sweep leave the same manifest, so that the same
+analysis reads both.
+"""
+
+import datetime
+import subprocess
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from scaling import networks
+from scaling.training import inputs
+from scaling.training import optimizer
+from scaling.pruning import masks
+from scaling.settings import Split, Trial, flat
+from scaling.networks.cost import Cost
+from scaling.objectives import OBJECTIVES
+from scaling.results.records import Results
+from scaling.results.eta import planned_epochs
+from scaling.sound import datasets, splits
+from scaling.sound.clips import same
+
+
+class Plan(NamedTuple):
+    """A study's trials, with what each costs and learns from."""
+
+    study: str
+    trials: list[Trial]
+    costs: list[Cost]
+    kept_weights: list[int]
+    train_clips: list[int]
+    scored: list[int]  # clips in one evaluation; through another microphone it is another clip
+    classes: list[int]
+    parts: list[dict[str, int]]  # clips of each name that trains or is scored, likewise
+
+    def epoch_work(self, index: int) -> int:
+        """Multiply-adds of one epoch of a trial's training: by it, epochs' times are compared."""
+        return self.work(index) // planned_epochs(
+            self.trials[index].objective.kind, self.trials[index].training.epochs
+        )
+
+    def work(self, index: int) -> int:
+        """Multiply-adds of training one trial: forward and, twice that, backward."""
+        trial, clips = self.trials[index], self.train_clips[index]
+        if trial.objective.kind == "neighbours":  # every clip goes through the network once
+            return self.costs[index].macs * clips
+        clips *= trial.training.passes * OBJECTIVES[trial.objective.kind].views
+        return 3 * self.costs[index].macs * clips * trial.training.epochs
+
+
+def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]) -> Plan:
+    """Count every trial's cost on its dataset's clip table.
+
+    Raises ValueError that names what does not fit: a fold or device that the table lacks, one
+    class alone, fewer training clips than a batch, a network too deep for its clips, a pruning
+    target above what the network has or below what it must keep.
+    """
+    costs, kept, train_clips, scored, of_classes, counts = [], [], [], [], [], []
+    # thousands of trials share a few splits
+    parted: dict[tuple[str, tuple[str, ...], Split], dict[str, np.ndarray]] = {}
+    chosen: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
+    for trial in trials:
+        name, named = trial.sound.dataset, trial.sound.classes
+        if (name, named) not in chosen:
+            rows = splits.chosen(tables[name], named)
+            chosen[name, named] = tables[name].iloc[rows].reset_index(drop=True)
+        table = chosen[name, named]
+        classes = table["label"].nunique()
+        if classes < 2:
+            raise ValueError(
+                f"{name}: all {len(table)} clips are of class {table['label'].iloc[0]}: at least "
+                "two classes are needed to tell apart"
+            )
+        cost, weights = price(trial, classes)
+        costs.append(cost)
+        kept.append(weights)
+        key = (name, named, trial.split)
+        if key not in parted:
+            parts = splits.make(table, trial.split)
+            train = splits.thinned(table, parts["train"], trial.split, trial.seed)
+            parted[key] = parts | {"train": train}
+        clips = len(parted[key]["train"])
+        if trial.objective.kind != "neighbours":
+            optimizer.check_batch(trial.training, clips)
+        train_clips.append(clips)
+        heard = {
+            each.split: len(each.clips) * len(each.through)
+            for each in inputs.scored(trial, parted[key])
+        }
+        scored.append(sum(heard.values()))
+        counts.append({"train": clips} | heard)
+        of_classes.append(classes)
+    return Plan(study, list(trials), costs, kept, train_clips, scored, of_classes, counts)
+
+
+def counted(parts: Sequence[Mapping[str, int]]) -> list[str]:
+    """How many clips train and are scored, a line for each design: `clips: 192 train, 48 test (60
+    trials)`; a range where trials of one design differ, as over folds.
+    """
+    designs: dict[tuple[str, ...], list[Mapping[str, int]]] = {}
+    for each in parts:
+        designs.setdefault(tuple(each), []).append(each)
+    lines = []
+    for names, alike in designs.items():
+        words = []
+        for name in names:
+            fewest, most = (edge(each[name] for each in alike) for edge in (min, max))
+            words.append(f"{fewest if fewest == most else f'{fewest} to {most}'} {name}")
+        trials = f"{len(alike)} trial{'s' if len(alike) > 1 else ''}"
+        lines.append(f"clips: {', '.join(words)}" + (f" ({trials})" if len(parts) > 1 else ""))
+    return lines
+
+
+def price(trial: Trial, classes: int) -> tuple[Cost, int]:
+    """What a trial's network costs, and how many weights pruning keeps of it: all that a plan knows
+    without clips.
+
+    Raises ValueError for a network too deep for its clips and a pruning target that does not fit.
+    """
+    cost = networks.cost(trial, classes)
+    kept = networks.kept_weights(trial, classes)
+    if trial.pruning.kind != "none":
+        sizes = {part.name: part.weights for part in cost.parts}
+        guard = trial.pruning.guard if trial.pruning.kind == "magnitude" else 1.0
+        masks.check(sizes, kept, guard)
+    return cost, kept
+
+
+def price_unseen(trial: Trial) -> tuple[Cost, int] | None:
+    """`price` of a trial whose dataset is not at hand; None where nobody knows how many classes it
+    has, as of a person's own.
+    """
+    classes = len(trial.sound.classes) or datasets.find(trial.sound.dataset).classes
+    return price(trial, classes) if classes else None
+
+
+def rows(plan: Plan, digests: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The manifest's rows; `digests` name what each trial hears, by its id."""
+    now, commit = datetime.datetime.now(datetime.UTC), _commit()
+    return [
+        {
+            "trial": trial.id,
+            "study": plan.study,
+            **flat(trial),
+            "parameters": cost.parameters,
+            "weights": cost.weights,
+            "kept_weights": kept,
+            "macs": cost.macs,
+            "epoch_macs": plan.epoch_work(index),
+            "receptive_field": cost.receptive_field,
+            "data_digest": digests[trial.id],
+            "commit": commit,
+            "planned": now,
+        }
+        for index, (trial, cost, kept) in enumerate(
+            zip(plan.trials, plan.costs, plan.kept_weights, strict=True)
+        )
+    ]
+
+
+def record(
+    plan: Plan,
+    digests: Mapping[str, str],
+    results: Results,
+    glances: Mapping[str, str] | None = None,
+) -> None:
+    """Write this launch's manifest, unless earlier ones of its study have all of its trials.
+
+    `glances` are the digests in the form of earlier versions (prepare.glances): a trial that the
+    folder holds under its glance stays under that, as nothing says what else its files held then.
+    Raises ValueError when the folder holds one of the trials with other data: the two must not be
+    mixed.
+    """
+    glances = glances or {}
+    earlier = results.read("manifest").select(["trial", "study", "data_digest"]).to_pylist()
+    known = {row["trial"]: row["data_digest"] for row in earlier}
+    listed = {(row["study"], row["trial"]) for row in earlier}
+    for trial in plan.trials:
+        digest = digests[trial.id]
+        if not same(known.get(trial.id, digest), digest, glances.get(trial.id, "")):
+            raise ValueError(
+                f"results folder {results.where} has trial {trial.id} on other data "
+                f"(digest {known[trial.id]}, these clips are {digest}): name another folder with "
+                "--out"
+            )
+    if all((plan.study, trial.id) in listed for trial in plan.trials):
+        return
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+    digests = dict(digests) | {name: known[name] for name in digests if name in known}
+    results.write("manifest", f"{stamp}-{uuid.uuid4().hex[:6]}", rows(plan, digests))
+
+
+def _commit() -> str | None:
+    """The commit of this code, `+` behind it where files are changed; None outside a checkout."""
+    here = Path(__file__).resolve().parent
+    git = [
+        "git",
+        "-C",
+        str(here),
+        "describe",
+        "--always",
+        "--abbrev=40",
+        "--dirty=+",
+        "--exclude=*",
+    ]
+    try:
+        return (
+            subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip() or None
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None

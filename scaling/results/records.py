@@ -1,0 +1,131 @@
+"""Records: what a results folder holds, written whole and read with care. No torch.
+
+A results folder is any pyarrow filesystem URI or local path; below it lies one folder per kind of
+record: `manifest/<launch>.parquet`, `forecasts/` and `forecast_errors/<time>.parquet`, and per
+trial `metrics/`, `predictions/`, `pairs/`, `maps/` and `outcomes/<trial>.parquet`,
+`weights/<trial>.safetensors`, `checkpoints/<trial>/`. A reader never sees half a file: a file is
+written under another name, flushed to the disk and renamed, an object of a store is put as a
+whole. Any Parquet reader can open them; their columns are in scaling.results.schemas. What is read is
+checked: that its bytes are those that were written (scaling.results.seal), that it is of a bearable size,
+and that it can be what its name says (scaling.results.checked). Contents: Results, Refused, Damaged.
+"""
+
+import errno
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scaling.results import checked
+from scaling.results import seal
+from scaling.results.folder import HIDDEN, Damaged, Folder, Refused
+from scaling.results.schemas import SCHEMAS, to_table
+from scaling.storage import trouble
+
+__all__ = ["HIDDEN", "Damaged", "Refused", "Results"]
+
+VERSION = 1  # of the layout; raised when an older reader would misread a newer folder
+READERS = 16  # requests to a store at once: each waits longer than it works
+TABLES = 100  # in memory at once, before they are one
+TRIES = 3  # to read an object that others replace
+RECORD = 2**30  # bytes of a record file; of 10 million rows, a few hundred MB
+_SWEEP = "run the same sweep again"
+_REMEDIES = {  # for a file that cannot be read or believed, by its kind
+    "manifest": f"delete it, and {_SWEEP}, which writes it anew",
+    "outcomes": f"delete it, and {_SWEEP}: it goes on with this trial",
+    "maps": "delete it, and run overhear erf again, which computes it anew",
+    "forecasts": "delete it; overhear sweep --dry-run predicts again",
+    "forecast_errors": "delete it",
+}
+
+
+class Results(Folder):
+    """A results folder's records, each kind in a folder of its own."""
+
+    def write(self, kind: str, name: str, rows: Iterable[Mapping[str, Any]] | pa.Table) -> None:
+        """Write all rows of one record file. Raises ValueError for a column or value the schema
+        cannot hold.
+        """
+        table = rows if isinstance(rows, pa.Table) else to_table(kind, rows)
+        metadata = {**(table.schema.metadata or {}), b"overhear": str(VERSION).encode()}
+        table = table.replace_schema_metadata(metadata)
+        sink = pa.BufferOutputStream()
+        with pq.ParquetWriter(
+            sink, table.schema, compression="zstd", write_page_checksum=True
+        ) as writer:
+            writer.write_table(table)
+            writer.add_key_value_metadata({seal.FIELD: seal.BLANK})
+        self.put(memoryview(seal.sealed(memoryview(sink.getvalue()))), kind, f"{name}.parquet")
+
+    def read(self, kind: str, names: Iterable[str] | None = None) -> pa.Table:
+        """All rows of one kind (of the named files), in the order of the names; an empty table
+        where there are none.
+
+        Raises Damaged, which is a ValueError, when a file cannot be read, is not what was written,
+        or holds what its name or kind forbids; ValueError when a newer version wrote it. Unknown
+        columns of a newer version are kept behind the others.
+        """
+        wanted = self.names(kind) if names is None else list(names)
+        parts = [empty := SCHEMAS[kind].empty_table()]
+        with ThreadPoolExecutor(READERS) as readers:
+            # by and by: what a small table takes is many times what it holds
+            for at in range(0, len(wanted), TABLES):
+                some = readers.map(
+                    lambda name: self._read_one(kind, name), wanted[at : at + TABLES]
+                )
+                there = [table for table in some if table is not None]
+                part = pa.concat_tables([empty, *there], promote_options="permissive")
+                parts.append(part.combine_chunks())
+        return pa.concat_tables(parts, promote_options="permissive")
+
+    def _read_one(self, kind: str, name: str) -> pa.Table | None:
+        """One file's table; None where a lenient reader leaves it out."""
+        path = self.path(kind, f"{name}.parquet")
+        remedy = _REMEDIES.get(
+            kind, f"restore it from a copy, or delete it and outcomes/{name}.parquet, and {_SWEEP}"
+        )
+        try:
+            table = self._parsed(kind, f"{name}.parquet", remedy)
+            try:
+                version = int((table.schema.metadata or {}).get(b"overhear", b"0"))
+                if version <= VERSION:
+                    table = checked.fitted(kind, table.replace_schema_metadata(None))
+                    checked.check(kind, name, table)
+            except (ValueError, pa.ArrowException) as error:
+                reason = trouble(error).reason
+                raise Damaged(f"{path} cannot be right ({reason}): {remedy}") from None
+        except Damaged as error:
+            self._damaged(error)
+            return None
+        if version > VERSION:
+            raise ValueError(
+                f"{path} was written by a newer Overhear (layout {version}, this one knows "
+                f"{VERSION}): "
+                "update Overhear to read it"
+            )
+        return table
+
+    def _parsed(self, kind: str, name: str, remedy: str) -> pa.Table:
+        """One file's table, of one moment.
+
+        Of an object that grows between the question for its size and that for its content, a part
+        is read: its seal shows that.
+        """
+        for left in reversed(range(1 if self.local else TRIES)):
+            try:
+                content = self.get(kind, name, most=RECORD)
+                if content is None:
+                    raise FileNotFoundError(errno.ENOENT, "no such file")
+                seal.check(content)
+                return checked.read(content)
+            except (Refused, Damaged):
+                raise
+            except Exception as error:  # noqa: BLE001
+                # Arrow raises many kinds of error for a damaged file, MemoryError among them
+                if not left:
+                    reason = trouble(error).reason
+                    path = self.path(kind, name)
+                    raise Damaged(f"{path} cannot be read ({reason}): {remedy}") from None
+        raise AssertionError("the last try returns or raises")

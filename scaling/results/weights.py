@@ -1,0 +1,60 @@
+"""Weights: a trained classifier's tensors as one safetensors file, which says whose they are.
+
+The header's metadata hold one text: the trial's id and the seal of the whole file. Any reader of
+safetensors opens it. Contents: `packed`, `unpacked`, `remedy`.
+"""
+
+import json
+from collections.abc import Mapping
+
+import safetensors.torch
+from torch import Tensor
+
+from scaling.results import seal
+from scaling.storage import trouble
+
+FIELD = "overhear"  # one field only: safetensors writes several in no fixed order
+HEADER = 8  # bytes that hold the header's length
+
+
+def packed(trial: str, weights: Mapping[str, Tensor]) -> bytearray:
+    """The weights of the trial of this id, by name, as a file's content."""
+    # in the plain layout that safetensors holds
+    plain = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    about = {FIELD: f"trial {trial} {seal.BLANK}"}
+    return seal.sealed(safetensors.torch.save(plain, about))
+
+
+def unpacked(content: bytes, trial: str, path: str) -> dict[str, Tensor]:
+    """The weights in the content of the file at `path`, on the CPU.
+
+    Raises ValueError, which names the file and the remedy, when it is damaged or another trial's.
+    Files of earlier versions do not say whose they are, nor what they held when they were written.
+    """
+    try:
+        seal.check(content)
+        weights: dict[str, Tensor] = safetensors.torch.load(content)
+        owner = _owner(content)
+        if owner not in (None, trial):
+            raise ValueError(f"it holds the weights of trial {owner}")
+    except Exception as error:  # noqa: BLE001
+        # safetensors raises its own error and many of Python's for a damaged file
+        reason = trouble(error).reason
+        raise ValueError(f"{path} cannot be read ({reason}): {remedy(trial)}") from None
+    return weights
+
+
+def remedy(trial: str) -> str:
+    """What helps where the weights of a trial are of no use."""
+    return (
+        f"restore it from a copy, or delete it and outcomes/{trial}.parquet, and run its sweep "
+        "again"
+    )
+
+
+def _owner(content: bytes) -> str | None:
+    """The id of the trial that a file says it is of."""
+    length = int.from_bytes(content[:HEADER], "little")
+    header = json.loads(content[HEADER : HEADER + length])
+    words = str(header.get("__metadata__", {}).get(FIELD, "")).split()
+    return words[1] if len(words) > 1 else None

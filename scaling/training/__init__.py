@@ -1,0 +1,1 @@
+"""Training: the loop, what it hears, what it learns and how it is scored."""

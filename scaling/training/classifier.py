@@ -1,0 +1,136 @@
+"""Classifier: standardization and network, which is all that a trial learns from its clips.
+
+Its state is what `weights/<trial>.safetensors` holds; another trial may take it over, but for the
+last layer (transfer). Contents: Classifier, `of_trial`, `take_over`, `taken`, `show_examples`.
+"""
+
+# B clips, S examples, F mel bands, N frames
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from scaling import networks
+from scaling.machine import Machine
+from scaling.networks.output import Output
+from scaling.networks.prototypes import Prototypes
+from scaling.seeds import stream, torch_stream
+from scaling.settings import Objective, Trial
+from scaling.sound import augment
+from scaling.sound.frontends import Standardize
+from scaling.training.inputs import Listener
+
+USUAL = Objective.model_fields["support"].default  # as published: 5, or as many as there are
+
+
+class Classifier(nn.Module):
+    """Features (B, F, N) of clips, or of patches of them, to what the network says of them."""
+
+    def __init__(self, standardize: Standardize, network: nn.Module, machine: Machine) -> None:
+        super().__init__()
+        self.standardize = standardize
+        self.network = network
+        self.machine = machine
+
+    def forward(self, features_BFN: Tensor) -> Output:
+        return self.network_on(self.standardize(features_BFN))
+
+    def network_on(self, x_BFN: Tensor) -> Output:
+        """The network's output for features that are standardized already."""
+        with self.machine.autocast():
+            output: Output = self.network(x_BFN[:, None])
+        return output
+
+
+def of_trial(
+    trial: Trial,
+    listener: Listener,
+    machine: Machine,
+    statistics: tuple[Tensor, Tensor] | None,
+    source: Mapping[str, Tensor] | None,
+) -> tuple[Classifier, set[str]]:
+    """A trial's classifier as training begins, and which of its network's parameters are taken
+    over. Without statistics its standardization waits for those of a state.
+    """
+    classes, mels = len(listener.labels), trial.sound.features.mels
+    network = networks.of_trial(trial, classes, torch_stream(trial.seed, "initialization"))
+    standardize = Standardize(*(statistics or (torch.zeros(mels), torch.ones(mels))))
+    model = Classifier(standardize, network, machine)
+    if source is None:
+        return model, set()
+    last = networks.layers_of_base(trial, classes)[-1].name
+    take_over(model, source, last, trial.transfer.trial or trial.transfer.weights)
+    return model, {name.removeprefix("network.") for name in taken(model.state_dict(), last)}
+
+
+def take_over(model: Classifier, source: Mapping[str, Tensor], last: str, whose: str) -> None:
+    """Copy what another classifier learned, all but its last layer, into this one.
+
+    `source` is that one's state, or part of it; `last` names this network's last layer; `whose`
+    says where the weights come from. Raises ValueError where a tensor is missing or has another
+    shape: the networks must be alike but for their classes.
+    """
+    own = model.state_dict()
+    wanted = set(taken(own, last))
+    # a bottleneck or prototypes stand around the network: their names begin with base
+    plain = {name.replace("network.base.", "network."): value for name, value in source.items()}
+    for name in sorted(wanted):
+        found = plain.get(name.replace("network.base.", "network."))
+        if found is None or found.shape != own[name].shape:
+            other = "has none" if found is None else f"has {tuple(found.shape)}"
+            raise ValueError(
+                f"transfer: {name} is {tuple(own[name].shape)} here, {whose} {other}: name the "
+                "same network, width and mel bands in both"
+            )
+        own[name].copy_(found)
+
+
+def taken(names: Mapping[str, Tensor], last: str) -> list[str]:
+    """Those of the names that are taken over: not the last layer's, nor its normalization's, nor
+    those of a head around the network.
+    """
+    head = {last, f"{last}_norm"}
+    wrapped = any(name.startswith("network.base.") for name in names)
+    inner = "network.base." if wrapped else "network."
+    return [
+        name
+        for name in names
+        if not head & set(name.split("."))
+        and (name.startswith(inner) or name.startswith("standardize."))
+    ]
+
+
+@torch.no_grad()
+def show_examples(model: Classifier, listener: Listener) -> None:
+    """Show a network of prototypes their examples: one patch of a few training clips of each class.
+
+    They are drawn once from the seed and stay for good, also where weights are restored. Source:
+    Pons et al. 2019 (at most 5 of each class; which 5 is left open there). Raises ValueError for a
+    class without any, or for more than 5 that no class has.
+    """
+    if not isinstance(model.network, Prototypes):
+        return
+    trial, train = listener.trial, listener.parts["train"]
+    order = stream(trial.seed, "support").permutation(train)
+    classes = listener.targets[order]
+    if without := sorted(set(range(len(listener.labels))) - set(classes.tolist())):
+        raise ValueError(
+            f"objective.kind=prototypes: class {listener.labels[without[0]]} has no training clip "
+            "to be the prototype of: train on one of each class"
+        )
+    support, most = trial.objective.support, int(np.bincount(classes).max())
+    if support > max(most, USUAL):
+        raise ValueError(
+            f"objective.support={support}: no class has more than {most} training clips: at most "
+            f"that, or {USUAL}, which takes all of classes that have fewer"
+        )
+    chosen = np.concatenate([order[classes == y][:support] for y in range(len(listener.labels))])
+    features_SFN = listener.features(chosen)
+    if size := trial.sound.patch:
+        last = features_SFN.shape[2] - size
+        starts_S = augment.draw_patch(stream(trial.seed, "support patch"), len(chosen), last)
+        features_SFN = augment.patch(features_SFN, starts_S, size)
+    shown_S = torch.from_numpy(listener.targets[chosen]).to(listener.device)
+    model.network.show(model.standardize(features_SFN)[:, None], shown_S)

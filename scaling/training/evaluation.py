@@ -1,0 +1,112 @@
+"""Evaluation: logits of held-out clips, and what follows from them, in all and by recording device.
+
+Conventions: every clip asked for is scored, no batch is dropped; accuracy is correct / evaluated;
+the loss is the cross-entropy in nats. Means over clips.
+"""
+
+# B clips, P patches of a clip, F mel bands, N frames, Y classes
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from scaling.settings import Evaluation
+
+BATCH = 64  # clips, or patches, at once; no result depends on it
+
+
+def due(evaluation: Evaluation, number: int, epochs: int) -> bool:
+    """Whether a trial of so many epochs is scored behind this one, counted from 1."""
+    return number % evaluation.every == 0 or number > epochs - evaluation.last
+
+
+@torch.inference_mode()
+def predict(
+    classify: nn.Module,
+    patches: Callable[[np.ndarray], Tensor],
+    clips: np.ndarray,
+    votes: str = "probabilities",
+) -> Tensor:
+    """Logits of the clips at these rows, in evaluation mode: (clips, classes) float32 on the CPU.
+
+    `patches` are the features (B, P, F, N) of the clips at some rows; `votes` as in `pooled`.
+    """
+    was_training = classify.training
+    classify.eval()
+    batches = (clips[start : start + BATCH] for start in range(0, len(clips), BATCH))
+    found = []
+    for batch in batches:
+        features_BPFN = patches(batch)
+        count, each = features_BPFN.shape[:2]
+        logits = []
+        # patches share their memory until they are flattened: so, a few clips at a time
+        for few_BPFN in torch.split(features_BPFN, max(1, BATCH // each)):
+            for part in torch.split(few_BPFN.flatten(0, 1), BATCH):
+                logits.append(classify(part).logits_BY.float().cpu())
+        found.append(pooled(torch.cat(logits).reshape(count, each, -1), votes))
+    classify.train(was_training)
+    return torch.cat(found)
+
+
+def pooled(logits_BPY: Tensor, votes: str) -> Tensor:
+    """A clip's logits from those of its patches: (B, Y).
+
+    Of one patch, they are its own. Of several, the logarithm of their mean probabilities, or the
+    mean of the logarithms, or the logarithm of the share of patches that vote for each class, where
+    none counts as half a vote. Source: Pons et al. 2019 (mean probabilities; for prototypes
+    logarithms; for nearest neighbours votes).
+    """
+    patches = logits_BPY.shape[1]
+    if patches == 1:
+        return logits_BPY[:, 0]
+    logs_BPY = logits_BPY.log_softmax(dim=2)
+    if votes == "probabilities":
+        return logs_BPY.logsumexp(dim=1) - math.log(patches)
+    if votes == "logarithms":
+        return logs_BPY.mean(dim=1)
+    chosen_BPY = functional.one_hot(logits_BPY.argmax(dim=2), logits_BPY.shape[2])
+    return (chosen_BPY.sum(dim=1).clamp(min=0.5) / patches).log()
+
+
+def scores(
+    logits_BY: Tensor, targets_B: np.ndarray, devices: pd.Series
+) -> Iterator[dict[str, Any]]:
+    """Accuracy, macro F1 and loss over all clips and each named device, as parts of metrics rows.
+
+    Macro F1 is the mean over the classes that occur, as label or as answer.
+    """
+    from sklearn.metrics import f1_score  # half a second, which a driver need not wait for
+
+    targets, best_B = torch.from_numpy(targets_B), logits_BY.argmax(dim=1).numpy()
+    correct = (best_B == targets_B).astype(float)
+    losses = functional.cross_entropy(logits_BY.double(), targets, reduction="none").numpy()
+    named = sorted(set(devices) - {""})
+    for device in ("all", *named):
+        chosen = np.ones(len(correct), bool) if device == "all" else (devices == device).to_numpy()
+        yield {"device": device, "metric": "accuracy", "value": float(correct[chosen].mean())}
+        f1 = f1_score(targets_B[chosen], best_B[chosen], average="macro", zero_division=0)
+        yield {"device": device, "metric": "macro_f1", "value": float(f1)}
+        yield {"device": device, "metric": "loss", "value": float(losses[chosen].mean())}
+
+
+def predictions(
+    logits_BY: Tensor, labels: tuple[str, ...], targets_B: np.ndarray, table: pd.DataFrame
+) -> Iterator[dict[str, Any]]:
+    """One part of a predictions row per clip of `table`, in its order."""
+    best = logits_BY.argmax(dim=1).tolist()
+    taught = targets_B.tolist()
+    rows = zip(table["clip"], table["device"], taught, best, logits_BY.numpy(), strict=True)
+    for clip, device, target, predicted, logits in rows:
+        yield {
+            "clip": clip,
+            "device": device,
+            "label": labels[target],
+            "predicted": labels[predicted],
+            "logits": logits,
+        }

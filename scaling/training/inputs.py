@@ -1,0 +1,153 @@
+"""Listening: what a trial hears, from clips of a store to features on the device, and from whom.
+
+Training and the maps of a finished trial share it. Conventions: a microphone is its number in the
+trial's own list, those of training first; RECORDED is none. A clip is its row in `table`, which
+holds the trial's classes only; `at` says which row of the store that is.
+"""
+
+# B clips, T samples, F mel bands, N frames, P patches of a clip
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from scaling.machine import Machine
+from scaling.settings import Trial
+from scaling.sound import frontends, microphones, splits
+from scaling.sound.batches import Mapped
+from scaling.sound.microphones import RECORDED
+from scaling.sound.pitch import Pitched
+from scaling.sound.store import Store
+
+
+class Heard(NamedTuple):
+    """What is scored under one name: every clip through every one of the microphones."""
+
+    split: str
+    clips: np.ndarray  # rows of the clip table
+    through: tuple[int, ...]
+
+
+Packed = TypeVar("Packed", Store, Pitched)
+KEPT = 2**29  # bytes of features that are kept, where training clips are heard as recorded
+
+
+def fits(trial: Trial, clips: int) -> bool:
+    """Whether the features of so many clips are few enough to be kept."""
+    return 4 * clips * trial.sound.features.mels * trial.sound.frames <= KEPT
+
+
+def scored(trial: Trial, parts: Mapping[str, np.ndarray]) -> Iterator[Heard]:
+    """What of the parts of a trial's clips is scored, name by name."""
+    heard = trial.microphones
+    trained = tuple(range(len(heard.train)))
+    unseen = tuple(range(len(heard.train), len(heard.heard)))
+    for split, clips in parts.items():
+        if split == "train":
+            if trial.evaluation.training_clips:
+                yield Heard("train_clean", clips, (RECORDED,))
+        elif split == "test" and heard.heard:
+            yield Heard("seen", clips, (RECORDED, *trained))
+            if unseen:
+                yield Heard("unseen", clips, unseen)
+        else:
+            yield Heard(split, clips, (RECORDED,))
+
+
+class Listener:
+    """One trial's clips, their classes, and the ways they are heard."""
+
+    def __init__(self, trial: Trial, store: Store, machine: Machine) -> None:
+        """Raises ValueError when trial and clips do not fit together."""
+        if store.rate != trial.sound.rate:
+            raise ValueError(f"sound.rate={trial.sound.rate}: this store holds {store.rate} Hz")
+        self.trial, self.store, self.device = trial, store, machine.device
+        self.at = splits.chosen(store.table, trial.sound.classes)
+        self.table = store.table.iloc[self.at].reset_index(drop=True)
+        self.labels = tuple(sorted(trial.sound.classes)) or store.labels
+        self.parts = splits.make(self.table, trial.split)
+        train = splits.thinned(self.table, self.parts["train"], trial.split, trial.seed)
+        self.parts["train"] = train
+        _, targets = np.unique(store.targets[self.at], return_inverse=True)
+        self.targets = targets.astype(np.int64)  # class indices, as taught
+        self.targets[train] = splits.taught(self.table, train, trial.split, trial.seed)
+        self.clips = self.read(store)
+        self.frontend = frontends.build(trial.sound.features, store.rate).to(machine.device)
+        self.bank = microphones.build(trial.microphones, trial.sound).to(machine.device)
+        self.kept_BFN: Tensor | None = None  # features of the training clips
+
+    def read(self, packed: Packed) -> Packed:
+        """Clips as this trial reads them: short ones filled, and on its device where they fit."""
+        sound = self.trial.sound
+        filled = packed.tiled() if sound.fill == "tile" else packed
+        return filled.resident(self.device, sound.samples)
+
+    def lengths(self, clips: np.ndarray) -> np.ndarray:
+        """How many samples of what `waves` gives are the clips' own: (B,)."""
+        assert isinstance(self.store.read, Mapped), "the packed clips themselves, on no GPU"
+        lengths_B: np.ndarray = self.store.read.lengths_N[self.at[clips]]
+        return lengths_B.clip(max=self.trial.sound.samples)
+
+    def waves(self, clips: np.ndarray) -> Tensor:
+        """The clips at these rows of the table, on the device: (B, T), full scale 1."""
+        return self.full_scale(self.clips.batch(self.at[clips], self.trial.sound.samples))
+
+    def full_scale(self, batch_BT: Tensor) -> Tensor:
+        """int16 samples of a store as waves on the device, full scale 1."""
+        return batch_BT.to(self.device, non_blocking=True).float().div_(32768)
+
+    @torch.no_grad()
+    def features(self, clips: np.ndarray, microphone: int = RECORDED) -> Tensor:
+        """Their features through one microphone, neither augmented nor standardized: (B, F, N)."""
+        if self.kept_BFN is not None and microphone == RECORDED and (self.place[clips] >= 0).all():
+            rows_B = torch.from_numpy(self.place[clips]).to(self.device)
+            return self.kept_BFN.index_select(0, rows_B)
+        features_BFN: Tensor = self.frontend(self.heard(clips, microphone))
+        return features_BFN
+
+    def keep(self) -> None:
+        """Compute the training clips' features once, where they are few enough.
+
+        For a trial that hears them as recorded, epoch by epoch. The front end gives a clip the same
+        bits in any batch, so that nothing but time depends on it.
+        """
+        train = self.parts["train"]
+        if not fits(self.trial, len(train)):
+            return
+        batches = [train[at : at + 64] for at in range(0, len(train), 64)]
+        self.place = np.full(len(self.table), -1)
+        self.place[train] = np.arange(len(train))
+        self.kept_BFN = torch.cat([self.features(batch) for batch in batches])
+
+    @torch.no_grad()
+    def heard(self, clips: np.ndarray, microphone: int = RECORDED) -> Tensor:
+        """The clips through one microphone: (B, T), full scale 1."""
+        waves_BT = self.waves(clips)
+        if microphone == RECORDED:
+            return waves_BT
+        through_BT: Tensor = self.bank(waves_BT, torch.full((len(clips),), microphone))
+        return through_BT
+
+    def patches(self, features_BFN: Tensor) -> Tensor:
+        """All patches of each clip, evaluation.patch_hop frames apart: (B, P, F, patch).
+
+        What is left behind the last whole one is left out. Without sound.patch, the clip is one.
+        """
+        sound, hop = self.trial.sound, self.trial.evaluation.patch_hop
+        size = sound.patch or features_BFN.shape[2]
+        return features_BFN.unfold(2, size, hop or size).transpose(1, 2)
+
+    def scored(self) -> Iterator[Heard]:
+        """What is scored, name by name."""
+        return scored(self.trial, self.parts)
+
+    def rows(self, clips: np.ndarray, microphone: int) -> pd.DataFrame:
+        """Their rows of the clip table, with the device that was heard."""
+        table = self.table.iloc[clips]
+        if microphone == RECORDED:
+            return table
+        return table.assign(device=self.trial.microphones.heard[microphone])

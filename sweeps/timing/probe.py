@@ -1,0 +1,213 @@
+"""Probe: a trial with all that decides its speed and nothing else, and its speed in this process.
+
+Trials of one speed have one probe. It is performed as any trial (scaling.results.run_trial), on
+noise in place of its clips. As a program (`python -m sweeps.timing.probe`) it measures what it is
+asked line by line: see sweeps.timing.measure. Contents: Probe with `of_trial`, Speed with `speed`.
+"""
+
+import json
+import math
+import statistics
+import sys
+import tempfile
+import warnings
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+from typing import NamedTuple
+
+import safetensors.torch
+import torch
+
+from scaling import machine
+from scaling.machine import Machine
+from scaling.objectives import OBJECTIVES
+from scaling.results.records import Results
+from scaling.results.run_trial import Progress, perform
+from scaling.settings import Trial
+from scaling.training import classifier, evaluation
+from scaling.training.inputs import Listener
+from scaling.training.views import as_recorded
+from sweeps.timing import synthetic_store
+
+EPOCHS = 5  # of a probe at most; the first warms up, the last leaves weights and predictions
+ENOUGH, TOO_MUCH = 1.0, 20.0  # seconds of epochs that are timed; of a first one that then counts
+WORK = 1e10  # multiply-adds of a probe's steps in an epoch, about: a second or two of one core
+MOST = 10  # steps, at least one
+FEWEST = 8  # clips to score, where there are as many
+SOURCE = "0" * 12  # the trial that a probe of neighbours takes over
+
+
+class Probe(NamedTuple):
+    """What is measured for all trials of one speed."""
+
+    trial: Trial
+    classes: int
+    clips: int  # to train on
+    held: int  # to score
+    macs: int  # multiply-adds of a clip's forward pass
+
+    @property
+    def nearest(self) -> bool:
+        """Whether it trains nothing."""
+        return self.trial.objective.kind == "neighbours"
+
+    @property
+    def step_work(self) -> int:
+        """Multiply-adds of a step: forward and, twice that, backward, of each view."""
+        return 0 if self.nearest else _step_work(self.trial, self.macs, self.trial.training.batch)
+
+    @property
+    def work(self) -> int:
+        """Multiply-adds of the two epochs that a measurement takes at least."""
+        steps = self.trial.training.passes * self.clips // self.trial.training.batch
+        passed = self.held + self.clips * self.nearest
+        return 2 * (steps * self.step_work + passed * self.macs)
+
+
+class Speed(NamedTuple):
+    """Seconds of a trial's parts."""
+
+    start: float  # before its first epoch, but for its clips
+    front: float  # a training clip through the front end
+    step: float  # an update
+    score: float  # a held-out clip, scored
+    epoch: float  # records and checkpoint
+
+
+def of_trial(trial: Trial, macs: int, classes: int, clips: int, scored: int) -> Probe:
+    """The probe of a trial that trains on so many clips, of so many classes, and scores so many."""
+    training, nearest = trial.training, trial.objective.kind == "neighbours"
+    batch = min(training.batch, clips * training.passes) if training.partial else training.batch
+    each = math.ceil(max(2, batch) / classes)
+    if trial.objective.kind == "prototypes":
+        each = max(each, min(trial.objective.support, clips // classes))
+    work = 0 if nearest else _step_work(trial, macs, batch)
+    steps = min(MOST, max(1, round(WORK / work))) if work else 1
+    raw = trial.model_dump(mode="json", exclude_defaults=True)
+    raw |= {"seed": 0, "split": {"protocol": "folds", "fold": 1}}
+    raw["sound"] |= {"dataset": "noise", "classes": ()}
+    raw["training"] = {
+        "epochs": 1 if nearest else EPOCHS,
+        "batch": max(2, batch),
+        "passes": math.ceil(steps * batch / (classes * each)),
+        "rate": 1e-6,  # noise teaches nothing: weights stay finite
+        "optimizer": training.optimizer,
+        "clip": training.clip,
+        "penalty": min(training.penalty, 1e-6),
+    }
+    kept = ("patch_hop", "patch_votes", "disagreement")
+    raw["evaluation"] = {k: v for k, v in raw.get("evaluation", {}).items() if k in kept}
+    raw.pop("transfer", None)
+    if nearest and trial.network.kind != "mfcc":
+        raw["transfer"] = {"trial": SOURCE}
+    if trial.pruning.kind == "magnitude":
+        raw["pruning"] |= {"start": 0, "length": 1}
+    if trial.objective.kind == "bottleneck":
+        raw["objective"]["beta"] = 0.0
+    if trial.network.damping:
+        raw["network"]["damping"] = 0.5
+    enough = max(FEWEST, round(WORK / max(1, macs)))
+    held = max(1, min(evaluation.BATCH, enough, scored or clips))
+    return Probe(Trial.model_validate(raw), classes, classes * each, held, macs)
+
+
+def speed(probe: Probe, here: Machine, folder: Path) -> Speed:
+    """The speed of a probe in this process; what it writes goes to the folder.
+
+    Raises ValueError for what the trial raises.
+    """
+    store = synthetic_store.store(probe.trial, probe.classes, probe.clips, probe.held, folder)
+    here.reset()
+    listener = Listener(probe.trial, store, here)
+    scored = sum(len(each.clips) * len(each.through) for each in listener.scored())
+    if probe.nearest:
+        return _nearest(probe, listener, here, folder, scored)
+    front = _front(listener, here)
+    results, ends = Results(folder / "results"), [0.0]
+    for progress in perform(probe.trial, store, here, results):
+        _check(progress)
+        ends.append(progress.seconds)
+        timed = ends[-1] - ends[1]
+        if timed > ENOUGH or ends[1] > TOO_MUCH or progress.epoch == EPOCHS - 1:
+            break
+    rows = results.read("metrics", [probe.trial.id]).to_pylist()
+    trained, judged, steps = (
+        [row["value"] for row in rows if row["metric"] == name]
+        for name in ("train_seconds", "evaluate_seconds", "steps")
+    )
+    spans = [end - begun for begun, end in pairwise(ends)]
+    rest = [a - b - c for a, b, c in zip(spans, trained, judged, strict=True)]
+    warm = slice(1, None) if len(spans) > 1 else slice(None)
+    epoch = max(0.0, statistics.median(rest[1:])) if len(spans) > 1 else 0.0
+    fronted = probe.clips * (1 + as_recorded(probe.trial)) * front
+    return Speed(
+        start=max(0.0, rest[0] - epoch - fronted),
+        front=front,
+        step=statistics.median(trained[warm]) / steps[0],
+        score=statistics.median(judged[warm]) / scored,
+        epoch=epoch,
+    )
+
+
+def main() -> None:
+    """Answer each line of standard input, a question in JSON, with the speed or the reason why
+    there is none.
+    """
+    warnings.simplefilter("ignore")
+    for line in sys.stdin:
+        asked = json.loads(line)
+        probe = Probe(Trial.model_validate(asked["trial"]), *asked["numbers"])
+        try:
+            with tempfile.TemporaryDirectory(prefix="overhear-probe-") as folder:
+                answer = speed(probe, machine.here(*asked["machine"]), Path(folder))._asdict()
+        except Exception as error:  # noqa: BLE001
+            # whatever a trial raises is said by whoever asked
+            answer = {"error": str(error) or type(error).__name__}
+        print(json.dumps(answer), flush=True)
+
+
+def _step_work(trial: Trial, macs: int, batch: int) -> int:
+    return 3 * macs * OBJECTIVES[trial.objective.kind].views * batch
+
+
+def _front(listener: Listener, here: Machine) -> float:
+    """Seconds of a clip in the front end, once it is warm."""
+    batch = listener.parts["train"][: evaluation.BATCH]
+    seconds = 0.0
+    for _ in range(2):
+        begun = perf_counter()
+        listener.features(batch)
+        if here.device.type == "cuda":
+            torch.cuda.synchronize(here.device)
+        seconds = perf_counter() - begun
+    return seconds / len(batch)
+
+
+def _nearest(probe: Probe, listener: Listener, here: Machine, folder: Path, scored: int) -> Speed:
+    """A clip of neighbours: described, and compared with few others."""
+    state = None
+    if probe.trial.transfer.trial:
+        taught = probe.trial.model_dump(mode="json", exclude_defaults=True)
+        del taught["transfer"], taught["objective"]
+        other = Trial.model_validate(taught)
+        model, _ = classifier.of_trial(other, listener, here, None, None)
+        state = safetensors.torch.save(model.state_dict())
+    seconds = 0.0
+    for attempt in ("cold", "warm"):
+        results = Results(folder / attempt)
+        if state is not None:
+            results.put(state, "weights", f"{SOURCE}.safetensors")
+        for progress in perform(probe.trial, listener.store, here, results):
+            _check(progress)
+            seconds = progress.seconds
+    return Speed(0.0, 0.0, 0.0, seconds / (scored + probe.clips), 0.0)
+
+
+def _check(progress: Progress) -> None:
+    if progress.error:
+        raise ValueError(progress.error)
+
+
+if __name__ == "__main__":
+    main()
