@@ -22,7 +22,7 @@ from common import Result, report
 from scaling import machine
 from scaling.results.manifest import plan, record
 from scaling.results.records import Results
-from scaling.results.run_trial import perform
+from scaling.results.run_trial import run_trial
 from scaling.settings import Features, Network, Sound, Split, Training, Trial, changed
 from scaling.sound import datasets, prepare
 from scaling.sound.store import Store, pack
@@ -61,7 +61,7 @@ def trials(count: int) -> Iterator[Trial]:
 
 def one(trial: Trial, folder: str, where: str) -> None:
     here = machine.here("cpu", "float32", 1)
-    for _ in perform(trial, Store.open(Path(folder)), here, Results(where)):
+    for _ in run_trial(trial, Store.open(Path(folder)), here, Results(where)):
         pass
 
 
@@ -86,7 +86,7 @@ def plain(count: int, folder: str, where: str) -> None:
     def trainable(config: dict[str, str]) -> None:
         trial = Trial.model_validate_json(config["trial"])
         here = machine.here("cpu", "float32", 1)
-        for progress in perform(trial, Store.open(Path(folder)), here, Results(where)):
+        for progress in run_trial(trial, Store.open(Path(folder)), here, Results(where)):
             tune.report(progress._asdict())
 
     ray.init(num_cpus=PROCESSES, object_store_memory=100 * 2**20, include_dashboard=False)

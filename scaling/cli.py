@@ -115,7 +115,7 @@ def _dry_run(
 def _train(planned: Any, clips: Any, out: str, here: Any, skip_unreadable: bool) -> None:
     from scaling.results.manifest import counted, record
     from scaling.results.records import Results
-    from scaling.results.run_trial import HEADLINE, headline, perform
+    from scaling.results.run_trial import HEADLINE, headline, run_trial
     from scaling.sound import prepare
 
     results = Results(out)
@@ -129,7 +129,7 @@ def _train(planned: Any, clips: Any, out: str, here: Any, skip_unreadable: bool)
     for line in counted(planned.parts):
         typer.echo(line)
     whose = HEADLINE[headline(trial)]
-    for progress in perform(trial, store, here, results):
+    for progress in run_trial(trial, store, here, results):
         heard = ""
         if progress.accuracy is not None:
             heard = f", accuracy {progress.accuracy:.3f} on {whose}"

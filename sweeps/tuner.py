@@ -19,7 +19,7 @@ from typing import Any
 
 from scaling import interruption
 from scaling.results.records import Refused, Results
-from scaling.results.run_trial import Progress, end, perform
+from scaling.results.run_trial import Progress, end, run_trial
 from scaling.settings import Trial
 from sweeps import cluster, guard, head, local, preflight
 from sweeps.adaptive import Proposals, searcher, stopper
@@ -185,7 +185,7 @@ def _attempt(trial: Trial, task: Task, limit: guard.Limit) -> Iterator[Progress]
         store = preflight.ready(trial, task)
         where = preflight.machine_of(task)
         with guard.watched(trial.id, results, limit):
-            yield from perform(trial, store, where, results)
+            yield from run_trial(trial, store, where, results)
     except (preflight.Unfit, Refused):
         raise
     except Exception as error:  # noqa: BLE001

@@ -255,7 +255,7 @@ class Material:
         from scaling import machine
         from scaling.results.manifest import plan, record
         from scaling.results.records import Results
-        from scaling.results.run_trial import perform
+        from scaling.results.run_trial import run_trial
         from scaling.settings import changed
         from scaling.settings.recipes import RECIPES
         from scaling.sound import prepare
@@ -268,7 +268,7 @@ class Material:
         planned = plan("train", [trial], {name: each.table for name, each in clips.items()})
         record(planned, prepare.digests([trial], stores), results)
         (store,) = stores.values()
-        next(perform(trial, store, machine.here("cpu", "float32", 1), results))
+        next(run_trial(trial, store, machine.here("cpu", "float32", 1), results))
 
 
 FORMATS = (

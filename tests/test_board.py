@@ -8,7 +8,7 @@ import pytest
 
 from scaling import machine
 from scaling.results.records import Results
-from scaling.results.run_trial import Progress, perform
+from scaling.results.run_trial import Progress, run_trial
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 from sweeps.board import Board
@@ -47,7 +47,7 @@ def test_a_board_is_the_records_epoch_by_epoch(trial: Trial, store: Store, tmp_p
     trials = [trial, changed(trial, {"seed": 9})]
     known = {each.id: each for each in trials}
     here = machine.here("cpu", "float32", 1)
-    first = perform(trials[0], store, here, results)
+    first = run_trial(trials[0], store, here, results)
     with closing(Board(str(tmp_path / "board"), results, known)) as board:
         board.heard(next(first))
         board.heard(next(first))
@@ -55,7 +55,7 @@ def test_a_board_is_the_records_epoch_by_epoch(trial: Trial, store: Store, tmp_p
     first.close()
     with closing(Board(str(tmp_path / "board"), results, known)) as board:
         for each in trials:
-            for progress in perform(each, store, here, results):
+            for progress in run_trial(each, store, here, results):
                 board.heard(progress)
     for each in trials:
         written, kept = scalars(tmp_path / "board" / each.id), recorded(results, each)

@@ -13,8 +13,9 @@ import torch
 from test_perform import records
 
 from scaling import machine
-from scaling.results import checkpoint, run_trial
+from scaling.results import checkpoint
 from scaling.results.records import Results
+from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 
@@ -49,7 +50,7 @@ def begun(
     """A folder with the records of a first epoch."""
     if not once:
         once["here"] = tmp_path_factory.mktemp("once")
-        next(run_trial.perform(short, store, here, Results(once["here"])))
+        next(run_trial(short, store, here, Results(once["here"])))
     shutil.copytree(once["here"], tmp_path / "begun")
     return Results(tmp_path / "begun")
 
@@ -113,7 +114,7 @@ def test_a_state_that_does_not_fit(
 ):
     edited(begun, short, edit)
     with pytest.warns(UserWarning, match=f"trial {short.id}: its checkpoint is damaged") as said:
-        heard = list(run_trial.perform(short, store, here, begun))
+        heard = list(run_trial(short, store, here, begun))
     assert [(each.epoch, each.status) for each in heard] == [(1, "running"), (2, "complete")]
     ours = [str(each.message) for each in said if "checkpoint" in str(each.message)]
     assert len(ours) == 1
@@ -125,10 +126,10 @@ def test_a_state_that_does_not_fit(
 def test_what_begins_again_is_the_same_trial(
     short: Trial, store: Store, here: machine.Machine, begun: Results, tmp_path: Path
 ):
-    list(run_trial.perform(short, store, here, Results(tmp_path / "alone")))
+    list(run_trial(short, store, here, Results(tmp_path / "alone")))
     edited(begun, short, reshape)
     with pytest.warns(UserWarning, match="is damaged"):
-        list(run_trial.perform(short, store, here, begun))
+        list(run_trial(short, store, here, begun))
     assert records(tmp_path / "begun", short) == records(tmp_path / "alone", short)
 
 
@@ -141,7 +142,7 @@ def test_another_trial_s_state_is_not_taken_up(
     assert content is not None
     begun.put(content, "checkpoints", other.id, checkpoint.NAME)
     with pytest.warns(UserWarning, match=f"damaged .it is of trial {short.id}.; from the start"):
-        assert next(run_trial.perform(other, store, here, begun)).epoch == 1
+        assert next(run_trial(other, store, here, begun)).epoch == 1
 
 
 def packed(content: bytes, compression: int) -> bytes:
@@ -193,7 +194,7 @@ def test_a_state_without_its_metrics_is_of_no_use(
     if content is not None:
         path.write_bytes(content)
     with pytest.warns(UserWarning, match=f"^trial {short.id}: .*metrics/.*; from the start$"):
-        *_, last = run_trial.perform(short, store, here, begun)
+        *_, last = run_trial(short, store, here, begun)
     assert last.status == "complete"
     epochs = begun.read("metrics", [short.id])["epoch"].to_pylist()
     assert set(epochs) == {1, 2}
@@ -205,11 +206,11 @@ def test_a_complete_trial_whose_outcome_is_deleted_runs_again(
     """As the line of a damaged outcome says; also where its last state was kept for longer ones."""
     steady = changed(trial, {"training.final": 1.0, "training.epochs": 2})
     results = Results(tmp_path / "again")
-    list(run_trial.perform(steady, store, here, results))
+    list(run_trial(steady, store, here, results))
     before = records(tmp_path / "again", steady)
     assert results.folders("checkpoints") == [steady.id]
     results.remove("outcomes", f"{steady.id}.parquet")
-    heard = list(run_trial.perform(steady, store, here, results))
+    heard = list(run_trial(steady, store, here, results))
     assert heard[-1].status == "complete"
     assert records(tmp_path / "again", steady) == before
 
@@ -222,4 +223,4 @@ def test_a_damaged_outcome_ends_no_trial(
     path = tmp_path / "outcomes" / f"{trial.id}.parquet"
     path.write_bytes(b"torn")
     with pytest.raises(OSError, match=f"^{path} cannot be read .*: delete it, and run the same"):
-        next(run_trial.perform(trial, store, here, results))
+        next(run_trial(trial, store, here, results))

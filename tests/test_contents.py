@@ -18,7 +18,7 @@ from scaling.machine import here
 from scaling.receptive_field import runs
 from scaling.results import manifest
 from scaling.results.records import Results
-from scaling.results.run_trial import perform
+from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
 from scaling.sound import checksums, contents, datasets, prepare
 from scaling.sound.clips import Decoded, from_files
@@ -230,7 +230,7 @@ def test_maps_of_a_trial_of_an_earlier_version(
     results.prepare()
     manifest.record(planned, {folder_trial.id: clips["folders"].digest}, results)
     (store,) = prepare.stores([folder_trial], clips).values()
-    assert [p.error for p in perform(folder_trial, store, machine, results)][-1] is None
+    assert [p.error for p in run_trial(folder_trial, store, machine, results)][-1] is None
     wanted = runs.Wanted("test", "feature", None)
     assert [done for _, done in runs.compute(results, [folder_trial], wanted, machine, recordings)]
 

@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from scaling import machine
-from scaling.results import checkpoint, manifest, run_trial, seal, weights
+from scaling.results import checkpoint, manifest, seal, weights
 from scaling.results.records import Results
+from scaling.results.run_trial import run_trial
 from scaling.seeds import stream
 from scaling.settings import Trial
 from scaling.sound.store import Store
@@ -42,7 +43,7 @@ def fill(folder: Path, trial: Trial, store: Store) -> dict[str, Kind]:
     planned = manifest.plan("s", [trial], {"synthetic": store.table})
     manifest.record(planned, {trial.id: store.digest}, results)
     here = machine.here("cpu", "float32", 1)
-    running = run_trial.perform(trial, store, here, results)
+    running = run_trial(trial, store, here, results)
     next(running)
     state = results.get("checkpoints", trial.id, checkpoint.NAME)
     list(running)

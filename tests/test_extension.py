@@ -6,8 +6,9 @@ import pytest
 from test_perform import records
 
 from scaling import machine
-from scaling.results import checkpoint, extension, run_trial
+from scaling.results import checkpoint, extension
 from scaling.results.records import Results
+from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 
@@ -28,11 +29,11 @@ def test_a_longer_trial_goes_on_and_is_the_same(
 ):
     """Also where the shorter one scored an epoch that the longer one does not: its last."""
     short, long = epochs(trial, 3), epochs(trial, 6)
-    list(run_trial.perform(long, store, here, Results(tmp_path / "alone")))
+    list(run_trial(long, store, here, Results(tmp_path / "alone")))
     results = Results(tmp_path / "extended")
-    list(run_trial.perform(short, store, here, results))
+    list(run_trial(short, store, here, results))
     before = records(tmp_path / "extended", short)
-    heard = list(run_trial.perform(long, store, here, results))
+    heard = list(run_trial(long, store, here, results))
     assert [progress.epoch for progress in heard] == [4, 5, 6]
     assert records(tmp_path / "extended", long) == records(tmp_path / "alone", long)
     assert records(tmp_path / "extended", short) == before
@@ -40,7 +41,7 @@ def test_a_longer_trial_goes_on_and_is_the_same(
         r["epoch"] for r in results.read("metrics", [short.id]).to_pylist() if r["split"] != "train"
     }
     assert scored == {2, 3}
-    more = list(run_trial.perform(epochs(trial, 7), store, here, results))
+    more = list(run_trial(epochs(trial, 7), store, here, results))
     assert [progress.epoch for progress in more] == [7], "it goes on from the longest"
 
 
@@ -49,9 +50,9 @@ def test_any_other_trial_begins_at_the_beginning(
     trial: Trial, store: Store, here: machine.Machine, tmp_path: Path, changes: dict[str, object]
 ):
     results = Results(tmp_path)
-    list(run_trial.perform(epochs(trial, 2), store, here, results))
+    list(run_trial(epochs(trial, 2), store, here, results))
     long = changed(epochs(trial, 3), changes)
-    assert next(run_trial.perform(long, store, here, results)).epoch == 1
+    assert next(run_trial(long, store, here, results)).epoch == 1
 
 
 @pytest.mark.parametrize("changes", [{"training.final": 0.1}, {"training.patience": 5}])
@@ -61,10 +62,10 @@ def test_nothing_is_taken_where_more_epochs_would_be_others(
     """Not even a state that happens to be there."""
     results = Results(tmp_path)
     short, long = (changed(epochs(trial, number), changes) for number in (2, 3))
-    list(run_trial.perform(short, store, here, results))
+    list(run_trial(short, store, here, results))
     results.put(b"", "checkpoints", short.id, checkpoint.NAME)
     assert extension.shorter(long, results) is None
-    assert next(run_trial.perform(long, store, here, results)).epoch == 1
+    assert next(run_trial(long, store, here, results)).epoch == 1
 
 
 def test_what_is_no_use_to_a_longer_trial_is_not_kept(
@@ -73,7 +74,7 @@ def test_what_is_no_use_to_a_longer_trial_is_not_kept(
     results = Results(tmp_path)
     falling = changed(epochs(trial, 2), {"training.final": 0.1})
     for each in (falling, epochs(trial, 2)):
-        list(run_trial.perform(each, store, here, results))
+        list(run_trial(each, store, here, results))
     assert results.folders("checkpoints") == [epochs(trial, 2).id]
     assert extension.shorter(epochs(trial, 2), results) is None, "it is not shorter than itself"
 
@@ -82,7 +83,7 @@ def test_a_shorter_trial_that_still_runs_is_left_alone(
     trial: Trial, store: Store, here: machine.Machine, tmp_path: Path
 ):
     results = Results(tmp_path)
-    running = run_trial.perform(epochs(trial, 4), store, here, results)
+    running = run_trial(epochs(trial, 4), store, here, results)
     next(running)
     assert results.folders("checkpoints") == [epochs(trial, 4).id]
     assert extension.shorter(epochs(trial, 6), results) is None

@@ -30,7 +30,7 @@ from test_sweep import alone, brief, command, overhear, study
 
 from scaling import machine
 from scaling.results.records import Results
-from scaling.results.run_trial import perform
+from scaling.results.run_trial import run_trial
 from scaling.settings import Trial
 from scaling.sound.store import Store
 from scaling.storage import patiently
@@ -145,9 +145,9 @@ def test_a_worker_that_outlives_its_driver_leaves_what_another_has_ended(
 ):
     """It hangs for a while behind its first epoch; without a look it would write old metrics."""
     here, results = machine.here("cpu", "float32", 1), Results(tmp_path)
-    late = perform(trial, store, here, results)
+    late = run_trial(trial, store, here, results)
     next(late)
-    list(perform(trial, store, here, results))
+    list(run_trial(trial, store, here, results))
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
     (told,) = late
     assert (told.status, told.epoch) == ("complete", trial.training.epochs)

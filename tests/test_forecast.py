@@ -13,7 +13,7 @@ from scaling import machine
 from scaling.results.eta import Standing, left
 from scaling.results.manifest import Plan, plan
 from scaling.results.records import Results
-from scaling.results.run_trial import Progress, end, perform
+from scaling.results.run_trial import Progress, end, run_trial
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
@@ -160,7 +160,7 @@ def test_a_speed_is_that_of_warm_epochs(
         for epoch in range(1, 5):
             yield Progress(trial.id, epoch, 5, None, sum(spans[:epoch]))
 
-    monkeypatch.setattr(probe, "perform", acted)
+    monkeypatch.setattr(probe, "run_trial", acted)
     monkeypatch.setattr(probe, "ENOUGH", 100.0)
     monkeypatch.setattr(probe, "_front", lambda *_: 0.01)
     found = probe.speed(small, HERE, tmp_path)
@@ -173,7 +173,7 @@ def test_a_measured_time_is_about_what_the_trial_takes(trial: Trial, store: Stor
     one = planned([changed(trial, {"training.epochs": 8})], store.table)
     found = probe.speed(probe_of(one.trials[0], store.table), HERE, tmp_path)
     predicted = forecast.seconds(forecast.amount(one, 0), found)
-    *_, last = perform(one.trials[0], store, HERE, Results(tmp_path / "r"))
+    *_, last = run_trial(one.trials[0], store, HERE, Results(tmp_path / "r"))
     assert last.error is None
     assert predicted / 5 < last.seconds < 5 * predicted
 

@@ -62,7 +62,7 @@ def observed(folder: Path, seconds: float = SECONDS) -> Any:
 
         import torch
 
-        from scaling.results import run_trial as perform
+        from scaling.results import run_trial
         from scaling.training.loop import run
         from sweeps.tuner import work
 
@@ -80,7 +80,7 @@ def observed(folder: Path, seconds: float = SECONDS) -> Any:
                 if trial.seed == 2:
                     raise torch.AcceleratorError("CUDA error: device-side assert triggered")
 
-        perform.run = disturbed
+        run_trial.run = disturbed
         work(config, task, limit)
 
     return work

@@ -8,8 +8,9 @@ import pytest
 from scaling import machine, networks
 from scaling.networks.cost import field
 from scaling.receptive_field import runs
-from scaling.results import manifest, run_trial
+from scaling.results import manifest
 from scaling.results.records import Results
+from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
 from scaling.sound import prepare
 from scaling.sound.store import Store
@@ -35,7 +36,7 @@ def swept(
         "s", [trained, changed(trained, {"seed": 9})], {"synthetic": store.table}
     )
     manifest.record(planned, dict.fromkeys((t.id for t in planned.trials), store.digest), results)
-    list(run_trial.perform(trained, store, here, results))
+    list(run_trial(trained, store, here, results))
     monkeypatch.setattr(prepare, "scan", lambda *_: {})
     monkeypatch.setattr(
         prepare, "stores", lambda trials, *_: {prepare.store_key(t): store for t in trials}
@@ -115,7 +116,7 @@ def test_networks_that_end_in_a_dense_layer(
     other = changed(trained, {**dense, **own, **plain})
     planned = manifest.plan("s", [other], {"synthetic": store.table})
     manifest.record(planned, {other.id: store.digest}, results)
-    list(run_trial.perform(other, store, here, results))
+    list(run_trial(other, store, here, results))
     assert list(runs.compute(results, [other], runs.Wanted(), here)) == [(other, True)]
     (row,) = results.read("maps", [other.id]).to_pylist()
     assert row["inside"] == 1

@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from scaling import machine, networks
 from scaling.networks.output import Output
 from scaling.results.records import Results
-from scaling.results.run_trial import perform
+from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
@@ -299,14 +299,14 @@ def test_nothing_is_learned_that_could_be_saved(
     mfcc: Trial, store: Store, here: machine.Machine, tmp_path: Path
 ):
     results = Results(tmp_path)
-    (told,) = perform(mfcc, store, here, results)
+    (told,) = run_trial(mfcc, store, here, results)
     assert (told.status, told.epoch) == ("complete", 1)
     assert told.accuracy is not None
     assert results.names("weights", ".safetensors") == []
     assert results.read("predictions").num_rows == 9 + 36
     (outcome,) = results.read("outcomes").to_pylist()
     assert (outcome["status"], outcome["epochs"]) == ("complete", 1)
-    (again,) = perform(mfcc, store, here, results)
+    (again,) = run_trial(mfcc, store, here, results)
     assert again.status == "complete"
 
 

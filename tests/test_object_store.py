@@ -23,8 +23,9 @@ import analysis.cli
 import overhear
 from analysis import table
 from scaling import machine
-from scaling.results import checkpoint, manifest, run_trial
+from scaling.results import checkpoint, manifest
 from scaling.results.records import TRIES, Results
+from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
 from scaling.sound import datasets, prepare
 from scaling.sound.fetch import mirror
@@ -337,12 +338,12 @@ def test_a_trial_in_a_store_is_the_same_trial(
     there.prepare()
     planned = manifest.plan("s", [known], {"synthetic": store.table})
     manifest.record(planned, {known.id: store.digest}, there)
-    list(run_trial.perform(known, store, here, alone))
-    attempt = run_trial.perform(known, store, here, there)
+    list(run_trial(known, store, here, alone))
+    attempt = run_trial(known, store, here, there)
     next(attempt)
     attempt.close()
     assert there.get("checkpoints", known.id, checkpoint.NAME)
-    resumed = run_trial.perform(known, store, here, Results(there.address))
+    resumed = run_trial(known, store, here, Results(there.address))
     assert [progress.epoch for progress in resumed] == [2, 3]
     for kind in ("metrics", "predictions"):
         left, right = (

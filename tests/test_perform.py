@@ -14,8 +14,9 @@ import safetensors.torch
 import torch
 
 from scaling import machine, objectives
-from scaling.results import checkpoint, run_trial
+from scaling.results import checkpoint
 from scaling.results.records import Results
+from scaling.results.run_trial import headline, run_trial
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 
@@ -40,7 +41,7 @@ def records(where: Path, trial: Trial) -> tuple[list[object], list[object], byte
 
 def test_one_after_the_other(trial: Trial, store: Store, here: machine.Machine, tmp_path: Path):
     results = Results(tmp_path)
-    heard = list(run_trial.perform(trial, store, here, results))
+    heard = list(run_trial(trial, store, here, results))
     assert [p.epoch for p in heard] == [1, 2, 3]
     assert [p.status for p in heard] == ["running", "running", "complete"]
     assert heard[-1].accuracy is not None
@@ -71,17 +72,17 @@ def test_the_split_that_is_named_is_the_one_whose_accuracy_is_reported(
     trial: Trial, store: Store, here: machine.Machine, tmp_path: Path, changes: dict, split: str
 ):
     one = changed(trial, {"training.epochs": 2, **changes})
-    assert run_trial.headline(one) == split
-    *_, told = run_trial.perform(one, store, here, Results(tmp_path))
+    assert headline(one) == split
+    *_, told = run_trial(one, store, here, Results(tmp_path))
     rows = Results(tmp_path).read("metrics").to_pandas()
     rows = rows[(rows["split"] == split) & (rows["device"] == "all") & (rows["epoch"] == 2)]
     assert rows.loc[rows["metric"] == "accuracy", "value"].tolist() == [told.accuracy]
 
 
 def test_done_is_done(trial: Trial, store: Store, here: machine.Machine, tmp_path: Path):
-    list(run_trial.perform(trial, store, here, Results(tmp_path)))
+    list(run_trial(trial, store, here, Results(tmp_path)))
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
-    (again,) = run_trial.perform(trial, store, here, Results(tmp_path))
+    (again,) = run_trial(trial, store, here, Results(tmp_path))
     assert again.status == "complete"
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == before
 
@@ -91,13 +92,13 @@ import sys
 from pathlib import Path
 from scaling import machine
 from scaling.settings import Trial
-from scaling.results.run_trial import perform
+from scaling.results.run_trial import run_trial
 from scaling.results.records import Results
 from scaling.sound.store import Store
 trial = Trial.model_validate_json(sys.argv[1])
 store = Store.open(Path(sys.argv[2]))
 here = machine.here("cpu", "float32", 1)
-for progress in perform(trial, store, here, Results(sys.argv[3])):
+for progress in run_trial(trial, store, here, Results(sys.argv[3])):
     print(progress.epoch, flush=True)
 """
 
@@ -136,15 +137,15 @@ def test_cut_between_metrics_and_checkpoint(
     trial: Trial, store: Store, here: machine.Machine, tmp_path: Path
 ):
     """The narrowest moment: an epoch's metrics are written, its checkpoint is not. No row twice."""
-    list(run_trial.perform(trial, store, here, Results(tmp_path / "alone")))
+    list(run_trial(trial, store, here, Results(tmp_path / "alone")))
     results = Results(tmp_path / "cut")
-    attempt = run_trial.perform(trial, store, here, results)
+    attempt = run_trial(trial, store, here, results)
     next(attempt)
     earlier = results.get("checkpoints", trial.id, checkpoint.NAME)
     next(attempt)
     assert earlier is not None
     results.put(earlier, "checkpoints", trial.id, checkpoint.NAME)
-    list(run_trial.perform(trial, store, here, results))
+    list(run_trial(trial, store, here, results))
     assert records(tmp_path / "cut", trial) == records(tmp_path / "alone", trial)
 
 
@@ -152,7 +153,7 @@ def test_a_trial_that_raises_has_failed_and_says_why(
     trial: Trial, store: Store, here: machine.Machine, tmp_path: Path
 ):
     bad = changed(trial, {"training.batch": 100_000})
-    (told,) = run_trial.perform(bad, store, here, Results(tmp_path))
+    (told,) = run_trial(bad, store, here, Results(tmp_path))
     assert told.status == "failed"
     (outcome,) = Results(tmp_path).read("outcomes").to_pylist()
     assert outcome["status"] == "failed"
@@ -171,7 +172,7 @@ def test_a_loss_that_is_not_finite_is_a_failure_with_its_epoch(
         return found._replace(parts={name: value * factor for name, value in found.parts.items()})
 
     monkeypatch.setitem(objectives.OBJECTIVES, "cross_entropy", real._replace(loss=loss))
-    *_, told = run_trial.perform(trial, store, here, Results(tmp_path))
+    *_, told = run_trial(trial, store, here, Results(tmp_path))
     assert told.status == "failed"
     (outcome,) = Results(tmp_path).read("outcomes").to_pylist()
     assert outcome["error"].startswith("Diverged: the loss became nan in epoch 2")
@@ -182,12 +183,12 @@ def test_a_loss_that_is_not_finite_is_a_failure_with_its_epoch(
 def test_a_damaged_checkpoint_costs_its_epochs_not_the_trial(
     trial: Trial, store: Store, here: machine.Machine, tmp_path: Path
 ):
-    list(run_trial.perform(trial, store, here, Results(tmp_path / "alone")))
+    list(run_trial(trial, store, here, Results(tmp_path / "alone")))
     results = Results(tmp_path / "damaged")
-    next(run_trial.perform(trial, store, here, results))
+    next(run_trial(trial, store, here, results))
     results.put(b"not a checkpoint", "checkpoints", trial.id, checkpoint.NAME)
     with pytest.warns(UserWarning, match=f"trial {trial.id}: its checkpoint is damaged"):
-        list(run_trial.perform(trial, store, here, results))
+        list(run_trial(trial, store, here, results))
     assert records(tmp_path / "damaged", trial) == records(tmp_path / "alone", trial)
 
 
@@ -224,7 +225,7 @@ def test_the_pair_set_is_kept(trial: Trial, store: Store, here: machine.Machine,
     table = store.table.assign(city=[f"city {i % 5}" for i in range(len(store.table))])
     cities = dataclasses.replace(store, table=table)
     by_pairs = changed(trial, {"split.protocol": "pairs", "split.fold": 0, "training.epochs": 2})
-    list(run_trial.perform(by_pairs, cities, here, Results(tmp_path)))
+    list(run_trial(by_pairs, cities, here, Results(tmp_path)))
     found = Results(tmp_path).read("pairs").to_pandas()
     assert set(found["part"]) == {"train", "test"}
     assert not found.duplicated(["city", "label"]).any()
@@ -239,12 +240,12 @@ def test_the_pair_set_is_kept(trial: Trial, store: Store, here: machine.Machine,
 def test_a_checkpoint_of_another_version_is_not_taken_up(
     trial: Trial, store: Store, here: machine.Machine, tmp_path: Path
 ):
-    list(run_trial.perform(trial, store, here, Results(tmp_path / "alone")))
+    list(run_trial(trial, store, here, Results(tmp_path / "alone")))
     results = Results(tmp_path / "older")
-    next(run_trial.perform(trial, store, here, results))
+    next(run_trial(trial, store, here, results))
     path = tmp_path / "older" / "checkpoints" / trial.id / checkpoint.NAME
     state = torch.load(path, weights_only=True)
     torch.save({name: value for name, value in state.items() if name != "version"}, path)
     with pytest.warns(UserWarning, match="is of another version of Overhear; from the start"):
-        list(run_trial.perform(trial, store, here, results))
+        list(run_trial(trial, store, here, results))
     assert records(tmp_path / "older", trial) == records(tmp_path / "alone", trial)

@@ -14,7 +14,7 @@ from scaling.networks.output import Output
 from scaling.networks.prototypes import Prototypes, distances
 from scaling.receptive_field import runs
 from scaling.results.records import Results
-from scaling.results.run_trial import perform
+from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 from scaling.training.classifier import show_examples
@@ -224,7 +224,7 @@ def test_weights_and_examples_are_the_network(
 ):
     """Restored from its file, which holds no example, it says what was recorded."""
     results = Results(tmp_path)
-    *_, told = perform(near, store, here, results)
+    *_, told = run_trial(near, store, here, results)
     assert told.status == "complete"
     model = runs._restored(results, near, 3, here)
     assert not any("examples" in name for name in model.state_dict())

@@ -11,8 +11,8 @@ from scaling import machine, networks
 from scaling.networks.kernels import Convolution
 from scaling.pruning.masks import remaining
 from scaling.pruning.pruner import Pruner
-from scaling.results import run_trial
 from scaling.results.records import Results
+from scaling.results.run_trial import run_trial
 from scaling.seeds import torch_stream
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
@@ -181,7 +181,7 @@ def test_saved_weights_are_zero_where_cut(
 ):
     pruned = changed(trial, {**STATIC, "network.initialization": "he"})
     results = Results(tmp_path)
-    list(run_trial.perform(pruned, store, here, results))
+    list(run_trial(pruned, store, here, results))
     saved = results.get("weights", f"{pruned.id}.safetensors")
     assert saved is not None
     weights = kernels(safetensors.torch.load(saved))

@@ -19,7 +19,7 @@ from overhear import app
 from scaling import machine
 from scaling.results.manifest import Plan, plan, record
 from scaling.results.records import Results
-from scaling.results.run_trial import perform
+from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
 from scaling.sound import prepare
 from scaling.sound.store import pack
@@ -273,7 +273,7 @@ def test_bad_trials_stop_small_ones_do_not_and_a_relaunch_goes_on(
     results = Results(out)
     clips = prepare.scan(trials, None)
     store = pack(clips["synthetic"], 16_000, progress=False)
-    list(perform(trials[2], store, machine.here("cpu", "float32", 1), results))
+    list(run_trial(trials[2], store, machine.here("cpu", "float32", 1), results))
     everything = planned(trials, {"synthetic": clips["synthetic"].table})
     record(everything, prepare.digests(trials, {"synthetic@16000": store}), results)
     processes = []

@@ -16,7 +16,7 @@ import pytest
 
 from scaling import machine
 from scaling.results.records import Results
-from scaling.results.run_trial import perform
+from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
 from scaling.sound import datasets
 from scaling.sound.store import pack
@@ -68,7 +68,7 @@ def alone(trials: list[Trial], where: Path) -> list[dict[str, object]]:
     """What the same trials record without Ray, one after the other."""
     store = pack(datasets.scan("synthetic"), 16_000, progress=False)
     for trial in trials:
-        list(perform(trial, store, machine.here("cpu", "float32", 1), Results(where)))
+        list(run_trial(trial, store, machine.here("cpu", "float32", 1), Results(where)))
     return by_epoch(where)
 
 

@@ -16,7 +16,7 @@ from scaling import machine, networks
 from scaling.networks import vggish_weights
 from scaling.results import transfer
 from scaling.results.records import Results
-from scaling.results.run_trial import perform
+from scaling.results.run_trial import run_trial
 from scaling.seeds import torch_stream
 from scaling.settings import Trial, changed
 from scaling.sound import prepare, public_weights
@@ -72,7 +72,7 @@ def target(source: Trial) -> Trial:
 def results(source: Trial, store: Store, here: machine.Machine, tmp_path: Path) -> Results:
     """A folder in which the source is complete."""
     folder = Results(tmp_path / "results")
-    *_, told = perform(source, store, here, folder)
+    *_, told = run_trial(source, store, here, folder)
     assert told.status == "complete"
     return folder
 
@@ -123,7 +123,7 @@ def test_all_but_the_last_layer_is_taken_over(
     here: machine.Machine,
     begun: list[dict[str, Tensor]],
 ):
-    *_, told = perform(target, store, here, results)
+    *_, told = run_trial(target, store, here, results)
     assert told.status == "complete"
     (state,) = begun
     learned = weights(results, source)
@@ -183,8 +183,8 @@ def test_resumed_is_undisturbed(
 def test_a_killed_one_goes_on_in_its_folder(
     target: Trial, results: Results, store: Store, here: machine.Machine
 ):
-    next(perform(target, store, here, results))
-    *_, told = perform(target, store, here, results)
+    next(run_trial(target, store, here, results))
+    *_, told = run_trial(target, store, here, results)
     assert (told.status, told.epoch) == ("complete", 2)
     (outcome,) = results.read("outcomes", [target.id]).to_pylist()
     assert outcome["epochs"] == 2
@@ -217,7 +217,7 @@ def test_heads_stand_around_what_is_taken_over(
     settings = {"transfer.trial": first.id, "transfer.rate": 0.1, "training.epochs": 1}
     second = changed(target, HEADS.get(behind or "", {}) | settings)
     for each in (first, second):
-        *_, told = perform(each, store, here, results)
+        *_, told = run_trial(each, store, here, results)
         assert told.error is None
     learned = {plain(name): value for name, value in weights(results, first).items()}
     state = begun[1]
@@ -265,7 +265,7 @@ def test_what_cannot_be_taken_over_fails_in_one_line(
     line: str,
 ):
     wrong = changed(target, settings)
-    (told,) = perform(wrong, store, here, results)
+    (told,) = run_trial(wrong, store, here, results)
     assert told.status == "failed"
     assert told.error is not None
     assert "\n" not in told.error
@@ -353,7 +353,7 @@ def test_public_weights_are_taken_over(
 ):
     """Turned as our axes are, behind no standardization; the layer of classes is a new one."""
     results = Results(tmp_path / "results")
-    *_, told = perform(vggish, store, here, results)
+    *_, told = run_trial(vggish, store, here, results)
     assert told.error is None
     (state,) = begun
     for theirs, ours in vggish_weights.LAYERS.items():
@@ -398,7 +398,7 @@ def test_public_weights_that_are_not_there(
         prepare.digests([absent], stores)
     assert "\n" not in str(error.value)
     wide = changed(vggish, {"network.width": 2})
-    (told,) = perform(wide, store, here, Results(tmp_path))
+    (told,) = run_trial(wide, store, here, Results(tmp_path))
     assert told.error is not None
     assert (
         "features.0.weight is 1 x 1 x 3 x 3, where this network needs 2 x 1 x 3 x 3" in told.error
@@ -440,7 +440,7 @@ def test_a_sweep_trains_sources_first(
     def loop(stage: list[Trial], *_: object) -> None:
         stages.append([each.id for each in stage])
         for each in [] if stopped else stage:
-            list(perform(each, store, here, Results(out)))
+            list(run_trial(each, store, here, Results(out)))
 
     monkeypatch.setattr(tuner, "sweep", loop)
     ended = CliRunner().invoke(app, ["sweep", str(path), "--out", str(out), "--plain"])

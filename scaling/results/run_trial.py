@@ -53,7 +53,7 @@ class Progress(NamedTuple):
     outcome: Mapping[str, Any] | None = None  # its row, should the trial be stopped here
 
 
-def perform(trial: Trial, store: Store, machine: Machine, results: Results) -> Iterator[Progress]:
+def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) -> Iterator[Progress]:
     """Run what is left of a trial, writing its records; yields after each epoch and at the end.
 
     What the trial raises ends it as failed, with the reason in its outcome. What the results folder

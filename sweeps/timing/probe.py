@@ -23,7 +23,7 @@ from scaling import machine
 from scaling.machine import Machine
 from scaling.objectives import OBJECTIVES
 from scaling.results.records import Results
-from scaling.results.run_trial import Progress, perform
+from scaling.results.run_trial import Progress, run_trial
 from scaling.settings import Trial
 from scaling.training import classifier, evaluation
 from scaling.training.inputs import Listener
@@ -125,7 +125,7 @@ def speed(probe: Probe, here: Machine, folder: Path) -> Speed:
         return _nearest(probe, listener, here, folder, scored)
     front = _front(listener, here)
     results, ends = Results(folder / "results"), [0.0]
-    for progress in perform(probe.trial, store, here, results):
+    for progress in run_trial(probe.trial, store, here, results):
         _check(progress)
         ends.append(progress.seconds)
         timed = ends[-1] - ends[1]
@@ -198,7 +198,7 @@ def _nearest(probe: Probe, listener: Listener, here: Machine, folder: Path, scor
         results = Results(folder / attempt)
         if state is not None:
             results.put(state, "weights", f"{SOURCE}.safetensors")
-        for progress in perform(probe.trial, listener.store, here, results):
+        for progress in run_trial(probe.trial, listener.store, here, results):
             _check(progress)
             seconds = progress.seconds
     return Speed(0.0, 0.0, 0.0, seconds / (scored + probe.clips), 0.0)
