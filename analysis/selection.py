@@ -15,6 +15,7 @@ import pandas as pd
 from analysis.families import REPEAT
 from analysis.points import NOT_HELD_OUT
 from scaling import settings
+from scaling.spelling import nearest
 
 DIGITS = 12  # means that differ behind these differ by rounding: they are tied
 
@@ -72,7 +73,7 @@ def _check(among: Sequence[str], by: str) -> None:
     known = settings.leaves()
     for name in among:
         if name not in known:
-            raise ValueError(f"{name}: no such setting{settings.nearest(name, known)}")
+            raise ValueError(f"{name}: no such setting{nearest(name, known)}")
         if name in REPEAT:
             raise ValueError(
                 f"{name}: repeats are averaged, never chosen among; name settings of the model"

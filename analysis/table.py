@@ -21,6 +21,7 @@ from analysis.families import PRUNING, families, prunings
 from analysis.scatter import last_epochs
 from scaling import settings
 from scaling.results.records import Results
+from scaling.spelling import nearest
 
 STATUSES = ("complete", "stopped", "failed", "running", "missing")
 # what decides which clips are scored: trials that agree in these score the same
@@ -83,11 +84,14 @@ def manifest(results: Results, studies: Sequence[str] = ()) -> pd.DataFrame:
     for study in studies:
         if study not in known:
             raise ValueError(
-                f"--study {study}: not planned in {results.where}{settings.nearest(study, known)}"
+                f"--study {study}: not planned in {results.where}{nearest(study, known)}"
             )
     if studies:
         table = table.filter(pc.is_in(table["study"], pa.array(studies, pa.string())))
-    for name, default in _defaults(settings.Trial).items():
+    for name, each in settings.settings().items():
+        if each.off in (None, settings.REQUIRED):
+            continue
+        default = each.column
         filled = pc.fill_null(table[name], pa.scalar(default, table[name].type))
         table = table.set_column(table.schema.get_field_index(name), name, filled)
     _check_settings(results, table)
@@ -175,7 +179,7 @@ def evaluations(
         recorded |= names
         frames.append(frame if last is None else last_epochs(frame, last, SERIES))
     if trials and metric not in recorded:
-        hint = settings.nearest(metric, sorted(recorded))
+        hint = nearest(metric, sorted(recorded))
         raise ValueError(f"metric={metric}: no complete trial recorded it{hint}")
     if not frames:
         return pd.DataFrame(columns=["trial", "epoch", "split", "device", "value"])
@@ -325,15 +329,3 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     kinds = {name: "Int64" for name in holed if table[name].null_count}
     frame: pd.DataFrame = table.to_pandas().astype(kinds)
     return frame
-
-
-def _defaults(part: type[settings.Part], prefix: str = "") -> dict[str, Any]:
-    """The "off" of every setting that has one, other than null, as the manifest holds it."""
-    found: dict[str, Any] = {}
-    for name, field in part.model_fields.items():
-        kind, default = field.annotation, field.default
-        if isinstance(kind, type) and issubclass(kind, settings.Part):
-            found |= _defaults(kind, f"{prefix}{name}.")
-        elif not field.is_required() and default is not None:
-            found[prefix + name] = ",".join(default) if isinstance(default, tuple) else default
-    return found

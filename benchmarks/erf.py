@@ -14,11 +14,11 @@ import torch
 from common import medians, report, timed
 from torch import Tensor, nn
 
-from scaling import machine, networks
+from scaling import machine
 from scaling.networks.cost import count, field
+from scaling.networks.cp_resnet import CPResNet
 from scaling.receptive_field import gradients
 from scaling.seeds import torch_stream
-from scaling.settings import Network
 
 CLIPS, SHAPE, CLASSES, BATCH = 32, (256, 216), 10, 16
 MIDDLE = (7, 6)  # of the penultimate map, 15 x 13
@@ -59,14 +59,11 @@ def main() -> None:
     chosen = parser.parse_args()
     here = machine.here(precision="float32")
     # as He initializes it: a network that starts as its shortcuts looks at next to nothing
-    network = Network(
-        kind="cp_resnet", width=chosen.width, depth=1, pointwise=1, initialization="he"
-    )
-    layers = networks.layers(network, CLASSES)
+    network = CPResNet(width=chosen.width, depth=1, pointwise=1, initialization="he")
+    layers = network.layers(CLASSES)
     assert count(layers, SHAPE).parts[-1].map == (2 * MIDDLE[0] + 1, 2 * MIDDLE[1] + 1)
     usual, laid_out = (
-        networks.build(network, CLASSES, torch_stream(0, "initialization")).to(here.device)
-        for _ in range(2)
+        network.build(CLASSES, torch_stream(0, "initialization")).to(here.device) for _ in range(2)
     )
     laid_out.to(memory_format=torch.channels_last)
     clips_BCFN = torch.randn(CLIPS, 1, *SHAPE, generator=torch_stream(0, "benchmark"))

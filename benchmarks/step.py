@@ -13,10 +13,11 @@ import torch
 from common import medians, report, timed
 from torch.nn import functional
 
-from scaling import machine, networks
-from scaling.networks.kernels import Convolution
+from scaling import machine
+from scaling.networks import Network
+from scaling.networks.cp_resnet import CPResNet
+from scaling.networks.modules.kernels import Convolution
 from scaling.seeds import torch_stream
-from scaling.settings import Network
 
 BATCH, SHAPE, CLASSES = 10, (256, 431), 10
 FREE = 1 / 1.03  # masks may cost 3 % of a step
@@ -27,7 +28,7 @@ def step(
     network: Network, here: machine.Machine, plain: bool, kept: float = 1.0
 ) -> Callable[[], None]:
     """A call that makes one update, forward to optimizer; `kept` of the weights are not masked."""
-    model = networks.build(network, CLASSES, torch_stream(0, "initialization")).to(here.device)
+    model = network.build(CLASSES, torch_stream(0, "initialization")).to(here.device)
     if plain:
         optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, foreach=False)
     else:
@@ -60,7 +61,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=32)
     chosen = parser.parse_args()
     ours, plain = machine.here(), machine.here(precision="float32")
-    base = Network(kind="cp_resnet", width=chosen.width, depth=1, pointwise=1)
+    base = CPResNet(width=chosen.width, depth=1, pointwise=1)
     damped = base.model_copy(update={"damping": 0.99})
     seconds = medians(
         {

@@ -20,10 +20,11 @@ from pathlib import Path
 from common import Result, report
 
 from scaling import machine
+from scaling.networks.cp_resnet import CPResNet
 from scaling.results.manifest import plan, record
 from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
-from scaling.settings import Features, Network, Sound, Split, Training, Trial, changed
+from scaling.settings import Features, Sound, Split, Training, Trial, changed
 from scaling.sound import datasets, prepare
 from scaling.sound.store import Store, pack
 from sweeps import launch
@@ -53,7 +54,7 @@ def trials(count: int) -> Iterator[Trial]:
             features=Features(kind="log_mel", window=256, hop=125, mels=32, range_db=80),
         ),
         split=Split(protocol="folds", fold=1, train_devices=("a",)),
-        network=Network(kind="cp_resnet", width=2, depth=1, pointwise=1),
+        network=CPResNet(width=2, depth=1, pointwise=1),
         training=Training(epochs=1, batch=16, rate=5e-3),
     )
     return (changed(base, {"seed": seed}) for seed in range(count))

@@ -69,11 +69,12 @@ def train(
     """Train one trial, here, without Ray, from a recipe."""
     from scaling import machine
     from scaling.results.manifest import plan, price_unseen
-    from scaling.settings import changed, nearest
+    from scaling.settings import changed
     from scaling.settings.recipes import RECIPES
     from scaling.sound import prepare
     from scaling.sound.datasets.reading import reading
     from scaling.sound.download import remedy
+    from scaling.spelling import nearest
 
     filled(root=root, out=out, device=device, precision=precision)
     here = machine.here(device, precision, threads)  # before what takes long

@@ -1,12 +1,26 @@
 """Part: what all groups of settings share, a frozen, checked piece of a Trial.
 
-A setting that changes nothing beside the others is refused, for it would rename the trial.
+A setting that changes nothing beside the others is refused, for it would rename the trial. Parts
+that come in kinds (networks, objectives, ways of pruning) are one class per kind, each with its own
+settings only; OneOf marks the field that holds one of them. No torch. Contents: Part; Kind, OneOf
+and `kinds` for parts that come in kinds; `repeated`, `written`.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple, Self, TypeVar, Union
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import CoreSchema
 
 RECORDED = {"recorded": True}  # the context in which settings of an earlier version are read
 
@@ -33,13 +47,60 @@ class Part(BaseModel):
             part: Part = self
             for parent in parents:
                 part = getattr(part, parent)
+            if name not in type(part).model_fields:
+                continue
             value, off = getattr(part, name), type(part).model_fields[name].default
             if value != off:
-                raise ValueError(
-                    f"{dotted}={_written(value)} changes nothing: {needed}; leave it at "
-                    f"{_written(off)}"
-                )
+                raise ValueError(without_effect(dotted, value, needed, off))
         return self
+
+
+class Kind(Part):
+    """A part of which there are several kinds, told apart by `kind`, which is always stated."""
+
+    kind: str
+
+    @model_serializer(mode="wrap")
+    def _with_kind(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {"kind": self.kind, **handler(self)}
+
+
+K = TypeVar("K", bound=Kind)
+
+
+class OneOf(NamedTuple):
+    """Annotates a field that holds one of these kinds: `network: Annotated[Network,
+    OneOf(NETWORKS)]`.
+    """
+
+    kinds: Mapping[str, type[Kind]]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        union = Union[tuple(self.kinds.values())]  # type: ignore[valid-type]  # noqa: UP007
+        return handler.generate_schema(Annotated[union, Field(discriminator="kind")])
+
+
+def kinds(package: str, names: Sequence[str], base: type[K]) -> dict[str, type[K]]:
+    """The classes of a package by their kind: the module of each name holds the one of that
+    `kind`.
+    """
+    found: dict[str, type[K]] = {}
+    for name in names:
+        (found[name],) = (
+            each
+            for each in vars(import_module(f"{package}.{name}")).values()
+            if isinstance(each, type)
+            and issubclass(each, base)
+            and each.model_fields["kind"].default == name
+        )
+    return found
+
+
+def without_effect(dotted: str, value: Any, why: str, off: Any) -> str:
+    """The line that refuses a setting which changes nothing."""
+    return f"{dotted}={written(value)} changes nothing: {why}; leave it at {written(off)}"
 
 
 def repeated(words: Sequence[str]) -> list[str]:
@@ -47,7 +108,7 @@ def repeated(words: Sequence[str]) -> list[str]:
     return sorted({word for word in words if words.count(word) > 1})
 
 
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """A value as a person would type it."""
     if isinstance(value, tuple | list):
         return ",".join(map(str, value)) or "nothing"

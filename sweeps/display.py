@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from scaling.results.eta import Left, Standing, left, planned_epochs
+from scaling.results.eta import Left, Standing, left
 from scaling.results.run_trial import HEADLINE, Progress, headline
 from scaling.settings import Trial, flat
 from scaling.text import one_line, printable
@@ -159,7 +159,7 @@ class Display:
 
     def _standing(self, trial: Trial, stopped: bool) -> Standing:
         """Where a trial stands; once one was stopped, any other may be."""
-        epochs = planned_epochs(trial.objective.kind, trial.training.epochs)
+        epochs = trial.epochs
         seconds, timed = self.timed.get(trial.id, (0.0, 0))
         status = self.status.get(trial.id, "running")
         return Standing(

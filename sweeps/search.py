@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from scaling.results.records import Results
-from scaling.settings import Trial, changed, flat, leaves, nearest, unflat
+from scaling.settings import Trial, changed, flat, leaves, unflat
+from scaling.spelling import nearest
 from sweeps import stopping
 from sweeps.study_file import TRIALS
 

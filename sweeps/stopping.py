@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from scaling.results.records import Results
-from scaling.settings import Trial, flat, leaves, nearest
+from scaling.settings import Trial, flat, leaves
+from scaling.spelling import nearest
 
 if TYPE_CHECKING:  # studies name rules, and need no torch
     from scaling.results.manifest import Plan

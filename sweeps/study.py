@@ -15,7 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from scaling.settings import Trial, changed, nearest
+from scaling.settings import Trial, changed
+from scaling.spelling import nearest
 from sweeps import study_file
 from sweeps.search import Search, check
 from sweeps.stopping import Rule

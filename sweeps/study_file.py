@@ -17,7 +17,8 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, TextIO
 
-from scaling.settings import Trial, nearest
+from scaling.settings import Trial
+from scaling.spelling import nearest
 
 TRIALS = 100_000  # of one study
 SECONDS = 120.0  # to import a study, and to list its trials: 100,000 of them take about 20

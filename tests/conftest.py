@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 import torch
 
-from scaling.settings import Augment, Features, Network, Sound, Split, Training, Trial
+from scaling.networks.cp_resnet import CPResNet
+from scaling.settings import Augment, Features, Sound, Split, Training, Trial
 from scaling.sound import datasets
 from scaling.sound.store import Store, pack
 
@@ -92,7 +93,7 @@ def trial() -> Trial:
             features=Features(kind="log_mel", window=512, hop=512, mels=32, range_db=80),
         ),
         split=Split(protocol="folds", fold=1, train_devices=("a",)),
-        network=Network(kind="cp_resnet", width=2, depth=1, pointwise=1),
+        network=CPResNet(width=2, depth=1, pointwise=1),
         training=Training(epochs=3, batch=16, rate=5e-3, warmup=1, final=0.1, stepping="step"),
         augment=Augment(roll=0.5, mixup=0.3),
     )

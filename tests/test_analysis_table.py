@@ -60,14 +60,16 @@ def plan(
     """
     rows = []
     for planned in trials:
-        blocks = 1000 * (planned.network.depth + planned.network.pointwise)
-        size, target = planned.network.width * blocks, planned.pruning.target
-        kept = target or (planned.pruning.target_width or planned.network.width) * blocks - 8
+        columns = settings.flat(planned)
+        blocks = 1000 * (columns["network.depth"] + columns["network.pointwise"])
+        size = planned.network.width * blocks
+        width = columns["pruning.target_width"] or planned.network.width
+        kept = columns["pruning.target"] or width * blocks - 8
         cost = {"parameters": size, "weights": max(0, size - 8), "macs": size * 7}
         cost["kept_weights"] = max(0, kept)
         about = {"receptive_field": 103, "data_digest": "d1", "commit": "c1", **more}
         when = NOON + timedelta(hours=hours)
-        row = {"trial": planned.id, "study": "s", **settings.flat(planned), **cost}
+        row = {"trial": planned.id, "study": "s", **columns, **cost}
         rows.append(row | about | {"planned": when})
     results.write("manifest", launch, rows)
 

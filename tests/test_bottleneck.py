@@ -5,14 +5,17 @@ import io
 import pytest
 import torch
 
-from scaling import machine, networks
-from scaling.networks.bottleneck import Bottleneck, layers
+from scaling import machine
 from scaling.networks.cost import count
-from scaling.networks.stochastic import reseed
+from scaling.networks.modules.stochastic import reseed
+from scaling.networks.vib_cnn import VIBCNN
+from scaling.objectives import bottleneck
+from scaling.objectives.modules.bottleneck import Bottleneck
 from scaling.seeds import torch_stream
-from scaling.settings import Network, Trial, changed
+from scaling.settings import Trial, changed, sizes
 from scaling.sound.store import Store
-from scaling.training.loop import run
+from scaling.training import classifier
+from scaling.training.methods import run
 
 VIB = {
     "objective.kind": "bottleneck",
@@ -33,15 +36,16 @@ PUBLISHED = {
 
 @pytest.mark.parametrize(("classes", "frames"), PUBLISHED)
 def test_published_sizes(classes: int, frames: int):
-    network = Network(kind="vib_cnn", width=32, flatten=True)
+    network = VIBCNN(width=32, flatten=True)
     for latent, parameters in zip((20, 50, 100, 200), PUBLISHED[classes, frames], strict=True):
-        whole = layers(networks.layers(network, 2 * latent), latent, classes)
+        bound = bottleneck.Bottleneck(latent=latent)
+        whole = [*network.layers(2 * latent), *bound.head_layers(classes)]
         assert count(whole, (40, frames)).parameters == parameters
 
 
 def built(trial: Trial, kind: str, **more: object) -> Bottleneck:
     settings = {**VIB, "network.kind": kind, "sound.features.mels": 64, **more}
-    network = networks.of_trial(changed(trial, settings), 4, torch_stream(0, "t"))
+    network = classifier.network(changed(trial, settings), 4, torch_stream(0, "t"))
     assert isinstance(network, Bottleneck)
     return network
 
@@ -51,9 +55,9 @@ def test_arithmetic_is_the_built_network(trial: Trial, kind: str):
     settings = {**VIB, "network.kind": kind, "sound.features.mels": 64, "sound.features.hop": 256}
     settings |= {"objective.offset": 5}
     vib = changed(trial, settings)
-    network = networks.of_trial(vib, 4, torch_stream(0, "t"))
+    network = classifier.network(vib, 4, torch_stream(0, "t"))
     parameters = sum(p.numel() for p in network.parameters())
-    assert networks.cost(vib, 4).parameters == parameters
+    assert sizes.cost(vib, 4).parameters == parameters
     out = network.eval()(torch.randn(2, 1, *vib.sound.shape))
     assert out.logits_BY.shape == (2, 4)
     assert out.mean_BK.shape == out.deviation_BK.shape == (2, 5)

@@ -7,10 +7,11 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling import networks
+from scaling.networks import Network
 from scaling.networks.cost import Axis, count, field
-from scaling.networks.cp_resnet import CPResNet
-from scaling.settings import Network
+from scaling.networks.cp_resnet import CPResNet as Settings
+from scaling.networks.modules.cp_resnet import CPResNet
+from scaling.networks.modules.stochastic import reseed
 
 INPUT = (256, 431)  # 10 s at 22,050 Hz
 
@@ -47,18 +48,18 @@ TABLE = [
 
 
 def settings(width: int, depth: int, pointwise: int, **others: object) -> Network:
-    return Network(kind="cp_resnet", width=width, depth=depth, pointwise=pointwise, **others)  # type: ignore[arg-type]
+    return Settings(width=width, depth=depth, pointwise=pointwise, **others)  # type: ignore[arg-type]
 
 
 def build(network: Network, seed: int = 0, classes: int = 10) -> CPResNet:
-    model = networks.build(network, classes, torch.Generator().manual_seed(seed))
+    model = network.build(classes, torch.Generator().manual_seed(seed))
     assert isinstance(model, CPResNet)
     return model
 
 
 @pytest.mark.parametrize(("w", "d", "k", "parameters", "weights", "gmacs", "side"), TABLE)
 def test_published_costs(w, d, k, parameters, weights, gmacs, side):
-    cost = count(networks.layers(settings(w, d, k), 10), INPUT)
+    cost = count(settings(w, d, k).layers(10), INPUT)
     assert cost.parameters == parameters
     assert cost.weights == weights
     assert cost.receptive_field == side == 103 + 64 * d
@@ -69,7 +70,7 @@ def test_published_costs(w, d, k, parameters, weights, gmacs, side):
 
 
 def test_parts_sum_to_the_whole():
-    cost = count(networks.layers(settings(48, 2, 3), 7), INPUT)
+    cost = count(settings(48, 2, 3).layers(7), INPUT)
     assert sum(part.parameters for part in cost.parts) == cost.parameters
     assert sum(part.weights for part in cost.parts) == cost.weights
     assert sum(part.macs for part in cost.parts) == cost.macs
@@ -80,7 +81,7 @@ def test_costs_are_those_of_the_built_network(w, d, k):
     """Plain twin: torch's own counters on the module that is trained."""
     network = settings(w, d, k)
     model = build(network)
-    cost = count(networks.layers(network, 10), (64, 90))
+    cost = count(network.layers(10), (64, 90))
     assert sum(p.numel() for p in model.parameters()) == cost.parameters
     convolutions = {n: m for n, m in model.named_modules() if isinstance(m, nn.Conv2d)}
     assert sum(m.weight.numel() for m in convolutions.values()) == cost.weights
@@ -91,7 +92,7 @@ def test_costs_are_those_of_the_built_network(w, d, k):
 
 
 def test_maps_of_the_paper():
-    maps = {p.name: p.map for p in count(networks.layers(settings(8, 1, 1), 10), INPUT).parts}
+    maps = {p.name: p.map for p in count(settings(8, 1, 1).layers(10), INPUT).parts}
     assert maps["stem"] == (127, 215)
     assert maps["block1.conv2"] == (63, 107)
     assert maps["block2.conv2"] == (31, 53)
@@ -112,7 +113,7 @@ BOXES = [
 
 @pytest.mark.parametrize(("depth", "rows", "columns"), BOXES)
 def test_published_fields(depth, rows, columns):
-    seen = field(networks.layers(settings(8, depth, 1), 10))
+    seen = field(settings(8, depth, 1).layers(10))
     assert seen.rows == seen.columns == Axis(side=103 + 64 * depth, step=16, start=8.0)
     assert seen.rows.interval(7, 256) == rows
     assert seen.columns.interval(13, 431) == columns
@@ -134,7 +135,9 @@ def test_field_is_where_gradients_are(depth):
             if isinstance(module, nn.BatchNorm2d):
                 parent = model.get_submodule(name.rpartition(".")[0])
                 setattr(parent, name.rpartition(".")[2], nn.Identity())
-        patch.setattr("scaling.networks.cp_resnet.functional.max_pool2d", average["max_pool2d"])
+        patch.setattr(
+            "scaling.networks.modules.cp_resnet.functional.max_pool2d", average["max_pool2d"]
+        )
         model(x).features_BCFN[0, :, 7, 13].sum().backward()
     assert x.grad is not None
     lit = x.grad[0, 0] != 0
@@ -194,7 +197,7 @@ def test_damped_network_has_the_base_networks_weights():
 
 def test_dropout_lies_behind_every_block():
     model = build(settings(4, 1, 1, dropout=0.5, initialization="he"))
-    networks.reseed(model, lambda name: torch.Generator().manual_seed(len(name)))
+    reseed(model, lambda name: torch.Generator().manual_seed(len(name)))
     shares = {}
     for name, block in model.blocks.items():
         block.register_forward_hook(
@@ -210,4 +213,4 @@ def test_too_small_an_input_is_named():
     with pytest.raises(
         ValueError, match=r"^an input of 16 mel bands x 100 frames is too small.*block4"
     ):
-        count(networks.layers(settings(4, 1, 1), 10), (16, 100))
+        count(settings(4, 1, 1).layers(10), (16, 100))

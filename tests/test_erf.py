@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scaling import networks
+from scaling.networks import Network
 from scaling.networks.cost import Axis, Field, field
-from scaling.networks.cp_resnet import CPResNet
-from scaling.networks.kernels import Convolution
+from scaling.networks.cp_resnet import CPResNet as Settings
+from scaling.networks.modules.cp_resnet import CPResNet
+from scaling.networks.modules.kernels import Convolution
 from scaling.receptive_field import gradients as erf
 from scaling.receptive_field.gradients import Numbers, Place
-from scaling.settings import Network
 
 INPUT = (256, 431)  # 10 s at 22,050 Hz
 SMALL = (160, 150)
@@ -38,11 +38,11 @@ TABLE = [
 
 def settings(width: int, depth: int, pointwise: int, **others: object) -> Network:
     others = {"initialization": "he"} | others
-    return Network(kind="cp_resnet", width=width, depth=depth, pointwise=pointwise, **others)  # type: ignore[arg-type]
+    return Settings(width=width, depth=depth, pointwise=pointwise, **others)  # type: ignore[arg-type]
 
 
 def build(network: Network, seed: int = 0) -> CPResNet:
-    model = networks.build(network, 10, torch.Generator().manual_seed(seed))
+    model = network.build(10, torch.Generator().manual_seed(seed))
     assert isinstance(model, CPResNet)
     return model
 
@@ -65,7 +65,7 @@ def placed(network: Network, found: erf.Map) -> Place:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         rows, columns = found.values_FN.shape
-        return erf.place_of(field(networks.layers(network, 10)), found.pixel, (rows, columns))
+        return erf.place_of(field(network.layers(10)), found.pixel, (rows, columns))
 
 
 def positive(network: Network) -> nn.Module:
@@ -83,7 +83,7 @@ def positive(network: Network) -> nn.Module:
 @pytest.mark.parametrize(("depth", "m", "sigma_f", "sigma_t", "luo", "f95", "t95"), TABLE)
 def test_table_of_the_facts(monkeypatch, depth, m, sigma_f, sigma_t, luo, f95, t95):
     average = nn.functional.avg_pool2d
-    monkeypatch.setattr("scaling.networks.cp_resnet.functional.max_pool2d", average)
+    monkeypatch.setattr("scaling.networks.modules.cp_resnet.functional.max_pool2d", average)
     network = settings(1, depth, 1, damping=1 - m)
     model = positive(network)
     ones = torch.ones(1, 1, *INPUT, dtype=torch.float64)
@@ -208,7 +208,7 @@ def plain_map(model: nn.Module, batch: Tensor, middle: tuple[int, int]) -> np.nd
 
 def test_batched_map_is_that_of_the_plain_loop():
     network = settings(3, 1, 1)
-    model = networks.build(network, 10, torch.Generator().manual_seed(0), channels=2)
+    model = network.build(10, torch.Generator().manual_seed(0), channels=2)
     batch = torch.randn(7, 2, *SMALL, generator=torch.Generator().manual_seed(2))
     calibrate(model, batch)
     target = erf.target_of(model, "feature")
@@ -235,7 +235,7 @@ def test_batched_map_is_that_of_the_plain_loop():
 def test_cropped_map_is_the_whole_one(network, size, pixel, kind):
     model = build(network)
     calibrate(model, noise(4, size))
-    target, seen = erf.target_of(model, kind), field(networks.layers(network, 10))
+    target, seen = erf.target_of(model, kind), field(network.layers(10))
     whole = erf.effective_field(model, [noise(3, size)], lambda x: target(x)[:, :, *pixel])
     found = erf.effective_field(
         model, [noise(3, size)], erf.cropped(target, seen, pixel, size)
@@ -362,7 +362,7 @@ def test_damping_narrows_frequency_and_leaves_time():
     ("depth", "rows", "columns"), [(1, (37, 203), (133, 299)), (2, (5, 235), (101, 331))]
 )
 def test_place_of_a_field_that_fits(depth, rows, columns):
-    whole = field(networks.layers(settings(8, depth, 1), 10))
+    whole = field(settings(8, depth, 1).layers(10))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert erf.place_of(whole, (7, 13), INPUT) == Place((120, 216), (rows, columns))
@@ -370,7 +370,7 @@ def test_place_of_a_field_that_fits(depth, rows, columns):
 
 
 def test_a_clipped_field_warns_and_the_strict_check_refuses():
-    whole = field(networks.layers(settings(8, 3, 1), 10))
+    whole = field(settings(8, 3, 1).layers(10))
     with pytest.warns(
         UserWarning,
         match=r"^the maximum field of 295 x 295 pixels reaches beyond the input of 256 mel bands x "

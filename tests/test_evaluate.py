@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from scaling.networks.output import Output
+from scaling.networks.modules.output import Output
 from scaling.training import evaluation
 
 

@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 import torch
 
-from scaling import machine, networks
+from scaling import machine
 from scaling.results.manifest import plan
 from scaling.seeds import torch_stream
 from scaling.settings import Trial, changed
 from scaling.sound import splits
 from scaling.sound.store import Store
-from scaling.training import optimizer
+from scaling.training import classifier, optimizer
 from scaling.training.epoch import Epoch
 from scaling.training.inputs import Listener
-from scaling.training.loop import run
+from scaling.training.methods import run
 from scaling.training.views import Views
 
 CLASSES = ("field", "kitchen", "street")
@@ -244,7 +244,7 @@ def test_the_penalty_is_minimized_and_recorded(few: Trial, store: Store, here: m
     one, other = next(run(free, store, here)), next(run(bound, store, here))
     assert "penalty" not in measured(one)
     network = other.state["model"]
-    drawn = networks.of_trial(bound, 3, torch_stream(bound.seed, "initialization"))
+    drawn = classifier.network(bound, 3, torch_stream(bound.seed, "initialization"))
     expected = 0.25 * optimizer.penalty(drawn).item()
     assert measured(other)["penalty"] == pytest.approx(expected, rel=1e-5)
     assert measured(other)["loss"] == pytest.approx(

@@ -13,15 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling import networks
-from scaling.networks.bottleneck import Bottleneck
+from scaling.networks import NETWORKS, Network
 from scaling.networks.cost import Axis, Field, Layer, any_size, count, field, last_map
-from scaling.networks.kernels import Convolution, Prunable
-from scaling.networks.stochastic import Stochastic, reseed
+from scaling.networks.modules.kernels import Convolution, Prunable
+from scaling.networks.modules.stochastic import Stochastic, reseed
+from scaling.objectives.modules.bottleneck import Bottleneck
 from scaling.pruning.pruner import Pruner
 from scaling.receptive_field import gradients
 from scaling.seeds import torch_stream
-from scaling.settings import Network, Trial, changed
+from scaling.settings import Trial, changed, sizes
+from scaling.training import classifier
 
 PATCH = (128, 128)  # mel bands x frames: 3 s
 # kind, width, classes, parameters, GMAC: facts, vib_few_data_consistency, section B3
@@ -40,13 +41,13 @@ SMALL = {"sb_cnn": 3, "vgg5": 4, "timbre": 2}  # widths
 
 
 def settings(kind: str, width: int = 0, **others: object) -> Network:
-    return Network(kind=kind, width=width or SMALL[kind], **others)  # type: ignore[arg-type]
+    return NETWORKS[kind](width=width or SMALL[kind], **others)  # type: ignore[arg-type]
 
 
 def build(
     network: Network, classes: int = 5, size: tuple[int, int] = PATCH, seed: int = 0
 ) -> nn.Module:
-    return networks.build(network, classes, torch.Generator().manual_seed(seed), size=size)
+    return network.build(classes, torch.Generator().manual_seed(seed), size=size)
 
 
 def stirred(model: nn.Module) -> nn.Module:
@@ -66,7 +67,7 @@ def stirred(model: nn.Module) -> nn.Module:
 @pytest.mark.parametrize(("kind", "width", "classes", "parameters", "gmac"), TABLE)
 def test_published_sizes(kind: str, width: int, classes: int, parameters: int, gmac: float):
     network = settings(kind, width)
-    cost = count(networks.layers(network, classes), PATCH)
+    cost = count(network.layers(classes), PATCH)
     assert cost.parameters == parameters
     assert float(f"{cost.macs / 1e9:.2g}") == gmac
     model = build(network, classes)
@@ -76,8 +77,7 @@ def test_published_sizes(kind: str, width: int, classes: int, parameters: int, g
 def test_published_maps():
     """The facts' (frames, mel bands), turned."""
     maps = {
-        kind: [part.map for part in count(networks.layers(settings(kind), 10), PATCH).parts]
-        for kind in KINDS
+        kind: [part.map for part in count(settings(kind).layers(10), PATCH).parts] for kind in KINDS
     }
     assert maps["sb_cnn"] == [(62, 31), (29, 6), (25, 2), (1, 1), (1, 1)]
     assert maps["vgg5"] == [(64, 64), (32, 32), (16, 16), (8, 8), (4, 4), (1, 1)]
@@ -88,14 +88,14 @@ def test_published_maps():
         assert output.features_BCFN.shape == (2, *shapes[kind])
         assert output.logits_BY.shape == (2, 10)
         assert output.embedding_BE is None
-    hidden, dense = networks.layers(settings("sb_cnn", 24), 10)[-2:]
+    hidden, dense = settings("sb_cnn", 24).layers(10)[-2:]
     assert (hidden.outputs, dense.inputs) == (64, 64)
 
 
 def test_frame_by_frame_the_prototypical_network_has_its_published_size():
     """Its input normalization has a scale and an offset for each of 128 frames."""
     network = settings("vgg5", 128, input_norm="time")
-    assert count(networks.layers(network, 10), PATCH).parameters == 613_642
+    assert count(network.layers(10), PATCH).parameters == 613_642
     model = build(network, 10)
     assert sum(p.numel() for p in model.parameters()) == 613_642
 
@@ -180,8 +180,8 @@ def test_costs_are_those_of_the_built_network(kind: str, others: dict[str, Any])
     """Plain twin: torch's own counters on the module that is trained."""
     size, channels = (115, 140), 2
     network = settings(kind, **others)
-    model = networks.build(network, 5, torch.Generator().manual_seed(0), channels, size)
-    cost = count(networks.layers(network, 5, channels), size)
+    model = network.build(5, torch.Generator().manual_seed(0), channels, size)
+    cost = count(network.layers(5, channels), size)
     assert sum(p.numel() for p in model.parameters()) == cost.parameters
     weighed = {
         name.removeprefix("blocks."): module.weight.numel()
@@ -192,17 +192,17 @@ def test_costs_are_those_of_the_built_network(kind: str, others: dict[str, Any])
     with FlopCounterMode(display=False) as counter:
         output = model.eval()(torch.randn(1, channels, *size))
     assert counter.get_total_flops() == 2 * cost.macs
-    rows_and_columns = last_map(networks.layers(network, 5, channels), size)
+    rows_and_columns = last_map(network.layers(5, channels), size)
     assert output.features_BCFN.shape[2:] == rows_and_columns
 
 
 def test_sizes_follow_the_width():
     for width in (1, 12, 48):
-        outputs = [layer.outputs for layer in networks.layers(settings("sb_cnn", width), 10)]
+        outputs = [layer.outputs for layer in settings("sb_cnn", width).layers(10)]
         assert outputs == [width, 2 * width, 2 * width, round(8 / 3 * width), 10]
-        outputs = [layer.outputs for layer in networks.layers(settings("vgg5", width), 10)]
+        outputs = [layer.outputs for layer in settings("vgg5", width).layers(10)]
         assert outputs == [width] * 5 + [10]
-        assert [x.outputs for x in networks.layers(settings("timbre", width), 10)] == [10 * width]
+        assert [x.outputs for x in settings("timbre", width).layers(10)] == [10 * width]
 
 
 def test_glorot_uniform_and_no_bias():
@@ -291,14 +291,14 @@ def test_field_is_where_gradients_are(monkeypatch: pytest.MonkeyPatch, kind: str
     arithmetic's, also behind a pooling that is not square.
     """
     network, size = settings(kind, 1), (130, 150)
-    layers = networks.layers(network, 3)
+    layers = network.layers(3)
     assert field(layers) == FIELDS[kind]
     model = build(network, 3, size).double()
     for module in model.modules():
         if isinstance(module, Convolution):
             nn.init.constant_(module.weight, 1 / module.weight[0].numel())
     average = functional.avg_pool2d
-    monkeypatch.setattr("scaling.networks.chain.functional.max_pool2d", average)
+    monkeypatch.setattr("scaling.networks.modules.chain.functional.max_pool2d", average)
     ones = torch.ones(1, 1, *size, dtype=torch.float64)
     rows, columns = last_map(layers, size)
     for pixel in ((rows // 2, columns // 2), (0, columns - 1)):
@@ -320,11 +320,11 @@ def test_pooling_need_not_be_square():
 
 def test_who_takes_inputs_of_any_size():
     """A map whose target is cropped feeds a network less than it was built for."""
-    answers = {kind: any_size(networks.layers(settings(kind), 3)) for kind in KINDS}
+    answers = {kind: any_size(settings(kind).layers(3)) for kind in KINDS}
     assert answers == {"sb_cnn": False, "vgg5": False, "timbre": True}
     for flatten, other in itertools.product((False, True), ("vib_cnn", "vgg9", "cp_resnet")):
         others = {"flatten": flatten} if other == "vib_cnn" else {}
-        known = any_size(networks.layers(settings(other, 2, **others), 3))
+        known = any_size(settings(other, 2, **others).layers(3))
         assert known == (other != "vib_cnn" or not flatten)
     by_frame = Layer("a", 1, 1, input_norm="time")
     assert not any_size([by_frame])
@@ -366,12 +366,12 @@ def test_pruning_cuts_convolutions_and_all_dense_layers(trial: Trial, kind: str,
     if how == "magnitude":
         changes |= {"pruning.length": 2, "pruning.guard": 1.0}
     pruned = changed(trial, changes)
-    target = networks.kept_weights(pruned, 5)
-    network = networks.of_trial(pruned, 5, torch_stream(0, "t"))
+    target = sizes.kept_weights(pruned, 5)
+    network = classifier.network(pruned, 5, torch_stream(0, "t"))
     reseed(network, lambda name: torch_stream(0, name))
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
-    pruner = Pruner(pruned, network, optimizer, target)
-    parts = networks.cost(pruned, 5).parts
+    pruner = Pruner(pruned.pruning, pruned.seed, network, optimizer, target)
+    parts = sizes.cost(pruned, 5).parts
     assert {name: layer.weight.numel() for name, layer in pruner.layers.items()} == {
         part.name: part.weights for part in parts
     }
@@ -398,26 +398,24 @@ def test_a_bottleneck_behind_each(trial: Trial, kind: str):
         "objective.latent": 3,
     }
     vib = changed(trial, changes)
-    network = networks.of_trial(vib, 4, torch_stream(0, "t")).eval()
+    network = classifier.network(vib, 4, torch_stream(0, "t")).eval()
     assert isinstance(network, Bottleneck)
-    assert networks.cost(vib, 4).parameters == sum(p.numel() for p in network.parameters())
+    assert sizes.cost(vib, 4).parameters == sum(p.numel() for p in network.parameters())
     assert network(torch.randn(2, 1, *vib.sound.shape)).logits_BY.shape == (2, 4)
 
 
 def test_mistakes_are_named():
     with pytest.raises(ValueError, match=r"^an input of 107 mel bands x 128 .* at conv\)"):
-        count(networks.layers(settings("timbre"), 10), (107, 128))
+        count(settings("timbre").layers(10), (107, 128))
     for kind, size, layer in (("sb_cnn", (128, 99), "conv3"), ("vgg5", (31, 128), "conv5")):
         line = rf"^an input of {size[0]} mel bands x {size[1]} frames is too small .* at {layer}\)"
         with pytest.raises(ValueError, match=line):
-            count(networks.layers(settings(kind), 10), size)
+            count(settings(kind).layers(10), size)
         with pytest.raises(ValueError, match=line):
             build(settings(kind), size=size)
-    with pytest.raises(ValueError, match=r"dropout=0.2 .*: timbre's only maps are those"):
-        settings("timbre", dropout=0.2)
-    with pytest.raises(
-        ValueError, match=r"input_norm=time .*: sb_cnn has no input_norm, only vgg5"
-    ):
-        settings("sb_cnn", input_norm="time")
-    with pytest.raises(ValueError, match=r"linear_embedding=true .*: vgg5 has no linear_embedding"):
-        settings("vgg5", linear_embedding=True)
+
+
+def test_each_has_only_its_own_settings():
+    others = {"timbre": "dropout", "sb_cnn": "input_norm", "vgg5": "linear_embedding"}
+    for kind, name in others.items():
+        assert name not in NETWORKS[kind].model_fields

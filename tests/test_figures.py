@@ -64,7 +64,10 @@ def scored(
 ) -> pd.DataFrame:
     """Scores of these trials: 0.5 and a bit more with width, seed and damping; twice evaluated."""
     values = {
-        one: 0.5 + one.network.width / 1000 + one.seed / 50 + one.network.damping / 10
+        one: 0.5
+        + one.network.width / 1000
+        + one.seed / 50
+        + settings.flat(one)["network.damping"] / 10
         for one in trials
     }
     complete(results, {one: {s: [v, v + 0.02] for s in splits} for one, v in values.items()})
@@ -136,8 +139,8 @@ def losses(results: Results, trials: list[Trial], splits: tuple[str, ...]) -> pd
     """Losses 1 + |beta - 0.01| of the first seed, and of others as much more as their seed, times
     1 + beta; half of it on training clips.
     """
-    values = {one: abs(one.objective.beta - 0.01) for one in trials}
-    values = {one: v + one.seed * (1 + one.objective.beta) for one, v in values.items()}
+    weights = {one: settings.flat(one)["objective.beta"] for one in trials}
+    values = {one: abs(w - 0.01) + one.seed * (1 + w) for one, w in weights.items()}
     complete(
         results,
         {

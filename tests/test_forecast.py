@@ -17,7 +17,7 @@ from scaling.results.run_trial import Progress, end, run_trial
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
-from scaling.training.loop import run
+from scaling.training.methods import run
 from sweeps import cli, times
 from sweeps.cluster import Resources
 from sweeps.timing import forecast, measure, probe

@@ -63,7 +63,7 @@ def observed(folder: Path, seconds: float = SECONDS) -> Any:
         import torch
 
         from scaling.results import run_trial
-        from scaling.training.loop import run
+        from scaling.training.methods import run
         from sweeps.tuner import work
 
         def disturbed(trial: Trial, *rest: Any) -> Any:

@@ -5,10 +5,9 @@ import math
 import pytest
 import torch
 
-from scaling import networks
-from scaling.networks.kernels import Convolution, Dense, Prunable, damper, initialize
-from scaling.networks.stochastic import SpatialDropout, reseed
-from scaling.settings import Network
+from scaling.networks import NETWORKS
+from scaling.networks.modules.kernels import Convolution, Dense, Prunable, damper, initialize
+from scaling.networks.modules.stochastic import SpatialDropout, reseed
 
 
 @pytest.mark.parametrize(
@@ -189,9 +188,9 @@ PLACES = {"cp_resnet": 4, "vib_cnn": 4, "vgg9": 8}
 @pytest.mark.parametrize("kind", PLACES)
 def test_dropout_in_each_network(kind):
     """Each place draws its own stream; a network without dropout has the same weights."""
-    network = Network(kind=kind, width=4, dropout=0.5)
+    network = NETWORKS[kind](width=4, dropout=0.5)
     model, plain = (
-        networks.build(each, 3, torch.Generator().manual_seed(0))
+        each.build(3, torch.Generator().manual_seed(0))
         for each in (network, network.model_copy(update={"dropout": 0.0}))
     )
     named = {n: m for n, m in model.named_modules() if isinstance(m, SpatialDropout)}
@@ -207,7 +206,7 @@ def test_dropout_in_each_network(kind):
         return torch.Generator().manual_seed(sum(name.encode()))
 
     def run() -> torch.Tensor:
-        networks.reseed(model, make)
+        reseed(model, make)
         return model(x).features_BCFN
 
     first = run()

@@ -12,7 +12,7 @@ from scaling.settings import Trial, changed
 from scaling.sound.microphones import RECORDED
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
-from scaling.training.loop import run
+from scaling.training.methods import run
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scaling import machine, networks
+from scaling import machine
 from scaling.networks.cost import field
 from scaling.receptive_field import runs
 from scaling.results import manifest
@@ -75,7 +75,7 @@ def test_a_map_is_computed_once(swept: tuple[Results, Trial], here: machine.Mach
 def test_nothing_lies_outside_the_maximum_field(swept: tuple[Results, Trial]):
     """One 1x1 convolution would see one pixel; this network sees what the arithmetic says."""
     results, trained = swept
-    layers = networks.layers(trained.network, 10)
+    layers = trained.network.layers(10)
     here = machine.here("cpu", "float32", 1)
     list(runs.compute(results, [trained], runs.Wanted(), here))
     (row,) = results.read("maps").to_pylist()

@@ -12,14 +12,15 @@ import soxr
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 
-from scaling import machine, networks
-from scaling.networks.output import Output
+from scaling import machine
+from scaling.networks.modules.output import Output
 from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
+from scaling.training import classifier
 from scaling.training.inputs import Listener
-from scaling.training.loop import run
+from scaling.training.methods import run
 from scaling.training.neighbours import RATE, described, mfcc_statistics, nearest
 
 LABELS = {"0": 0, "1": 1, "10": 2, "11": 3, "12": 4, "20": 5, "21": 6, "38": 7, "40": 8, "41": 9}
@@ -260,7 +261,7 @@ def test_embeddings_of_patches_vote(few: Trial, store: Store, here: machine.Mach
     compared |= {"augment.roll": 0, "augment.mixup": 0}
     second = changed(few, {"sound.features.hop": 256, **patches, **compared})
     (only,) = run(second, store, here, source=learned.state["model"])
-    network = networks.of_trial(first, 3, torch.Generator())
+    network = classifier.network(first, 3, torch.Generator())
     prefix = "network."
     state = {n.removeprefix(prefix): v for n, v in learned.state["model"].items() if prefix in n}
     network.load_state_dict(state)
@@ -319,8 +320,11 @@ def test_nothing_is_learned_that_could_be_saved(
             r"^objective.kind=neighbours compares MFCC \(network.kind=",
         ),
         ({"transfer.trial": "0123456789ab"}, "^objective.kind=neighbours compares MFCC .*name one"),
-        ({"objective.beta": 0.1}, "beta=0.1 .*kind=bottleneck, not to neighbours"),
-        ({"objective.embedding": 2}, "embedding=2 .*kind=prototypes, not to neighbours"),
+        ({"objective.beta": 0.1}, "beta=0.1 .*kind=neighbours has no beta, only bottleneck has"),
+        (
+            {"objective.embedding": 2},
+            "embedding=2 .*kind=neighbours has no embedding, only prototypes has",
+        ),
     ],
 )
 def test_neighbours_that_do_not_fit(mfcc: Trial, settings: dict[str, object], line: str):

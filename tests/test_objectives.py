@@ -7,18 +7,13 @@ import torch
 from torch import distributions
 from torch.nn import functional
 
-from scaling.networks.output import Output
-from scaling.objectives import (
-    OBJECTIVES,
-    bottleneck,
-    consistency,
-    cross_entropy,
-    divergence,
-    jensen_shannon,
-)
-from scaling.settings import Objective
+from scaling.networks.modules.output import Output
+from scaling.objectives.bottleneck import Bottleneck
+from scaling.objectives.consistency import Consistency
+from scaling.objectives.cross_entropy import CrossEntropy
+from scaling.objectives.modules.losses import divergence, jensen_shannon
 
-PLAIN = Objective()
+PLAIN = CrossEntropy()
 
 
 def output(logits_BY: torch.Tensor, **more: torch.Tensor) -> Output:
@@ -29,16 +24,10 @@ def some_targets(batch: int = 6, classes: int = 4) -> torch.Tensor:
     return torch.rand(batch, classes).softmax(1)
 
 
-def test_every_kind_that_can_be_stated_exists():
-    kinds = Objective.model_json_schema()["properties"]["kind"]
-    # neighbours minimize nothing
-    assert {*OBJECTIVES, "neighbours"} == set(kinds.get("enum", [kinds.get("const")]))
-
-
 def test_cross_entropy_is_torchs():
     logits_BY, labels_B = torch.randn(6, 4), torch.randint(4, (6,))
     targets_BY = functional.one_hot(labels_B, 4).float()
-    parts, measured = cross_entropy([output(logits_BY)], targets_BY, PLAIN, 0)
+    parts, measured = PLAIN.loss([output(logits_BY)], targets_BY, 0)
     assert parts.keys() == {"cross_entropy"}
     assert not measured
     assert torch.allclose(parts["cross_entropy"], functional.cross_entropy(logits_BY, labels_B))
@@ -46,14 +35,14 @@ def test_cross_entropy_is_torchs():
 
 def test_views_are_averaged():
     a, b, targets_BY = torch.randn(6, 4), torch.randn(6, 4), some_targets()
-    both = cross_entropy([output(a), output(b)], targets_BY, PLAIN, 0).parts["cross_entropy"]
-    each = [cross_entropy([output(x)], targets_BY, PLAIN, 0).parts["cross_entropy"] for x in (a, b)]
+    both = PLAIN.loss([output(a), output(b)], targets_BY, 0).parts["cross_entropy"]
+    each = [PLAIN.loss([output(x)], targets_BY, 0).parts["cross_entropy"] for x in (a, b)]
     assert torch.allclose(both, (each[0] + each[1]) / 2)
 
 
 def test_half_precision_logits_lose_nothing_in_the_loss():
     logits_BY = torch.randn(6, 4).bfloat16()
-    parts, _ = cross_entropy([output(logits_BY)], some_targets(), PLAIN, 0)
+    parts, _ = PLAIN.loss([output(logits_BY)], some_targets(), 0)
     assert parts["cross_entropy"].dtype == torch.float32
 
 
@@ -77,9 +66,9 @@ def test_divergence_of_a_fresh_bottleneck(offset: float, nats: float):
 def test_beta_weighs_the_divergence_only():
     logits_BY, targets_BY = torch.randn(6, 4), some_targets()
     gaussian = {"mean_BK": torch.randn(6, 3), "deviation_BK": torch.rand(6, 3) + 0.1}
-    settings = Objective(kind="bottleneck", latent=3, beta=0.02)
-    parts, measured = bottleneck([output(logits_BY, **gaussian)], targets_BY, settings, 0)
-    plain = cross_entropy([output(logits_BY)], targets_BY, PLAIN, 0).parts["cross_entropy"]
+    settings = Bottleneck(latent=3, beta=0.02)
+    parts, measured = settings.loss([output(logits_BY, **gaussian)], targets_BY, 0)
+    plain = PLAIN.loss([output(logits_BY)], targets_BY, 0).parts["cross_entropy"]
     assert torch.equal(parts["cross_entropy"], plain)
     assert torch.allclose(parts["weighted_divergence"], 0.02 * measured["divergence"])
     assert torch.allclose(measured["divergence"], divergence(*gaussian.values()))
@@ -127,15 +116,15 @@ def test_all_views_get_a_gradient():
 )
 def test_the_weight_grows_to_its_whole(epoch: int, ramp: int, weight: float):
     views, targets_BY = [output(torch.randn(6, 4)) for _ in range(3)], some_targets()
-    settings = Objective(kind="consistency", weight=5, ramp=ramp)
-    parts, measured = consistency(views, targets_BY, settings, epoch)
+    settings = Consistency(weight=5, ramp=ramp)
+    parts, measured = settings.loss(views, targets_BY, epoch)
     assert torch.allclose(parts["weighted_disagreement"], weight * measured["disagreement"])
-    plain = cross_entropy(views, targets_BY, PLAIN, 0).parts["cross_entropy"]
+    plain = PLAIN.loss(views, targets_BY, 0).parts["cross_entropy"]
     assert torch.equal(parts["cross_entropy"], plain)
 
 
 def test_without_weight_it_is_batched_augmentation():
     views, targets_BY = [output(torch.randn(6, 4)) for _ in range(3)], some_targets()
-    parts, measured = consistency(views, targets_BY, Objective(kind="consistency"), 5)
+    parts, measured = Consistency().loss(views, targets_BY, 5)
     assert parts.keys() == {"cross_entropy"}
     assert measured.keys() == {"disagreement"}

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from scaling import networks
-from scaling.networks.kernels import Dense
-from scaling.settings import Network, Training
+from scaling.networks import NETWORKS
+from scaling.networks.modules.kernels import Dense
+from scaling.settings import Training
 from scaling.training import optimizer
 from scaling.training.optimizer import Patience, learning_rate
 
@@ -146,8 +146,8 @@ def test_the_penalty_is_half_the_squares_of_kernels():
 
 @pytest.mark.parametrize("kind", ["vgg5", "sb_cnn", "timbre", "cp_resnet"])
 def test_no_bias_and_no_normalization_is_penalized(kind: str):
-    settings = Network(kind=kind, width=2, depth=int(kind == "cp_resnet"))
-    model = networks.build(settings, 3, torch.Generator().manual_seed(0), size=(128, 128))
+    settings = NETWORKS[kind](width=2)
+    model = settings.build(3, torch.Generator().manual_seed(0), size=(128, 128))
     with torch.no_grad():
         for values in model.parameters():
             values.add_(0.5)

@@ -15,7 +15,7 @@ from scaling.sound.store import Store
 from scaling.training import views
 from scaling.training.epoch import Epoch
 from scaling.training.inputs import Listener
-from scaling.training.loop import run
+from scaling.training.methods import run
 from scaling.training.views import Draws
 
 FRAMES, PATCH = 63, 32  # of one second, and of half of it

@@ -7,16 +7,15 @@ import pytest
 import safetensors.torch
 import torch
 
-from scaling import machine, networks
-from scaling.networks.kernels import Convolution
-from scaling.pruning.masks import remaining
+from scaling import machine
+from scaling.networks.modules.kernels import Convolution
 from scaling.pruning.pruner import Pruner
 from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
 from scaling.seeds import torch_stream
-from scaling.settings import Trial, changed
+from scaling.settings import Trial, changed, sizes
 from scaling.sound.store import Store
-from scaling.training.loop import run
+from scaling.training.methods import run
 
 STATIC = {"pruning.kind": "static", "pruning.target_width": 2, "network.width": 4}
 MAGNITUDE = {
@@ -55,8 +54,8 @@ def test_a_trial_ends_with_exactly_its_target(
 ):
     pruned = changed(trial, {**changes, "network.damping": damping, "network.initialization": "he"})
     classes = len(store.labels)
-    target = networks.kept_weights(pruned, classes)
-    narrow = networks.layers(pruned.network.model_copy(update={"width": 2}), classes)
+    target = sizes.kept_weights(pruned, classes)
+    narrow = pruned.network.model_copy(update={"width": 2}).layers(classes)
     assert target == sum(layer.weights for layer in narrow)
     last = list(run(pruned, store, here))[-1]
     values = {row["metric"]: row["value"] for row in last.metrics}
@@ -70,15 +69,15 @@ def test_a_trial_ends_with_exactly_its_target(
 def test_kept_weights_follow_the_schedule(trial: Trial, store: Store, here: machine.Machine):
     pruned = changed(trial, MAGNITUDE)
     classes = len(store.labels)
-    dense = networks.cost(pruned, classes).weights
-    target = networks.kept_weights(pruned, classes)
+    dense = sizes.cost(pruned, classes).weights
+    target = sizes.kept_weights(pruned, classes)
     kept = [
         row["value"]
         for epoch in run(pruned, store, here)
         for row in epoch.metrics
         if row["metric"] == "kept_weights"
     ]
-    due = [remaining(pruned.pruning, dense, target, epoch) for epoch in range(5)]
+    due = [pruned.pruning.remaining(dense, target, epoch) for epoch in range(5)]
     assert kept == due
     assert kept[:2] == [dense, dense]
     assert kept[3:] == [target, target]
@@ -118,10 +117,10 @@ def test_a_resumed_trial_is_an_undisturbed_one(
 
 def test_moments_are_cut_with_their_weights(trial: Trial):
     pruned = changed(trial, {**MAGNITUDE, "network.initialization": "he"})
-    network = networks.build(pruned.network, 10, torch_stream(0, "t"))
+    network = pruned.network.build(10, torch_stream(0, "t"))
     network = network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2, fused=True)
-    pruner = Pruner(pruned, network, optimizer, networks.kept_weights(pruned, 10))
+    pruner = Pruner(pruned.pruning, pruned.seed, network, optimizer, sizes.kept_weights(pruned, 10))
     x_BCFN = torch.randn(4, 1, 32, 32)
     for epoch in range(5):
         pruner.before(epoch)
@@ -136,7 +135,7 @@ def test_moments_are_cut_with_their_weights(trial: Trial):
             network(x_BCFN).logits_BY.square().sum().backward()
             optimizer.step()
             optimizer.zero_grad()
-    assert pruner.kept == networks.kept_weights(pruned, 10)
+    assert pruner.kept == sizes.kept_weights(pruned, 10)
 
 
 def test_scores_may_count_the_damping(trial: Trial):
@@ -145,9 +144,11 @@ def test_scores_may_count_the_damping(trial: Trial):
     lost = {}
     for score in ("weight", "kernel"):
         pruned = changed(trial, {**damped, "pruning.score": score})
-        network = networks.build(pruned.network, 10, torch_stream(0, "t"))
+        network = pruned.network.build(10, torch_stream(0, "t"))
         optimizer = torch.optim.Adam(network.parameters())
-        pruner = Pruner(pruned, network, optimizer, networks.kept_weights(pruned, 10))
+        pruner = Pruner(
+            pruned.pruning, pruned.seed, network, optimizer, sizes.kept_weights(pruned, 10)
+        )
         pruner.before(4)
         masks = [mask for mask in pruner.masks.values() if mask.shape[2] == 3]
         lost[score] = sum(int((~mask[:, :, ::2]).sum()) for mask in masks)
@@ -157,9 +158,9 @@ def test_scores_may_count_the_damping(trial: Trial):
 def test_masked_is_folded(trial: Trial):
     """A masked network and a fresh one with its saved weights say the same."""
     pruned = changed(trial, {**STATIC, "network.damping": 0.5, "network.initialization": "he"})
-    network = networks.build(pruned.network, 10, torch_stream(0, "t"))
-    Pruner(pruned, network, torch.optim.Adam(network.parameters()), 900)
-    folded = networks.build(pruned.network, 10, torch_stream(1, "t"))
+    network = pruned.network.build(10, torch_stream(0, "t"))
+    Pruner(pruned.pruning, pruned.seed, network, torch.optim.Adam(network.parameters()), 900)
+    folded = pruned.network.build(10, torch_stream(1, "t"))
     folded.load_state_dict(network.state_dict())
     x_BCFN = torch.randn(2, 1, 32, 40)
     assert torch.equal(network(x_BCFN).logits_BY, folded(x_BCFN).logits_BY)
@@ -168,8 +169,10 @@ def test_masked_is_folded(trial: Trial):
 def test_equal_seeds_cut_alike(trial: Trial):
     def masks(seed: int) -> dict[str, torch.Tensor]:
         pruned = changed(trial, {**STATIC, "seed": seed})
-        network = networks.build(pruned.network, 10, torch_stream(0, "t"))
-        return Pruner(pruned, network, torch.optim.Adam(network.parameters()), 900).masks
+        network = pruned.network.build(10, torch_stream(0, "t"))
+        return Pruner(
+            pruned.pruning, pruned.seed, network, torch.optim.Adam(network.parameters()), 900
+        ).masks
 
     one, same, other = masks(1), masks(1), masks(2)
     assert all(torch.equal(one[name], same[name]) for name in one)
@@ -186,4 +189,4 @@ def test_saved_weights_are_zero_where_cut(
     assert saved is not None
     weights = kernels(safetensors.torch.load(saved))
     kept = sum(int((w != 0).sum()) for w in weights.values())
-    assert kept == networks.kept_weights(pruned, len(store.labels))
+    assert kept == sizes.kept_weights(pruned, len(store.labels))

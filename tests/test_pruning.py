@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from scaling import networks
+from scaling.networks.cp_resnet import CPResNet
+from scaling.pruning import Pruning
 from scaling.pruning import masks as pruning
+from scaling.pruning.magnitude import Magnitude
 from scaling.seeds import stream
-from scaling.settings import Network, Pruning
 
 BASE = {1: 626_752, 0: 494_400}  # weights of W=64, D=1 by K: what wider networks are cut to
 
@@ -31,8 +32,8 @@ CAPS = [
 
 
 def sizes(width: int, pointwise: int) -> dict[str, int]:
-    network = Network(kind="cp_resnet", width=width, depth=1, pointwise=pointwise)
-    return {layer.name: layer.weights for layer in networks.layers(network, 10)}
+    network = CPResNet(width=width, depth=1, pointwise=pointwise)
+    return {layer.name: layer.weights for layer in network.layers(10)}
 
 
 def streams(seed: int, purpose: str = "mask"):
@@ -123,10 +124,9 @@ def test_impossible_targets_are_one_line():
 
 
 def test_static_masks_meet_the_target_and_their_shapes():
-    network = Network(kind="cp_resnet", width=128, depth=1, pointwise=1)
+    network = CPResNet(width=128, depth=1, pointwise=1)
     shapes = {
-        layer.name: (layer.outputs, layer.inputs, *layer.kernel)
-        for layer in networks.layers(network, 10)
+        layer.name: (layer.outputs, layer.inputs, *layer.kernel) for layer in network.layers(10)
     }
     masks = pruning.static(shapes, BASE[1], streams(0))
     assert {name: tuple(mask.shape) for name, mask in masks.items()} == shapes
@@ -223,13 +223,13 @@ def test_uniform_has_the_reference_bound_and_variance(drawn):
 
 
 def schedule(kind: str, **others: float) -> Pruning:
-    return Pruning(kind="magnitude", target=1, schedule=kind, **others)  # type: ignore[arg-type]
+    return Magnitude(target=1, schedule=kind, **others)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("width", "rho"), [(128, 0.97272), (512, 0.92030)])
 def test_geometric_cuts_equal_shares_of_what_is_left(width, rho):
     total = sum(sizes(width, 1).values())
-    left = [pruning.remaining(schedule("geometric"), total, BASE[1], e) for e in range(51)]
+    left = [schedule("geometric").remaining(total, BASE[1], e) for e in range(51)]
     assert left[0] == total
     for epoch in range(50):
         assert left[epoch + 1] / left[epoch] == pytest.approx(rho, abs=1e-5)
@@ -248,7 +248,7 @@ def test_ramp_is_the_authors():
         40: 0.992,
     }
     for epoch, share in (published | {50: 1.0, 77: 1.0}).items():
-        left = pruning.remaining(schedule("ramp"), dense, target, epoch)
+        left = schedule("ramp").remaining(dense, target, epoch)
         assert (dense - left) / (dense - target) == pytest.approx(share, abs=5e-4)
 
 
@@ -256,7 +256,7 @@ def test_ramp_is_the_authors():
 def test_saturating_cuts_shrink_by_a_constant_factor(rate):
     dense, target = 10**12, 10**9  # so many that rounding to whole weights does not show
     settings = schedule("saturating", rate=rate, length=10)
-    left = [pruning.remaining(settings, dense, target, epoch) for epoch in range(11)]
+    left = [settings.remaining(dense, target, epoch) for epoch in range(11)]
     assert left[0] == dense
     cuts = -np.diff(left)
     seen = cuts[:-1] > 1e6
@@ -271,7 +271,7 @@ def test_saturating_cuts_shrink_by_a_constant_factor(rate):
 def test_schedules_end_at_the_target_and_never_rise(kind, start, length):
     for dense, target in ((39_879_168, 626_752), (1000, 999), (50, 50), (7, 1)):
         settings = schedule(kind, start=start, length=length)
-        left = [pruning.remaining(settings, dense, target, epoch) for epoch in range(70)]
+        left = [settings.remaining(dense, target, epoch) for epoch in range(70)]
         assert set(left[:start]) <= {dense}
         assert set(left[start + length :]) == {target}
         assert all(later <= earlier for earlier, later in itertools.pairwise(left))
@@ -347,7 +347,7 @@ def test_masks_only_shrink_over_a_schedule(kind):
     masks = {name: torch.ones(size, dtype=torch.bool) for name, size in layers.items()}
     pruning.check(layers, target, 0.99)
     for epoch in range(12):
-        keep = pruning.remaining(settings, total, target, epoch)
+        keep = settings.remaining(total, target, epoch)
         scores = {
             name: (torch.randn(size, generator=generator) * size**-0.5).abs()
             for name, size in layers.items()
@@ -362,8 +362,8 @@ def test_masks_only_shrink_over_a_schedule(kind):
 
 def test_the_guard_prevents_layer_collapse():
     """A fresh fixup network: second convolutions and classifier are zero, so all are cut first."""
-    network = Network(kind="cp_resnet", width=16, depth=1, pointwise=1)
-    model = networks.build(network, 10, torch.Generator().manual_seed(0))
+    network = CPResNet(width=16, depth=1, pointwise=1)
+    model = network.build(10, torch.Generator().manual_seed(0))
     scores = {n: p.detach().abs() for n, p in model.named_parameters() if p.ndim == 4}
     total = sum(score.numel() for score in scores.values())
     zero = [name for name, score in scores.items() if not score.any()]

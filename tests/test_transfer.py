@@ -12,8 +12,8 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from overhear import app
-from scaling import machine, networks
-from scaling.networks import vggish_weights
+from scaling import machine
+from scaling.networks.modules import vggish_weights
 from scaling.results import transfer
 from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
@@ -24,7 +24,7 @@ from scaling.sound.datasets import scan
 from scaling.sound.store import Store
 from scaling.training import classifier
 from scaling.training.epoch import Epoch
-from scaling.training.loop import run
+from scaling.training.methods import run
 from sweeps import tuner
 
 LAST = ("network.classifier.", "network.classifier_norm.")
@@ -127,7 +127,7 @@ def test_all_but_the_last_layer_is_taken_over(
     assert told.status == "complete"
     (state,) = begun
     learned = weights(results, source)
-    fresh = networks.of_trial(target, 2, torch_stream(target.seed, "initialization")).state_dict()
+    fresh = classifier.network(target, 2, torch_stream(target.seed, "initialization")).state_dict()
     for name, value in state.items():
         if name.startswith(LAST):
             assert torch.equal(value, fresh[name.removeprefix("network.")]), name
@@ -152,7 +152,7 @@ def test_what_is_taken_over_learns_at_its_own_rate(
     steps = []
     for rate in (1.0, factor):
         state = next(run(changed(once, {"transfer.rate": rate}), store, here, None, taken)).state
-        began = networks.of_trial(once, 2, torch_stream(once.seed, "initialization"))
+        began = classifier.network(once, 2, torch_stream(once.seed, "initialization"))
         steps.append({})
         for name, value in began.named_parameters():
             full = f"network.{name}"
@@ -330,7 +330,7 @@ def vggish(trial: Trial) -> Trial:
 @pytest.fixture
 def public(vggish: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Tensor]:
     """Random numbers in a file of the port's layout, below the data root."""
-    network = networks.build(vggish.network, 2, torch_stream(8, "any"), size=(64, 96))
+    network = vggish.network.build(2, torch_stream(8, "any"), size=(64, 96))
     found = {}
     for theirs, ours in vggish_weights.LAYERS.items():
         for kind in vggish_weights.KINDS:
@@ -361,7 +361,7 @@ def test_public_weights_are_taken_over(
         turned = value.transpose(2, 3) if value.ndim == 4 else value
         assert torch.equal(state[f"network.blocks.{ours}.weight"], turned)
         assert torch.equal(state[f"network.blocks.{ours}.bias"], public[f"{theirs}.bias"])
-    drawn = networks.of_trial(vggish, 2, torch_stream(vggish.seed, "initialization"))
+    drawn = classifier.network(vggish, 2, torch_stream(vggish.seed, "initialization"))
     assert torch.equal(state["network.dense.weight"], drawn.get_parameter("dense.weight"))
     assert torch.equal(state["standardize.mean_F"], torch.zeros(1, 64, 1))
     assert torch.equal(state["standardize.std_F"], torch.ones(1, 64, 1))

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from scaling import machine, objectives
+from scaling import machine
+from scaling.objectives.cross_entropy import CrossEntropy
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 from scaling.training import classifier, views
 from scaling.training import loop as training
 from scaling.training.epoch import Diverged, Epoch
-from scaling.training.loop import run
+from scaling.training.methods import run
 
 
 @pytest.fixture
@@ -146,14 +147,14 @@ def test_statistics_come_from_training_clips_only(
 def test_a_loss_that_is_not_finite_ends_the_trial(
     trial: Trial, store: Store, here: machine.Machine, monkeypatch: pytest.MonkeyPatch
 ):
-    real = objectives.OBJECTIVES["cross_entropy"]
+    real = CrossEntropy.loss
 
-    def loss(outputs, targets, settings, epoch):
-        found = real.loss(outputs, targets, settings, epoch)
+    def loss(self, outputs, targets, epoch):
+        found = real(self, outputs, targets, epoch)
         factor = math.nan if epoch == 1 else 1
         return found._replace(parts={name: value * factor for name, value in found.parts.items()})
 
-    monkeypatch.setitem(objectives.OBJECTIVES, "cross_entropy", real._replace(loss=loss))
+    monkeypatch.setattr(CrossEntropy, "loss", loss)
     epochs = run(trial, store, here)
     next(epochs)
     with pytest.raises(Diverged, match=r"^the loss became nan in epoch 2 \(rate "):

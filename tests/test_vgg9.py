@@ -8,29 +8,30 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling import networks
-from scaling.networks.chain import Chain
+from scaling.networks import Network
 from scaling.networks.cost import Axis, Field, count, field, last_map
-from scaling.networks.kernels import Convolution, Prunable
+from scaling.networks.modules.chain import Chain
+from scaling.networks.modules.kernels import Convolution, Prunable
+from scaling.networks.vgg9 import VGG9
 from scaling.pruning.pruner import Pruner
 from scaling.receptive_field import gradients
-from scaling.settings import Network, Trial, changed
+from scaling.settings import Trial, changed, sizes
 
 INPUT = (128, 368)  # 5 s at 44.1 kHz, hop 600
 
 
 def settings(width: int = 64, **others: object) -> Network:
-    return Network(kind="vgg9", width=width, **others)  # type: ignore[arg-type]
+    return VGG9(width=width, **others)  # type: ignore[arg-type]
 
 
 def build(network: Network, classes: int = 10, seed: int = 0) -> Chain:
-    model = networks.build(network, classes, torch.Generator().manual_seed(seed))
+    model = network.build(classes, torch.Generator().manual_seed(seed))
     assert isinstance(model, Chain)
     return model
 
 
 def test_published_size():
-    cost = count(networks.layers(settings(), 50), INPUT)
+    cost = count(settings().layers(50), INPUT)
     assert cost.parameters == 4_711_794
     assert cost.weights == 4_682_304 + 512 * 50
     assert cost.parts[-2].map == (8, 23)
@@ -44,7 +45,7 @@ def test_published_size():
 
 def test_channels_follow_the_width():
     for width in (3, 64):
-        outputs = [layer.outputs for layer in networks.layers(settings(width), 10)[:-1]]
+        outputs = [layer.outputs for layer in settings(width).layers(10)[:-1]]
         assert outputs == [width * factor for factor in (1, 1, 2, 2, 4, 4, 8, 8)]
 
 
@@ -52,8 +53,8 @@ def test_channels_follow_the_width():
 def test_costs_are_those_of_the_built_network(width, size, channels):
     """Plain twin: torch's own counters on the module that is trained."""
     network, generator = settings(width), torch.Generator().manual_seed(0)
-    model = networks.build(network, 5, generator, channels)
-    cost = count(networks.layers(network, 5, channels), size)
+    model = network.build(5, generator, channels)
+    cost = count(network.layers(5, channels), size)
     assert sum(p.numel() for p in model.parameters()) == cost.parameters
     weighed = {
         name.removeprefix("blocks."): module.weight.numel()
@@ -69,7 +70,7 @@ def test_costs_are_those_of_the_built_network(width, size, channels):
 
 
 def test_field():
-    assert field(networks.layers(settings(), 50)) == Field(Axis(76, 16, 7.5), Axis(76, 16, 7.5))
+    assert field(settings().layers(50)) == Field(Axis(76, 16, 7.5), Axis(76, 16, 7.5))
 
 
 @pytest.mark.parametrize("size", [(128, 150), (96, 133)])
@@ -85,8 +86,8 @@ def test_field_is_where_gradients_are(monkeypatch, size):
     for name in list(model.norms):
         model.norms[name] = nn.Identity()
     average = nn.functional.avg_pool2d
-    monkeypatch.setattr("scaling.networks.chain.functional.max_pool2d", average)
-    ones, layers = torch.ones(1, 1, *size, dtype=torch.float64), networks.layers(network, 10)
+    monkeypatch.setattr("scaling.networks.modules.chain.functional.max_pool2d", average)
+    ones, layers = torch.ones(1, 1, *size, dtype=torch.float64), network.layers(10)
     rows, columns = last_map(layers, size)
     for pixel in ((rows // 2, columns // 2), (0, 1), (rows - 1, columns - 1)):
         target = lambda x, at=pixel: model(x).features_BCFN[:, :, *at]  # noqa: E731
@@ -100,7 +101,7 @@ def test_field_is_where_gradients_are(monkeypatch, size):
 def test_maps_of_real_networks(damping):
     """Maxima and all: zero outside the field; from the field alone comes the same map."""
     network, size = settings(3, damping=damping), (112, 140)
-    model, seen = build(network), field(networks.layers(network, 10))
+    model, seen = build(network), field(network.layers(10))
     clips = torch.randn(3, 1, *size, generator=torch.Generator().manual_seed(1))
     target = gradients.target_of(model, "feature")
     whole = gradients.effective_field(model, [clips], target)
@@ -147,12 +148,12 @@ def test_pruning_cuts_convolutions_and_the_dense_layer(
     vgg9 = {"network.kind": "vgg9", "network.depth": 0, "network.pointwise": 0}
     size = {"network.width": 4, "network.damping": damping}
     pruned = changed(trial, {**vgg9, **size, **changes})
-    target = networks.kept_weights(pruned, 200)
-    assert target == count(networks.layers(settings(2), 200), (32, 32)).weights
+    target = sizes.kept_weights(pruned, 200)
+    assert target == count(settings(2).layers(200), (32, 32)).weights
     network = build(pruned.network, 200)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
-    pruner = Pruner(pruned, network, optimizer, target)
-    parts = networks.cost(pruned, 200).parts
+    pruner = Pruner(pruned.pruning, pruned.seed, network, optimizer, target)
+    parts = sizes.cost(pruned, 200).parts
     assert {name: layer.weight.numel() for name, layer in pruner.layers.items()} == {
         part.name: part.weights for part in parts
     }
@@ -174,5 +175,5 @@ def test_too_small_an_input_is_named():
     with pytest.raises(
         ValueError, match=r"^an input of 15 mel bands x 100 frames is too small.*at conv8\)"
     ):
-        count(networks.layers(settings(), 50), (15, 100))
-    assert last_map(networks.layers(settings(), 50), (16, 31)) == (1, 1)
+        count(settings().layers(50), (15, 100))
+    assert last_map(settings().layers(50), (16, 31)) == (1, 1)

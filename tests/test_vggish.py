@@ -12,15 +12,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling import networks
+from scaling.networks import Network
 from scaling.networks.cost import Axis, Field, any_size, count, field
-from scaling.networks.kernels import Convolution
-from scaling.networks.stochastic import reseed
-from scaling.networks.vggish import VGGish
-from scaling.networks.vggish_weights import convert, load, postprocess
+from scaling.networks.modules.kernels import Convolution
+from scaling.networks.modules.stochastic import reseed
+from scaling.networks.modules.vggish import VGGish
+from scaling.networks.modules.vggish_weights import convert, load, postprocess
+from scaling.networks.vggish import VGGish as Settings
 from scaling.pruning.pruner import Pruner
 from scaling.seeds import torch_stream
-from scaling.settings import Network, Trial, changed
+from scaling.settings import Trial, changed, sizes
+from scaling.training import classifier
 
 PATCH = (64, 96)  # mel bands x frames: 0.96 s
 # the public port's convolutions, by their places in its features: filters over W, pooled behind
@@ -30,11 +32,11 @@ DENSE = {0: 64, 2: 64, 4: 2}  # of its embeddings: units over W
 
 
 def settings(width: int = 2, **others: object) -> Network:
-    return Network(kind="vggish", width=width, **others)  # type: ignore[arg-type]
+    return Settings(width=width, **others)  # type: ignore[arg-type]
 
 
 def build(network: Network, size: tuple[int, int] = PATCH, seed: int = 0) -> VGGish:
-    model = networks.build(network, 5, torch.Generator().manual_seed(seed), size=size)
+    model = network.build(5, torch.Generator().manual_seed(seed), size=size)
     assert isinstance(model, VGGish)
     return model
 
@@ -79,24 +81,24 @@ def twin(tensors: dict[str, Tensor], x_B1NF: Tensor, linear: bool = False) -> Te
 
 @pytest.mark.parametrize(("classes", "more"), [(10, 1_290), (15, 1_935)])
 def test_published_size(classes: int, more: int):
-    cost = count(networks.layers(settings(64), classes), PATCH)
+    cost = count(settings(64).layers(classes), PATCH)
     assert cost.parameters == 72_141_184 + more
     assert sum(part.parameters for part in cost.parts[:-1]) == 72_141_184
     assert cost.parts[-1].parameters == more
     assert float(f"{cost.macs / 1e9:.2g}") == 0.86
     assert [part.map for part in cost.parts if part.name.startswith("conv")][-1] == (4, 6)
     with torch.device("meta"):
-        model = VGGish(settings(64), classes, 1, PATCH)
+        model = VGGish(settings(64).layers(classes), 0.0, 0.0, False, PATCH)
     assert sum(p.numel() for p in model.parameters()) == cost.parameters
-    assert field(networks.layers(settings(), 5)) == Field(Axis(70, 16, 7.5), Axis(70, 16, 7.5))
-    assert not any_size(networks.layers(settings(), 5))
+    assert field(settings().layers(5)) == Field(Axis(70, 16, 7.5), Axis(70, 16, 7.5))
+    assert not any_size(settings().layers(5))
 
 
 @pytest.mark.parametrize(("size", "channels"), [(PATCH, 1), ((40, 101), 2)])
 def test_costs_are_those_of_the_built_network(size: tuple[int, int], channels: int):
     network = settings(3)
-    model = networks.build(network, 5, torch.Generator().manual_seed(0), channels, size)
-    cost = count(networks.layers(network, 5, channels), size)
+    model = network.build(5, torch.Generator().manual_seed(0), channels, size)
+    cost = count(network.layers(5, channels), size)
     assert sum(p.numel() for p in model.parameters()) == cost.parameters
     weighed = {
         name.removeprefix("blocks."): module.weight.numel()
@@ -139,7 +141,7 @@ def test_public_weights_give_the_public_embedding(tmp_path: Path, name: str, lin
 def test_full_width_fits_the_public_shapes():
     """Without the memory: no value is read."""
     with torch.device("meta"):
-        model = VGGish(settings(64), 10, 1, PATCH)
+        model = VGGish(settings(64).layers(10), 0.0, 0.0, False, PATCH)
     tensors = port(64, "meta")
     assert tensors["embeddings.0.weight"].shape == (4096, 12_288)
     assert sum(tensor.numel() for tensor in tensors.values()) == 72_141_184
@@ -270,11 +272,11 @@ def test_pruned_and_damped(trial: Trial):
         "pruning.target_width": 1,
     }
     pruned = changed(trial, changes)
-    network = networks.of_trial(pruned, 5, torch_stream(0, "t"))
-    target = networks.kept_weights(pruned, 5)
+    network = classifier.network(pruned, 5, torch_stream(0, "t"))
+    target = sizes.kept_weights(pruned, 5)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
-    pruner = Pruner(pruned, network, optimizer, target)
-    parts = networks.cost(pruned, 5).parts
+    pruner = Pruner(pruned.pruning, pruned.seed, network, optimizer, target)
+    parts = sizes.cost(pruned, 5).parts
     assert {name: layer.weight.numel() for name, layer in pruner.layers.items()} == {
         part.name: part.weights for part in parts
     }

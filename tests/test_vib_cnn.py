@@ -6,12 +6,12 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from scaling import networks
-from scaling.networks.chain import Chain
+from scaling.networks import Network
 from scaling.networks.cost import Axis, Field, count, field, last_map
-from scaling.networks.kernels import Convolution, Dense
+from scaling.networks.modules.chain import Chain
+from scaling.networks.modules.kernels import Convolution, Dense
+from scaling.networks.vib_cnn import VIBCNN
 from scaling.receptive_field import gradients
-from scaling.settings import Network
 
 CONVOLUTIONS = 1_106_816  # parameters of the four, whatever they are applied to
 # classes, frames of 40 mel bands, padding, last map, width of the flattened map, parameters: worked
@@ -30,21 +30,21 @@ GMACS = {201: 5.8, 251: 7.4, 101: 2.5, 501: 15.6}  # valid
 
 
 def settings(width: int = 32, **others: object) -> Network:
-    return Network(kind="vib_cnn", width=width, **others)  # type: ignore[arg-type]
+    return VIBCNN(width=width, **others)  # type: ignore[arg-type]
 
 
 def build(
     network: Network, classes: int = 10, size: tuple[int, int] | None = None, seed: int = 0
 ) -> Chain:
     generator = torch.Generator().manual_seed(seed)
-    model = networks.build(network, classes, generator, size=size)
+    model = network.build(classes, generator, size=size)
     assert isinstance(model, Chain)
     return model
 
 
 @pytest.mark.parametrize(("classes", "frames", "padding", "shape", "flat", "parameters"), TABLE)
 def test_table_of_the_facts(classes, frames, padding, shape, flat, parameters):
-    layers = networks.layers(settings(flatten=True, padding=padding), classes)
+    layers = settings(flatten=True, padding=padding).layers(classes)
     cost = count(layers, (40, frames))
     assert cost.parameters == parameters == CONVOLUTIONS + (flat + 1) * classes
     assert cost.weights == parameters - (32 + 96 + 96 + 160) - classes
@@ -53,7 +53,7 @@ def test_table_of_the_facts(classes, frames, padding, shape, flat, parameters):
     assert cost.parts[4].weights == cost.parts[4].macs == flat * classes
     if padding == "valid":
         assert round(cost.macs / 1e9, 1) == GMACS[frames]
-    pooled = count(networks.layers(settings(padding=padding), classes), (40, frames))
+    pooled = count(settings(padding=padding).layers(classes), (40, frames))
     assert pooled.parameters == CONVOLUTIONS + 161 * classes
     assert pooled.parts[:4] == cost.parts[:4]
 
@@ -74,7 +74,7 @@ def test_the_published_network_is_what_is_built(padding):
 def test_costs_are_those_of_the_built_network(width, size, padding, flatten):
     """Plain twin: torch's own counters on the module that is trained."""
     network = settings(width, flatten=flatten, padding=padding)
-    model, cost = build(network, 5, size), count(networks.layers(network, 5), size)
+    model, cost = build(network, 5, size), count(network.layers(5), size)
     assert sum(p.numel() for p in model.parameters()) == cost.parameters
     weighed = {
         name.removeprefix("blocks."): module.weight.numel()
@@ -91,9 +91,9 @@ def test_costs_are_those_of_the_built_network(width, size, padding, flatten):
 
 def test_filters_follow_the_width():
     for width in (1, 8, 32):
-        convolutions = networks.layers(settings(width), 10)[:4]
+        convolutions = settings(width).layers(10)[:4]
         assert [layer.outputs for layer in convolutions] == [width, 3 * width, 3 * width, 5 * width]
-    weights = [sum(x.weights for x in networks.layers(settings(w), 10)[1:4]) for w in (16, 32)]
+    weights = [sum(x.weights for x in settings(w).layers(10)[1:4]) for w in (16, 32)]
     assert weights[1] == 4 * weights[0]
 
 
@@ -109,9 +109,9 @@ def test_the_dense_layer_reads_the_mean_or_the_whole_map():
 
 @pytest.mark.parametrize(("padding", "starts"), [("valid", (6.5, 15.5)), ("same", (2.5, 2.5))])
 def test_field(padding, starts):
-    seen = field(networks.layers(settings(padding=padding), 10))
+    seen = field(settings(padding=padding).layers(10))
     assert seen == Field(Axis(14, 2, starts[0]), Axis(32, 2, starts[1]))
-    assert count(networks.layers(settings(padding=padding), 10), (40, 101)).receptive_field == 32
+    assert count(settings(padding=padding).layers(10), (40, 101)).receptive_field == 32
 
 
 def lit(values_FN: np.ndarray) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -130,9 +130,9 @@ def test_field_is_where_gradients_are(monkeypatch, padding, size):
         if isinstance(module, Convolution):
             nn.init.constant_(module.weight, 1 / module.weight[0].numel())
     average = nn.functional.avg_pool2d
-    monkeypatch.setattr("scaling.networks.chain.functional.max_pool2d", average)
+    monkeypatch.setattr("scaling.networks.modules.chain.functional.max_pool2d", average)
     ones = torch.ones(1, 1, *size, dtype=torch.float64)
-    layers = networks.layers(network, 10)
+    layers = network.layers(10)
     rows, columns = last_map(layers, size)
     for pixel in ((rows // 2, columns // 2), (0, 0), (rows - 1, columns - 1), (1, columns - 1)):
         target = lambda x, at=pixel: model(x).features_BCFN[:, :, *at]  # noqa: E731
@@ -150,11 +150,11 @@ def test_field_is_where_gradients_are(monkeypatch, padding, size):
 def test_maps_of_real_networks(padding, damping):
     """Maxima and all: zero outside the field; from the field alone comes the same map."""
     network, size = settings(4, padding=padding, damping=damping), (40, 90)
-    model, seen = build(network), field(networks.layers(network, 10))
+    model, seen = build(network), field(network.layers(10))
     clips = torch.randn(3, 1, *size, generator=torch.Generator().manual_seed(1))
     target = gradients.target_of(model, "feature")
     whole = gradients.effective_field(model, [clips], target)
-    assert whole.pixel == tuple(n // 2 for n in last_map(networks.layers(network, 10), size))
+    assert whole.pixel == tuple(n // 2 for n in last_map(network.layers(10), size))
     place = gradients.place_of(seen, whole.pixel, size)
     (top, bottom), (left, right) = place.box
     outside = np.ones(size, bool)
@@ -199,11 +199,11 @@ def test_too_small_an_input_is_named():
     line = r"^an input of 12 mel bands x 100 frames is too small .* at conv4\): more bands"
     for flatten in (False, True):
         with pytest.raises(ValueError, match=line):
-            count(networks.layers(settings(flatten=flatten), 10), (12, 100))
+            count(settings(flatten=flatten).layers(10), (12, 100))
     with pytest.raises(ValueError, match=line):
         build(settings(1, flatten=True), 10, (12, 100))
     with pytest.raises(ValueError, match=r"^an input of 40 mel bands x 20 frames is too small"):
-        count(networks.layers(settings(), 10), (40, 20))
-    assert count(networks.layers(settings(), 10), (14, 32)).parts[3].map == (1, 1)
+        count(settings().layers(10), (40, 20))
+    assert count(settings().layers(10), (14, 32)).parts[3].map == (1, 1)
     with pytest.raises(AssertionError, match="needs the size of the input"):
         build(settings(1, flatten=True))

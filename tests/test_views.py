@@ -18,7 +18,7 @@ from scaling.sound.rooms import Rooms
 from scaling.sound.store import Store
 from scaling.training import classifier, views
 from scaling.training.inputs import Listener
-from scaling.training.loop import run
+from scaling.training.methods import run
 from scaling.training.views import Draws, Views
 
 CONSISTENT = {

@@ -14,7 +14,7 @@ from analysis.figures import CURVES, FIGURES
 from analysis.points import ACCURACY
 from analysis.printed import curves_table, points_table
 from analysis.table import Study
-from scaling import settings
+from scaling.spelling import nearest
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,7 +25,7 @@ def known(names: Sequence[str]) -> None:
     every = (*FIGURES, *CURVES)
     for name in names:
         if name not in every:
-            raise ValueError(f"figure {name}: no such figure{settings.nearest(name, every)}")
+            raise ValueError(f"figure {name}: no such figure{nearest(name, every)}")
 
 
 def chosen(names: Sequence[str], study: Study, scores: pd.DataFrame) -> list[str]:

@@ -18,7 +18,7 @@ import pandas as pd
 from analysis.families import BOTTLENECK, words
 from analysis.selection import chosen
 from analysis.units import Estimate, estimate
-from scaling import settings
+from scaling.spelling import nearest
 
 METRICS = ("accuracy", "macro_f1")  # the VIB paper says F1; its authors' code takes the macro mean
 NORMAL = 1.96  # standard errors that 95 % reach: of how many runs theirs are is not published
@@ -205,7 +205,7 @@ def _counted(said: "pd.Series[str]") -> str:
 def _table(name: str) -> Published:
     """The table of this name."""
     if name not in PUBLISHED:
-        raise ValueError(f"table {name}: no such table{settings.nearest(name, PUBLISHED)}")
+        raise ValueError(f"table {name}: no such table{nearest(name, PUBLISHED)}")
     return PUBLISHED[name]
 
 

@@ -6,41 +6,34 @@ vib_few_data_consistency, section B3), whose input is normalized by a batch norm
 spans 4 frames and 2 mel bands.
 """
 
-import torch
+from typing import ClassVar, Literal
 
-from scaling.networks.chain import TENSORFLOW, Chain, assemble
-from scaling.networks.cost import Layer, Sides
-from scaling.settings import Network
+from scaling.networks.cost import Layer
+from scaling.networks.network import Chain
+from scaling.networks.plan import TENSORFLOW, Style
 
-STYLE = TENSORFLOW._replace(dropout=0.5)
 FILTERS = (1, 2, 2)  # times W
 KERNEL = (5, 5)
 POOL = (2, 4)  # mel bands x frames; behind all convolutions but the last
 
 
-def layers(network: Network, classes: int, channels: int = 1) -> list[Layer]:
-    """Its layers in the order of the forward pass, for scaling.networks.cost."""
-    found: list[Layer] = []
-    for index, filters in enumerate(FILTERS, start=1):
-        inputs, outputs = found[-1].outputs if found else channels, filters * network.width
-        pool = POOL if index < len(FILTERS) else 1
-        convolved = Layer(f"conv{index}", inputs, outputs, KERNEL, bias=True, norm=False)
-        found.append(convolved._replace(pool=pool))
-    found[0] = found[0]._replace(input_norm="channel")
-    for name, units in {"hidden": round(network.width * 8 / 3), "dense": classes}.items():
-        inputs = found[-1].outputs
-        found.append(Layer(name, inputs, units, bias=True, norm=False, reads="map"))
-    return found
+class SBCNN(Chain):
+    """Three 5x5 convolutions and two dense layers."""
 
+    kind: Literal["sb_cnn"] = "sb_cnn"
 
-def build(
-    network: Network,
-    classes: int,
-    channels: int,
-    size: Sides | None,
-    generator: torch.Generator,
-) -> Chain:
-    """A network initialized from `generator`: equal settings and seeds give equal weights, damped
-    or not. Raises ValueError when the input's `size` is too small.
-    """
-    return assemble(layers(network, classes, channels), network, size, generator, STYLE)
+    style: ClassVar[Style] = TENSORFLOW._replace(dropout=0.5)
+
+    def layers(self, classes: int, channels: int = 1) -> list[Layer]:
+        """Its layers in the order of the forward pass."""
+        found: list[Layer] = []
+        for index, filters in enumerate(FILTERS, start=1):
+            inputs, outputs = found[-1].outputs if found else channels, filters * self.width
+            pool = POOL if index < len(FILTERS) else 1
+            convolved = Layer(f"conv{index}", inputs, outputs, KERNEL, bias=True, norm=False)
+            found.append(convolved._replace(pool=pool))
+        found[0] = found[0]._replace(input_norm="channel")
+        for name, units in {"hidden": round(self.width * 8 / 3), "dense": classes}.items():
+            inputs = found[-1].outputs
+            found.append(Layer(name, inputs, units, bias=True, norm=False, reads="map"))
+        return found

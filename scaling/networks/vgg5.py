@@ -7,44 +7,42 @@ behind each one's ELU. W = 32 is the regularized network's width, W = 128 the pr
 whose public code normalizes its input frame by frame (`input_norm` = time).
 """
 
-import torch
-from torch.nn import functional
+from typing import Annotated, ClassVar, Literal
 
-from scaling.networks.chain import TENSORFLOW, Chain, assemble
-from scaling.networks.cost import Layer, Sides
-from scaling.settings import Network
+from pydantic import Field
 
-STYLE = TENSORFLOW._replace(activation=functional.elu, norm_last=True, dropout=0.5)
+from scaling.networks.cost import Layer
+from scaling.networks.network import Chain
+from scaling.networks.plan import TENSORFLOW, Style
+
 CONVOLUTIONS = 5
 
 
-def layers(network: Network, classes: int, channels: int = 1) -> list[Layer]:
-    """Its layers in the order of the forward pass, for scaling.networks.cost."""
-    width = network.width
-    found = [
-        Layer(
-            f"conv{index}",
-            width if index > 1 else channels,
-            width,
-            (3, 3),
-            padding="same",
-            bias=True,
-            pool=2,
-        )
-        for index in range(1, CONVOLUTIONS + 1)
-    ]
-    found[0] = found[0]._replace(input_norm=network.input_norm)
-    return [*found, Layer("dense", width, classes, bias=True, norm=False, reads="map")]
+class VGG5(Chain):
+    """Five 3x3 convolutions, each pooled."""
 
+    kind: Literal["vgg5"] = "vgg5"
+    input_norm: Annotated[
+        Literal["channel", "time"],
+        Field(description="time: its input is normalized frame by frame"),
+    ] = "channel"
 
-def build(
-    network: Network,
-    classes: int,
-    channels: int,
-    size: Sides | None,
-    generator: torch.Generator,
-) -> Chain:
-    """A network initialized from `generator`: equal settings and seeds give equal weights, damped
-    or not. Raises ValueError when the input's `size` is too small.
-    """
-    return assemble(layers(network, classes, channels), network, size, generator, STYLE)
+    style: ClassVar[Style] = TENSORFLOW._replace(activation="elu", norm_last=True, dropout=0.5)
+
+    def layers(self, classes: int, channels: int = 1) -> list[Layer]:
+        """Its layers in the order of the forward pass."""
+        width = self.width
+        found = [
+            Layer(
+                f"conv{index}",
+                width if index > 1 else channels,
+                width,
+                (3, 3),
+                padding="same",
+                bias=True,
+                pool=2,
+            )
+            for index in range(1, CONVOLUTIONS + 1)
+        ]
+        found[0] = found[0]._replace(input_norm=self.input_norm)
+        return [*found, Layer("dense", width, classes, bias=True, norm=False, reads="map")]

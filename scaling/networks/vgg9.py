@@ -7,35 +7,26 @@ blocks of twice 3x3, batch normalization and ReLU, then 2x2 max pooling. W = 64 
 width.
 """
 
-import torch
+from typing import Literal
 
-from scaling.networks.chain import Chain, assemble
-from scaling.networks.cost import Layer, Sides
-from scaling.settings import Network
+from scaling.networks.cost import Layer
+from scaling.networks.network import Chain
 
 BLOCKS = (1, 2, 4, 8)  # channels of a block's two convolutions, times W
 
 
-def layers(network: Network, classes: int, channels: int = 1) -> list[Layer]:
-    """Its layers in the order of the forward pass, for scaling.networks.cost."""
-    found: list[Layer] = []
-    for block in BLOCKS:
-        for pool in (1, 2):  # the second of two is pooled
-            inputs = found[-1].outputs if found else channels
-            name, outputs = f"conv{len(found) + 1}", block * network.width
-            found.append(Layer(name, inputs, outputs, (3, 3), padding=(1, 1), pool=pool))
-    dense = Layer("dense", found[-1].outputs, classes, bias=True, norm=False, reads="mean")
-    return [*found, dense]
+class VGG9(Chain):
+    """Eight 3x3 convolutions in four blocks."""
 
+    kind: Literal["vgg9"] = "vgg9"
 
-def build(
-    network: Network,
-    classes: int,
-    channels: int,
-    size: Sides | None,
-    generator: torch.Generator,
-) -> Chain:
-    """A network initialized from `generator`: equal settings and seeds give equal weights, damped
-    or not.
-    """
-    return assemble(layers(network, classes, channels), network, size, generator)
+    def layers(self, classes: int, channels: int = 1) -> list[Layer]:
+        """Its layers in the order of the forward pass."""
+        found: list[Layer] = []
+        for block in BLOCKS:
+            for pool in (1, 2):  # the second of two is pooled
+                inputs = found[-1].outputs if found else channels
+                name, outputs = f"conv{len(found) + 1}", block * self.width
+                found.append(Layer(name, inputs, outputs, (3, 3), padding=(1, 1), pool=pool))
+        dense = Layer("dense", found[-1].outputs, classes, bias=True, norm=False, reads="mean")
+        return [*found, dense]

@@ -7,48 +7,47 @@ dense layer reads the mean over the map, or the whole of it where `flatten` is s
 and 160 filters are W, 3W, 3W and 5W, with W = 32 the paper's.
 """
 
-import torch
+from typing import Annotated, Literal
 
-from scaling.networks.chain import Chain, assemble
-from scaling.networks.cost import Layer, Padding, Sides
-from scaling.settings import Network
+from pydantic import Field
+
+from scaling.networks.cost import Layer, Padding
+from scaling.networks.network import Chain
 
 FILTERS = (1, 3, 3, 5)  # times W
 KERNELS = ((4, 4), (4, 10), (4, 10), (4, 10))  # mel bands x frames
 POOL = 2  # behind the last convolution
 
 
-def layers(network: Network, classes: int, channels: int = 1) -> list[Layer]:
-    """Its layers in the order of the forward pass, for scaling.networks.cost."""
-    padding: Padding = "same" if network.padding == "same" else (0, 0)
-    found: list[Layer] = []
-    for index, (filters, kernel) in enumerate(zip(FILTERS, KERNELS, strict=True), start=1):
-        inputs = found[-1].outputs if found else channels
-        pool = POOL if index == len(FILTERS) else 1
-        found.append(
-            Layer(
-                f"conv{index}",
-                inputs,
-                filters * network.width,
-                kernel,
-                padding=padding,
-                bias=True,
-                norm=False,
-                pool=pool,
+class VIBCNN(Chain):
+    """Four convolutions and one dense layer."""
+
+    kind: Literal["vib_cnn"] = "vib_cnn"
+    flatten: Annotated[
+        bool, Field(description="dense layer on the whole map; off: on its mean")
+    ] = False
+    padding: Annotated[
+        Literal["valid", "same"], Field(description="same: zeros around every map")
+    ] = "valid"
+
+    def layers(self, classes: int, channels: int = 1) -> list[Layer]:
+        """Its layers in the order of the forward pass."""
+        padding: Padding = "same" if self.padding == "same" else (0, 0)
+        found: list[Layer] = []
+        for index, (filters, kernel) in enumerate(zip(FILTERS, KERNELS, strict=True), start=1):
+            inputs = found[-1].outputs if found else channels
+            pool = POOL if index == len(FILTERS) else 1
+            found.append(
+                Layer(
+                    f"conv{index}",
+                    inputs,
+                    filters * self.width,
+                    kernel,
+                    padding=padding,
+                    bias=True,
+                    norm=False,
+                    pool=pool,
+                )
             )
-        )
-    dense = Layer("dense", found[-1].outputs, classes, bias=True, norm=False)
-    return [*found, dense._replace(reads="map" if network.flatten else "mean")]
-
-
-def build(
-    network: Network,
-    classes: int,
-    channels: int,
-    size: Sides | None,
-    generator: torch.Generator,
-) -> Chain:
-    """A network initialized from `generator`: equal settings and seeds give equal weights, damped
-    or not. Raises ValueError when it flattens and the input's `size` is too small.
-    """
-    return assemble(layers(network, classes, channels), network, size, generator)
+        dense = Layer("dense", found[-1].outputs, classes, bias=True, norm=False)
+        return [*found, dense._replace(reads="map" if self.flatten else "mean")]

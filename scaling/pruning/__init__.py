@@ -1,1 +1,11 @@
-"""Pruning: which weights are cut (masks), and cutting them while a network trains (pruner)."""
+"""Pruning: which weights are cut, and when, one file for each way, by the `kind` of its settings.
+
+A new way of pruning is a file with one subclass of Cutting, and its name here. No torch.
+"""
+
+from scaling.part import kinds
+from scaling.pruning.pruning import Pruning
+
+__all__ = ["PRUNINGS", "Pruning"]
+
+PRUNINGS = kinds(__name__, ["none", "static", "magnitude"], Pruning)

@@ -5,7 +5,7 @@ pruning of the largest layers first, Golubeva et al. 2021; global magnitude prun
 with a guard against layer collapse, Koutini et al. 2021 (facts: cp_resnet, section 5). Conventions:
 counts are whole weights and are met exactly; a weight's place in its layer is its index in
 row-major order, however the tensor lies in memory. Contents: `check`, for plans; `allocate`,
-`static` and `initialize`, before training; `remaining` and `magnitude`, during it.
+`static` and `initialize`, before training; `magnitude`, during it.
 """
 
 import math
@@ -17,8 +17,6 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
-
-from scaling.settings import Pruning
 
 Streams = Callable[[str], np.random.Generator]  # a layer's name -> a fresh generator of its own
 
@@ -101,30 +99,6 @@ def initialize(
                 new[mask] = drawn.to(new)
         found[name] = new
     return found
-
-
-def remaining(pruning: Pruning, dense: int, target: int, epoch: int) -> int:
-    """How many of `dense` weights are left while epoch `epoch`, counted from 0, is trained.
-
-    Cuts are made before an epoch's first step. With t = (epoch - start) / length, held at 1 from
-    epoch start + length on, where exactly `target` are left:
-    geometric: dense x (target / dense) ** t, equal shares of what is left;
-    saturating: of dense - target, the share (1 - exp(-rate t)) / (1 - exp(-rate)) is gone;
-    ramp: of dense - target, the share exp(-(1 - t)^3) is gone (the authors' earlier code).
-    Before epoch `start` nothing is cut. In epoch `start` (t = 0) the ramp begins with 36.8 %; the
-    others cut first before epoch start + 1.
-    """
-    assert 0 < target <= dense
-    if epoch < pruning.start:
-        return dense
-    time = min(1.0, (epoch - pruning.start) / pruning.length)
-    if pruning.schedule == "geometric":
-        return round(dense * math.pow(target / dense, time))
-    if pruning.schedule == "saturating":
-        gone = math.expm1(-pruning.rate * time) / math.expm1(-pruning.rate)
-    else:
-        gone = math.exp(-((1 - time) ** 3))
-    return dense - round((dense - target) * gone)
 
 
 @torch.no_grad()

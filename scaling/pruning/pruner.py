@@ -1,4 +1,4 @@
-"""Pruner: what scaling.pruning.masks decides, done to a network and its optimizer while they train.
+"""Pruner: what a way of pruning decides, done to a network and its optimizer while they train.
 
 Conventions: what can be cut are the weights of the network's convolutions and dense layers,
 classifier included; biases and normalization never are. A layer's name is that of its cost
@@ -9,14 +9,15 @@ optimizer.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scaling.networks.kernels import Prunable
-from scaling.networks.state import check_alike
-from scaling.pruning.masks import initialize, magnitude, remaining, static
+from scaling.networks.modules.kernels import Prunable
+from scaling.networks.modules.state import check_alike
+from scaling.pruning.masks import Streams
+from scaling.pruning.pruning import Cutting
 from scaling.seeds import stream
-from scaling.settings import Trial
 
 
 class Pruner:
@@ -24,7 +25,8 @@ class Pruner:
 
     def __init__(
         self,
-        trial: Trial,
+        settings: Cutting,
+        seed: int,
         network: nn.Module,
         optimizer: torch.optim.Optimizer,
         target: int,
@@ -36,39 +38,38 @@ class Pruner:
         above what the network has, or below what the guard (one weight a layer, for a static mask)
         allows.
         """
-        self.settings, self.optimizer, self.target = trial.pruning, optimizer, target
+        self.settings, self.optimizer, self.target = settings, optimizer, target
         self.layers = {
             name.removeprefix("base.").removeprefix("blocks."): module
             for name, module in network.named_modules()
             if isinstance(module, Prunable)
         }
         self.dense = sum(layer.weight.numel() for layer in self.layers.values())
-        if masks is not None:
+        if masks is None:
+            masks = self._begin(seed)
+        else:
             weights = {name: each.weight.detach().bool() for name, each in self.layers.items()}
             check_alike("what is pruned", masks, weights)
-            self._cut(masks)
-        elif self.settings.kind == "static":
-            self._cut(self._drawn(trial.seed))
-        else:
-            self.masks = {
-                name: torch.ones_like(layer.weight, dtype=torch.bool)
-                for name, layer in self.layers.items()
-            }
+        self.masks = {
+            name: masks[name].to(layer.weight.device) for name, layer in self.layers.items()
+        }
+        if self.kept < self.dense:
+            self._cut(self.masks)
 
-    def _drawn(self, seed: int) -> dict[str, Tensor]:
-        """The static masks; what they leave is initialized as the settings say."""
+    @torch.no_grad()
+    def _begin(self, seed: int) -> Mapping[str, Tensor]:
+        """The first masks; the weights are set to what they begin with."""
+
+        def streams(purpose: str) -> Streams:
+            def of_layer(name: str) -> np.random.Generator:
+                return stream(seed, purpose, name)
+
+            return of_layer
+
         weights = {name: layer.weight.detach() for name, layer in self.layers.items()}
-        shapes = {name: weight.shape for name, weight in weights.items()}
-        masks = static(shapes, self.target, lambda name: stream(seed, "mask", name))
-        drawn = initialize(
-            self.settings.initialization,
-            weights,
-            masks,
-            lambda name: stream(seed, "pruned initialization", name),
-        )
-        with torch.no_grad():
-            for name, layer in self.layers.items():
-                layer.weight.copy_(drawn[name])
+        masks, drawn = self.settings.begin(weights, self.target, streams)
+        for name, layer in self.layers.items():
+            layer.weight.copy_(drawn[name])
         return masks
 
     @property
@@ -78,16 +79,11 @@ class Pruner:
 
     def before(self, epoch: int) -> None:
         """Cut what must go before this epoch (counted from 0) is trained."""
-        if self.settings.kind != "magnitude":
-            return
-        keep = remaining(self.settings, self.dense, self.target, epoch)
+        keep = self.settings.remaining(self.dense, self.target, epoch)
         if keep < self.kept:
-            scores = {name: self._score(layer) for name, layer in self.layers.items()}
-            self._cut(magnitude(scores, self.masks, keep, self.settings.guard))
-
-    def _score(self, layer: Prunable) -> Tensor:
-        damped = self.settings.score == "kernel"
-        return (layer.kernel if damped else layer.weight).detach().abs()
+            weights = {name: layer.weight.detach() for name, layer in self.layers.items()}
+            kernels = {name: layer.kernel.detach() for name, layer in self.layers.items()}
+            self._cut(self.settings.cut(weights, kernels, self.masks, keep))
 
     @torch.no_grad()
     def _cut(self, masks: Mapping[str, Tensor]) -> None:

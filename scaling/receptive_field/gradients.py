@@ -22,8 +22,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from scaling import settings
 from scaling.networks.cost import Field
+from scaling.spelling import nearest
 
 KINDS = ("feature", "logits", "class")
 SCORES = "classifier_norm"  # the module of our networks that puts out the map of class scores
@@ -102,7 +102,7 @@ def output_of(model: nn.Module, module: str) -> Target:
     """
     known = dict(model.named_modules())
     if module not in known:
-        raise ValueError(f"{module}: no such module{settings.nearest(module, known)}")
+        raise ValueError(f"{module}: no such module{nearest(module, known)}")
 
     def run(batch: Tensor) -> Tensor:
         outputs: list[Any] = []

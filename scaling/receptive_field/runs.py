@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from scaling import networks
 from scaling.machine import Machine
 from scaling.networks.cost import any_size, field, last_map
 from scaling.receptive_field.gradients import (
@@ -29,12 +28,14 @@ from scaling.receptive_field.gradients import (
 from scaling.results import weights
 from scaling.results.records import Results
 from scaling.seeds import torch_stream
-from scaling.settings import Trial, nearest, unflat
+from scaling.settings import Trial, sizes, unflat
 from scaling.sound import prepare
 from scaling.sound.clips import same
 from scaling.sound.datasets.reading import AS_IT_IS, Reading
 from scaling.sound.frontends import Standardize
 from scaling.sound.store import Store
+from scaling.spelling import nearest
+from scaling.training import classifier
 from scaling.training.classifier import Classifier, show_examples
 from scaling.training.inputs import Heard, Listener
 
@@ -147,7 +148,7 @@ def _map(
             f"--kind {wanted.kind}: trial {trial.id} is a {trial.network.kind}, which has no map "
             "of class scores (its dense layer sees whole clips): take --kind feature"
         )
-    layers = networks.layers_of_trial(trial, len(listener.labels))
+    layers = sizes.layers(trial, len(listener.labels))
     reach, size = field(layers), trial.sound.shape
     rows, columns = last_map(layers, size)
     pixel = (rows // 2, columns // 2)
@@ -182,7 +183,7 @@ def _restored(results: Results, trial: Trial, classes: int, machine: Machine) ->
     content = results.get("weights", f"{trial.id}.safetensors")
     assert content is not None, "trials() looked"
     stream = torch_stream(trial.seed, "initialization")
-    network = networks.of_trial(trial, classes, stream)
+    network = classifier.network(trial, classes, stream)
     mels = trial.sound.features.mels
     model = Classifier(Standardize(torch.zeros(mels), torch.ones(mels)), network, machine)
     path = results.path("weights", f"{trial.id}.safetensors")

@@ -6,6 +6,7 @@ Contents: `bounded` and `read` (a file, within bounds), `fitted` (its columns), 
 `stated_ids` and `belongs` (a manifest's settings and their id).
 """
 
+from scaling.part import Part
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -260,41 +261,27 @@ def stated_ids(table: pa.Table) -> list[str]:
     """The id that each row of a manifest states, as Trial.id of `unflat` has it, without making
     trials: of thousands, that would take seconds. A row whose id differs may still belong.
     """
-    base, defaults = _skeleton(settings.Trial)
-    rows: list[dict[str, Any]] = [json.loads(base) for _ in range(table.num_rows)]
-    for dotted, kind in settings.leaves().items():
+    known = settings.settings()
+    required = [name for name, each in known.items() if each.off is settings.REQUIRED]
+    base: dict[str, Any] = {}
+    for name in required:
+        _inner(base, name)
+    text = json.dumps(base)
+    rows: list[dict[str, Any]] = [json.loads(text) for _ in range(table.num_rows)]
+    for dotted, each in known.items():
         column = table[dotted]
-        off = defaults.get(dotted)
-        if pc.unique(column).to_pylist() in ([off], [None]):
+        if pc.unique(column).to_pylist() in ([each.column], [None]):
             continue
-        *parents, leaf = dotted.split(".")
+        leaf = dotted.rpartition(".")[2]
         for row, value in zip(rows, column.to_pylist(), strict=True):
-            if value is None or value == off:
-                continue
-            inner = row
-            for parent in parents:
-                inner = inner.setdefault(parent, {})
-            inner[leaf] = value.split(",") if kind == tuple[str, ...] else value
+            if value is not None and value != each.column:
+                several = each.type == tuple[str, ...]
+                _inner(row, dotted)[leaf] = value.split(",") if several else value
     return [settings.hashed(row) for row in rows]
 
 
-def _skeleton(part: type[settings.Part]) -> tuple[str, dict[str, Any]]:
-    """The JSON of what every trial states, if empty, and the "off" of each setting as a manifest
-    holds it.
-    """
-    defaults: dict[str, Any] = {}
-
-    def required(part: type[settings.Part], prefix: str) -> dict[str, Any]:
-        found = {}
-        for name, field in part.model_fields.items():
-            kind = field.annotation
-            if isinstance(kind, type) and issubclass(kind, settings.Part):
-                inner = required(kind, f"{prefix}{name}.")
-                if field.is_required():
-                    found[name] = inner
-            elif not field.is_required():
-                off = field.default
-                defaults[prefix + name] = ",".join(off) if isinstance(off, tuple) else off
-        return found
-
-    return json.dumps(required(part, "")), defaults
+def _inner(row: dict[str, Any], dotted: str) -> dict[str, Any]:
+    """The part of a nested row that a setting is in, made where it is missing."""
+    for part in dotted.split(".")[:-1]:
+        row = row.setdefault(part, {})
+    return row

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from scaling.results import seal
 from scaling.settings import Trial
-from scaling.networks.state import Misfit
+from scaling.networks.modules.state import Misfit
 from scaling.results.records import Damaged, Refused, Results
 from scaling.storage import trouble
 

@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from scaling.objectives import OBJECTIVES
+
 
 class Standing(NamedTuple):
     """Where one trial stands."""
@@ -64,7 +66,7 @@ def planned_epochs(kind: str, epochs: int) -> int:
     """How many epochs a trial of this objective has: nearest neighbours train nothing, and end
     behind one.
     """
-    return 1 if kind == "neighbours" else epochs
+    return epochs if OBJECTIVES[kind].trains else 1
 
 
 def duration(seconds: float) -> str:

@@ -14,8 +14,7 @@ def open_ended(trial: Trial) -> bool:
     One whose patience may end it is left out: it would end where the shorter one did.
     """
     training = trial.training
-    plain = trial.objective.kind != "neighbours"  # trains nothing
-    return plain and training.final == 1 and not training.patience
+    return trial.objective.trains and training.final == 1 and not training.patience
 
 
 def shorter(trial: Trial, results: Results) -> Trial | None:

@@ -4,6 +4,7 @@ A launch of one trial (`overhear train`) and of a sweep leave the same manifest,
 analysis reads both.
 """
 
+from scaling.settings import sizes
 import datetime
 import subprocess
 import uuid
@@ -18,11 +19,10 @@ from scaling import networks
 from scaling.training import inputs
 from scaling.training import optimizer
 from scaling.pruning import masks
+from scaling.pruning.pruning import Cutting
 from scaling.settings import Split, Trial, flat
 from scaling.networks.cost import Cost
-from scaling.objectives import OBJECTIVES
 from scaling.results.records import Results
-from scaling.results.eta import planned_epochs
 from scaling.sound import datasets, splits
 from scaling.sound.clips import same
 
@@ -41,16 +41,14 @@ class Plan(NamedTuple):
 
     def epoch_work(self, index: int) -> int:
         """Multiply-adds of one epoch of a trial's training: by it, epochs' times are compared."""
-        return self.work(index) // planned_epochs(
-            self.trials[index].objective.kind, self.trials[index].training.epochs
-        )
+        return self.work(index) // self.trials[index].epochs
 
     def work(self, index: int) -> int:
         """Multiply-adds of training one trial: forward and, twice that, backward."""
         trial, clips = self.trials[index], self.train_clips[index]
-        if trial.objective.kind == "neighbours":  # every clip goes through the network once
+        if not trial.objective.trains:  # every clip goes through the network once
             return self.costs[index].macs * clips
-        clips *= trial.training.passes * OBJECTIVES[trial.objective.kind].views
+        clips *= trial.training.passes * trial.objective.views
         return 3 * self.costs[index].macs * clips * trial.training.epochs
 
 
@@ -86,7 +84,7 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
             train = splits.thinned(table, parts["train"], trial.split, trial.seed)
             parted[key] = parts | {"train": train}
         clips = len(parted[key]["train"])
-        if trial.objective.kind != "neighbours":
+        if trial.objective.trains:
             optimizer.check_batch(trial.training, clips)
         train_clips.append(clips)
         heard = {
@@ -123,12 +121,11 @@ def price(trial: Trial, classes: int) -> tuple[Cost, int]:
 
     Raises ValueError for a network too deep for its clips and a pruning target that does not fit.
     """
-    cost = networks.cost(trial, classes)
-    kept = networks.kept_weights(trial, classes)
-    if trial.pruning.kind != "none":
-        sizes = {part.name: part.weights for part in cost.parts}
-        guard = trial.pruning.guard if trial.pruning.kind == "magnitude" else 1.0
-        masks.check(sizes, kept, guard)
+    cost = sizes.cost(trial, classes)
+    kept = sizes.kept_weights(trial, classes)
+    if isinstance(trial.pruning, Cutting):
+        weights = {part.name: part.weights for part in cost.parts}
+        masks.check(weights, kept, trial.pruning.largest_sparsity)
     return cost, kept
 
 

@@ -20,7 +20,7 @@ from scaling.results import checkpoint
 from scaling.results import extension
 from scaling.results import transfer
 from scaling.results import weights
-from scaling.networks.state import Misfit
+from scaling.networks.modules.state import Misfit
 from scaling.settings import Trial
 from scaling.training.epoch import Epoch
 from scaling.training.evaluation import due
@@ -29,7 +29,7 @@ from scaling.results.records import Damaged, Refused, Results
 from scaling.sound import splits
 from scaling.sound.store import Store
 from scaling.storage import brief, scrubbed
-from scaling.training.loop import run
+from scaling.training.methods import run
 
 # the split whose accuracy stands for a trial while it runs, the first that is scored, in words
 HEADLINE = {

@@ -10,7 +10,7 @@ from torch import Tensor
 from scaling import networks
 from scaling.results import weights
 from scaling.settings import Trial
-from scaling.networks import vggish, vggish_weights
+from scaling.networks.modules import vggish, vggish_weights
 from scaling.results.records import Results
 from scaling.seeds import torch_stream
 from scaling.sound import public_weights
@@ -35,7 +35,7 @@ def source(trial: Trial, results: Results) -> dict[str, Tensor] | None:
     if not trial.transfer.weights:
         return None
     path = public_weights.find(trial.transfer.weights)
-    network = networks.build(trial.network, 2, torch_stream(0, "any"), size=trial.sound.shape)
+    network = trial.network.build(2, torch_stream(0, "any"), size=trial.sound.shape)
     assert isinstance(network, vggish.VGGish), "Trial checks that they are VGGish's"
     vggish_weights.load(network, path)
     mels = trial.sound.features.mels

@@ -1,54 +1,45 @@
-"""Settings: a Trial and its parts, each a frozen, checked group of what can be varied.
+"""Settings: a Trial and its parts, each a frozen, checked group of what can be varied. No torch.
 
 Conventions: a default means "off" (or the plain choice), so that a new field never renames an old
-trial; a check that needs two parts stands with Trial; recommended values live in recipes.
+trial; a check that needs two parts stands with Trial; networks, objectives and ways of pruning
+stand in packages of their own, and recommended values in recipes.
 """
 
-from scaling.part import RECORDED, Part
-from scaling.settings.model import Network, Objective, Pruning, Transfer
-from scaling.settings.sound import Augment, Features, Microphones, Sound, Split
-from scaling.settings.training import Evaluation, Training
-from scaling.settings.trial import (
-    REVISIONS,
-    Revision,
-    Trial,
+from scaling.settings.fields import (
+    REQUIRED,
+    Setting,
     changed,
-    closest,
-    earlier_ids,
     explain,
     flat,
-    hashed,
     leaves,
-    nearest,
-    shortened,
+    settings,
     unflat,
 )
+from scaling.settings.sound import Augment, Features, Microphones, Sound, Split
+from scaling.settings.training import Evaluation, Training
+from scaling.settings.transfer import Transfer
+from scaling.settings.trial import REVISIONS, Revision, Trial, earlier_ids, hashed
 
 __all__ = [
-    "RECORDED",
+    "REQUIRED",
     "REVISIONS",
     "Augment",
     "Evaluation",
     "Features",
     "Microphones",
-    "Network",
-    "Objective",
-    "Part",
-    "Pruning",
     "Revision",
+    "Setting",
     "Sound",
     "Split",
     "Training",
     "Transfer",
     "Trial",
     "changed",
-    "closest",
     "earlier_ids",
     "explain",
     "flat",
     "hashed",
     "leaves",
-    "nearest",
-    "shortened",
+    "settings",
     "unflat",
 ]

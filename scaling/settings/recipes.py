@@ -3,13 +3,18 @@
 A recipe names the settings of one trial; a study varies them. Fields that are not named are off.
 """
 
+from scaling.networks.cp_resnet import CPResNet
+from scaling.networks.vgg5 import VGG5
+from scaling.networks.vgg9 import VGG9
+from scaling.networks.vib_cnn import VIBCNN
+from scaling.objectives.bottleneck import Bottleneck
+from scaling.objectives.consistency import Consistency
+from scaling.objectives.prototypes import Prototypes
 from scaling.settings import (
     Augment,
     Evaluation,
     Features,
     Microphones,
-    Network,
-    Objective,
     Sound,
     Split,
     Training,
@@ -38,7 +43,7 @@ QUICKSTART = Trial(
         features=Features(kind="log_mel", window=512, hop=256, mels=64, range_db=80),
     ),
     split=Split(protocol="folds", fold=1, train_devices=("a",)),
-    network=Network(kind="cp_resnet", width=8, depth=1, pointwise=1),
+    network=CPResNet(width=8, depth=1, pointwise=1),
     training=Training(epochs=12, batch=16, rate=4e-3, warmup=2, final=0.01, stepping="step"),
     augment=Augment(roll=0.5, mixup=0.3),
     evaluation=Evaluation(every=3),
@@ -54,7 +59,7 @@ ESC10 = Trial(
     seed=0,
     sound=Sound(dataset="esc10", rate=22_050, seconds=5.0, features=LOG_MEL),
     split=Split(protocol="folds", fold=1),
-    network=Network(kind="cp_resnet", width=32, depth=1, pointwise=1),
+    network=CPResNet(width=32, depth=1, pointwise=1),
     training=Training(epochs=60, batch=16, rate=2e-3, warmup=10, final=0.01, stepping="step"),
     augment=Augment(roll=2.5, mixup=0.3),
 )
@@ -75,7 +80,7 @@ TAU2020 = Trial(
     seed=0,
     sound=Sound(dataset="tau2020_mobile", rate=22_050, seconds=10.0, features=PERCEPTUAL),
     split=Split(protocol="pairs", fold=0, train_devices=("a",)),
-    network=Network(kind="cp_resnet", width=32, depth=1, pointwise=1),
+    network=CPResNet(width=32, depth=1, pointwise=1),
     training=Training(epochs=250, batch=10, rate=1e-4, warmup=20, final=0.01),
     augment=Augment(roll=50 * 512 / 22_050, mixup=0.3),
     evaluation=Evaluation(every=10, last=10),
@@ -108,7 +113,7 @@ ESC10_MICROPHONES = Trial(
         features=LOG_MEL.model_copy(update={"hop": 1024}),
     ),
     split=Split(protocol="folds", fold=1),
-    network=Network(kind="cp_resnet", width=16, depth=1, pointwise=1),
+    network=CPResNet(width=16, depth=1, pointwise=1),
     training=Training(epochs=30, batch=16, rate=2e-3, warmup=5, final=0.01, stepping="step"),
     augment=Augment(roll=2.5, mixup=0.3),
     evaluation=Evaluation(every=30, last=10),
@@ -129,7 +134,7 @@ VIB_ESC50 = Trial(
         features=Features(kind="log_mel", window=1764, hop=882, mels=40),
     ),
     split=Split(protocol="made_folds", folds=10, fold=1, validation_fold=2),
-    network=Network(kind="vib_cnn", width=32, flatten=True),
+    network=VIBCNN(width=32, flatten=True),
     training=Training(epochs=40, batch=8, rate=1e-3, decay=0.98),
 )
 
@@ -144,7 +149,7 @@ VIB_ESC10 = Trial(
         features=Features(kind="log_mel", window=882, hop=882, mels=40),
     ),
     split=Split(protocol="folds", fold=1, validation_fold=2),
-    network=Network(kind="vib_cnn", width=8, flatten=True),
+    network=VIBCNN(width=8, flatten=True),
     training=Training(epochs=40, batch=8, rate=1e-3, decay=0.98),
     evaluation=Evaluation(every=40),
 )
@@ -152,7 +157,7 @@ VIB_ESC10 = Trial(
 # The grid of the paper, and the objective in the middle of it. Its authors' code subtracts 5 from
 # what the deviation is computed of, their paper does not: off.
 LATENTS, BETAS = (20, 50, 100, 200), (2e-3, 5e-3, 2e-2, 5e-2)
-BOTTLENECK = Objective(kind="bottleneck", latent=20, beta=5e-3)
+BOTTLENECK = Bottleneck(latent=20, beta=5e-3)
 
 # Iqbal et al. 2021 (consistency): ESC-50 on its folds; windows of 1024 every 600 samples, 128
 # bands, log; AdamW at 5e-4, weight decay .01, times 0.9 every second epoch, 72 epochs, batches of
@@ -166,7 +171,7 @@ CONSISTENCY_ESC50 = Trial(
         features=Features(kind="log_mel", window=1024, hop=600, mels=128),
     ),
     split=Split(protocol="folds", fold=1),
-    network=Network(kind="vgg9", width=64),
+    network=VGG9(width=64),
     training=Training(
         epochs=72,
         batch=120,
@@ -189,15 +194,15 @@ CONSISTENCY_ESC10 = Trial(
         features=Features(kind="log_mel", window=512, hop=512, mels=64),
     ),
     split=Split(protocol="folds", fold=1),
-    network=Network(kind="vgg9", width=8),
+    network=VGG9(width=8),
     training=Training(
         epochs=30, batch=48, rate=5e-4, optimizer="adamw", weight_decay=0.01, decay=0.9
     ),
     evaluation=Evaluation(every=3, training_clips=True),
 )
 VIEWS = 3  # of a clip in a batch: itself and two changed copies
-CONSISTENT = Objective(kind="consistency", weight=5.0, ramp=10)
-BATCHED = Objective(kind="consistency", weight=0.0)  # the same batches, nothing that binds them
+CONSISTENT = Consistency(weight=5.0, ramp=10)
+BATCHED = Consistency(weight=0.0)  # the same batches, nothing that binds them
 
 # Pons et al. 2019 (few data), from their public code: 44.1 kHz, windows of 1024 one after another,
 # 128 bands, logarithm with a floor far below silence, patches of 128 frames (3 s), of which a test
@@ -214,7 +219,7 @@ FEW_DATA = Trial(
         patch=128,
     ),
     split=Split(protocol="folds", fold=1),
-    network=Network(kind="vgg5", width=32),
+    network=VGG5(width=32),
     training=Training(
         epochs=200, batch=256, partial=True, optimizer="sgd", rate=0.1, penalty=1e-3, clip=5.0
     ),
@@ -233,7 +238,7 @@ FEW_DATA_ESC10 = Trial(
         patch=128,
     ),
     split=Split(protocol="folds", fold=1),
-    network=Network(kind="vgg5", width=16),
+    network=VGG5(width=16),
     training=FEW_DATA.training,
     evaluation=Evaluation(every=200, patch_hop=29),
 )
@@ -241,7 +246,7 @@ FEW_DATA_ESC10 = Trial(
 # Their prototypes: ten dimensions, at most five clips of each class, fixed; training ends when more
 # than 200 epochs in all were no better on training clips. An epoch of theirs goes over every patch
 # of the training clips; ours over every clip, as often as it has such patches.
-PROTOTYPES = Objective(kind="prototypes", embedding=10, support=5)
+PROTOTYPES = Prototypes(embedding=10, support=5)
 
 RECIPES: dict[str, Trial] = {
     "quickstart": QUICKSTART,

@@ -25,8 +25,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scaling.settings import Features, nearest
+from scaling.settings import Features
 from scaling.sound.mel import Scale, a_weighting, mel_filters
+from scaling.spelling import nearest
 
 QUIETEST = 1e-10  # the power of -100 dB, librosa's amin
 OFFSET = 0.01  # VGGish adds it to a band before the logarithm

@@ -28,9 +28,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
-from scaling.settings import Microphones, Sound, nearest
+from scaling.settings import Microphones, Sound
 from scaling.sound import checksums
 from scaling.sound.clips import decode_file
+from scaling.spelling import nearest
 
 RECORDED = -1  # in place of a microphone's number: the clip as it was recorded
 

@@ -22,6 +22,7 @@ from scaling.seeds import key, stream
 from scaling.sound import copies
 from scaling.sound.clips import UNUSED, some
 from scaling.sound.folds import leaking_folds, made_folds, own_folds
+from scaling.spelling import nearest
 
 
 def chosen(table: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
@@ -31,7 +32,7 @@ def chosen(table: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
     known = sorted(set(table["label"]))
     for name in classes:
         if name not in known:
-            raise ValueError(f"sound.classes={name}: no such class{settings.nearest(name, known)}")
+            raise ValueError(f"sound.classes={name}: no such class{nearest(name, known)}")
     wanted = table["label"].isin(classes or known)
     return np.flatnonzero(wanted.to_numpy(dtype=bool))
 
@@ -238,7 +239,7 @@ def _on_trained_devices(table: pd.DataFrame, devices: tuple[str, ...]) -> np.nda
     known = sorted(set(table["device"]) - {""})
     for device in devices:
         if device not in known:
-            hint = settings.nearest(device, known) or ": this dataset names none, leave it empty"
+            hint = nearest(device, known) or ": this dataset names none, leave it empty"
             raise ValueError(f"split.train_devices={device}: no such device{hint}")
     without = table.loc[table["device"] == "", "clip"]
     if len(without):

@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from scaling import networks
 from scaling.machine import Machine
-from scaling.networks.output import Output
-from scaling.networks.prototypes import Prototypes
+from scaling.networks.modules.output import Output
+from scaling.objectives.modules import prototypes
+from scaling.objectives.prototypes import Prototypes
 from scaling.seeds import stream, torch_stream
-from scaling.settings import Objective, Trial
+from scaling.settings import Trial, sizes
 from scaling.sound import augment
 from scaling.sound.frontends import Standardize
 from scaling.training.inputs import Listener
 
-USUAL = Objective.model_fields["support"].default  # as published: 5, or as many as there are
+USUAL = Prototypes.model_fields["support"].default  # as published: 5, or as many as there are
 
 
 class Classifier(nn.Module):
@@ -44,6 +44,13 @@ class Classifier(nn.Module):
         return output
 
 
+def network(trial: Trial, classes: int, generator: torch.Generator) -> nn.Module:
+    """A trial's network with the head that its objective asks for, initialized from `generator`."""
+    objective = trial.objective
+    base = trial.network.build(objective.outputs(classes), generator, size=trial.sound.shape)
+    return objective.with_head(base, classes, generator)
+
+
 def of_trial(
     trial: Trial,
     listener: Listener,
@@ -55,12 +62,12 @@ def of_trial(
     over. Without statistics its standardization waits for those of a state.
     """
     classes, mels = len(listener.labels), trial.sound.features.mels
-    network = networks.of_trial(trial, classes, torch_stream(trial.seed, "initialization"))
+    built = network(trial, classes, torch_stream(trial.seed, "initialization"))
     standardize = Standardize(*(statistics or (torch.zeros(mels), torch.ones(mels))))
-    model = Classifier(standardize, network, machine)
+    model = Classifier(standardize, built, machine)
     if source is None:
         return model, set()
-    last = networks.layers_of_base(trial, classes)[-1].name
+    last = sizes.network_layers(trial, classes)[-1].name
     take_over(model, source, last, trial.transfer.trial or trial.transfer.weights)
     return model, {name.removeprefix("network.") for name in taken(model.state_dict(), last)}
 
@@ -110,8 +117,10 @@ def show_examples(model: Classifier, listener: Listener) -> None:
     Pons et al. 2019 (at most 5 of each class; which 5 is left open there). Raises ValueError for a
     class without any, or for more than 5 that no class has.
     """
-    if not isinstance(model.network, Prototypes):
+    objective = listener.trial.objective
+    if not isinstance(objective, Prototypes):
         return
+    assert isinstance(model.network, prototypes.Prototypes)
     trial, train = listener.trial, listener.parts["train"]
     order = stream(trial.seed, "support").permutation(train)
     classes = listener.targets[order]
@@ -120,7 +129,7 @@ def show_examples(model: Classifier, listener: Listener) -> None:
             f"objective.kind=prototypes: class {listener.labels[without[0]]} has no training clip "
             "to be the prototype of: train on one of each class"
         )
-    support, most = trial.objective.support, int(np.bincount(classes).max())
+    support, most = objective.support, int(np.bincount(classes).max())
     if support > max(most, USUAL):
         raise ValueError(
             f"objective.support={support}: no class has more than {most} training clips: at most "

@@ -1,5 +1,5 @@
-"""The training loop: `run(trial, store, machine)` trains one network and yields an epoch's records
-as they happen.
+"""The training loop: `run(trial, listener, machine)` trains one network and yields an epoch's
+records as they happen.
 
 The way of a clip: int16 samples from the store -> float on the device -> as many views as the
 objective compares (scaling.training.views) -> mixup -> network -> objective. Every draw comes from
@@ -19,17 +19,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from scaling import networks
 from scaling.machine import Machine
-from scaling.networks.output import Output
-from scaling.objectives import OBJECTIVES, Loss, Objective, jensen_shannon
+from scaling.networks.modules.output import Output
+from scaling.networks.modules.stochastic import reseed
+from scaling.objectives.modules.losses import Loss, jensen_shannon
 from scaling.pruning.pruner import Pruner
+from scaling.pruning.pruning import Cutting
 from scaling.seeds import stream, torch_stream
-from scaling.settings import Trial
+from scaling.settings import Trial, sizes
 from scaling.sound import augment, frontends
 from scaling.sound.microphones import RECORDED
-from scaling.sound.store import Store
-from scaling.training import classifier, evaluation, neighbours, optimizer
+from scaling.training import classifier, evaluation, optimizer
 from scaling.training.epoch import Diverged, Epoch
 from scaling.training.inputs import Heard, Listener
 from scaling.training.optimizer import Patience, learning_rate
@@ -39,7 +39,7 @@ from scaling.training.views import Draws, Views
 
 def run(
     trial: Trial,
-    store: Store,
+    listener: Listener,
     machine: Machine,
     resume: Mapping[str, Any] | None = None,
     source: Mapping[str, Tensor] | None = None,
@@ -51,10 +51,6 @@ def run(
     cut and resumed. Raises ValueError when trial and clips do not fit together, Misfit when the
     state is none of this trial's, Diverged when the loss is no longer finite.
     """
-    listener = Listener(trial, store, machine)
-    if trial.objective.kind == "neighbours":
-        yield neighbours.run(trial, listener, machine, source)
-        return
     optimizer.check_batch(trial.training, len(listener.parts["train"]))
     session = _Session(trial, listener, machine, resume, source)
     first = resume["epoch"] if resume else 0
@@ -78,7 +74,7 @@ class _Session:
     ) -> None:
         self.trial, self.listener, self.machine = trial, listener, machine
         self.train = listener.parts["train"]
-        self.objective: Objective = OBJECTIVES[trial.objective.kind]
+        self.objective = trial.objective
         statistics = None if resume or source else self._statistics()
         self.model, slow = classifier.of_trial(trial, listener, machine, statistics, source)
         network = self.model.network
@@ -90,10 +86,10 @@ class _Session:
             take_up(resume, self.model, self.optimizer)
             self.patience = Patience(*resume["patience"])
         self.pruner: Pruner | None = None
-        if trial.pruning.kind != "none":
-            target = networks.kept_weights(trial, len(listener.labels))
+        if isinstance(trial.pruning, Cutting):
+            target = sizes.kept_weights(trial, len(listener.labels))
             masks = resume["masks"] or {} if resume else None
-            self.pruner = Pruner(trial, network, self.optimizer, target, masks)
+            self.pruner = Pruner(trial.pruning, trial.seed, network, self.optimizer, target, masks)
         classifier.show_examples(self.model, listener)
 
     def _statistics(self) -> tuple[Tensor, Tensor]:
@@ -212,9 +208,7 @@ class _Session:
         minimized: set[str] = set()
         rate = training.rate
         self.model.train()
-        networks.reseed(
-            self.model.network, lambda name: torch_stream(trial.seed, "network", epoch, name)
-        )
+        reseed(self.model.network, lambda name: torch_stream(trial.seed, "network", epoch, name))
         for step in range(steps):
             at, end = (step / steps, 1 - 1 / steps) if training.stepping == "step" else (0.0, 0.0)
             rate = learning_rate(training, epoch + at, training.epochs - 1 + end)
@@ -252,7 +246,7 @@ class _Session:
             views = [augment.mixup(view, mix) for view in views]
             targets_BY = augment.mixup(targets_BY, mix)
         outputs = self._outputs(views)
-        loss = self.objective.loss(outputs, targets_BY, self.trial.objective, epoch)
+        loss = self.objective.loss(outputs, targets_BY, epoch)
         training = self.trial.training
         if training.penalty > 0:
             loss.parts["penalty"] = training.penalty * optimizer.penalty(self.model.network)

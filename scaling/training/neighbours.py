@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scaling.machine import Machine
-from scaling.networks.output import Output
+from scaling.networks.modules.output import Output
 from scaling.settings import Trial
 from scaling.sound.microphones import RECORDED
 from scaling.training import classifier, evaluation

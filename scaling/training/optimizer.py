@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from scaling import settings
-from scaling.networks.kernels import Prunable
+from scaling.networks.modules.kernels import Prunable
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,

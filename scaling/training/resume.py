@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from scaling.networks.state import Misfit, check_alike
+from scaling.networks.modules.state import Misfit, check_alike
 
 # Of an optimizer's settings: set in every step, or a way to compute the same.
 _OF_NO_ACCOUNT = {"lr", "fused", "foreach", "capturable", "differentiable"}

@@ -85,7 +85,7 @@ def amount(plan: Plan, index: int) -> Amount:
     """What this trial of a plan consists of, should it train all of its epochs."""
     trial, clips, scored = plan.trials[index], plan.train_clips[index], plan.scored[index]
     training, objective = trial.training, trial.objective
-    if objective.kind == "neighbours":
+    if not objective.trains:
         return Amount(1, 0, clips + scored, 0)
     order = clips * training.passes
     seen = min(steps_of(training, order) * training.batch, order)
@@ -216,7 +216,7 @@ def _probe(plan: Plan, index: int) -> Probe:
 def _work(plan: Plan, index: int) -> int:
     """Multiply-adds of a whole trial, scoring included."""
     macs, scored = plan.costs[index].macs, amount(plan, index).scored
-    if plan.trials[index].objective.kind == "neighbours":
+    if not plan.trials[index].objective.trains:
         return macs * scored
     return plan.work(index) + macs * scored
 

@@ -21,7 +21,9 @@ import torch
 
 from scaling import machine
 from scaling.machine import Machine
-from scaling.objectives import OBJECTIVES
+from scaling.objectives.bottleneck import Bottleneck
+from scaling.objectives.prototypes import Prototypes
+from scaling.pruning.magnitude import Magnitude
 from scaling.results.records import Results
 from scaling.results.run_trial import Progress, run_trial
 from scaling.settings import Trial
@@ -50,7 +52,7 @@ class Probe(NamedTuple):
     @property
     def nearest(self) -> bool:
         """Whether it trains nothing."""
-        return self.trial.objective.kind == "neighbours"
+        return not self.trial.objective.trains
 
     @property
     def step_work(self) -> int:
@@ -77,10 +79,10 @@ class Speed(NamedTuple):
 
 def of_trial(trial: Trial, macs: int, classes: int, clips: int, scored: int) -> Probe:
     """The probe of a trial that trains on so many clips, of so many classes, and scores so many."""
-    training, nearest = trial.training, trial.objective.kind == "neighbours"
+    training, nearest = trial.training, not trial.objective.trains
     batch = min(training.batch, clips * training.passes) if training.partial else training.batch
     each = math.ceil(max(2, batch) / classes)
-    if trial.objective.kind == "prototypes":
+    if isinstance(trial.objective, Prototypes):
         each = max(each, min(trial.objective.support, clips // classes))
     work = 0 if nearest else _step_work(trial, macs, batch)
     steps = min(MOST, max(1, round(WORK / work))) if work else 1
@@ -101,11 +103,11 @@ def of_trial(trial: Trial, macs: int, classes: int, clips: int, scored: int) -> 
     raw.pop("transfer", None)
     if nearest and trial.network.kind != "mfcc":
         raw["transfer"] = {"trial": SOURCE}
-    if trial.pruning.kind == "magnitude":
+    if isinstance(trial.pruning, Magnitude):
         raw["pruning"] |= {"start": 0, "length": 1}
-    if trial.objective.kind == "bottleneck":
+    if isinstance(trial.objective, Bottleneck):
         raw["objective"]["beta"] = 0.0
-    if trial.network.damping:
+    if getattr(trial.network, "damping", 0):
         raw["network"]["damping"] = 0.5
     enough = max(FEWEST, round(WORK / max(1, macs)))
     held = max(1, min(evaluation.BATCH, enough, scored or clips))
@@ -168,7 +170,7 @@ def main() -> None:
 
 
 def _step_work(trial: Trial, macs: int, batch: int) -> int:
-    return 3 * macs * OBJECTIVES[trial.objective.kind].views * batch
+    return 3 * macs * trial.objective.views * batch
 
 
 def _front(listener: Listener, here: Machine) -> float:

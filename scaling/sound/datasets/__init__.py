@@ -10,7 +10,6 @@ import os
 import warnings
 from pathlib import Path
 
-from scaling import settings
 from scaling.sound.clips import Clips, Dataset, Report, check_copies
 from scaling.sound.datasets import (
     audiomnist,
@@ -27,6 +26,7 @@ from scaling.sound.datasets import (
 )
 from scaling.sound.datasets.reading import AS_IT_IS, Reading, grouped
 from scaling.sound.fetch import mirror
+from scaling.spelling import nearest
 from scaling.storage import shown
 
 
@@ -56,7 +56,7 @@ DATASETS: dict[str, Dataset] = {
 def find(name: str) -> Dataset:
     """The dataset of that name. Raises ValueError for an unknown one, and names the nearest."""
     if name not in DATASETS:
-        raise ValueError(f"{name}: no such dataset{settings.nearest(name, DATASETS)}")
+        raise ValueError(f"{name}: no such dataset{nearest(name, DATASETS)}")
     return DATASETS[name]
 
 

@@ -8,8 +8,8 @@ path=filename. Contents: KNOWN, `match`.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scaling.settings import closest
 from scaling.sound.clips import some
+from scaling.spelling import closest
 
 NEEDED = ("path", "label")
 KNOWN = (*NEEDED, "fold", "device", "city", "speaker", "source")

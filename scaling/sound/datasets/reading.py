@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scaling.settings import nearest
 from scaling.sound.clips import Clips, check_devices, some
 from scaling.sound.datasets.columns import KNOWN
+from scaling.spelling import nearest
 
 PATTERN = 200  # characters of a pattern
 GROUPS = ("source", "speaker", "device")

@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from scaling.networks.vggish import VGGish
+from scaling.networks.modules.vggish import VGGish
 
 # the port's layer -> ours; its numbers count activations and poolings
 LAYERS = {

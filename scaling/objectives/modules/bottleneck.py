@@ -8,23 +8,15 @@ offset of the deviation and one dense layer for what the paper calls an MLP.
 
 # B clips, Y classes, K dimensions
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scaling.networks.cost import Layer
-from scaling.networks.kernels import Dense, initialize
-from scaling.networks.output import Output
-from scaling.networks.stochastic import Stochastic
+from scaling.networks.modules.kernels import Dense, initialize
+from scaling.networks.modules.output import Output
+from scaling.networks.modules.stochastic import Stochastic
 
 SMALLEST = 1e-8  # deviation, so that its logarithm is finite; the public code's
-
-
-def layers(base: Sequence[Layer], latent: int, classes: int) -> list[Layer]:
-    """Those of the base network, built for 2 x `latent` classes, and the dense layer behind it."""
-    return [*base, Layer("answer", latent, classes, bias=True, norm=False, reads="mean")]
 
 
 class Bottleneck(Stochastic):

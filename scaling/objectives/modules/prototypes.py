@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scaling.networks.output import Output
+from scaling.networks.modules.output import Output
 
 
 class Prototypes(nn.Module):

@@ -1,0 +1,1 @@
+"""Networks as torch modules: what scaling.networks describes, built; and what all are made of."""

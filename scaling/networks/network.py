@@ -1,0 +1,88 @@
+"""Network: what all networks share, as settings: their width, their layers, how they are built.
+
+A network is described here without torch, so that what it costs is known without building it;
+scaling.networks.modules holds what is built.
+"""
+
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from scaling.networks.cost import Layer, Sides
+from scaling.networks.plan import Style
+from scaling.part import Kind
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+Damping = Annotated[
+    float,
+    Field(ge=0, le=1, description="0: plain kernels; 1: outermost frequency taps are zero"),
+]
+Dropout = Annotated[
+    float,
+    Field(ge=0, lt=1, description="share of channels dropped behind each layer or block"),
+]
+
+
+class Network(Kind):
+    """A network as numbers."""
+
+    kind: str
+    width: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=4096,
+            description="W: channels of the first layer; timbre: filters a class",
+        ),
+    ]
+
+    @property
+    def begins_at_zero(self) -> bool:
+        """Whether its last layer does, so that all clips are answered alike."""
+        return False
+
+    def layers(self, classes: int, channels: int = 1) -> list[Layer]:
+        """Its layers, in the order of the forward pass."""
+        raise NotImplementedError
+
+    def build(
+        self,
+        classes: int,
+        generator: "torch.Generator",
+        channels: int = 1,
+        size: Sides | None = None,
+    ) -> "nn.Module":
+        """The network, initialized from `generator`: equal settings and seeds give equal weights,
+        damped or not. It maps features (B, channels, mels, frames) to an Output, and draws in
+        training only what `reseed` gave it a generator for.
+
+        `size` (mels, frames) is that of all features it will see; only a network that flattens its
+        last map or normalizes its input by frame needs it. Raises ValueError when they are then too
+        small for it.
+        """
+        raise NotImplementedError
+
+
+class Chain(Network):
+    """A network without branches: convolutions one after the other, then dense layers."""
+
+    damping: Damping = 0.0
+    dropout: Dropout = 0.0
+
+    style: ClassVar[Style] = Style()
+
+    def build(
+        self,
+        classes: int,
+        generator: "torch.Generator",
+        channels: int = 1,
+        size: Sides | None = None,
+    ) -> "nn.Module":
+        """The chain of its layers; see Network.build."""
+        from scaling.networks.modules import chain
+
+        layers = self.layers(classes, channels)
+        return chain.build(layers, self.style, self.damping, self.dropout, size, generator)

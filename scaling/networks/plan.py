@@ -1,0 +1,29 @@
+"""Plans: what the layers of a chain have in common, and residual blocks, as data. No torch."""
+
+from typing import Literal, NamedTuple
+
+
+class Style(NamedTuple):
+    """What the layers of a chain have in common; the defaults are torch's."""
+
+    activation: Literal["relu", "elu"] = "relu"  # behind each layer but the last
+    norm_last: bool = False  # batch normalization behind the activation, not in front of it
+    epsilon: float = 1e-5  # of batch normalization
+    momentum: float = 0.1  # share of the newest batch in its running statistics
+    dropout: float = 0.0  # share of elements dropped in front of each dense layer
+    initialization: Literal["he", "glorot"] = "he"
+
+
+TENSORFLOW = Style(epsilon=1e-3, momentum=0.01, initialization="glorot")  # TensorFlow's defaults
+
+
+class Block(NamedTuple):
+    """The plan of one residual block: two convolutions, a shortcut where the width changes, perhaps
+    pooling.
+    """
+
+    name: str
+    kernels: tuple[int, int]
+    inputs: int
+    outputs: int
+    pool: int = 1

@@ -1,0 +1,47 @@
+"""Consistency: cross-entropy of a clip and of two changed copies + weight x their divergence.
+
+The weight of the Jensen-Shannon divergence grows linearly from 0 in epoch 0 to its whole in epoch
+`ramp`; at weight 0 this is batched data augmentation. Source: Iqbal et al. 2021 (weight 5, ramp
+10).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from scaling.objectives.objective import Objective
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scaling.networks.modules.output import Output
+    from scaling.objectives.modules.losses import Loss
+
+
+class Consistency(Objective):
+    """Three views of each clip, which are to be answered alike."""
+
+    kind: Literal["consistency"] = "consistency"
+    weight: Annotated[
+        float, Field(ge=0, le=1000, description="weight of the divergence, once ramped up")
+    ] = 0.0
+    ramp: Annotated[int, Field(ge=0, description="epochs in which the weight grows from 0")] = 0
+
+    views: ClassVar[int] = 3
+
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """A ramp of nothing."""
+        if not self.weight:
+            yield "ramp", "weight=0 stays 0"
+
+    def loss(self, outputs: "Sequence[Output]", targets_BY: "Tensor", epoch: int) -> "Loss":
+        """See Objective.loss."""
+        from scaling.objectives.modules import losses
+
+        disagreement = losses.jensen_shannon([out.logits_BY for out in outputs])
+        parts = {"cross_entropy": losses.cross_entropy(outputs, targets_BY)}
+        if self.weight > 0:
+            grown = min(1.0, epoch / self.ramp) if self.ramp else 1.0
+            parts["weighted_disagreement"] = self.weight * grown * disagreement
+        return losses.Loss(parts, {"disagreement": disagreement})

@@ -1,0 +1,54 @@
+"""Objective: what all objectives share, as settings: views of a clip, head of the network, loss.
+
+The training loop knows no objective by name: it makes as many views of each clip as asked, hands
+over the network's outputs with the targets, and adds up the parts of the loss. An objective is
+described here without torch; scaling.objectives.modules holds its losses and heads.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from scaling.networks.cost import Layer
+from scaling.part import Kind
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from scaling.networks.modules.output import Output
+    from scaling.objectives.modules.losses import Loss
+
+
+class Objective(Kind):
+    """What training minimizes."""
+
+    kind: str
+
+    views: ClassVar[int] = 1  # of each clip: as recorded, then transformed ones
+    trains: ClassVar[bool] = True  # whether anything is minimized at all
+
+    def outputs(self, classes: int) -> int:
+        """How many numbers its head wants of the network."""
+        return classes
+
+    def head_layers(self, classes: int) -> list[Layer]:  # noqa: ARG002
+        """The layers of its head, behind those of the network."""
+        return []
+
+    def with_head(
+        self,
+        network: "nn.Module",
+        classes: int,  # noqa: ARG002
+        generator: "torch.Generator",  # noqa: ARG002
+    ) -> "nn.Module":
+        """A network that puts out `outputs(classes)` numbers, with the head behind it, which is
+        initialized from `generator`.
+        """
+        return network
+
+    def loss(self, outputs: "Sequence[Output]", targets_BY: "Tensor", epoch: int) -> "Loss":
+        """What one step's outputs, one for each view, amount to in an epoch counted from 0.
+
+        Targets are class probabilities, so that mixed clips are not a special case.
+        """
+        raise NotImplementedError

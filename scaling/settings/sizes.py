@@ -1,0 +1,37 @@
+"""Sizes: what a trial's network costs, as its settings say; nothing is built. No torch."""
+
+from scaling.networks.cost import Cost, Layer, count
+from scaling.pruning.pruning import Cutting
+from scaling.settings.trial import Trial
+
+
+def network_layers(trial: Trial, classes: int, width: int | None = None) -> list[Layer]:
+    """The layers of a trial's network without the head of its objective, or of one `width` wide,
+    else the same.
+    """
+    network = trial.network
+    if width is not None:
+        network = network.model_copy(update={"width": width})
+    return network.layers(trial.objective.outputs(classes))
+
+
+def layers(trial: Trial, classes: int, width: int | None = None) -> list[Layer]:
+    """All of its layers."""
+    return [*network_layers(trial, classes, width), *trial.objective.head_layers(classes)]
+
+
+def cost(trial: Trial, classes: int) -> Cost:
+    """What a trial's network costs on that trial's clips. Raises ValueError when the clips are too
+    small for it.
+    """
+    return count(layers(trial, classes), trial.sound.shape)
+
+
+def kept_weights(trial: Trial, classes: int) -> int:
+    """How many weights a trial ends with: its pruning's target, or all."""
+    width = None
+    if isinstance(trial.pruning, Cutting):
+        if trial.pruning.target:
+            return trial.pruning.target
+        width = trial.pruning.target_width
+    return count(layers(trial, classes, width), trial.sound.shape).weights
