@@ -10,8 +10,9 @@ from time import monotonic
 from typing import Any
 
 from scaling.interruption import interrupt
+from scaling.results.outcome import Status
 from scaling.results.records import Refused, Results
-from scaling.results.run_trial import Progress, end
+from scaling.results.run_trial import Progress, last_report, outcome_here
 from scaling.settings import Trial
 from sweeps import guard, preflight
 from sweeps.display import Display
@@ -77,11 +78,10 @@ class Account:
 
     def told(self, trial: Trial) -> bool:
         """Whether a trial has an outcome, as of a worker that was lost behind it; hands it on."""
-        if not self.results.holds("outcomes", trial.id):
+        outcome = self.results.outcome(trial.id)
+        if outcome is None:
             return False
-        (row,) = self.results.read("outcomes", [trial.id]).to_pylist()
-        done, last = row["epochs"], trial.training.epochs
-        self.heard(Progress(trial.id, done, last, None, 0.0, row["status"], row["error"]))
+        self.heard(last_report(trial, outcome))
         self.ended.add(trial.id)
         return True
 
@@ -103,10 +103,10 @@ class Account:
             if self.told(trial):
                 return
             if record:
-                end(trial, self.results, "failed", reason, done, seconds, None)
+                self.results.end(outcome_here(trial, Status.FAILED, reason, done, seconds))
         except (OSError, ValueError) as error:  # raised in a callback, it would end the whole sweep
             warnings.warn(f"the failure of {trial.id} is not recorded: {error}", stacklevel=2)
-        self.heard(Progress(trial.id, done, last, None, seconds, "failed", reason))
+        self.heard(Progress(trial.id, done, last, None, seconds, Status.FAILED, reason))
         self.ended.add(trial.id)
 
 

@@ -12,8 +12,9 @@ import pytest
 from scaling import machine
 from scaling.results.eta import Standing, left
 from scaling.results.manifest import Plan, plan
+from scaling.results.outcome import Status
 from scaling.results.records import Results
-from scaling.results.run_trial import Progress, end, run_trial
+from scaling.results.run_trial import Progress, outcome_here, run_trial
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
@@ -239,7 +240,7 @@ def test_makespan_is_that_of_free_slots():
 
 
 def ended(results: Results, trial: Trial, seconds: float, status: str = "complete") -> None:
-    end(trial, results, status, None, 3, seconds, HERE)
+    results.end(outcome_here(trial, Status(status), None, 3, seconds, HERE))
 
 
 def expect(trial: Trial, seconds: float, at_most: bool = False) -> Expected:

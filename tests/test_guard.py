@@ -24,8 +24,9 @@ from typer.testing import CliRunner
 from overhear import app
 from scaling.results.manifest import Plan
 from scaling.results.manifest import plan as make_plan
+from scaling.results.outcome import Status
 from scaling.results.records import Results
-from scaling.results.run_trial import end
+from scaling.results.run_trial import outcome_here
 from scaling.settings import Trial, changed
 from scaling.sound import datasets
 from scaling.sound.store import pack
@@ -291,7 +292,7 @@ def test_what_is_asked_for_arrives(trial: Trial, tmp_path: Path, monkeypatch: py
 def test_an_end_that_was_recorded_stands(trial: Trial, tmp_path: Path, status: str):
     """A trial that ends while it is being ended for its time, or whose worker dies behind it."""
     results = Results(tmp_path)
-    end(trial, results, status, None, 3, 1.0, None)
+    results.end(outcome_here(trial, Status(status), None, 3, 1.0))
     console = Console(file=io.StringIO(), width=500)
     account = Account(Display([trial], {trial.id: 1}, console, True), results, 1.0)
     for ends in (account.overdue, account.lost, account.overdue):
@@ -317,6 +318,7 @@ def test_sizes_are_shown_as_a_person_reads_them():
 HOLDS = """
 import sys, time
 from sweeps import guard
+from scaling.results.outcome import Status
 from scaling.results.records import Results
 guard._fresh()
 hoard = bytearray(b"x" * {held})

@@ -172,9 +172,8 @@ def _map(
 
 def _epochs(results: Results, trial: Trial) -> int:
     """How long it was trained: some stop before all of their epochs."""
-    known = results.holds("outcomes", trial.id)
-    ended = results.read("outcomes", [trial.id]).to_pylist() if known else []
-    return int(ended[0]["epochs"]) if ended else trial.training.epochs
+    outcome = results.outcome(trial.id)
+    return outcome.epochs if outcome else trial.training.epochs
 
 
 def _restored(results: Results, trial: Trial, classes: int, machine: Machine) -> Classifier:

@@ -18,13 +18,13 @@ import pyarrow.parquet as pq
 
 from scaling import arrow
 from scaling import settings
+from scaling.results.outcome import RECORDED
 from scaling.results.schemas import SCHEMAS
 
 ROWS = 10_000_000  # of one file; the largest legitimate ones have a few hundred thousand
 VALUES = 250_000_000  # of one column, lists counted by their items
 BYTES = 2 * 2**30  # of one file once it is unpacked
 OF_A_TRIAL = ("metrics", "predictions", "pairs", "maps", "outcomes")  # kinds named by their trial
-STATUSES = ("complete", "stopped", "failed")
 SHARES = ("accuracy", "macro_f1", "fit")  # metrics between 0 and 1
 COUNTS = ("steps", "clips", "kept_weights", "rate")  # metrics that are finite and not negative
 SLACK = 1e-6  # means of shares may be rounded above 1
@@ -213,8 +213,8 @@ def _outcomes(table: pa.Table) -> None:
     if table.num_rows != 1:
         raise ValueError(f"it has {table.num_rows} rows, an outcome is one")
     status = table["status"][0].as_py()
-    if status not in STATUSES:
-        raise ValueError(f"status is {status!r:.40}, it is one of {', '.join(STATUSES)}")
+    if status not in RECORDED:
+        raise ValueError(f"status is {status!r:.40}, it is one of {', '.join(RECORDED)}")
 
 
 def _forecasts(table: pa.Table) -> None:

@@ -56,6 +56,11 @@ def load(trial: Trial, results: Results) -> dict[str, Any] | None:
     return None
 
 
+def remove(trial: str, results: Results) -> None:
+    """Remove what the trial of this id left beside its records. Raises Refused."""
+    results.remove("checkpoints", trial)
+
+
 def misfit(trial: Trial, error: Misfit) -> None:
     """Warn of a state that `take_up` refused."""
     _warn(trial, f"is damaged ({error})")

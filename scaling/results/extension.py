@@ -28,6 +28,6 @@ def shorter(trial: Trial, results: Results) -> Trial | None:
             other = changed(trial, {"training.epochs": epochs})
         except ValueError:  # too few for its warm-up, or for its cuts
             return None
-        if other.id in left and results.holds("outcomes", other.id):
+        if other.id in left and results.ended([other.id]):
             return other
     return None

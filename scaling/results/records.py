@@ -21,8 +21,9 @@ import pyarrow.parquet as pq
 from scaling.results import checked
 from scaling.results import seal
 from scaling.results.folder import HIDDEN, Damaged, Folder, Refused
+from scaling.results.outcome import Outcome, Status
 from scaling.results.schemas import SCHEMAS, to_table
-from scaling.storage import trouble
+from scaling.storage import brief, scrubbed, trouble
 
 __all__ = ["HIDDEN", "Damaged", "Refused", "Results"]
 
@@ -79,6 +80,32 @@ class Results(Folder):
                 part = pa.concat_tables([empty, *there], promote_options="permissive")
                 parts.append(part.combine_chunks())
         return pa.concat_tables(parts, promote_options="permissive")
+
+    def end(self, outcome: Outcome) -> None:
+        """Record how a trial ended; nothing runs it again. Raises Refused."""
+        error = brief(scrubbed(outcome.error)) if outcome.error else None
+        self.write("outcomes", outcome.trial, [outcome._replace(error=error)._asdict()])
+
+    def reopen(self, trial: str) -> None:
+        """Forget how a trial ended, so that it runs again."""
+        self.remove("outcomes", f"{trial}.parquet")
+
+    def ended(self, trials: Iterable[str] | None = None) -> set[str]:
+        """Which of these trials (ids; None: of all) have ended, as complete, stopped or failed."""
+        there = set(self.names("outcomes"))
+        return there if trials is None else there.intersection(trials)
+
+    def outcome(self, trial: str) -> Outcome | None:
+        """How a trial ended; None: it has not. Raises Damaged where that cannot be told."""
+        return self._outcomes([trial] if self.holds("outcomes", trial) else []).get(trial)
+
+    def outcomes(self, trials: Iterable[str]) -> dict[str, Outcome]:
+        """How those of these trials ended that have, by id. Raises as `read` does."""
+        return self._outcomes(sorted(self.ended(trials)))
+
+    def _outcomes(self, names: Iterable[str]) -> dict[str, Outcome]:
+        rows = self.read("outcomes", names).select(Outcome._fields).to_pylist()
+        return {row["trial"]: Outcome(**row | {"status": Status(row["status"])}) for row in rows}
 
     def _read_one(self, kind: str, name: str) -> pa.Table | None:
         """One file's table; None where a lenient reader leaves it out."""

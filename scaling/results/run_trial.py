@@ -25,10 +25,11 @@ from scaling.settings import Trial
 from scaling.training.epoch import Epoch
 from scaling.training.evaluation import due
 from scaling.machine import Machine, versions
+from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Damaged, Refused, Results
 from scaling.sound import splits
 from scaling.sound.store import Store
-from scaling.storage import brief, scrubbed
+from scaling.storage import brief
 from scaling.training.loop import run
 
 # the split whose accuracy stands for a trial while it runs, the first that is scored, in words
@@ -47,10 +48,10 @@ class Progress(NamedTuple):
     epochs: int
     accuracy: float | None  # on the first split of HEADLINE, where this epoch was scored
     seconds: float  # since this attempt began
-    status: str = "running"  # then complete, stopped or failed
-    error: str | None = None  # or why it was stopped
+    status: Status = Status.RUNNING
+    error: str | None = None  # why it failed or was stopped
     validation: Mapping[str, float] | None = None  # scores over all validation clips, by metric
-    outcome: Mapping[str, Any] | None = None  # its row, should the trial be stopped here
+    outcome: Outcome | None = None  # should the trial be stopped here
 
 
 def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) -> Iterator[Progress]:
@@ -60,8 +61,8 @@ def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) ->
     refuses (full, gone) is no trial's failure: Refused is raised, nothing that was complete is
     lost, and the trial goes on from its last epoch when it is performed again.
     """
-    if told := _told(trial, results):
-        yield told
+    if ended := _ended(trial, results):
+        yield ended
         return
     machine.reset()
     begun = perf_counter()
@@ -71,7 +72,7 @@ def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) ->
         table = store.table.iloc[splits.chosen(store.table, trial.sound.classes)]
         pairs = splits.pairs(table, trial.split).assign(trial=trial.id)
         results.write("pairs", trial.id, pairs.to_dict("records"))
-    status, error = "complete", None
+    status, error = Status.COMPLETE, None
     accuracy = None
     epochs, last = None, False
     while not last:
@@ -89,10 +90,10 @@ def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) ->
             continue
         except Exception as reason:  # noqa: BLE001
             # whatever a trial raises is its outcome, not the sweep's
-            status, error = "failed", f"{type(reason).__name__}: {reason}"
+            status, error = Status.FAILED, f"{type(reason).__name__}: {reason}"
             break
-        if told := _told(trial, results):  # by the worker of a later sweep, or by its driver
-            yield told
+        if ended := _ended(trial, results):  # by the worker of a later sweep, or by its driver
+            yield ended
             return
         done, last = epoch.number, epoch.last
         rows += epoch.metrics
@@ -108,7 +109,7 @@ def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) ->
                 accuracy,
                 perf_counter() - begun,
                 validation=_found(epoch, "validation"),
-                outcome=_outcome(trial, "stopped", None, done, wall_s, machine),
+                outcome=outcome_here(trial, Status.STOPPED, None, done, wall_s, machine),
             )
         else:
             results.write("predictions", trial.id, epoch.predictions)
@@ -116,43 +117,56 @@ def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) ->
                 content = memoryview(weights.packed(trial.id, learned))
                 results.put(content, "weights", f"{trial.id}.safetensors")
     wall_s = before + perf_counter() - begun
-    end(trial, results, status, error, done, wall_s, machine)
-    if status == "complete" and extension.open_ended(trial):
+    results.end(outcome_here(trial, status, error, done, wall_s, machine))
+    if status == Status.COMPLETE and extension.open_ended(trial):
         checkpoint.save(trial, results, epoch.state | {"wall_s": wall_s})
     else:
-        results.remove("checkpoints", trial.id)
+        checkpoint.remove(trial.id, results)
     seconds = perf_counter() - begun
     yield Progress(trial.id, done, trial.training.epochs, accuracy, seconds, status, error)
 
 
-def _told(trial: Trial, results: Results) -> Progress | None:
+def _ended(trial: Trial, results: Results) -> Progress | None:
     """How a trial that has an outcome ended."""
-    if not results.holds("outcomes", trial.id):
-        return None
     try:
-        (row,) = results.read("outcomes", [trial.id]).to_pylist()
+        outcome = results.outcome(trial.id)
     except Damaged as damage:
         # whether the trial has ended is for a person to say, who is told how
         raise Refused(str(damage)) from None
-    error = brief(row["error"]) if row["error"] else None
-    ended = row["status"], error
-    return Progress(trial.id, row["epochs"], trial.training.epochs, None, 0.0, *ended)
+    return last_report(trial, outcome) if outcome else None
 
 
-def end(
+def last_report(trial: Trial, outcome: Outcome) -> Progress:
+    """A trial's last report, from its outcome."""
+    error = brief(outcome.error) if outcome.error else None
+    return Progress(
+        trial.id, outcome.epochs, trial.training.epochs, None, 0.0, outcome.status, error
+    )
+
+
+def outcome_here(
     trial: Trial,
-    results: Results,
-    status: str,
+    status: Status,
     error: str | None,
-    epochs: int,
-    wall_s: float,
-    machine: Machine | None,
-) -> None:
-    """Write how a trial ended; without a machine when its process is gone and somebody else must
-    say so.
+    epochs: int = 0,
+    wall_s: float = 0.0,
+    machine: Machine | None = None,
+) -> Outcome:
+    """The outcome of a trial that ends on this node; without a machine where the process that ran
+    it is gone, or never began to train.
     """
-    row = _outcome(trial, status, error, epochs, wall_s, machine)
-    results.write("outcomes", trial.id, [row])
+    return Outcome(
+        trial.id,
+        status,
+        error,
+        epochs,
+        wall_s,
+        node=platform.node(),
+        device=machine.name if machine else "",
+        precision=machine.precision_name if machine else "",
+        peak_memory_bytes=machine.peak_memory() if machine else 0,
+        versions=versions(),
+    )
 
 
 def stop(progress: Progress, results: Results, reason: str) -> None:
@@ -161,32 +175,9 @@ def stop(progress: Progress, results: Results, reason: str) -> None:
     Raises OSError where that cannot be written: then it is not stopped.
     """
     assert progress.outcome is not None, "a trial that has ended is not stopped"
-    row = {**progress.outcome, "error": brief(reason)}
-    results.write("outcomes", progress.trial, [row])
+    results.end(progress.outcome._replace(error=reason))
     with suppress(OSError):  # left behind, it does no harm
-        results.remove("checkpoints", progress.trial)
-
-
-def _outcome(
-    trial: Trial,
-    status: str,
-    error: str | None,
-    epochs: int,
-    wall_s: float,
-    machine: Machine | None,
-) -> dict[str, Any]:
-    return {
-        "trial": trial.id,
-        "status": status,
-        "error": brief(scrubbed(error)) if error else None,
-        "epochs": epochs,
-        "wall_s": wall_s,
-        "node": platform.node(),
-        "device": machine.name if machine else "",
-        "precision": machine.precision_name if machine else "",
-        "peak_memory_bytes": machine.peak_memory() if machine else 0,
-        "versions": versions(),
-    }
+        checkpoint.remove(progress.trial, results)
 
 
 def _reached(trial: Trial, results: Results) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
