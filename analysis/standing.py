@@ -16,6 +16,7 @@ from analysis import table
 from analysis.table import Study
 from scaling.results import holder
 from scaling.results.eta import Left, Standing, left, planned_epochs
+from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.storage import brief
 
@@ -47,7 +48,7 @@ class Standings(NamedTuple):
     @property
     def open(self) -> bool:
         """Whether any trial has not ended."""
-        return bool(self.progress["status"].isin(["running", "missing"]).any())
+        return bool(self.progress["status"].isin([Status.RUNNING, Status.MISSING]).any())
 
 
 def look(results: Results, before: Standings | None = None) -> Standings:
@@ -57,7 +58,7 @@ def look(results: Results, before: Standings | None = None) -> Standings:
     """
     study = table.reloaded(before.study) if before else table.load(results)
     progress = table.progress(study)
-    running = int((progress["status"] == "running").sum())
+    running = int((progress["status"] == Status.RUNNING).sum())
     said = holder.said(results.get(holder.FILE))
     slots = _slots(said) or max(1, running)
     found = Standings(study, progress, None, slots, _driver(results, said, progress))
@@ -69,7 +70,7 @@ def failures(progress: pd.DataFrame) -> pd.DataFrame:
 
     The class is the word before the first colon, as in `Diverged: the loss became nan`.
     """
-    errors = progress.loc[progress["status"] == "failed", "error"]
+    errors = progress.loc[progress["status"] == Status.FAILED, "error"]
     told = errors.map(lambda error: brief(error) if isinstance(error, str) and error else NO_REASON)
     named = pd.DataFrame({"class": told.map(_class), "example": told})
     grouped = named.groupby("class", sort=False)["example"].agg(["size", "first"]).reset_index()
@@ -89,7 +90,7 @@ def _each(found: Standings) -> list[Standing]:
     whole = manifest["epoch_macs"].notna().all()
     costs = manifest["epoch_macs" if whole else "macs"].tolist()
     predicted = _predicted(found.study.results)
-    stopped = bool((progress["status"] == "stopped").any())
+    stopped = bool((progress["status"] == Status.STOPPED).any())
     settings = ["objective.kind", "training.epochs", "training.patience"]
     rows = zip(costs, *(manifest[name].tolist() for name in settings), strict=True)
     made = []
@@ -99,10 +100,10 @@ def _each(found: Standings) -> list[Standing]:
             cost=float(cost),
             epochs=epochs,
             done=row["epochs"],
-            ended=row["status"] not in ("running", "missing"),
-            early=row["status"] != "failed" and (stopped or patience > 0),
+            ended=Status(row["status"]).ended,
+            early=row["status"] != Status.FAILED and (stopped or patience > 0),
             seconds=row["seconds"],
-            timed=row["epochs"] if row["status"] != "failed" and row["seconds"] else 0,
+            timed=row["epochs"] if row["status"] != Status.FAILED and row["seconds"] else 0,
             predicted=predicted.get(row["trial"], math.nan) / epochs,
         )
         made.append(state)
@@ -125,7 +126,7 @@ def _slots(said: holder.Said | None) -> int | None:
 def _driver(results: Results, said: holder.Said | None, progress: pd.DataFrame) -> Driver:
     """Whether the process that runs these trials lives, as far as can be told from here."""
     if said is None:
-        running = progress.loc[progress["status"] == "running", "study"]
+        running = progress.loc[progress["status"] == Status.RUNNING, "study"]
         if len(running) and (running == "train").all():
             return Driver("unknown", "overhear train says nothing of itself while it runs")
         return Driver("none", f"none: {RESUME}")

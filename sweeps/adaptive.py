@@ -185,10 +185,8 @@ def _tell(inner: Any, name: str, ended: Ended) -> None:
 
 def _add(inner: Any, values: dict[str, Any], ended: Ended) -> None:
     """Tell Optuna of a trial of an earlier launch."""
-    stopped, done = (
-        ended.status == Status.STOPPED,
-        ended.status == Status.COMPLETE and bool(ended.scores),
-    )
+    stopped = ended.status == Status.STOPPED
+    done = ended.status == Status.COMPLETE and bool(ended.scores)
     inner.add_evaluated_point(
         values,
         ended.scores[-1] if ended.scores and (done or stopped) else None,

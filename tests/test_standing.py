@@ -10,6 +10,7 @@ import pytest
 from test_analysis_table import complete, end, measure, mixed, plan, results, trial
 
 from analysis import cli, printed, standing, table
+from scaling.results.outcome import Status
 from scaling.results import holder, records
 from scaling.results.records import Results
 from scaling.settings import Trial
@@ -153,7 +154,7 @@ def test_json_is_one_object(results: Results, capsys: pytest.CaptureFixture[str]
     trials = mixed(results)
     cli.status(results.where, json=True)
     said = json.loads(capsys.readouterr().out)
-    assert {k: said[k] for k in table.STATUSES} == table.counts(table.progress(results))
+    assert {k: said[k] for k in Status} == table.counts(table.progress(results))
     example = "OutOfMemoryError: CUDA out of memory. Tried to 3 it"
     assert said["failures"] == [{"class": "OutOfMemoryError", "trials": 2, "example": example}]
     running = {"trial": trials[5].id, "epochs": 2, "training.epochs": 3}
