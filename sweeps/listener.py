@@ -10,11 +10,12 @@ from time import monotonic
 from typing import Any
 
 from scaling.interruption import interrupt
+from scaling.results import memory
 from scaling.results.outcome import Status
 from scaling.results.records import Refused, Results
 from scaling.results.run_trial import Progress, last_report, outcome_here
 from scaling.settings import Trial
-from sweeps import guard, preflight
+from sweeps import preflight
 from sweeps.display import Display
 
 ATTEMPTS = 3  # a trial whose worker dies this often has failed
@@ -45,7 +46,7 @@ class Account:
         self.begun[trial] = monotonic()
         if trial not in self.excesses:
             with suppress(OSError, ValueError):  # then a death is said to be of another cause
-                earlier = guard.excess(trial, self.results)
+                earlier = memory.read(trial, self.results)
                 self.excesses[trial] = earlier.times if earlier else 0
 
     def late(self, trial: str) -> bool:
@@ -61,7 +62,7 @@ class Account:
         try:
             if self.told(trial):
                 return
-            excess = guard.excess(trial.id, self.results)
+            excess = memory.read(trial.id, self.results)
         except (OSError, ValueError) as error:
             warnings.warn(f"why {trial.id} lost its worker is not known: {error}", stacklevel=2)
             excess = None
@@ -74,7 +75,7 @@ class Account:
         else:
             self.fail(trial, f"OutOfMemory: {excess.reason}, twice")
             with suppress(OSError):  # left behind, a trial that is asked for again has one try less
-                guard.forget(trial.id, self.results)
+                memory.forget(trial.id, self.results)
 
     def told(self, trial: Trial) -> bool:
         """Whether a trial has an outcome, as of a worker that was lost behind it; hands it on."""

@@ -22,6 +22,7 @@ from test_sweep import study
 from typer.testing import CliRunner
 
 from overhear import app
+from scaling.results import memory
 from scaling.results.manifest import Plan
 from scaling.results.manifest import plan as make_plan
 from scaling.results.outcome import Status
@@ -175,7 +176,8 @@ def test_a_trial_that_holds_too_much_runs_once_more_and_fails(disturbed: Swept):
     assert disturbed.said.count("OutOfMemory: ") == 1
     ran = [attempt["pid"] for attempt in disturbed.attempts if attempt["trial"] == row["trial"]]
     assert len(set(ran)) == 2, "each in another worker"
-    assert not (disturbed.out / "checkpoints" / row["trial"] / guard.NOTE).exists(), "two new tries"
+    note = disturbed.out / "checkpoints" / row["trial"] / memory.FILE
+    assert not note.exists(), "two new tries"
 
 
 @pytest.mark.fault(
@@ -318,7 +320,6 @@ def test_sizes_are_shown_as_a_person_reads_them():
 HOLDS = """
 import sys, time
 from sweeps import guard
-from scaling.results.outcome import Status
 from scaling.results.records import Results
 guard._fresh()
 hoard = bytearray(b"x" * {held})
@@ -354,7 +355,7 @@ def test_a_node_that_is_full_loses_its_largest_trial(tmp_path: Path):
         assert guard._largest(psutil.Process(large.pid), held[large.pid])
         fullest = holding(tmp_path, 500 * 2**20, "None, 0.0")
         assert fullest.wait(30) == guard.EXIT
-        left = guard.excess("abc", Results(tmp_path))
+        left = memory.read("abc", Results(tmp_path))
         assert left is not None
         assert left.times == 1
         assert re.match(
@@ -379,9 +380,9 @@ def test_what_earlier_trials_left_is_not_held_against_a_trial(tmp_path: Path):
     same.kill()
     more = holding(tmp_path, 0, f"{10 * 2**20}, 2.0")
     assert more.wait(30) == guard.EXIT
-    assert guard.excess("abc", Results(tmp_path)).times == 1
-    guard.forget("abc", Results(tmp_path))
-    assert guard.excess("abc", Results(tmp_path)) is None
+    assert memory.read("abc", Results(tmp_path)).times == 1
+    memory.forget("abc", Results(tmp_path))
+    assert memory.read("abc", Results(tmp_path)) is None
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -435,8 +436,8 @@ def test_errors_after_which_a_gpu_is_of_no_use(error: str | None, ends: bool):
 def test_a_damaged_note_counts_as_none(tmp_path: Path, content: bytes):
     """A trial that is looked at goes on, with one warning."""
     results = Results(tmp_path)
-    results.put(content, "checkpoints", "abc", guard.NOTE)
+    results.put(content, "checkpoints", "abc", memory.FILE)
     with pytest.warns(UserWarning, match=r"^trial abc: its memory.json is damaged \(") as said:
-        assert guard.excess("abc", results) is None
+        assert memory.read("abc", results) is None
     assert len(said) == 1
     assert "\n" not in str(said[0].message)
