@@ -58,9 +58,9 @@ def test_amounts_are_what_a_real_trial_does(trial: Trial, store: Store, changes:
     amount = forecast.amount(planned([each], store.table), 0)
     epochs = list(run(each, store, HERE))
     rows = [row for epoch in epochs for row in epoch.metrics]
-    seen = sum(row["value"] for row in rows if row["metric"] == "clips")
+    seen = sum(row.value for row in rows if row.metric == "clips")
     assert amount.steps == seen / probe_of(each, store.table).trial.training.batch
-    scored = {row["epoch"] for row in rows if row["split"] not in ("train", "validation")}
+    scored = [e for e in epochs if {row.split for row in e.metrics} - {"train", "validation"}]
     assert amount.scored == len(scored) * len(epochs[-1].predictions)
     assert amount.epochs == len(epochs)
     assert amount.fronted == len(Listener(each, store, HERE).parts["train"])

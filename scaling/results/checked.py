@@ -16,8 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from scaling import arrow
-from scaling import settings
+from scaling import arrow, settings
 from scaling.results.outcome import RECORDED
 from scaling.results.schemas import SCHEMAS
 

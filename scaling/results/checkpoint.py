@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scaling.results import seal
-from scaling.settings import Trial
 from scaling.networks.state import Misfit
+from scaling.results import seal
 from scaling.results.records import Damaged, Refused, Results
+from scaling.settings import Trial
 from scaling.storage import trouble
 
 NAME = "last.pt"

@@ -4,8 +4,8 @@ Only where nothing depends on how many epochs there are: a rate that falls to it
 them makes every epoch of another trial another one. Contents: `open_ended`, `shorter`.
 """
 
-from scaling.settings import Trial, changed
 from scaling.results.records import Results
+from scaling.settings import Trial, changed
 
 
 def open_ended(trial: Trial) -> bool:

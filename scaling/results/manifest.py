@@ -15,16 +15,15 @@ import numpy as np
 import pandas as pd
 
 from scaling import networks
-from scaling.training import inputs
-from scaling.training import optimizer
-from scaling.pruning import masks
-from scaling.settings import Split, Trial, flat
 from scaling.networks.cost import Cost
 from scaling.objectives import OBJECTIVES
-from scaling.results.records import Results
+from scaling.pruning import masks
 from scaling.results.eta import planned_epochs
+from scaling.results.records import Results
+from scaling.settings import Split, Trial, flat
 from scaling.sound import datasets, splits
 from scaling.sound.clips import same
+from scaling.training import inputs, optimizer
 
 
 class Plan(NamedTuple):

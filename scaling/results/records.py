@@ -18,8 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scaling.results import checked
-from scaling.results import seal
+from scaling.results import checked, seal
 from scaling.results.folder import HIDDEN, Damaged, Folder, Refused
 from scaling.results.outcome import Outcome, Status
 from scaling.results.schemas import SCHEMAS, to_table

@@ -9,27 +9,24 @@ out before it writes: a worker whose sweep was killed does no harm to the next o
 
 import platform
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import pyarrow.compute as pc
 
-from scaling.results import checkpoint
-from scaling.results import extension
-from scaling.results import transfer
-from scaling.results import weights
-from scaling.networks.state import Misfit
-from scaling.settings import Trial
-from scaling.training.epoch import Epoch
-from scaling.training.evaluation import due
 from scaling.machine import Machine, versions
+from scaling.networks.state import Misfit
+from scaling.results import checkpoint, extension, transfer, weights
 from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Damaged, Refused, Results
+from scaling.settings import Trial
 from scaling.sound import splits
 from scaling.sound.store import Store
 from scaling.storage import brief
+from scaling.training.epoch import Epoch, Metric, Prediction
+from scaling.training.evaluation import due
 from scaling.training.loop import run
 
 # the split whose accuracy stands for a trial while it runs, the first that is scored, in words
@@ -96,7 +93,7 @@ def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) ->
             yield ended
             return
         done, last = epoch.number, epoch.last
-        rows += epoch.metrics
+        rows += _stamped(trial, epoch, epoch.metrics)
         results.write("metrics", trial.id, rows)
         accuracy = _headline(epoch)
         wall_s = before + perf_counter() - begun
@@ -108,11 +105,11 @@ def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) ->
                 trial.training.epochs,
                 accuracy,
                 perf_counter() - begun,
-                validation=_found(epoch, "validation"),
+                validation=epoch.overall("validation"),
                 outcome=outcome_here(trial, Status.STOPPED, None, done, wall_s, machine),
             )
         else:
-            results.write("predictions", trial.id, epoch.predictions)
+            results.write("predictions", trial.id, _stamped(trial, epoch, epoch.predictions))
             if learned := epoch.state.get("model"):
                 content = memoryview(weights.packed(trial.id, learned))
                 results.put(content, "weights", f"{trial.id}.safetensors")
@@ -218,14 +215,12 @@ def headline(trial: Trial) -> str:
 
 
 def _headline(epoch: Epoch) -> float | None:
-    found = (_found(epoch, split).get("accuracy") for split in HEADLINE)
+    found = (epoch.overall(split).get("accuracy") for split in HEADLINE)
     return next((accuracy for accuracy in found if accuracy is not None), None)
 
 
-def _found(epoch: Epoch, split: str) -> dict[str, float]:
-    """What an epoch measured on all clips of a split, by metric."""
-    return {
-        row["metric"]: row["value"]
-        for row in epoch.metrics
-        if row["split"] == split and row["device"] == "all"
-    }
+def _stamped(
+    trial: Trial, epoch: Epoch, rows: Sequence[Metric | Prediction]
+) -> list[dict[str, Any]]:
+    """What an epoch left, as rows of its record."""
+    return [{"trial": trial.id, "epoch": epoch.number, **row._asdict()} for row in rows]

@@ -1,21 +1,20 @@
 """Transfer: the state of the classifier that a trial takes over, found and read.
 
 It is that of another trial, whose weights lie in the same results folder, or public VGGish weights
-in a file that a person has fetched. 
+in a file that a person has fetched.
 """
 
 import torch
 from torch import Tensor
 
 from scaling import networks
-from scaling.results import weights
-from scaling.settings import Trial
 from scaling.networks import vggish, vggish_weights
+from scaling.results import weights
 from scaling.results.records import Results
 from scaling.seeds import torch_stream
+from scaling.settings import Trial
 from scaling.sound import public_weights
 from scaling.sound.frontends import Standardize
-
 
 
 def source(trial: Trial, results: Results) -> dict[str, Tensor] | None:
