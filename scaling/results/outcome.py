@@ -28,7 +28,7 @@ RECORDED = (Status.COMPLETE, Status.STOPPED, Status.FAILED)
 
 
 class Outcome(NamedTuple):
-    """How a trial ended: its row of `outcomes`. What a column means is in scaling.results.schemas."""
+    """How a trial ended: its row of `outcomes`, whose columns scaling.results.schemas explains."""
 
     trial: str
     status: Status

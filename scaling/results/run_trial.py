@@ -1,24 +1,23 @@
-"""One trial against a results folder: take it up where it was left, record each epoch, and say how
-it ended.
+"""Run one trial into a results folder: from where it was left, each epoch recorded, then its end.
 
 The order of writing makes a kill harmless: an epoch's metrics first, then its checkpoint; at the
-end predictions and weights, then the outcome, then the checkpoint goes, unless a trial of more
-epochs can go on from it. A trial that has an outcome is never run again, and one that runs finds it
-out before it writes: a worker whose sweep was killed does no harm to the next one either.
+end predictions and weights, then the outcome; then the checkpoint is removed, unless a trial of
+more epochs can continue from it. A trial that has an outcome is never run again, and one that runs
+looks for it before it writes: a worker whose sweep was killed does no harm to the next one either.
+Contents: `run_trial`, which yields Progress; `stop`; `outcome_here`, `last_report`; HEADLINE,
+`headline`.
 """
 
 import platform
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from time import perf_counter
 from typing import Any, NamedTuple
 
-import pyarrow.compute as pc
-
 from scaling.machine import Machine, versions
 from scaling.networks.state import Misfit
-from scaling.results import checkpoint, extension, transfer, weights
+from scaling.results import checkpoint, continuation, transfer, weights
+from scaling.results.continuation import Start
 from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Damaged, Refused, Results
 from scaling.settings import Trial
@@ -26,7 +25,6 @@ from scaling.sound import splits
 from scaling.sound.store import Store
 from scaling.storage import brief
 from scaling.training.epoch import Epoch, Metric, Prediction
-from scaling.training.evaluation import due
 from scaling.training.loop import run
 
 # the split whose accuracy stands for a trial while it runs, the first that is scored, in words
@@ -56,15 +54,15 @@ def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) ->
 
     What the trial raises ends it as failed, with the reason in its outcome. What the results folder
     refuses (full, gone) is no trial's failure: Refused is raised, nothing that was complete is
-    lost, and the trial goes on from its last epoch when it is performed again.
+    lost, and the trial continues from its last epoch when it is run again.
     """
     if ended := _ended(trial, results):
         yield ended
         return
     machine.reset()
     begun = perf_counter()
-    state, rows = _reached(trial, results)
-    done, before = (state["epoch"], state["wall_s"]) if state else (0, 0.0)
+    start = continuation.start(trial, results)
+    rows, done = [*start.metrics], start.epoch
     if trial.split.protocol == "pairs":
         table = store.table.iloc[splits.chosen(store.table, trial.sound.classes)]
         pairs = splits.pairs(table, trial.split).assign(trial=trial.id)
@@ -75,15 +73,17 @@ def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) ->
     while not last:
         try:
             # what is taken over is read here: that it is not there is this trial's failure
-            epochs = epochs or run(trial, store, machine, state, transfer.source(trial, results))
+            epochs = epochs or run(
+                trial, store, machine, start.state, transfer.source(trial, results)
+            )
             epoch = next(epochs)
         except Refused:
             raise
         except Misfit as misfit:
-            if state is None:
+            if start.state is None:
                 raise
             checkpoint.misfit(trial, misfit)
-            state, rows, epochs, done, before = None, [], None, 0, 0.0
+            start, rows, done, epochs = Start(), [], 0, None
             continue
         except Exception as reason:  # noqa: BLE001
             # whatever a trial raises is its outcome, not the sweep's
@@ -96,7 +96,7 @@ def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) ->
         rows += _stamped(trial, epoch, epoch.metrics)
         results.write("metrics", trial.id, rows)
         accuracy = _headline(epoch)
-        wall_s = before + perf_counter() - begun
+        wall_s = start.wall_s + perf_counter() - begun
         if not last:
             checkpoint.save(trial, results, epoch.state | {"wall_s": wall_s})
             yield Progress(
@@ -111,11 +111,10 @@ def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) ->
         else:
             results.write("predictions", trial.id, _stamped(trial, epoch, epoch.predictions))
             if learned := epoch.state.get("model"):
-                content = memoryview(weights.packed(trial.id, learned))
-                results.put(content, "weights", f"{trial.id}.safetensors")
-    wall_s = before + perf_counter() - begun
+                weights.save(trial.id, results, learned)
+    wall_s = start.wall_s + perf_counter() - begun
     results.end(outcome_here(trial, status, error, done, wall_s, machine))
-    if status == Status.COMPLETE and extension.open_ended(trial):
+    if status == Status.COMPLETE and continuation.open_ended(trial):
         checkpoint.save(trial, results, epoch.state | {"wall_s": wall_s})
     else:
         checkpoint.remove(trial.id, results)
@@ -175,36 +174,6 @@ def stop(progress: Progress, results: Results, reason: str) -> None:
     results.end(progress.outcome._replace(error=reason))
     with suppress(OSError):  # left behind, it does no harm
         checkpoint.remove(progress.trial, results)
-
-
-def _reached(trial: Trial, results: Results) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-    """What a trial goes on from, and its metrics so far: what it left itself, else what one of
-    fewer epochs ended with; None and none where it begins.
-    """
-    of, state = trial, checkpoint.load(trial, results)
-    if state and state["epoch"] == trial.training.epochs:  # kept for a longer trial
-        state = None
-    if state is None and (other := extension.shorter(trial, results)):
-        of, state = other, checkpoint.load(other, results)
-    if state is None:
-        return None, []
-    try:
-        earlier = results.read("metrics", [of.id]).filter(pc.field("epoch") <= state["epoch"])
-        rows = [row | {"trial": trial.id} for row in earlier.to_pylist()]
-        trained = {row["epoch"] for row in rows if row["split"] == "train"}
-        if trained != set(range(1, state["epoch"] + 1)):
-            raise Damaged(
-                f"{results.path('metrics', of.id)}.parquet lacks epochs of its checkpoint"
-            )
-    except Damaged as error:
-        reason = str(error).partition(": ")[0]
-        warnings.warn(f"trial {trial.id}: {reason}; from the start", stacklevel=2)
-        return None, []
-    # a shorter trial scored its last epochs, which are none of the last here
-    epochs, evaluation = trial.training.epochs, trial.evaluation
-    return state, [
-        row for row in rows if row["split"] == "train" or due(evaluation, row["epoch"], epochs)
-    ]
 
 
 def headline(trial: Trial) -> str:

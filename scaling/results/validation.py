@@ -1,7 +1,7 @@
-"""Checked: what one record file must hold to be believed, whatever its name says. No torch.
+"""Validation: what one record file must hold to be believed, whatever its name says. No torch.
 
 A file may be whole and yet be another trial's, or one that somebody edited. Each function raises
-ValueError with what is wrong, in a few words; scaling.results.records names the file and the remedy.
+ValueError with what is wrong, in a few words; scaling.results.records names file and remedy.
 Contents: `bounded` and `read` (a file, within bounds), `fitted` (its columns), `check` (its rows),
 `stated_ids` and `belongs` (a manifest's settings and their id).
 """
