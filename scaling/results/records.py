@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from scaling.results import seal, validation
 from scaling.results.folder import HIDDEN, Damaged, Folder, Refused
-from scaling.results.outcome import Outcome, Status
+from scaling.results.outcome import RECORDED, Outcome, Status
 from scaling.results.schemas import SCHEMAS, to_table
 from scaling.storage import brief, scrubbed, trouble
 
@@ -93,6 +93,7 @@ class Results(Folder):
 
     def end(self, outcome: Outcome) -> None:
         """Record how a trial ended; nothing runs it again. Raises Refused."""
+        assert outcome.status in RECORDED, f"trial {outcome.trial} is {outcome.status}: no end"
         error = brief(scrubbed(outcome.error)) if outcome.error else None
         self.write("outcomes", outcome.trial, [outcome._replace(error=error)._asdict()])
 
