@@ -105,5 +105,5 @@ def test_predictions_name_what_was_heard():
     logits, targets = torch.tensor([[0.0, 1.0], [0.0, 2.0]]), np.array([0, 1])
     rows = list(evaluation.predictions("seen", logits, ("cat", "dog"), targets, table))
     assert [row.predicted for row in rows] == ["dog", "dog"]
-    assert rows[0]["clip"] == "x"
-    assert rows[1]["logits"].tolist() == [0.0, 2.0]
+    assert rows[0].clip == "x"
+    assert rows[1].logits.tolist() == [0.0, 2.0]
