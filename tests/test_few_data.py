@@ -44,12 +44,12 @@ def few(trial: Trial) -> Trial:
 
 
 def timeless(epochs: Iterator[Epoch]) -> list[object]:
-    """Everything an epoch recorded but its trial's id and what a clock measured."""
+    """Everything an epoch recorded but what a clock measured."""
     found: list[object] = []
     for epoch in epochs:
         rows = [row for row in epoch.metrics if not row.metric.endswith("_seconds")]
         heard = [row._replace(logits=row.logits.tolist()) for row in epoch.predictions]
-        found.append([{**row, "trial": ""} for row in rows + heard])
+        found.append((epoch.number, rows, heard))
     return found
 
 
