@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analysis import files, printed
+from scaling.results.outcome import Status
 from scaling.text import file_name
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def trials_of(results: str, studies: list[str] | None, names: list[str] | None) 
         return names
     where = Results(results)
     progress = table.progress(table.load(where, studies or ()))
-    complete = progress.loc[progress["status"] == "complete", "trial"].tolist()
+    complete = progress.loc[progress["status"] == Status.COMPLETE, "trial"].tolist()
     if not complete:
         raise ValueError(f"{where.where} has no complete trial: run its sweep (again)")
     return complete
@@ -278,7 +279,7 @@ def _hidden(
     study: "Study", scores: "pd.DataFrame", tally: dict[str, int], last: int, default: bool
 ) -> Iterator[str]:
     """What a reader of the figures must know and would not see in them."""
-    left_out = [f"{n} {state}" for state, n in tally.items() if n and state != "complete"]
+    left_out = [f"{n} {state}" for state, n in tally.items() if n and state != Status.COMPLETE]
     if left_out:
         yield f"{', '.join(left_out)} of {sum(tally.values())} trials are in no figure"
     unplanned = len(set(study.outcomes["trial"]) - set(study.manifest["trial"]))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from json import dumps
 from typing import TYPE_CHECKING, Any
 
+from scaling.results.outcome import Status
 from scaling.text import one_line, printable
 
 if TYPE_CHECKING:
@@ -163,11 +164,11 @@ def status_table(where: str, standings: "Standings") -> "Group":
     table.add_row("planned", str(len(progress)))
     for state, number in counts(progress).items():
         table.add_row(_named(state, standings), str(number))
-        if state == "failed":
+        if state == Status.FAILED:
             for _, row in failures(progress).iterrows():
                 example = one_line(f"{row['class']}, as: {row['example']}")
                 table.add_row("", str(row["trials"]), text(example))
-        if state == "running":
+        if state == Status.RUNNING:
             for _, row in progress[progress["status"] == state].iterrows():
                 reached = f"epoch {row['epochs']} of {row['training.epochs']}"
                 table.add_row("", "", text(f"{row['trial']}: {reached}"))
@@ -185,7 +186,8 @@ def status_line(where: str, standings: "Standings") -> str:
     from analysis.table import counts
 
     progress, left = standings.progress, standings.left
-    running = progress.loc[progress["status"] == "running", ["trial", "epochs", "training.epochs"]]
+    columns = ["trial", "epochs", "training.epochs"]
+    running = progress.loc[progress["status"] == Status.RUNNING, columns]
     facts = {"results": where, "trials": len(progress), **counts(progress)}
     failed = failures(progress).to_dict("records")
     facts |= {"failures": failed, "running_trials": running.to_dict("records")}
@@ -211,7 +213,7 @@ def status_words(standings: "Standings") -> str:
 def _named(state: str, standings: "Standings") -> str:
     """A status, by another name where nobody can be running what looks as if it ran."""
     gone = standings.open and standings.driver.gone
-    return "cut off" if gone and state == "running" else state
+    return "cut off" if gone and state == Status.RUNNING else state
 
 
 def _left(standings: "Standings") -> str:

@@ -14,8 +14,10 @@ import pandas as pd
 
 from analysis import table
 from analysis.table import Study
-from scaling.results import holder
+from scaling.results import lock_file
 from scaling.results.eta import Left, Standing, left, planned_epochs
+from scaling.results.lock_file import Holder
+from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.storage import brief
 
@@ -47,7 +49,7 @@ class Standings(NamedTuple):
     @property
     def open(self) -> bool:
         """Whether any trial has not ended."""
-        return bool(self.progress["status"].isin(["running", "missing"]).any())
+        return bool(self.progress["status"].isin([Status.RUNNING, Status.MISSING]).any())
 
 
 def look(results: Results, before: Standings | None = None) -> Standings:
@@ -57,10 +59,10 @@ def look(results: Results, before: Standings | None = None) -> Standings:
     """
     study = table.reloaded(before.study) if before else table.load(results)
     progress = table.progress(study)
-    running = int((progress["status"] == "running").sum())
-    said = holder.said(results.get(holder.FILE))
-    slots = _slots(said) or max(1, running)
-    found = Standings(study, progress, None, slots, _driver(results, said, progress))
+    running = int((progress["status"] == Status.RUNNING).sum())
+    holder = lock_file.read(results)
+    slots = holder.slots if holder and holder.slots else max(1, running)
+    found = Standings(study, progress, None, slots, _driver(results, holder, progress))
     return found._replace(left=left(_each(found), slots)) if found.open else found
 
 
@@ -69,7 +71,7 @@ def failures(progress: pd.DataFrame) -> pd.DataFrame:
 
     The class is the word before the first colon, as in `Diverged: the loss became nan`.
     """
-    errors = progress.loc[progress["status"] == "failed", "error"]
+    errors = progress.loc[progress["status"] == Status.FAILED, "error"]
     told = errors.map(lambda error: brief(error) if isinstance(error, str) and error else NO_REASON)
     named = pd.DataFrame({"class": told.map(_class), "example": told})
     grouped = named.groupby("class", sort=False)["example"].agg(["size", "first"]).reset_index()
@@ -89,7 +91,7 @@ def _each(found: Standings) -> list[Standing]:
     whole = manifest["epoch_macs"].notna().all()
     costs = manifest["epoch_macs" if whole else "macs"].tolist()
     predicted = _predicted(found.study.results)
-    stopped = bool((progress["status"] == "stopped").any())
+    stopped = bool((progress["status"] == Status.STOPPED).any())
     settings = ["objective.kind", "training.epochs", "training.patience"]
     rows = zip(costs, *(manifest[name].tolist() for name in settings), strict=True)
     made = []
@@ -99,10 +101,10 @@ def _each(found: Standings) -> list[Standing]:
             cost=float(cost),
             epochs=epochs,
             done=row["epochs"],
-            ended=row["status"] not in ("running", "missing"),
-            early=row["status"] != "failed" and (stopped or patience > 0),
+            ended=Status(row["status"]).ended,
+            early=row["status"] != Status.FAILED and (stopped or patience > 0),
             seconds=row["seconds"],
-            timed=row["epochs"] if row["status"] != "failed" and row["seconds"] else 0,
+            timed=row["epochs"] if row["status"] != Status.FAILED and row["seconds"] else 0,
             predicted=predicted.get(row["trial"], math.nan) / epochs,
         )
         made.append(state)
@@ -116,26 +118,19 @@ def _predicted(results: Results) -> dict[str, float]:
     return {row["trial"]: row["seconds"] for row in rows}
 
 
-def _slots(said: holder.Said | None) -> int | None:
-    """How many trials run at once, where a sweep says so."""
-    slots = said.get("slots") if said else None
-    return slots if isinstance(slots, int) and slots > 0 else None
-
-
-def _driver(results: Results, said: holder.Said | None, progress: pd.DataFrame) -> Driver:
+def _driver(results: Results, holder: Holder | None, progress: pd.DataFrame) -> Driver:
     """Whether the process that runs these trials lives, as far as can be told from here."""
-    if said is None:
-        running = progress.loc[progress["status"] == "running", "study"]
+    if holder is None:
+        running = progress.loc[progress["status"] == Status.RUNNING, "study"]
         if len(running) and (running == "train").all():
             return Driver("unknown", "overhear train says nothing of itself while it runs")
         return Driver("none", f"none: {RESUME}")
-    who = f"process {holder.word(said.get('pid'))} on {holder.word(said.get('host'))}"
-    alive = holder.lives(said)
+    who, alive = holder.process, lock_file.alive(holder)
     if alive is None:
-        modified = results.filesystem.get_file_info(results.path(holder.FILE)).mtime
+        modified = lock_file.modified(results)
         ago = (datetime.now(UTC) - modified).total_seconds() if modified else math.inf
         last = f"{who} last said that it runs {max(0, round(ago))} s ago" if modified else who
-        beats = f"(it does every {holder.BEAT:g} s)"
+        beats = f"(it does every {lock_file.BEAT:g} s)"
         return Driver("unknown", f"{last} {beats}" if modified else last)
     if alive:
         return Driver("running", who)

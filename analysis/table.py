@@ -20,10 +20,10 @@ import pyarrow.compute as pc
 from analysis.families import PRUNING, families, prunings
 from analysis.scatter import last_epochs
 from scaling import settings
+from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.spelling import nearest
 
-STATUSES = ("complete", "stopped", "failed", "running", "missing")
 # what decides which clips are scored: trials that agree in these score the same
 DESIGN = ("data_digest", "sound.classes", "split.", "microphones.", "evaluation.")
 SERIES = ["trial", "split", "device"]  # what one series of values over epochs belongs to
@@ -59,10 +59,10 @@ def reloaded(study: Study) -> Study:
     written twice, and who has ended has ended, but for failed trials, which may be retried.
     """
     results, known = study.results, study.outcomes
-    launches, ended = tuple(results.names("manifest")), results.names("outcomes")
+    launches, ended = tuple(results.names("manifest")), results.ended()
     planned = study.manifest if launches == study.launches else manifest(results)
-    final = known[known["trial"].isin(ended) & (known["status"] != "failed")]
-    new = _read(results, "outcomes", sorted(set(ended) - set(final["trial"])))
+    final = known[known["trial"].isin(ended) & (known["status"] != Status.FAILED)]
+    new = _read(results, "outcomes", sorted(ended - set(final["trial"])))
     parts = [part for part in (final, _frame(new)) if len(part)]
     now = pd.concat(parts, ignore_index=True) if parts else final
     return Study(results, planned, now, launches)
@@ -127,7 +127,7 @@ def outcomes(results: Results) -> pd.DataFrame:
 def progress(results: Results | Study) -> pd.DataFrame:
     """One row per planned trial: trial, study, training.epochs, status, error, epochs, seconds.
 
-    `status` is one of STATUSES: running has metrics but no outcome (it trains, or was cut off),
+    `status` is one of Status: running has metrics but no outcome (it trains, or was cut off),
     missing has neither. `epochs` counts those trained so far, `seconds` what they took; `error` is
     null unless it failed.
     """
@@ -137,14 +137,7 @@ def progress(results: Results | Study) -> pd.DataFrame:
     frame = planned.merge(ended, on="trial", how="left", validate="one_to_one")
     measured = frame["trial"].isin(study.results.names("metrics"))
     running = frame["status"].isna() & measured
-    frame["status"] = frame["status"].mask(running, "running").fillna("missing")
-    odd = frame[~frame["status"].isin(STATUSES)]
-    if len(odd):
-        at = odd.iloc[0]
-        raise ValueError(
-            f"{study.results.path('outcomes', at['trial'])}.parquet says status {at['status']!r}, "
-            f"which is none of {', '.join(STATUSES[:3])}: move it away and sweep again"
-        )
+    frame["status"] = frame["status"].mask(running, Status.RUNNING).fillna(Status.MISSING)
     metrics = _frame(_read(study.results, "metrics", frame["trial"][running]))
     reached = metrics.groupby("trial")["epoch"].max()
     clocked = metrics[metrics["metric"].isin(["train_seconds", "evaluate_seconds"])]
@@ -155,8 +148,8 @@ def progress(results: Results | Study) -> pd.DataFrame:
 
 
 def counts(progress: pd.DataFrame) -> dict[str, int]:
-    """Number of planned trials of each of STATUSES, zeros included."""
-    return {status: int((progress["status"] == status).sum()) for status in STATUSES}
+    """Number of planned trials of each Status, zeros included."""
+    return {status: int((progress["status"] == status).sum()) for status in Status}
 
 
 def evaluations(
@@ -170,7 +163,7 @@ def evaluations(
     if last is not None and last < 1:
         raise ValueError(f"last={last}: average at least the last epoch (last >= 1)")
     study = load(results)
-    complete = set(study.outcomes.loc[study.outcomes["status"] == "complete", "trial"])
+    complete = set(study.outcomes.loc[study.outcomes["status"] == Status.COMPLETE, "trial"])
     trials = [t for t in study.manifest["trial"] if t in complete]
     recorded: set[str] = set()
     frames = []
@@ -267,7 +260,7 @@ def _clips(study: Study, frame: pd.DataFrame) -> "pd.Series[float]":
 
 def _evaluations_of(results: Results, trial: str, metric: str) -> tuple[pd.DataFrame, set[str]]:
     """One trial's values of the metric by epoch, and the names of all metrics it recorded."""
-    if results.filesystem.get_file_info(results.path("metrics", f"{trial}.parquet")).is_file:
+    if results.holds("metrics", trial):
         table = _read(results, "metrics", [trial])
     else:
         raise ValueError(

@@ -22,6 +22,7 @@ from common import Result, report
 from scaling import machine
 from scaling.networks.cp_resnet import CPResNet
 from scaling.results.manifest import plan, record
+from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
 from scaling.settings import Features, Sound, Split, Training, Trial, changed
@@ -122,7 +123,7 @@ def wall(words: list[str], where: str, count: int) -> tuple[float, int]:
             peak = max([peak, *(int(line.split()[1]) * 1024 for line in found)])
             time.sleep(0.05)
     seconds = time.perf_counter() - begun
-    complete = Results(where).read("outcomes")["status"].to_pylist().count("complete")
+    complete = Results(where).read("outcomes")["status"].to_pylist().count(Status.COMPLETE)
     assert process.returncode == 0, words
     assert complete == count, f"{complete} of {count} trials are complete"
     return seconds, peak

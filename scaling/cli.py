@@ -135,7 +135,7 @@ def _train(planned: Any, clips: Any, out: str, here: Any, skip_unreadable: bool)
         if progress.accuracy is not None:
             heard = f", accuracy {progress.accuracy:.3f} on {whose}"
         state = f"epoch {progress.epoch}/{progress.epochs}{heard}, {progress.seconds:.1f} s"
-        typer.echo(state if progress.status == "running" else f"{progress.status}: {state}")
+        typer.echo(f"{progress.status}: {state}" if progress.status.ended else state)
         if progress.error:
             raise ValueError(f"trial {trial.id} failed: {progress.error}")
     typer.echo(f"records in {results.where}")

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.results.run_trial import Progress, stop
 from scaling.seeds import key
@@ -36,7 +37,7 @@ def stopper(watch: Watch, where: str) -> Any:
 
         def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
             progress = Progress(*(result[field] for field in Progress._fields))
-            if progress.status != "running":
+            if progress.status.ended:
                 return False
             reason = watch.heard(progress.trial, progress.epoch, progress.validation or {})
             if reason is None:
@@ -46,7 +47,7 @@ def stopper(watch: Watch, where: str) -> Any:
             except OSError as error:
                 warnings.warn(f"{progress.trial} goes on, though {reason}: {error}", stacklevel=2)
                 return False
-            result.update(status="stopped", error=reason)
+            result.update(status=Status.STOPPED, error=reason)
             return True
 
         def stop_all(self) -> bool:
@@ -146,7 +147,7 @@ class Proposer:
         try:
             plan = self.ledger.proposed(values)
         except ValueError:
-            _tell(self.optuna, suggestion, Ended("failed", []))
+            _tell(self.optuna, suggestion, Ended(Status.FAILED, []))
             return None
         (trial,) = plan.trials
         if trial in self.waiting:
@@ -157,7 +158,7 @@ class Proposer:
             self.ledger.add(plan, self.stores)
             if self.watch:
                 self.watch.add(plan, self.ledger.results)
-        if known or self.ledger.results.holds("outcomes", trial.id):
+        if known or self.ledger.results.ended([trial.id]):
             self._tell(suggestion, trial)
             return None
         self.display.add(trial, plan.epoch_work(0))
@@ -168,7 +169,7 @@ class Proposer:
         self._tell(*self.live.pop(name))
 
     def _tell(self, suggestion: str, trial: Trial) -> None:
-        ended = self.ledger.ended([trial]).get(trial.id, Ended("failed", []))
+        ended = self.ledger.ended([trial]).get(trial.id, Ended(Status.FAILED, []))
         _tell(self.optuna, suggestion, ended)
 
 
@@ -177,14 +178,15 @@ def _tell(inner: Any, name: str, ended: Ended) -> None:
     metric = inner.metric
     for step, value in enumerate(ended.scores):
         inner.on_trial_result(name, {metric: value, "training_iteration": step})
-    done = ended.status == "complete" and ended.scores
+    done = ended.status == Status.COMPLETE and ended.scores
     result = {metric: ended.scores[-1]} if done else None
-    inner.on_trial_complete(name, result, error=not done and ended.status != "stopped")
+    inner.on_trial_complete(name, result, error=not done and ended.status != Status.STOPPED)
 
 
 def _add(inner: Any, values: dict[str, Any], ended: Ended) -> None:
     """Tell Optuna of a trial of an earlier launch."""
-    stopped, done = ended.status == "stopped", ended.status == "complete" and bool(ended.scores)
+    stopped = ended.status == Status.STOPPED
+    done = ended.status == Status.COMPLETE and bool(ended.scores)
     inner.add_evaluated_point(
         values,
         ended.scores[-1] if ended.scores and (done or stopped) else None,

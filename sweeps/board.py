@@ -53,7 +53,7 @@ class Board:
             return
         try:
             self._write(progress.trial)
-            if progress.status != "running" and progress.trial in self.writers:
+            if progress.status.ended and progress.trial in self.writers:
                 self.writers.pop(progress.trial).close()
         except (OSError, ValueError) as error:
             self.broken = True

@@ -232,7 +232,7 @@ def _sweep(
             display.board = Board(tensorboard, results, display.trials) if tensorboard else None
             for stage in [trials] if ledger else launch.stages(trials):
                 sweep(stage, task, resources, display, watch, proposals, lock)
-                if len(launch.ended(results, stage)) < len(stage):
+                if len(results.ended(trial.id for trial in stage)) < len(stage):
                     break  # stopped by Ctrl-C: what takes over from these has to wait, too
         times.say_error(results, planned, left, monotonic() - begun)
     _say_end(ledger.plan if ledger else planned, results, total)
@@ -240,13 +240,16 @@ def _sweep(
 
 def _say_end(planned: Any, results: Any, total: int) -> None:
     """What the records say now; anything missing or failed is an exit code of 1."""
-    from sweeps import launch
+    from scaling.results.outcome import Status
 
-    statuses = list(launch.outcomes(results, planned.trials).values())
-    failed, stopped = statuses.count("failed"), statuses.count("stopped")
+    outcomes = results.outcomes(trial.id for trial in planned.trials)
+    statuses = [outcome.status for outcome in outcomes.values()]
+    failed, stopped = statuses.count(Status.FAILED), statuses.count(Status.STOPPED)
     missing = total - len(statuses)
     early = f", {stopped} stopped early," if stopped else ""
-    typer.echo(f"{statuses.count('complete')} of {total} trials complete{early} in {results.where}")
+    typer.echo(
+        f"{statuses.count(Status.COMPLETE)} of {total} trials complete{early} in {results.where}"
+    )
     if failed:
         typer.echo(
             f"{failed} failed: overhear status {results.where}; run again with --retry-failed",

@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from scaling.results.eta import Left, Standing, left
+from scaling.results.outcome import Status
 from scaling.results.run_trial import HEADLINE, Progress, headline
 from scaling.settings import Trial, flat
 from scaling.text import one_line, printable
@@ -51,7 +52,7 @@ class Display:
         self.slots = 1  # trials that can run at once; set when Ray is up
         self.expected = len(trials)  # trials in all: a search proposes more as it goes
         self.epochs = {trial.id: 0 for trial in trials}
-        self.status: dict[str, str] = {}
+        self.status: dict[str, Status] = {}
         self.errors: dict[str, str] = {}
         self.timed: dict[str, tuple[float, int]] = {}  # seconds, and of how many epochs
         self.last: dict[str, tuple[int, float]] = {}
@@ -93,13 +94,13 @@ class Display:
             self.timed[name] = total, epochs + progress.epoch - before
         self.last[name] = progress.epoch, progress.seconds
         self.epochs[name] = progress.epoch
-        if progress.status == "complete" and progress.accuracy is not None:
+        if progress.status == Status.COMPLETE and progress.accuracy is not None:
             self._ended_with(Score(name, progress.accuracy, headline(self.trials[name])))
         if progress.error:
             self.errors[name] = progress.error
-            how = "stopped early" if progress.status == "stopped" else progress.status
+            how = "stopped early" if progress.status == Status.STOPPED else progress.status
             self._print(f"{how}: {self.labels[name]} ({name}): {progress.error}")
-        ended = progress.status != "running"
+        ended = progress.status.ended
         if self.live:
             self.live.update(Text(printable(self.line()), overflow="ellipsis", no_wrap=True))
         else:
@@ -131,16 +132,16 @@ class Display:
 
     def left(self) -> int:
         """Trials that have not ended."""
-        return self.expected - sum(status != "running" for status in self.status.values())
+        return self.expected - sum(status.ended for status in self.status.values())
 
     def line(self) -> str:
         """The state of the sweep in one line."""
         counts = list(self.status.values())
-        done, running = counts.count("complete"), counts.count("running")
+        done, running = counts.count(Status.COMPLETE), counts.count(Status.RUNNING)
         parts = [f"{done}/{self.expected} done", f"{running} running"]
-        if stopped := counts.count("stopped"):
+        if stopped := counts.count(Status.STOPPED):
             parts.append(f"{stopped} stopped early")
-        parts.append(f"{counts.count('failed')} failed")
+        parts.append(f"{counts.count(Status.FAILED)} failed")
         remaining = self.time_left()
         if self.left() and remaining is not None and self.expected == len(self.trials):
             parts.append(f"{remaining} left")
@@ -154,20 +155,20 @@ class Display:
 
     def time_left(self) -> Left | None:
         """What remains, from measured speeds; None before the first is known."""
-        stopped = "stopped" in self.status.values()
+        stopped = Status.STOPPED in self.status.values()
         return left((self._standing(trial, stopped) for trial in self.trials.values()), self.slots)
 
     def _standing(self, trial: Trial, stopped: bool) -> Standing:
         """Where a trial stands; once one was stopped, any other may be."""
         epochs = trial.epochs
         seconds, timed = self.timed.get(trial.id, (0.0, 0))
-        status = self.status.get(trial.id, "running")
+        status = self.status.get(trial.id, Status.RUNNING)
         return Standing(
             self.costs[trial.id],
             epochs,
             self.epochs[trial.id],
-            ended=status != "running",
-            early=status != "failed" and (stopped or trial.training.patience > 0),
+            ended=status.ended,
+            early=status != Status.FAILED and (stopped or trial.training.patience > 0),
             seconds=seconds,
             timed=timed,
             predicted=self.predicted.get(trial.id, math.nan) / epochs,

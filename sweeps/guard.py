@@ -1,10 +1,10 @@
 """What a trial may take: memory, which is watched from within its worker, and time. Knows no Ray.
 
 A worker whose trial holds too much ends itself, so that neither the kernel ends Ray's own processes
-nor Ray's memory monitor the sweep (Ray 2.60: its kill of one trial ends all). Why is left beside
-the trial's checkpoint, where every driver and every node finds it. Conventions: sizes in bytes,
+nor Ray's memory monitor the sweep (Ray 2.60: its kill of one trial ends all). Why is left in the
+results folder (scaling.results.memory). Conventions: sizes in bytes,
 of pages that only this process has: those of mapped clips are shared by all workers. Contents:
-`size`, `shown`, `memory_per_trial`, Limit, `watched`, Excess, `excess`, `forget`, `broken`,
+`size`, `shown`, `memory_per_trial`, Limit, `watched`, `broken`,
 `monitored`, `control_groups`, `occupied`.
 """
 
@@ -12,7 +12,6 @@ import ctypes
 import os
 import platform
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -22,13 +21,9 @@ from typing import NamedTuple
 
 import psutil
 
-from scaling.results import seal
-from scaling.results.records import Refused, Results
-from scaling.storage import brief
+from scaling.results import memory
+from scaling.results.records import Results
 
-NOTE = "memory.json"  # beside a trial's checkpoint
-LENGTH = 100_000  # bytes of a note that is read; one has a few hundred
-MOST = 1000  # times that a note may count; two end a trial
 INTERVAL = 0.2  # seconds between looks at the memory
 LOOKS = 2  # in a row: a worker that has just ended takes a moment to give its memory back
 LAST_WORDS = 10  # seconds to write the note in, while memory may still grow
@@ -47,13 +42,6 @@ class Limit(NamedTuple):
 
     trial: int | None = None  # bytes, by one trial's worker; None: what its node has
     node: float = 0.95  # share of a node's memory above which its largest trial is ended
-
-
-class Excess(NamedTuple):
-    """A trial that held too much."""
-
-    times: int
-    reason: str
 
 
 def size(text: str) -> int:
@@ -101,34 +89,6 @@ def watched(trial: str, results: Results, limit: Limit) -> Iterator[None]:
         thread.join()
 
 
-def excess(trial: str, results: Results) -> Excess | None:
-    """What a trial's workers left when they ended themselves; None: none did, or, with a warning,
-    what they left is damaged.
-    """
-    try:
-        note = results.get("checkpoints", trial, NOTE, most=LENGTH)
-        if note is None:
-            return None
-        found = seal.noted(note)
-        times, reason = found.get("times"), found.get("reason")
-        if type(times) is not int or not 0 < times < MOST or not isinstance(reason, str):
-            raise ValueError("it holds no number of times and no reason")
-    except Refused:
-        raise
-    except ValueError as error:
-        warnings.warn(
-            f"trial {trial}: its {NOTE} is damaged ({error}), as if it had never held too much",
-            stacklevel=2,
-        )
-        return None
-    return Excess(times, brief(reason))
-
-
-def forget(trial: str, results: Results) -> None:
-    """Let a trial begin anew, as if it had never held too much."""
-    results.remove("checkpoints", trial, NOTE)
-
-
 def broken(error: str | None) -> bool:
     """Whether a trial ended with an error after which its process cannot use its GPU again.
 
@@ -159,9 +119,7 @@ def _watch(trial: str, results: Results, limit: Limit, over: Event) -> None:
         if seen >= LOOKS:
             Timer(LAST_WORDS, os._exit, [EXIT]).start()
             with suppress(OSError, ValueError):
-                earlier = excess(trial, results)
-                note = Excess(earlier.times + 1 if earlier else 1, reason)
-                results.put(seal.note(note._asdict()), "checkpoints", trial, NOTE)
+                memory.add(trial, results, reason)
             os._exit(EXIT)
 
 

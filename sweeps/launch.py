@@ -7,19 +7,9 @@ what failed is left failed unless it is asked for again.
 from collections.abc import Iterator, Mapping, Sequence
 
 from scaling.results.manifest import Plan
+from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Results
 from scaling.settings import Trial
-
-
-def ended(results: Results, trials: Sequence[Trial]) -> set[str]:
-    """The ids of those of the trials that have ended."""
-    return {trial.id for trial in trials}.intersection(results.names("outcomes"))
-
-
-def outcomes(results: Results, trials: Sequence[Trial]) -> dict[str, str]:
-    """The status of those of the trials that have ended, by id."""
-    table = results.read("outcomes", sorted(ended(results, trials)))
-    return dict(zip(table["trial"].to_pylist(), table["status"].to_pylist(), strict=True))
 
 
 def stages(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
@@ -41,18 +31,19 @@ def pending(plan: Plan, results: Results, retry_failed: bool = False) -> list[in
 
     Asked for failed ones, their outcomes are removed, so that they run again.
     """
-    known = outcomes(results, plan.trials)
+    known = results.outcomes(trial.id for trial in plan.trials)
     if retry_failed:
-        for trial in [name for name, status in known.items() if status == "failed"]:
-            results.remove("outcomes", f"{trial}.parquet")
+        for trial in [name for name, ended in known.items() if ended.status == Status.FAILED]:
+            results.reopen(trial)
             del known[trial]
     return left(plan, known)
 
 
-def left(plan: Plan, known: Mapping[str, str], retry_failed: bool = False) -> list[int]:
+def left(plan: Plan, known: Mapping[str, Outcome], retry_failed: bool = False) -> list[int]:
     """Which of the plan's trials have not ended, by their known outcomes, the most expensive first;
     failed ones have, unless they are to be retried.
     """
-    over = {trial for trial, status in known.items() if status != "failed" or not retry_failed}
+    over = {each.trial for each in known.values() if each.status != Status.FAILED}
+    over = over if retry_failed else set(known)
     unended = [index for index, trial in enumerate(plan.trials) if trial.id not in over]
     return sorted(unended, key=plan.work, reverse=True)

@@ -10,10 +10,12 @@ from time import monotonic
 from typing import Any
 
 from scaling.interruption import interrupt
+from scaling.results import memory
+from scaling.results.outcome import Status
 from scaling.results.records import Refused, Results
-from scaling.results.run_trial import Progress, end
+from scaling.results.run_trial import Progress, last_report, outcome_here
 from scaling.settings import Trial
-from sweeps import guard, preflight
+from sweeps import preflight
 from sweeps.display import Display
 
 ATTEMPTS = 3  # a trial whose worker dies this often has failed
@@ -44,7 +46,7 @@ class Account:
         self.begun[trial] = monotonic()
         if trial not in self.excesses:
             with suppress(OSError, ValueError):  # then a death is said to be of another cause
-                earlier = guard.excess(trial, self.results)
+                earlier = memory.read(trial, self.results)
                 self.excesses[trial] = earlier.times if earlier else 0
 
     def late(self, trial: str) -> bool:
@@ -60,7 +62,7 @@ class Account:
         try:
             if self.told(trial):
                 return
-            excess = guard.excess(trial.id, self.results)
+            excess = memory.read(trial.id, self.results)
         except (OSError, ValueError) as error:
             warnings.warn(f"why {trial.id} lost its worker is not known: {error}", stacklevel=2)
             excess = None
@@ -73,15 +75,14 @@ class Account:
         else:
             self.fail(trial, f"OutOfMemory: {excess.reason}, twice")
             with suppress(OSError):  # left behind, a trial that is asked for again has one try less
-                guard.forget(trial.id, self.results)
+                memory.forget(trial.id, self.results)
 
     def told(self, trial: Trial) -> bool:
         """Whether a trial has an outcome, as of a worker that was lost behind it; hands it on."""
-        if not self.results.holds("outcomes", trial.id):
+        outcome = self.results.outcome(trial.id)
+        if outcome is None:
             return False
-        (row,) = self.results.read("outcomes", [trial.id]).to_pylist()
-        done, last = row["epochs"], trial.training.epochs
-        self.heard(Progress(trial.id, done, last, None, 0.0, row["status"], row["error"]))
+        self.heard(last_report(trial, outcome))
         self.ended.add(trial.id)
         return True
 
@@ -103,10 +104,10 @@ class Account:
             if self.told(trial):
                 return
             if record:
-                end(trial, self.results, "failed", reason, done, seconds, None)
+                self.results.end(outcome_here(trial, Status.FAILED, reason, done, seconds))
         except (OSError, ValueError) as error:  # raised in a callback, it would end the whole sweep
             warnings.warn(f"the failure of {trial.id} is not recorded: {error}", stacklevel=2)
-        self.heard(Progress(trial.id, done, last, None, seconds, "failed", reason))
+        self.heard(Progress(trial.id, done, last, None, seconds, Status.FAILED, reason))
         self.ended.add(trial.id)
 
 

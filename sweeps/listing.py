@@ -19,7 +19,6 @@ from scaling.results.records import Results
 from scaling.settings import Trial
 from scaling.text import printable
 from sweeps.display import differences
-from sweeps.launch import outcomes
 from sweeps.timing.forecast import Expected, Forecast
 
 TO_RUN = "to run"
@@ -78,7 +77,7 @@ def sketch(
     `planned` has those of the trials whose datasets are there; `missing` says of each other dataset
     why it is not, and how to come by it.
     """
-    known, labels = outcomes(results, trials), differences(trials)
+    known, labels = results.outcomes(trial.id for trial in trials), differences(trials)
     places = {trial.id: index for index, trial in enumerate(planned.trials)}
     columns = ("parameters", "kept_weights", "macs", "receptive_field")
     table = Table("trial", "settings", box=None)
@@ -86,7 +85,7 @@ def sketch(
         table.add_column(column.replace("macs", "multiply-adds").replace("_", " "), justify="right")
     table.add_column("state")
     for trial in trials:
-        state = known.get(trial.id, TO_RUN)
+        state = known[trial.id].status if trial.id in known else TO_RUN
         if trial.id in places:
             facts = _facts(planned, places[trial.id])
         else:

@@ -9,7 +9,6 @@ the temporary folder goes when the next one starts. Contents: `folder`, `started
 """
 
 import functools
-import json
 import os
 import re
 import secrets
@@ -25,7 +24,7 @@ from typing import Any
 import psutil
 
 from scaling import interruption
-from scaling.results import holder
+from scaling.results import lock_file
 
 PREFIX = "overhear-"
 OWNER = "owner.json"
@@ -114,8 +113,7 @@ def folder(sockets: bool) -> Iterator[Path]:
             stacklevel=2,
         )
     made = Path(tempfile.mkdtemp(prefix=PREFIX, dir=short[0]))
-    said = {"pid": os.getpid(), "started": holder.started(os.getpid())}
-    (made / OWNER).write_text(json.dumps(said | {"machine": holder.machine()}))
+    (made / OWNER).write_bytes(lock_file.packed(lock_file.here()))
     remove = functools.partial(shutil.rmtree, made, ignore_errors=True)
     try:
         with interruption.last(remove):
@@ -213,6 +211,6 @@ def _sweep_out(bases: Iterable[Path]) -> None:
             with suppress(OSError):
                 mine = found.parent.lstat().st_uid == os.geteuid()
                 if mine and not found.parent.is_symlink() and not found.is_symlink():
-                    said = holder.said(found.read_bytes())
-                    if said is not None and holder.lives(said) is False:
+                    owner = lock_file.parsed(found.read_bytes())
+                    if owner is not None and lock_file.alive(owner) is False:
                         shutil.rmtree(found.parent, ignore_errors=True)

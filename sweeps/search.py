@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
+from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.settings import Trial, changed, flat, leaves, unflat
 from scaling.spelling import nearest
@@ -186,7 +187,7 @@ def described(search: Search) -> str:
 class Ended(NamedTuple):
     """How a trial of a search ended."""
 
-    status: str
+    status: Status
     scores: list[float]  # of validation clips, in the order of epochs; the last one counts
 
 
@@ -226,18 +227,18 @@ class Ledger:
 
     def ended(self, trials: Iterable[Trial]) -> dict[str, Ended]:
         """What became of those of the trials that have ended, by id."""
-        names = sorted({trial.id for trial in trials} & set(self.results.names("outcomes")))
-        scores = stopping.scores(self.results, names, self.search.metric)
+        outcomes = self.results.outcomes(trial.id for trial in trials)
+        scores = stopping.scores(self.results, outcomes, self.search.metric)
         return {
-            row["trial"]: Ended(
-                row["status"], [value for _, value in sorted(scores.get(row["trial"], {}).items())]
+            name: Ended(
+                outcome.status, [value for _, value in sorted(scores.get(name, {}).items())]
             )
-            for row in self.results.read("outcomes", names).to_pylist()
+            for name, outcome in outcomes.items()
         }
 
     def left(self) -> list[Trial]:
         """Trials that are planned and have not ended."""
-        ended = set(self.results.names("outcomes"))
+        ended = self.results.ended()
         return [trial for trial in self.plan.trials if trial.id not in ended]
 
     def _planned(self, trials: Iterable[Trial]) -> "Plan":

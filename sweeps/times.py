@@ -15,7 +15,7 @@ from scaling.results.eta import duration
 from scaling.results.manifest import Plan
 from scaling.results.records import Damaged, Results
 from sweeps.cluster import Resources
-from sweeps.launch import ended, left, outcomes, stages
+from sweeps.launch import left, stages
 from sweeps.listing import show
 from sweeps.timing import forecast
 from sweeps.timing.forecast import Compared, Expected, Forecast
@@ -43,7 +43,7 @@ def dry_run(
     `machine` is device and precision; `early`: trials may be stopped early. Raises ValueError for a
     speed that is none. That the folder cannot be written is a warning.
     """
-    known = outcomes(results, planned.trials)
+    known = results.outcomes(trial.id for trial in planned.trials)
     to_run = left(planned, known, retry_failed)
     found = predict(planned, to_run, resources, machine, speed, early) if to_run else None
     if found:
@@ -52,7 +52,7 @@ def dry_run(
         except (OSError, ValueError) as error:
             warnings.warn(f"the forecast is not kept: {error}", stacklevel=2)
     running = {planned.trials[index].id for index in to_run}
-    states = {trial: status for trial, status in known.items() if trial not in running}
+    states = {trial: ended.status for trial, ended in known.items() if trial not in running}
     show(planned, states, found, results.where, as_json)
 
 
@@ -129,7 +129,7 @@ def say_error(results: Results, planned: Plan, ran: Sequence[int], wall_s: float
 
     `ran` are those of the plan's trials that this launch ran, in `wall_s` seconds.
     """
-    if len(ended(results, planned.trials)) < len(planned.trials):
+    if len(results.ended(trial.id for trial in planned.trials)) < len(planned.trials):
         return
     try:
         compared = forecast.compare(results, [planned.trials[i].id for i in ran], wall_s)

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from scaling import interruption
+from scaling.results.outcome import Status
 from scaling.results.records import Refused, Results
-from scaling.results.run_trial import Progress, end, run_trial
+from scaling.results.run_trial import Progress, last_report, outcome_here, run_trial
 from scaling.settings import Trial
 from sweeps import cluster, guard, head, local, preflight
 from sweeps.adaptive import Proposals, searcher, stopper
@@ -87,8 +88,7 @@ def sweep(
             if heard.refused:
                 raise heard.refused
             trials = proposals.ledger.plan.trials if proposals else trials
-            ended = Results(task.results).names("outcomes")
-            left = {trial.id for trial in trials}.difference(ended)
+            left = {trial.id for trial in trials} - Results(task.results).ended()
             # those left that were not dropped are so by Ctrl-C, or by unfit nodes
             if interruption.asked() or not left or left != heard.dropped:
                 break
@@ -167,7 +167,7 @@ def work(config: dict[str, Any], task: Task, limit: guard.Limit) -> None:
             if progress.seconds > 0 and guard.broken(progress.error):
                 os._exit(guard.EXIT)  # it is recorded; the next worker reports it
             # done: Tune need not come back to be told so
-            tune.report({**progress._asdict(), "done": progress.status != "running"})
+            tune.report({**progress._asdict(), "done": progress.status.ended})
     except (preflight.Unfit, Refused) as lack:
         if task.driver is None:
             raise
@@ -191,8 +191,9 @@ def _attempt(trial: Trial, task: Task, limit: guard.Limit) -> Iterator[Progress]
     except Exception as error:  # noqa: BLE001
         # of whatever kind: it is recorded, as what the training raises is
         reason = f"{type(error).__name__}: {error}"
-        end(trial, results, "failed", reason, 0, 0.0, None)
-        yield Progress(trial.id, 0, trial.training.epochs, None, 0.0, "failed", reason)
+        outcome = outcome_here(trial, Status.FAILED, reason)
+        results.end(outcome)
+        yield last_report(trial, outcome)
 
 
 def stated(trial: Trial) -> dict[str, Any]:

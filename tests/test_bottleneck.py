@@ -110,7 +110,7 @@ def test_trained_and_resumed_on_every_network(
     settings = {**VIB, "network.kind": kind, "network.dropout": dropout}
     vib = changed(trial, {**settings, "sound.features.hop": 256, "training.epochs": 2})
     whole = list(run(vib, store, here))
-    values = {r["metric"]: r["value"] for r in whole[-1].metrics if r["split"] == "train"}
+    values = {r.metric: r.value for r in whole[-1].metrics if r.split == "train"}
     assert values["divergence"] > 0
     assert values["weighted_divergence"] == pytest.approx(1e-2 * values["divergence"], rel=1e-4)
     total = values["cross_entropy"] + values["weighted_divergence"]

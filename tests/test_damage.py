@@ -18,13 +18,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from scaling import machine
-from scaling.results import checkpoint, manifest, seal, weights
+from scaling.results import checkpoint, lock_file, manifest, memory, seal, weights
 from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
 from scaling.seeds import stream
 from scaling.settings import Trial
 from scaling.sound.store import Store
-from sweeps import guard, lock
+from sweeps import lock
 
 FLIPS = 40  # of each kind; all of them: see above
 
@@ -58,8 +58,8 @@ def fill(folder: Path, trial: Trial, store: Store) -> dict[str, Kind]:
     row = {"trial": trial.id, "city": "Graz", "label": "park", "part": "test"}
     results.write("pairs", trial.id, [row, row | {"city": "Linz"}])
     results.write("maps", trial.id, [a_map(trial)])
-    note = guard.Excess(1, "held 4 GiB, more than --memory-per-trial 2 GiB")
-    results.put(seal.note(note._asdict()), "checkpoints", trial.id, guard.NOTE)
+    note = memory.Excess(1, "held 4 GiB, more than --memory-per-trial 2 GiB")
+    results.put(seal.note(note._asdict()), "checkpoints", trial.id, memory.FILE)
     held = lock.Lock(results)
     held._put(None)
     (launch,) = results.names("manifest")
@@ -85,10 +85,12 @@ def fill(folder: Path, trial: Trial, store: Store) -> dict[str, Kind]:
             beside / checkpoint.NAME, lambda: checkpoint.load(trial, results), warns=True
         ),
         "memory.json": Kind(
-            beside / guard.NOTE, lambda: guard.excess(trial.id, results), warns=True
+            beside / memory.FILE, lambda: memory.read(trial.id, results), warns=True
         ),
         # whoever holds the folder writes it again within seconds
-        "sweep.json": Kind(folder / lock.FILE, lambda: held._holder() or unheld()),
+        lock_file.FILE: Kind(
+            folder / lock_file.FILE, lambda: lock_file.read(held.results) or unheld()
+        ),
     }
 
 
@@ -157,7 +159,7 @@ def flipped(kind: Kind, flips: Iterator[tuple[int, int]], truth: str) -> dict[st
 def check_line(said: str, kind: Kind) -> None:
     assert "\n" not in said
     assert len(said) < 1000
-    if kind.path.name == lock.FILE:
+    if kind.path.name == lock_file.FILE:
         return
     if kind.warns:
         assert "damaged" in said or "another version" in said
@@ -242,8 +244,8 @@ def test_files_of_earlier_versions_are_read(folder: dict[str, Kind], tmp_path: P
     found = checkpoint.load(trial, old)
     assert found is not None
     assert found["epoch"] == 1
-    (path.parent / guard.NOTE).write_text('{"times": 1, "reason": "held 4 GiB"}')
-    assert guard.excess(trial.id, old) == guard.Excess(1, "held 4 GiB")
+    (path.parent / memory.FILE).write_text('{"times": 1, "reason": "held 4 GiB"}')
+    assert memory.read(trial.id, old) == memory.Excess(1, "held 4 GiB")
 
 
 def plain(path: Path) -> Any:

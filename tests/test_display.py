@@ -4,6 +4,7 @@ import pytest
 from rich.console import Console
 
 from scaling.results.eta import duration
+from scaling.results.outcome import Status
 from scaling.results.run_trial import Progress
 from scaling.settings import Trial, changed
 from sweeps.display import Display, differences
@@ -23,7 +24,7 @@ def display(
 def progress(
     trial: Trial, epoch: int, seconds: float, status: str = "running", accuracy: float = 0.5
 ):
-    return Progress(trial.id, epoch, trial.training.epochs, accuracy, seconds, status)
+    return Progress(trial.id, epoch, trial.training.epochs, accuracy, seconds, Status(status))
 
 
 def test_plain_lines_when_trials_end(trial: Trial):
@@ -76,7 +77,7 @@ def test_plain_lines_every_minute(trial: Trial, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_failure_is_said_at_once_with_its_reason(trial: Trial):
     shown, stream = display([trial])
-    shown.heard(Progress(trial.id, 1, 3, None, 1.0, "failed", "Diverged: the loss became nan"))
+    shown.heard(Progress(trial.id, 1, 3, None, 1.0, Status.FAILED, "Diverged: the loss became nan"))
     assert f"({trial.id}): Diverged: the loss became nan" in stream.getvalue()
     assert "1 failed" in stream.getvalue()
 

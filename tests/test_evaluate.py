@@ -82,7 +82,7 @@ def test_scores_by_hand():
     targets = np.array([0, 0, 1, 0])
     devices = pd.Series(["a", "b", "b", "a"])
     rows = {
-        (r["device"], r["metric"]): r["value"] for r in evaluation.scores(logits, targets, devices)
+        (r.device, r.metric): r.value for r in evaluation.scores("seen", logits, targets, devices)
     }
     assert rows["all", "accuracy"] == 0.5
     assert rows["a", "accuracy"] == 1.0
@@ -96,14 +96,14 @@ def test_scores_by_hand():
 
 
 def test_unnamed_devices_have_no_row_of_their_own():
-    rows = evaluation.scores(torch.randn(3, 2), np.zeros(3, int), pd.Series(["", "", ""]))
-    assert {row["device"] for row in rows} == {"all"}
+    rows = evaluation.scores("seen", torch.randn(3, 2), np.zeros(3, int), pd.Series(["", "", ""]))
+    assert {row.device for row in rows} == {"all"}
 
 
 def test_predictions_name_what_was_heard():
     table = pd.DataFrame({"clip": ["x", "y"], "device": ["a", ""], "label": ["cat", "dog"]})
     logits, targets = torch.tensor([[0.0, 1.0], [0.0, 2.0]]), np.array([0, 1])
-    rows = list(evaluation.predictions(logits, ("cat", "dog"), targets, table))
-    assert [row["predicted"] for row in rows] == ["dog", "dog"]
-    assert rows[0]["clip"] == "x"
-    assert rows[1]["logits"].tolist() == [0.0, 2.0]
+    rows = list(evaluation.predictions("seen", logits, ("cat", "dog"), targets, table))
+    assert [row.predicted for row in rows] == ["dog", "dog"]
+    assert rows[0].clip == "x"
+    assert rows[1].logits.tolist() == [0.0, 2.0]

@@ -44,18 +44,18 @@ def few(trial: Trial) -> Trial:
 
 
 def timeless(epochs: Iterator[Epoch]) -> list[object]:
-    """Everything an epoch recorded but its trial's id and what a clock measured."""
+    """Everything an epoch recorded but what a clock measured."""
     found: list[object] = []
     for epoch in epochs:
-        rows = [row for row in epoch.metrics if not row["metric"].endswith("_seconds")]
-        heard = [{**row, "logits": row["logits"].tolist()} for row in epoch.predictions]
-        found.append([{**row, "trial": ""} for row in rows + heard])
+        rows = [row for row in epoch.metrics if not row.metric.endswith("_seconds")]
+        heard = [row._replace(logits=row.logits.tolist()) for row in epoch.predictions]
+        found.append((epoch.number, rows, heard))
     return found
 
 
 def measured(epoch: Epoch) -> dict[str, float]:
     """What an epoch of training recorded, by name."""
-    return {row["metric"]: row["value"] for row in epoch.metrics if row["split"] == "train"}
+    return {row.metric: row.value for row in epoch.metrics if row.split == "train"}
 
 
 # Classes
@@ -89,10 +89,10 @@ def test_only_these_classes_are_answered(few: Trial, store: Store, here: machine
     *_, last = run(named, store, here)
     label = dict(zip(store.table["clip"], store.table["label"], strict=True))
     for row in last.predictions:
-        assert row["label"] == label[row["clip"]]
-        assert row["predicted"] == CLASSES[int(row["logits"].argmax())]
-        assert row["logits"].shape == (3,)
-    assert {row["label"] for row in last.predictions} == set(CLASSES)
+        assert row.label == label[row.clip]
+        assert row.predicted == CLASSES[int(row.logits.argmax())]
+        assert row.logits.shape == (3,)
+    assert {row.label for row in last.predictions} == set(CLASSES)
     assert last.state["model"]["network.classifier.weight"].shape[0] == 3
     *_, again = run(few, store, here)
     assert timeless(iter([last])) == timeless(iter([again]))
@@ -290,10 +290,10 @@ def test_a_trial_ends_once_it_fits_no_better(
     assert stop == len(epochs) < 30
     assert [epoch.last for epoch in epochs] == [False] * (stop - 1) + [True]
     assert [bool(epoch.predictions) for epoch in epochs] == [epoch.last for epoch in epochs]
-    assert {row["epoch"] for row in epochs[-1].predictions} == {stop}
+    assert epochs[-1].number == stop
     assert len(epochs[-1].predictions) == 45
     for epoch in epochs:
-        scored = any(row["metric"] == "accuracy" for row in epoch.metrics)
+        scored = any(row.metric == "accuracy" for row in epoch.metrics)
         assert scored == epoch.last
 
 
@@ -301,9 +301,9 @@ def test_fit_is_accuracy_on_training_clips(few: Trial, store: Store, here: machi
     both = changed(few, {**STOPS, "evaluation.training_clips": True, "evaluation.every": 1})
     for epoch in run(both, store, here):
         (clean,) = (
-            row["value"]
+            row.value
             for row in epoch.metrics
-            if (row["split"], row["metric"], row["device"]) == ("train_clean", "accuracy", "all")
+            if (row.split, row.metric, row.device) == ("train_clean", "accuracy", "all")
         )
         assert measured(epoch)["fit"] == clean
 

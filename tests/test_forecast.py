@@ -12,8 +12,9 @@ import pytest
 from scaling import machine
 from scaling.results.eta import Standing, left
 from scaling.results.manifest import Plan, plan
+from scaling.results.outcome import Status
 from scaling.results.records import Results
-from scaling.results.run_trial import Progress, end, run_trial
+from scaling.results.run_trial import Progress, outcome_here, run_trial
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
@@ -57,9 +58,9 @@ def test_amounts_are_what_a_real_trial_does(trial: Trial, store: Store, changes:
     amount = forecast.amount(planned([each], store.table), 0)
     epochs = list(run(each, store, HERE))
     rows = [row for epoch in epochs for row in epoch.metrics]
-    seen = sum(row["value"] for row in rows if row["metric"] == "clips")
+    seen = sum(row.value for row in rows if row.metric == "clips")
     assert amount.steps == seen / probe_of(each, store.table).trial.training.batch
-    scored = {row["epoch"] for row in rows if row["split"] not in ("train", "validation")}
+    scored = [e for e in epochs if {row.split for row in e.metrics} - {"train", "validation"}]
     assert amount.scored == len(scored) * len(epochs[-1].predictions)
     assert amount.epochs == len(epochs)
     assert amount.fronted == len(Listener(each, store, HERE).parts["train"])
@@ -239,7 +240,7 @@ def test_makespan_is_that_of_free_slots():
 
 
 def ended(results: Results, trial: Trial, seconds: float, status: str = "complete") -> None:
-    end(trial, results, status, None, 3, seconds, HERE)
+    results.end(outcome_here(trial, Status(status), None, 3, seconds, HERE))
 
 
 def expect(trial: Trial, seconds: float, at_most: bool = False) -> Expected:

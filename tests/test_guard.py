@@ -22,10 +22,12 @@ from test_sweep import study
 from typer.testing import CliRunner
 
 from overhear import app
+from scaling.results import memory
 from scaling.results.manifest import Plan
 from scaling.results.manifest import plan as make_plan
+from scaling.results.outcome import Status
 from scaling.results.records import Results
-from scaling.results.run_trial import end
+from scaling.results.run_trial import outcome_here
 from scaling.settings import Trial, changed
 from scaling.sound import datasets
 from scaling.sound.store import pack
@@ -174,7 +176,8 @@ def test_a_trial_that_holds_too_much_runs_once_more_and_fails(disturbed: Swept):
     assert disturbed.said.count("OutOfMemory: ") == 1
     ran = [attempt["pid"] for attempt in disturbed.attempts if attempt["trial"] == row["trial"]]
     assert len(set(ran)) == 2, "each in another worker"
-    assert not (disturbed.out / "checkpoints" / row["trial"] / guard.NOTE).exists(), "two new tries"
+    note = disturbed.out / "checkpoints" / row["trial"] / memory.FILE
+    assert not note.exists(), "two new tries"
 
 
 @pytest.mark.fault(
@@ -291,7 +294,7 @@ def test_what_is_asked_for_arrives(trial: Trial, tmp_path: Path, monkeypatch: py
 def test_an_end_that_was_recorded_stands(trial: Trial, tmp_path: Path, status: str):
     """A trial that ends while it is being ended for its time, or whose worker dies behind it."""
     results = Results(tmp_path)
-    end(trial, results, status, None, 3, 1.0, None)
+    results.end(outcome_here(trial, Status(status), None, 3, 1.0))
     console = Console(file=io.StringIO(), width=500)
     account = Account(Display([trial], {trial.id: 1}, console, True), results, 1.0)
     for ends in (account.overdue, account.lost, account.overdue):
@@ -352,7 +355,7 @@ def test_a_node_that_is_full_loses_its_largest_trial(tmp_path: Path):
         assert guard._largest(psutil.Process(large.pid), held[large.pid])
         fullest = holding(tmp_path, 500 * 2**20, "None, 0.0")
         assert fullest.wait(30) == guard.EXIT
-        left = guard.excess("abc", Results(tmp_path))
+        left = memory.read("abc", Results(tmp_path))
         assert left is not None
         assert left.times == 1
         assert re.match(
@@ -377,9 +380,9 @@ def test_what_earlier_trials_left_is_not_held_against_a_trial(tmp_path: Path):
     same.kill()
     more = holding(tmp_path, 0, f"{10 * 2**20}, 2.0")
     assert more.wait(30) == guard.EXIT
-    assert guard.excess("abc", Results(tmp_path)).times == 1
-    guard.forget("abc", Results(tmp_path))
-    assert guard.excess("abc", Results(tmp_path)) is None
+    assert memory.read("abc", Results(tmp_path)).times == 1
+    memory.forget("abc", Results(tmp_path))
+    assert memory.read("abc", Results(tmp_path)) is None
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -433,8 +436,8 @@ def test_errors_after_which_a_gpu_is_of_no_use(error: str | None, ends: bool):
 def test_a_damaged_note_counts_as_none(tmp_path: Path, content: bytes):
     """A trial that is looked at goes on, with one warning."""
     results = Results(tmp_path)
-    results.put(content, "checkpoints", "abc", guard.NOTE)
+    results.put(content, "checkpoints", "abc", memory.FILE)
     with pytest.warns(UserWarning, match=r"^trial abc: its memory.json is damaged \(") as said:
-        assert guard.excess("abc", results) is None
+        assert memory.read("abc", results) is None
     assert len(said) == 1
     assert "\n" not in str(said[0].message)

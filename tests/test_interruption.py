@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scaling.interruption import SAME
-from scaling.results.holder import started
+from scaling.results.lock_file import started
 
 BEGIN = """
 import os, signal, subprocess, sys, threading, time

@@ -68,23 +68,23 @@ def test_unseen_microphones_are_recorded_by_name(
     through: Trial, store: Store, here: machine.Machine
 ):
     last = list(run(through, store, here))[-1]
-    scored = {(r["split"], r["device"]) for r in last.metrics if r["metric"] == "accuracy"}
+    scored = {(r.split, r.device) for r in last.metrics if r.metric == "accuracy"}
     assert {("unseen", "all"), ("unseen", "dull"), ("unseen", "thin"), ("seen", "plain")} <= scored
     assert ("seen", "dull") not in scored
     held_out = len(Listener(through, store, here).parts["test"])
-    unseen = [row for row in last.predictions if row["split"] == "unseen"]
+    unseen = [row for row in last.predictions if row.split == "unseen"]
     assert len(unseen) == 2 * held_out
-    by_device = [row["value"] for row in last.metrics if row["metric"] == "accuracy"]
+    by_device = [row.value for row in last.metrics if row.metric == "accuracy"]
     assert all(0 <= value <= 1 for value in by_device)
     parts = [
-        row["value"]
+        row.value
         for row in last.metrics
-        if (row["split"], row["metric"]) == ("unseen", "accuracy") and row["device"] != "all"
+        if (row.split, row.metric) == ("unseen", "accuracy") and row.device != "all"
     ]
     (whole,) = [
-        row["value"]
+        row.value
         for row in last.metrics
-        if (row["split"], row["metric"], row["device"]) == ("unseen", "accuracy", "all")
+        if (row.split, row.metric, row.device) == ("unseen", "accuracy", "all")
     ]
     assert whole == pytest.approx(np.mean(parts))
 
@@ -120,16 +120,16 @@ def test_two_kinds_of_unseen_devices_are_one_too_many(through: Trial):
 def test_random_labels_are_taught_and_scored(trial: Trial, store: Store, here: machine.Machine):
     settings = {"split.labels": "uniform", "evaluation.training_clips": True}
     epochs = list(run(changed(trial, settings), store, here))
-    taught = {r["clip"]: r["label"] for r in epochs[-1].predictions if r["split"] == "train_clean"}
+    taught = {r.clip: r.label for r in epochs[-1].predictions if r.split == "train_clean"}
     true = dict(zip(store.table["clip"], store.table["label"], strict=True))
     agreeing = np.mean([taught[clip] == true[clip] for clip in taught])
     assert agreeing < 0.3
     assert agreeing == pytest.approx(0.1, abs=0.1), "ten classes drawn uniformly"
-    held = {r["clip"]: r["label"] for r in epochs[-1].predictions if r["split"] == "seen"}
+    held = {r.clip: r.label for r in epochs[-1].predictions if r.split == "seen"}
     assert all(held[clip] == true[clip] for clip in held)
-    clean = [r for r in epochs[-1].metrics if r["split"] == "train_clean"]
-    right = [r["label"] == r["predicted"] for r in epochs[-1].predictions if r["clip"] in taught]
-    (accuracy,) = [r["value"] for r in clean if (r["metric"], r["device"]) == ("accuracy", "all")]
+    clean = [r for r in epochs[-1].metrics if r.split == "train_clean"]
+    right = [r.label == r.predicted for r in epochs[-1].predictions if r.clip in taught]
+    (accuracy,) = [r.value for r in clean if (r.metric, r.device) == ("accuracy", "all")]
     assert accuracy == pytest.approx(np.mean(right))
 
 
@@ -138,6 +138,6 @@ def test_the_last_epochs_are_all_scored(trial: Trial, store: Store, here: machin
     scored = [
         epoch.number
         for epoch in run(late, store, here)
-        if any(row["metric"] == "accuracy" for row in epoch.metrics)
+        if any(row.metric == "accuracy" for row in epoch.metrics)
     ]
     assert scored == [5, 6]

@@ -1,6 +1,5 @@
 """The Ray of a sweep on one machine: who gets in, who hears of it, and what is left of it."""
 
-import json
 import os
 import stat
 import subprocess
@@ -13,7 +12,7 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 
-from scaling.results import holder
+from scaling.results import lock_file
 from sweeps import local
 
 pytestmark = pytest.mark.skipif(
@@ -154,8 +153,7 @@ def test_its_processes_have_sessions_of_their_own_and_all_go_with_it(host: Host)
 def left_behind(base: Path, name: str, **said: Any) -> Path:
     made = base / f"{local.PREFIX}{name}"
     (made / "r").mkdir(parents=True)
-    own = {"pid": os.getpid(), "started": holder.started(os.getpid()), "machine": holder.machine()}
-    (made / local.OWNER).write_text(json.dumps(own | said))
+    (made / local.OWNER).write_bytes(lock_file.packed(lock_file.here()._replace(**said)))
     return made
 
 

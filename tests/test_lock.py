@@ -15,6 +15,8 @@ import pytest
 from test_object_store import Server
 from test_object_store import port as moto  # noqa: F401
 
+from scaling.results import lock_file
+from scaling.results.lock_file import Holder
 from scaling.results.records import Results
 from sweeps import lock
 
@@ -67,7 +69,7 @@ def holding(results: Results, seconds: float) -> subprocess.Popen[str]:
 
 
 def says(results: Results) -> dict[str, object]:
-    content = results.get(lock.FILE)
+    content = results.get(lock_file.FILE)
     assert content is not None
     found = json.loads(content)
     assert isinstance(found, dict)
@@ -78,7 +80,7 @@ def elsewhere(results: Results, beat: int = 7) -> dict[str, object]:
     """A sweep of another machine says that it holds the folder."""
     said = {"host": "far", "machine": "other", "pid": 1, "started": "1", "token": "theirs"}
     said |= {"slots": 4, "begun": "2026-01-01T00:00:00+00:00", "beat": beat}
-    results.put(json.dumps(said).encode(), lock.FILE)
+    results.put(json.dumps(said).encode(), lock_file.FILE)
     return said
 
 
@@ -95,7 +97,7 @@ def test_what_is_said_of_the_holder(results: Results):
     assert later["slots"] == 5
     assert later["beat"] > first["beat"]
     assert {"host", "pid", "slots", "begun", "beat"} <= later.keys()
-    assert results.get(lock.FILE) is None
+    assert results.get(lock_file.FILE) is None
 
 
 def test_a_living_holder_of_this_machine_is_named_at_once(results: Results):
@@ -130,7 +132,7 @@ def test_a_later_process_of_the_same_id_is_another_one(results: Results):
     """As after many others: the id of a dead holder is given again."""
     with lock.held(results):
         said = says(results)
-    results.put(json.dumps(said | {"started": "1"}).encode(), lock.FILE)
+    results.put(json.dumps(said | {"started": "1"}).encode(), lock_file.FILE)
     with lock.held(results):
         assert says(results)["token"] != said["token"]
 
@@ -160,7 +162,7 @@ def test_one_of_many_takes_over(results: Results):
     held = [lines for lines in told if lines.startswith("held\n")]
     assert held == ["held\nwhole\n"], told
     assert sum(re.search(REFUSED, lines) is not None for lines in told) == 3, told
-    assert results.get(lock.FILE) is None
+    assert results.get(lock_file.FILE) is None
 
 
 @pytest.mark.filterwarnings("ignore:results folder:UserWarning")
@@ -169,8 +171,8 @@ def test_who_makes_up_its_mind_while_another_takes_over_does_not(results: Result
     quick = lock.Lock(results)
 
     class Slow(lock.Lock):
-        def _lives(self, found: dict[str, object]) -> bool:
-            if found["token"] == "theirs":
+        def _lives(self, found: Holder) -> bool:
+            if found.token == "theirs":
                 quick.take()
                 return False
             return super()._lives(found)
@@ -197,6 +199,6 @@ def test_a_holder_that_was_taken_for_dead_stops(results: Results):
 
 def test_what_is_no_lock_is_none(results: Results) -> None:
     for content in (b"", b"[1]", b"{torn"):
-        results.put(content, lock.FILE)
+        results.put(content, lock_file.FILE)
         with lock.held(results):
             assert says(results)["pid"] == os.getpid()

@@ -215,27 +215,25 @@ def test_mfcc_of_whole_clips(mfcc: Trial, store: Store, here: machine.Machine):
     for split in ("seen", "unseen"):
         clips = listener.parts[split]
         expected = by_neighbour(summed(train), listener.targets[train], summed(clips))
-        rows = [row for row in only.predictions if row["split"] == split]
-        assert [row["predicted"] for row in rows] == [listener.labels[y] for y in expected]
-        assert [row["clip"] for row in rows] == listener.rows(clips, -1)["clip"].tolist()
-        odds = np.exp([row["logits"] for row in rows])
+        rows = [row for row in only.predictions if row.split == split]
+        assert [row.predicted for row in rows] == [listener.labels[y] for y in expected]
+        assert [row.clip for row in rows] == listener.rows(clips, -1)["clip"].tolist()
+        odds = np.exp([row.logits for row in rows])
         assert np.sort(odds, axis=1) == pytest.approx(np.tile([0.5, 0.5, 1.0], (len(rows), 1)))
-        right = np.mean([row["label"] == row["predicted"] for row in rows])
+        right = np.mean([row.label == row.predicted for row in rows])
         assert ("accuracy", split, pytest.approx(right)) in [
-            (row["metric"], row["split"], row["value"])
-            for row in only.metrics
-            if row["device"] == "all"
+            (row.metric, row.split, row.value) for row in only.metrics if row.device == "all"
         ]
-    assert len({row["predicted"] for row in only.predictions}) > 1
+    assert len({row.predicted for row in only.predictions}) > 1
 
 
 def test_training_clips_are_their_own_neighbours(mfcc: Trial, store: Store, here: machine.Machine):
     """Also by labels that are random: they are those taught."""
     settings = {"evaluation.training_clips": True, "split.labels": "uniform"}
     (only,) = run(changed(mfcc, settings), store, here)
-    own = [row for row in only.predictions if row["split"] == "train_clean"]
+    own = [row for row in only.predictions if row.split == "train_clean"]
     assert len(own) == 12
-    assert all(row["label"] == row["predicted"] for row in own)
+    assert all(row.label == row.predicted for row in own)
 
 
 def test_filled_clips_are_heard_in_their_own_length(
@@ -246,7 +244,7 @@ def test_filled_clips_are_heard_in_their_own_length(
     for fill in ("zeros", "tile"):
         (longer,) = run(changed(mfcc, {"sound.seconds": 1.7, "sound.fill": fill}), store, here)
         for one, other in zip(whole.predictions, longer.predictions, strict=True):
-            assert one["logits"].tolist() == other["logits"].tolist()
+            assert one.logits.tolist() == other.logits.tolist()
 
 
 def test_embeddings_of_patches_vote(few: Trial, store: Store, here: machine.Machine):
@@ -278,13 +276,13 @@ def test_embeddings_of_patches_vote(few: Trial, store: Store, here: machine.Mach
     train = listener.parts["train"]
     known = np.concatenate([embedded(clip) for clip in train])
     targets = np.repeat(listener.targets[train], 4)
-    rows = [row for row in only.predictions if row["split"] == "unseen"]
+    rows = [row for row in only.predictions if row.split == "unseen"]
     several = 0
     for clip, row in zip(listener.parts["unseen"], rows, strict=True):
         counts = np.bincount(by_neighbour(known, targets, embedded(clip)), minlength=3)
         expected = np.log(np.maximum(counts, 0.5) / 4)
-        np.testing.assert_allclose(row["logits"], expected, rtol=1e-5)
-        assert row["predicted"] == listener.labels[counts.argmax()]
+        np.testing.assert_allclose(row.logits, expected, rtol=1e-5)
+        assert row.predicted == listener.labels[counts.argmax()]
         several += counts.max() < 4
     assert several, "some patches differ"
 

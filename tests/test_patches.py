@@ -42,12 +42,12 @@ def few(trial: Trial) -> Trial:
 
 
 def timeless(epochs: Iterator[Epoch]) -> list[object]:
-    """Everything an epoch recorded but its trial's id and what a clock measured."""
+    """Everything an epoch recorded but what a clock measured."""
     found: list[object] = []
     for epoch in epochs:
-        rows = [row for row in epoch.metrics if not row["metric"].endswith("_seconds")]
-        heard = [{**row, "logits": row["logits"].tolist()} for row in epoch.predictions]
-        found += [{**row, "trial": ""} for row in rows + heard]
+        rows = [row for row in epoch.metrics if not row.metric.endswith("_seconds")]
+        heard = [row._replace(logits=row.logits.tolist()) for row in epoch.predictions]
+        found.append((epoch.number, rows, heard))
     return found
 
 
@@ -143,7 +143,7 @@ def test_disagreement_is_about_the_same_patches(
         few, {"evaluation.disagreement": "mask", "training.epochs": 1, "training.warmup": 0}
     )
     whole = next(run(masked, store, here)).metrics
-    (value,) = (r["value"] for r in whole if (r["metric"], r["split"]) == ("disagreement", "seen"))
+    (value,) = (r.value for r in whole if (r.metric, r.split) == ("disagreement", "seen"))
     assert value > 0
     real = views.augment.draw_transform
     off = {"share": 0.0}
@@ -153,7 +153,7 @@ def test_disagreement_is_about_the_same_patches(
         lambda draws, batch, kind, share, rooms: real(draws, batch, kind, off["share"], rooms),
     )
     none = next(run(masked, store, here)).metrics
-    assert [r["value"] for r in none if r["metric"] == "disagreement"] == [0.0, 0.0]
+    assert [r.value for r in none if r.metric == "disagreement"] == [0.0, 0.0]
 
 
 # All of them, to be scored by
@@ -189,7 +189,7 @@ def test_predictions_are_of_all_patches(
     model, _ = of_trial(voting, listener, here, statistics, None)
     model.load_state_dict(last.state["model"])
     model.eval()
-    rows = [row for row in last.predictions if row["split"] == "seen"]
+    rows = [row for row in last.predictions if row.split == "seen"]
     for clip, row in zip(listener.parts["seen"], rows, strict=True):
         features_BFN = listener.features(np.array([clip]))
         with torch.inference_mode():
@@ -203,7 +203,7 @@ def test_predictions_are_of_all_patches(
         expected = shares if votes == "logarithms" else np.log(np.maximum(shares, 0.5 / 4))
         if votes == "probabilities":
             expected = np.log(shares)
-        np.testing.assert_allclose(row["logits"], expected, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(row.logits, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_a_patch_of_all_frames_is_the_clip(few: Trial, store: Store, here: machine.Machine):

@@ -156,8 +156,8 @@ def timeless(epochs: Iterator[Epoch]) -> list[object]:
     """Everything an epoch recorded but what a clock measured."""
     found: list[object] = []
     for epoch in epochs:
-        rows = [row for row in epoch.metrics if not row["metric"].endswith("_seconds")]
-        heard = [{**row, "logits": row["logits"].tolist()} for row in epoch.predictions]
+        rows = [row for row in epoch.metrics if not row.metric.endswith("_seconds")]
+        heard = [row._replace(logits=row.logits.tolist()) for row in epoch.predictions]
         found.append((epoch.number, rows, heard))
     return found
 
@@ -244,10 +244,10 @@ def test_prototypes_learn(near: Trial, store: Store, here: machine.Machine):
     settings = {"training.epochs": 25, "training.rate": 0.02, "evaluation.every": 100}
     longer = changed(near, {**settings, "objective.distance": "squared"})
     losses = [
-        row["value"]
+        row.value
         for epoch in run(longer, store, here)
         for row in epoch.metrics
-        if (row["split"], row["metric"]) == ("train", "loss")
+        if (row.split, row.metric) == ("train", "loss")
     ]
     assert losses[-1] < 0.7 * losses[0]
 

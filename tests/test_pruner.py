@@ -58,7 +58,7 @@ def test_a_trial_ends_with_exactly_its_target(
     narrow = pruned.network.model_copy(update={"width": 2}).layers(classes)
     assert target == sum(layer.weights for layer in narrow)
     last = list(run(pruned, store, here))[-1]
-    values = {row["metric"]: row["value"] for row in last.metrics}
+    values = {row.metric: row.value for row in last.metrics}
     assert values["kept_weights"] == target
     weights = kernels(last.state["model"])
     assert sum(int((w != 0).sum()) for w in weights.values()) == target
@@ -72,10 +72,10 @@ def test_kept_weights_follow_the_schedule(trial: Trial, store: Store, here: mach
     dense = sizes.cost(pruned, classes).weights
     target = sizes.kept_weights(pruned, classes)
     kept = [
-        row["value"]
+        row.value
         for epoch in run(pruned, store, here)
         for row in epoch.metrics
-        if row["metric"] == "kept_weights"
+        if row.metric == "kept_weights"
     ]
     due = [pruned.pruning.remaining(dense, target, epoch) for epoch in range(5)]
     assert kept == due

@@ -13,8 +13,9 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from overhear import app
+from scaling.results.outcome import Status
 from scaling.results.records import Results
-from scaling.results.run_trial import Progress, end
+from scaling.results.run_trial import Progress, outcome_here
 from scaling.settings import Trial, changed
 from scaling.sound import prepare
 from scaling.sound.store import Store, pack
@@ -96,7 +97,7 @@ def write(results: Results, trial: Trial, status: str, scores: list[float]) -> N
         for split in ("validation", "test")
     ]
     results.write("metrics", trial.id, rows)
-    end(trial, results, status, None, len(scores), 1.0, None)
+    results.end(outcome_here(trial, Status(status), None, len(scores), 1.0))
 
 
 def test_another_launch_tells_optuna_the_same(

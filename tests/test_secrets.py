@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import overhear
+from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Results
 from scaling.results.run_trial import Progress, stop
 from scaling.storage import brief, is_uri, scrubbed, shown
@@ -160,9 +161,8 @@ def test_pages_of_the_web_keep_what_they_are_asked_for():
 
 
 def test_an_error_of_a_megabyte_is_recorded_in_brief(tmp_path: Path):
-    outcome = {"trial": "a", "status": "stopped", "error": None, "epochs": 1, "wall_s": 1.0}
-    outcome |= {"node": "n", "device": "cpu", "precision": "float32", "peak_memory_bytes": 1}
-    progress = Progress("a", 1, 2, None, 1.0, outcome=outcome | {"versions": "{}"})
+    outcome = Outcome("a", Status.STOPPED, None, 1, 1.0, "n", "cpu", "float32", 1, "{}")
+    progress = Progress("a", 1, 2, None, 1.0, outcome=outcome)
     results = Results(tmp_path)
     stop(progress, results, "first words " + "x" * 1_000_000 + " last words")
     (row,) = results.read("outcomes").to_pylist()

@@ -10,7 +10,8 @@ import pytest
 from test_analysis_table import complete, end, measure, mixed, plan, results, trial
 
 from analysis import cli, printed, standing, table
-from scaling.results import holder, records
+from scaling.results import lock_file, records
+from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.settings import Trial
 
@@ -153,7 +154,7 @@ def test_json_is_one_object(results: Results, capsys: pytest.CaptureFixture[str]
     trials = mixed(results)
     cli.status(results.where, json=True)
     said = json.loads(capsys.readouterr().out)
-    assert {k: said[k] for k in table.STATUSES} == table.counts(table.progress(results))
+    assert {k: said[k] for k in Status} == table.counts(table.progress(results))
     example = "OutOfMemoryError: CUDA out of memory. Tried to 3 it"
     assert said["failures"] == [{"class": "OutOfMemoryError", "trials": 2, "example": example}]
     running = {"trial": trials[5].id, "epochs": 2, "training.epochs": 3}
@@ -180,12 +181,11 @@ def test_done_has_nothing_left(results: Results, tmp_path: Path) -> None:
 
 def holding(results: Results, **more: object) -> None:
     """What a sweep of this process says of itself, but for `more`."""
-    said = {"host": "here", "machine": holder.machine(), "pid": os.getpid(), "slots": 2, "beat": 7}
-    said |= {"started": holder.started(os.getpid()), **more}
-    results.put(json.dumps(said).encode(), holder.FILE)
+    said = lock_file.here()._replace(host="here", slots=2, beat=7, **more)  # type: ignore[arg-type]
+    lock_file.write(results, said)
 
 
-@pytest.mark.skipif(not holder.machine(), reason="finds processes through /proc")
+@pytest.mark.skipif(not lock_file.machine(), reason="finds processes through /proc")
 def test_whether_a_driver_lives(results: Results) -> None:
     """A process that lives, one that was killed, one whose id another process has now, one of
     another machine, none, and `overhear train`, which says nothing of itself.
@@ -195,7 +195,7 @@ def test_whether_a_driver_lives(results: Results) -> None:
     holding(results)
     assert standing.look(results).driver == ("running", f"process {os.getpid()} on here")
     with subprocess.Popen(["sleep", "60"]) as killed:
-        holding(results, pid=killed.pid, started=holder.started(killed.pid))
+        holding(results, pid=killed.pid, started=lock_file.started(killed.pid))
         assert standing.look(results).driver.state == "running"
         killed.kill()
     found = standing.look(results)
@@ -211,9 +211,9 @@ def test_whether_a_driver_lives(results: Results) -> None:
     assert state == "unknown"
     assert re.fullmatch(told, words)
     for damaged in (b"", b"[1]", b"{torn", b'{"pid": "../../1"}', b"[" * 10_000):
-        results.put(damaged, holder.FILE)
+        results.put(damaged, lock_file.FILE)
         assert standing.look(results).driver.state != "running"
-    results.remove(holder.FILE)
+    results.remove(lock_file.FILE)
     assert standing.look(results).driver.gone
     plan(results, "train", [trial()], study="train")
     assert standing.look(results).driver.state == "unknown"

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from overhear import app
 from scaling import machine
 from scaling.results.manifest import Plan, plan, record
+from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
@@ -327,9 +328,8 @@ def test_stopped_by_a_folder_that_refuses(tmp_path: Path):
     watch.heard("b", 1, {"accuracy": 0.9})
     (tmp_path / "results").write_text("a file in the folder's place")
     report = {"trial": "a", "epoch": 1, "epochs": 3, "accuracy": None, "seconds": 1.0}
-    row = {"trial": "a", "status": "stopped", "epochs": 1, "wall_s": 1.0, "node": "n"}
-    row |= {"device": "cpu", "precision": "float32", "peak_memory_bytes": 1, "versions": "{}"}
-    report |= {"status": "running", "error": None, "validation": {"accuracy": 0.1}, "outcome": row}
+    report |= {"status": Status.RUNNING, "error": None, "validation": {"accuracy": 0.1}}
+    report["outcome"] = Outcome("a", Status.STOPPED, None, 1, 1.0, "n", "cpu", "float32", 1, "{}")
     with pytest.warns(UserWarning, match="a goes on, though asha: validation accuracy 0.100"):
         assert not adaptive.stopper(watch, str(tmp_path / "results"))("1", report)
     assert report["status"] == "running"

@@ -87,8 +87,8 @@ def timeless(epochs: Iterator[Epoch]) -> list[object]:
     """Everything an epoch recorded but what a clock measured."""
     found: list[object] = []
     for epoch in epochs:
-        rows = [row for row in epoch.metrics if not row["metric"].endswith("_seconds")]
-        heard = [{**row, "logits": row["logits"].tolist()} for row in epoch.predictions]
+        rows = [row for row in epoch.metrics if not row.metric.endswith("_seconds")]
+        heard = [row._replace(logits=row.logits.tolist()) for row in epoch.predictions]
         found.append((epoch.number, rows, heard))
     return found
 
@@ -190,7 +190,11 @@ def test_a_killed_one_goes_on_in_its_folder(
     assert outcome["epochs"] == 2
     recorded = results.read("metrics", [target.id]).to_pylist()
     direct = run(target, store, here, None, transfer.source(target, results))
-    expected = [row for _, rows, _ in timeless(direct) for row in rows]
+    expected = [
+        {"trial": target.id, "epoch": epoch, **row._asdict()}
+        for epoch, rows, _ in timeless(direct)
+        for row in rows
+    ]
     assert [row for row in recorded if not row["metric"].endswith("_seconds")] == expected
 
 

@@ -27,15 +27,15 @@ def timeless(epochs: Iterator[Epoch]) -> list[object]:
     """Everything an epoch recorded but what a clock measured."""
     found: list[object] = []
     for epoch in epochs:
-        rows = [row for row in epoch.metrics if not row["metric"].endswith("_seconds")]
-        heard = [{**row, "logits": row["logits"].tolist()} for row in epoch.predictions]
+        rows = [row for row in epoch.metrics if not row.metric.endswith("_seconds")]
+        heard = [row._replace(logits=row.logits.tolist()) for row in epoch.predictions]
         found.append((epoch.number, rows, heard))
     return found
 
 
 def test_rates_by_step_end_exactly_at_final(trial: Trial, store: Store, here: machine.Machine):
     last = list(run(trial, store, here))[-1]
-    (rate,) = [row["value"] for row in last.metrics if row["metric"] == "rate"]
+    (rate,) = [row.value for row in last.metrics if row.metric == "rate"]
     assert rate == pytest.approx(trial.training.rate * trial.training.final, rel=1e-9)
 
 
@@ -69,9 +69,7 @@ def test_nothing_depends_on_global_generators(trial: Trial, store: Store, here: 
 
 def losses(trial: Trial, store: Store, here: machine.Machine) -> list[float]:
     epoch = next(run(trial, store, here))
-    return [
-        row["value"] for row in epoch.metrics if row["metric"] == "loss" and row["split"] == "train"
-    ]
+    return [row.value for row in epoch.metrics if row.metric == "loss" and row.split == "train"]
 
 
 @pytest.mark.parametrize("purpose", ["order", "roll", "mixup", "initialization"])
@@ -99,8 +97,7 @@ def test_training_learns(trial: Trial, store: Store, here: machine.Machine):
     longer = changed(trial, {"training.epochs": 6, "network.width": 4, "augment.mixup": 0.0})
     epochs = list(run(longer, store, here))
     rows = [
-        [r["value"] for r in e.metrics if (r["split"], r["metric"]) == ("train", "loss")]
-        for e in epochs
+        [r.value for r in e.metrics if (r.split, r.metric) == ("train", "loss")] for e in epochs
     ]
     assert rows[-1][0] < rows[0][0] < math.log(10) * 1.1
 
@@ -112,23 +109,23 @@ def test_every_held_out_clip_is_scored_and_predicted(
         trial, {"evaluation.training_clips": True, "training.epochs": 2, "evaluation.every": 2}
     )
     first, last = run(both, store, here)
-    assert {row["split"] for row in first.metrics} == {"train"}
+    assert {row.split for row in first.metrics} == {"train"}
     assert not first.predictions
-    scored = {row["split"] for row in last.metrics if row["metric"] == "accuracy"}
+    scored = {row.split for row in last.metrics if row.metric == "accuracy"}
     assert scored == {"train_clean", "seen", "unseen"}
     clips = store.table
     held_out = set(clips.loc[clips["fold"] == 1, "clip"])
     trained = set(clips.loc[(clips["fold"] != 1) & (clips["device"] == "a"), "clip"])
-    assert {r["clip"] for r in last.predictions if r["split"] != "train_clean"} == held_out
-    assert {r["clip"] for r in last.predictions if r["split"] == "train_clean"} == trained
+    assert {r.clip for r in last.predictions if r.split != "train_clean"} == held_out
+    assert {r.clip for r in last.predictions if r.split == "train_clean"} == trained
     for split in ("seen", "unseen"):
-        heard = [r for r in last.predictions if r["split"] == split]
+        heard = [r for r in last.predictions if r.split == split]
         (accuracy,) = [
-            r["value"]
+            r.value
             for r in last.metrics
-            if (r["split"], r["device"], r["metric"]) == (split, "all", "accuracy")
+            if (r.split, r.device, r.metric) == (split, "all", "accuracy")
         ]
-        assert accuracy == pytest.approx(np.mean([r["label"] == r["predicted"] for r in heard]))
+        assert accuracy == pytest.approx(np.mean([r.label == r.predicted for r in heard]))
 
 
 def test_statistics_come_from_training_clips_only(

@@ -109,14 +109,14 @@ def test_consistency_trains_records_and_resumes(trial: Trial, store: Store, here
     consistent = changed(trial, {**CONSISTENT, "evaluation.training_clips": True})
     whole = list(run(consistent, store, here))
     for number, epoch in enumerate(whole):
-        values = {r["metric"]: r["value"] for r in epoch.metrics if r["split"] == "train"}
+        values = {r.metric: r.value for r in epoch.metrics if r.split == "train"}
         weight = 5 * min(number / 2, 1)
         assert values["weighted_disagreement"] == pytest.approx(
             weight * values["disagreement"], rel=1e-4, abs=1e-7
         )
         total = values["cross_entropy"] + values["weighted_disagreement"]
         assert values["loss"] == pytest.approx(total)
-        measured = {r["split"]: r["value"] for r in epoch.metrics if r["metric"] == "disagreement"}
+        measured = {r.split: r.value for r in epoch.metrics if r.metric == "disagreement"}
         assert {"train", "train_clean", "seen", "unseen"} == measured.keys()
         assert all(0 <= value <= math.log(3) for value in measured.values())
     steps = run(consistent, store, here)
@@ -155,7 +155,7 @@ def test_disagreement_is_measured_whatever_is_minimized(
     plain = changed(trial, settings)
     measuring = changed(plain, {"evaluation.disagreement": "mask"})
     found = [list(run(t, store, here))[-1] for t in (plain, measuring)]
-    splits = [{r["split"] for r in each.metrics if r["metric"] == "disagreement"} for each in found]
+    splits = [{r.split for r in each.metrics if r.metric == "disagreement"} for each in found]
     assert splits == [set(), {"seen", "unseen"}]
     for name, value in found[0].state["model"].items():
         assert torch.equal(value, found[1].state["model"][name]), name

@@ -6,8 +6,7 @@ classifier included; biases and normalization never are. A layer's name is that 
 optimizer.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -96,8 +95,7 @@ class Pruner:
                 if isinstance(value, Tensor) and value.shape == layer.weight.shape:
                     value.mul_(self.masks[name])
 
-    def metrics(self) -> Iterator[dict[str, Any]]:
-        """Weights kept, in all and by layer, as parts of metrics rows."""
-        counts = {f"kept_weights.{name}": int(mask.sum()) for name, mask in self.masks.items()}
-        for name, value in {"kept_weights": sum(counts.values()), **counts}.items():
-            yield {"split": "train", "device": "all", "metric": name, "value": float(value)}
+    def counts(self) -> dict[str, float]:
+        """Weights that are left, in all and by layer, by the name of their metric."""
+        counts = {f"kept_weights.{name}": float(mask.sum()) for name, mask in self.masks.items()}
+        return {"kept_weights": float(sum(counts.values())), **counts}

@@ -62,7 +62,7 @@ def trials(results: Results, names: Iterable[str] = ()) -> list[Trial]:
     in which no trial has any.
     """
     planned = {row["trial"]: row for row in results.read("manifest").to_pylist()}
-    weighed = set(results.names("weights", ".safetensors"))
+    weighed = weights.trials(results)
     for name in names:
         if name not in planned:
             raise ValueError(f"--trial {name}: not in {results.where}{nearest(name, planned)}")
@@ -173,26 +173,22 @@ def _map(
 
 def _epochs(results: Results, trial: Trial) -> int:
     """How long it was trained: some stop before all of their epochs."""
-    known = results.holds("outcomes", trial.id)
-    ended = results.read("outcomes", [trial.id]).to_pylist() if known else []
-    return int(ended[0]["epochs"]) if ended else trial.training.epochs
+    outcome = results.outcome(trial.id)
+    return outcome.epochs if outcome else trial.training.epochs
 
 
 def _restored(results: Results, trial: Trial, classes: int, machine: Machine) -> Classifier:
     """The trained network with its standardization."""
-    content = results.get("weights", f"{trial.id}.safetensors")
-    assert content is not None, "trials() looked"
+    learned = weights.load(trial.id, results)
+    assert learned is not None, "trials() looked"
     stream = torch_stream(trial.seed, "initialization")
     network = classifier.network(trial, classes, stream)
     mels = trial.sound.features.mels
     model = Classifier(Standardize(torch.zeros(mels), torch.ones(mels)), network, machine)
-    path = results.path("weights", f"{trial.id}.safetensors")
     try:
-        model.load_state_dict(weights.unpacked(content, trial.id, path))
+        model.load_state_dict(learned)
     except RuntimeError:
-        raise ValueError(
-            f"{path} holds another network's weights: {weights.remedy(trial.id)}"
-        ) from None
+        raise weights.misfit(trial.id, results) from None
     return model.to(machine.device).eval()
 
 

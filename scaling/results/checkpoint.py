@@ -1,9 +1,9 @@
-"""Checkpoint: the state that an unfinished trial goes on from, kept beside its records.
+"""Checkpoint: the state from which an unfinished trial continues, beside its records.
 
 A checkpoint is only a shortcut: one that is damaged, or another trial's, costs its epochs and a
-warning, never the trial. So all of it is doubted: its bytes (scaling.results.seal), its size, what it is
-of, and, when a network takes it up (scaling.training.resume), its shapes. Contents: `save`, `load`,
-`misfit`.
+warning, never the trial. So all of it is doubted: its bytes (scaling.results.seal), its size, what
+it is of, and, when a network takes it up (scaling.training.resume), its shapes. Contents: `save`,
+`load`, `trials`, `remove`, `misfit`.
 """
 
 import io
@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scaling.results import seal
-from scaling.settings import Trial
 from scaling.networks.modules.state import Misfit
+from scaling.results import seal
 from scaling.results.records import Damaged, Refused, Results
+from scaling.settings import Trial
 from scaling.storage import trouble
 
 NAME = "last.pt"
@@ -27,7 +27,7 @@ VERSION = 2  # of what a checkpoint holds: that of any other is not taken up
 
 
 def save(trial: Trial, results: Results, state: Mapping[str, Any]) -> None:
-    """Keep a state that `run` can go on from, and `wall_s`, the seconds so far."""
+    """Keep a state that `run` can continue from, and `wall_s`, the seconds so far."""
     content = io.BytesIO()
     torch.save({**state, "version": VERSION, "trial": trial.id}, content)
     results.put(seal.archive(content), "checkpoints", trial.id, NAME)
@@ -54,6 +54,16 @@ def load(trial: Trial, results: Results) -> dict[str, Any] | None:
     else:
         return {"masks": None, **state}
     return None
+
+
+def trials(results: Results) -> set[str]:
+    """The ids of those that left something beside their records. Raises Refused."""
+    return set(results.folders("checkpoints"))
+
+
+def remove(trial: str, results: Results) -> None:
+    """Remove what the trial of this id left beside its records. Raises Refused."""
+    results.remove("checkpoints", trial)
 
 
 def misfit(trial: Trial, error: Misfit) -> None:

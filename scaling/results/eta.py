@@ -1,10 +1,10 @@
-"""Remaining: how long trials still take, from how long their epochs took so far. No torch.
+"""ETA: how long trials still take, from how long their epochs took so far. No torch.
 
 The display of a sweep and `overhear status` share it. A cost not yet measured is what a forecast
 says of it, times how far the forecast was off so far; without one an epoch's time is taken to grow
-with its multiply-adds of training (see scaling.results.manifest), from the nearest measured cost. Seconds come
-from monotonic clocks, or from records of them. Contents: Standing and Left with `left`,
-`planned_epochs`, `duration`.
+with its multiply-adds of training (see scaling.results.manifest), from the nearest measured cost.
+Seconds come from monotonic clocks, or from records of them. Contents: Standing and Left with
+`left`, `planned_epochs`, `duration`.
 """
 
 import math

@@ -4,7 +4,6 @@ A launch of one trial (`overhear train`) and of a sweep leave the same manifest,
 analysis reads both.
 """
 
-from scaling.settings import sizes
 import datetime
 import subprocess
 import uuid
@@ -15,16 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from scaling import networks
-from scaling.training import inputs
-from scaling.training import optimizer
+from scaling.networks.cost import Cost
 from scaling.pruning import masks
 from scaling.pruning.pruning import Cutting
-from scaling.settings import Split, Trial, flat
-from scaling.networks.cost import Cost
 from scaling.results.records import Results
+from scaling.settings import Split, Trial, flat, sizes
 from scaling.sound import datasets, splits
 from scaling.sound.clips import same
+from scaling.training import inputs, optimizer
 
 
 class Plan(NamedTuple):

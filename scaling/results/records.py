@@ -1,13 +1,17 @@
-"""Records: what a results folder holds, written whole and read with care. No torch.
+"""Records: the files of a results folder, written whole and checked when they are read. No torch.
 
-A results folder is any pyarrow filesystem URI or local path; below it lies one folder per kind of
-record: `manifest/<launch>.parquet`, `forecasts/` and `forecast_errors/<time>.parquet`, and per
-trial `metrics/`, `predictions/`, `pairs/`, `maps/` and `outcomes/<trial>.parquet`,
-`weights/<trial>.safetensors`, `checkpoints/<trial>/`. A reader never sees half a file: a file is
-written under another name, flushed to the disk and renamed, an object of a store is put as a
-whole. Any Parquet reader can open them; their columns are in scaling.results.schemas. What is read is
-checked: that its bytes are those that were written (scaling.results.seal), that it is of a bearable size,
-and that it can be what its name says (scaling.results.checked). Contents: Results, Refused, Damaged.
+A results folder is a local path or any pyarrow filesystem URI. Below it lie
+- one Parquet file per launch: `manifest/<launch>`; per forecast: `forecasts/<time>`,
+  `forecast_errors/<time>`; per trial: `metrics/`, `predictions/`, `pairs/`, `maps/` and
+  `outcomes/<trial>`. Their columns are in scaling.results.schemas. Any Parquet reader opens them.
+- `weights/<trial>.safetensors` (scaling.results.weights), and `checkpoints/<trial>/`, which a trial
+  continues from (checkpoint) and whose `memory.json` says that it held too much (memory).
+- `sweep.json`, by which one sweep at a time writes to the folder (lock_file).
+
+A reader never sees half a file: it is written under another name, flushed to the disk and renamed;
+an object of a store is put as a whole (folder). What is read is checked: its bytes are those that
+were written (seal), it is of a bearable size, and it can be what its name says (validation).
+Contents: Results, Refused, Damaged.
 """
 
 import errno
@@ -18,11 +22,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scaling.results import checked
-from scaling.results import seal
+from scaling.results import seal, validation
 from scaling.results.folder import HIDDEN, Damaged, Folder, Refused
+from scaling.results.outcome import RECORDED, Outcome, Status
 from scaling.results.schemas import SCHEMAS, to_table
-from scaling.storage import trouble
+from scaling.storage import brief, scrubbed, trouble
 
 __all__ = ["HIDDEN", "Damaged", "Refused", "Results"]
 
@@ -42,7 +46,14 @@ _REMEDIES = {  # for a file that cannot be read or believed, by its kind
 
 
 class Results(Folder):
-    """A results folder's records, each kind in a folder of its own."""
+    """A results folder, as every writer and reader of records uses it.
+
+    Records of a kind: `write` a file of rows, `read` files as one table, `names` of the files,
+    `holds` one. How trials end: `end` writes the outcome, `ended` tells which trials have one,
+    `outcome` and `outcomes` read it, `reopen` removes it so that the trial runs again. Any other
+    file: `put`, `get`, `remove`, `path`. `prepare` makes the folder and proves that it can be
+    written. Kinds are those of SCHEMAS; trials are named by their ids.
+    """
 
     def write(self, kind: str, name: str, rows: Iterable[Mapping[str, Any]] | pa.Table) -> None:
         """Write all rows of one record file. Raises ValueError for a column or value the schema
@@ -80,6 +91,33 @@ class Results(Folder):
                 parts.append(part.combine_chunks())
         return pa.concat_tables(parts, promote_options="permissive")
 
+    def end(self, outcome: Outcome) -> None:
+        """Record how a trial ended; nothing runs it again. Raises Refused."""
+        assert outcome.status in RECORDED, f"trial {outcome.trial} is {outcome.status}: no end"
+        error = brief(scrubbed(outcome.error)) if outcome.error else None
+        self.write("outcomes", outcome.trial, [outcome._replace(error=error)._asdict()])
+
+    def reopen(self, trial: str) -> None:
+        """Forget how a trial ended, so that it runs again."""
+        self.remove("outcomes", f"{trial}.parquet")
+
+    def ended(self, trials: Iterable[str] | None = None) -> set[str]:
+        """Which of these trials (ids; None: of all) have ended, as complete, stopped or failed."""
+        there = set(self.names("outcomes"))
+        return there if trials is None else there.intersection(trials)
+
+    def outcome(self, trial: str) -> Outcome | None:
+        """How a trial ended; None: it has not. Raises Damaged where that cannot be told."""
+        return self._outcomes([trial] if self.holds("outcomes", trial) else []).get(trial)
+
+    def outcomes(self, trials: Iterable[str]) -> dict[str, Outcome]:
+        """How those of these trials ended that have, by id. Raises as `read` does."""
+        return self._outcomes(sorted(self.ended(trials)))
+
+    def _outcomes(self, names: Iterable[str]) -> dict[str, Outcome]:
+        rows = self.read("outcomes", names).select(Outcome._fields).to_pylist()
+        return {row["trial"]: Outcome(**row | {"status": Status(row["status"])}) for row in rows}
+
     def _read_one(self, kind: str, name: str) -> pa.Table | None:
         """One file's table; None where a lenient reader leaves it out."""
         path = self.path(kind, f"{name}.parquet")
@@ -91,8 +129,8 @@ class Results(Folder):
             try:
                 version = int((table.schema.metadata or {}).get(b"overhear", b"0"))
                 if version <= VERSION:
-                    table = checked.fitted(kind, table.replace_schema_metadata(None))
-                    checked.check(kind, name, table)
+                    table = validation.fitted(kind, table.replace_schema_metadata(None))
+                    validation.check(kind, name, table)
             except (ValueError, pa.ArrowException) as error:
                 reason = trouble(error).reason
                 raise Damaged(f"{path} cannot be right ({reason}): {remedy}") from None
@@ -119,7 +157,7 @@ class Results(Folder):
                 if content is None:
                     raise FileNotFoundError(errno.ENOENT, "no such file")
                 seal.check(content)
-                return checked.read(content)
+                return validation.read(content)
             except (Refused, Damaged):
                 raise
             except Exception as error:  # noqa: BLE001

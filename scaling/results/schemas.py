@@ -31,7 +31,7 @@ def _setting(name: str, kind: Any) -> pa.Field:
     return _field(name, _ARROW_OF.get(base, pa.string()), f"setting {name} of the trial", True)
 
 
-# as scaling.receptive_field.gradients.Numbers has them, in pixels of the input: _f mel bands, _t frames
+# as scaling.receptive_field.gradients.Numbers has them, in input pixels: _f mel bands, _t frames
 _FIELD_NUMBERS = (
     ("row", pa.float64(), "mel band that the field is centred on"),
     ("column", pa.float64(), "frame that the field is centred on"),

@@ -1,7 +1,7 @@
 """Weights: a trained classifier's tensors as one safetensors file, which says whose they are.
 
 The header's metadata hold one text: the trial's id and the seal of the whole file. Any reader of
-safetensors opens it. Contents: `packed`, `unpacked`, `remedy`.
+safetensors opens it. Contents: `save`, `load`, `trials`, `misfit`; `packed`, `unpacked`.
 """
 
 import json
@@ -11,10 +11,33 @@ import safetensors.torch
 from torch import Tensor
 
 from scaling.results import seal
+from scaling.results.records import Results
 from scaling.storage import trouble
 
 FIELD = "overhear"  # one field only: safetensors writes several in no fixed order
 HEADER = 8  # bytes that hold the header's length
+KIND, ENDING = "weights", ".safetensors"
+
+
+def save(trial: str, results: Results, weights: Mapping[str, Tensor]) -> None:
+    """Keep the weights of the trial of this id, by name. Raises Refused."""
+    results.put(memoryview(packed(trial, weights)), KIND, trial + ENDING)
+
+
+def load(trial: str, results: Results) -> dict[str, Tensor] | None:
+    """The weights of a trial, on the CPU; None where it has none. Raises as `unpacked` does."""
+    content = results.get(KIND, trial + ENDING)
+    return None if content is None else unpacked(content, trial, _path(trial, results))
+
+
+def trials(results: Results) -> set[str]:
+    """The ids of those that have weights."""
+    return set(results.names(KIND, ENDING))
+
+
+def misfit(trial: str, results: Results) -> ValueError:
+    """Says that a trial's weights do not fit into its network."""
+    return ValueError(f"{_path(trial, results)} holds another network's weights: {_remedy(trial)}")
 
 
 def packed(trial: str, weights: Mapping[str, Tensor]) -> bytearray:
@@ -40,12 +63,15 @@ def unpacked(content: bytes, trial: str, path: str) -> dict[str, Tensor]:
     except Exception as error:  # noqa: BLE001
         # safetensors raises its own error and many of Python's for a damaged file
         reason = trouble(error).reason
-        raise ValueError(f"{path} cannot be read ({reason}): {remedy(trial)}") from None
+        raise ValueError(f"{path} cannot be read ({reason}): {_remedy(trial)}") from None
     return weights
 
 
-def remedy(trial: str) -> str:
-    """What helps where the weights of a trial are of no use."""
+def _path(trial: str, results: Results) -> str:
+    return results.path(KIND, trial + ENDING)
+
+
+def _remedy(trial: str) -> str:
     return (
         f"restore it from a copy, or delete it and outcomes/{trial}.parquet, and run its sweep "
         "again"

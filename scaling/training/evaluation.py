@@ -8,7 +8,6 @@ the loss is the cross-entropy in nats. Means over clips.
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scaling.settings import Evaluation
+from scaling.training.epoch import OVERALL, Metric, Prediction
 
 BATCH = 64  # clips, or patches, at once; no result depends on it
 
@@ -75,9 +75,9 @@ def pooled(logits_BPY: Tensor, votes: str) -> Tensor:
 
 
 def scores(
-    logits_BY: Tensor, targets_B: np.ndarray, devices: pd.Series
-) -> Iterator[dict[str, Any]]:
-    """Accuracy, macro F1 and loss over all clips and each named device, as parts of metrics rows.
+    split: str, logits_BY: Tensor, targets_B: np.ndarray, devices: pd.Series
+) -> Iterator[Metric]:
+    """Accuracy, macro F1 and loss over all clips of a split and over those of each named device.
 
     Macro F1 is the mean over the classes that occur, as label or as answer.
     """
@@ -87,26 +87,25 @@ def scores(
     correct = (best_B == targets_B).astype(float)
     losses = functional.cross_entropy(logits_BY.double(), targets, reduction="none").numpy()
     named = sorted(set(devices) - {""})
-    for device in ("all", *named):
-        chosen = np.ones(len(correct), bool) if device == "all" else (devices == device).to_numpy()
-        yield {"device": device, "metric": "accuracy", "value": float(correct[chosen].mean())}
+    for device in (OVERALL, *named):
+        everywhere = device == OVERALL
+        chosen = np.ones(len(correct), bool) if everywhere else (devices == device).to_numpy()
+        yield Metric(split, "accuracy", float(correct[chosen].mean()), device)
         f1 = f1_score(targets_B[chosen], best_B[chosen], average="macro", zero_division=0)
-        yield {"device": device, "metric": "macro_f1", "value": float(f1)}
-        yield {"device": device, "metric": "loss", "value": float(losses[chosen].mean())}
+        yield Metric(split, "macro_f1", float(f1), device)
+        yield Metric(split, "loss", float(losses[chosen].mean()), device)
 
 
 def predictions(
-    logits_BY: Tensor, labels: tuple[str, ...], targets_B: np.ndarray, table: pd.DataFrame
-) -> Iterator[dict[str, Any]]:
-    """One part of a predictions row per clip of `table`, in its order."""
+    split: str,
+    logits_BY: Tensor,
+    labels: tuple[str, ...],
+    targets_B: np.ndarray,
+    table: pd.DataFrame,
+) -> Iterator[Prediction]:
+    """The answer to each clip of `table`, in its order."""
     best = logits_BY.argmax(dim=1).tolist()
     taught = targets_B.tolist()
     rows = zip(table["clip"], table["device"], taught, best, logits_BY.numpy(), strict=True)
     for clip, device, target, predicted, logits in rows:
-        yield {
-            "clip": clip,
-            "device": device,
-            "label": labels[target],
-            "predicted": labels[predicted],
-            "logits": logits,
-        }
+        yield Prediction(split, clip, device, labels[target], labels[predicted], logits)

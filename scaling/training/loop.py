@@ -30,7 +30,7 @@ from scaling.settings import Trial, sizes
 from scaling.sound import augment, frontends
 from scaling.sound.microphones import RECORDED
 from scaling.training import classifier, evaluation, optimizer
-from scaling.training.epoch import Diverged, Epoch
+from scaling.training.epoch import Diverged, Epoch, Metric, Prediction
 from scaling.training.inputs import Heard, Listener
 from scaling.training.optimizer import Patience, learning_rate
 from scaling.training.resume import take_up
@@ -103,37 +103,30 @@ class _Session:
         begun = perf_counter()
         if self.pruner:
             self.pruner.before(epoch)
-        metrics = [
-            {"split": "train", "device": "all", "metric": name, "value": value}
-            for name, value in self._train(epoch).items()
-        ]
+        metrics = _of_train(self._train(epoch))
         if self.trial.training.patience:
-            metrics.append(self._fit())
+            metrics += _of_train({"fit": self._fit()})
         last = number == self.trial.training.epochs or self._is_fit()
         trained = perf_counter()
-        predictions: list[dict[str, Any]] = []
+        predictions: list[Prediction] = []
         if last or evaluation.due(self.trial.evaluation, number, self.trial.training.epochs):
             for heard in self.listener.scored():
                 logits_BY, targets, table = self._judge(heard)
-                found = evaluation.scores(logits_BY, targets, table["device"])
-                metrics += [{"split": heard.split, **row} for row in found]
+                metrics += evaluation.scores(heard.split, logits_BY, targets, table["device"])
                 if self.trial.evaluation.disagreement != "none":
-                    metrics.append(self._disagreement(heard.split, heard.clips))
+                    apart = self._disagreement(heard.clips)
+                    metrics.append(Metric(heard.split, "disagreement", apart))
                 if last:
-                    rows = evaluation.predictions(logits_BY, self.listener.labels, targets, table)
-                    predictions += [{"split": heard.split, **row} for row in rows]
+                    predictions += evaluation.predictions(
+                        heard.split, logits_BY, self.listener.labels, targets, table
+                    )
         if self.pruner:
-            metrics += self.pruner.metrics()
-        for name, seconds in (
-            ("train_seconds", trained - begun),
-            ("evaluate_seconds", perf_counter() - trained),
-        ):
-            metrics.append({"split": "train", "device": "all", "metric": name, "value": seconds})
-        stamp = {"trial": self.trial.id, "epoch": number}
+            metrics += _of_train(self.pruner.counts())
+        seconds = {"train_seconds": trained - begun, "evaluate_seconds": perf_counter() - trained}
         return Epoch(
             number,
-            [stamp | row for row in metrics],
-            [stamp | row for row in predictions],
+            [*metrics, *_of_train(seconds)],
+            predictions,
             {
                 "epoch": number,
                 "model": self.model.state_dict(),
@@ -144,13 +137,13 @@ class _Session:
             last,
         )
 
-    def _fit(self) -> dict[str, Any]:
+    def _fit(self) -> float:
         """How well training clips are fit as recorded, which patience goes by."""
         clips = self.listener.parts["train"]
         logits_BY, targets, _ = self._judge(Heard("train", clips, (RECORDED,)))
         accuracy = float((logits_BY.argmax(dim=1).numpy() == targets).mean())
         self.patience = self.patience.after(accuracy, self.trial.training)
-        return {"split": "train", "device": "all", "metric": "fit", "value": accuracy}
+        return accuracy
 
     def _is_fit(self) -> bool:
         """Whether the trial's patience is at its end."""
@@ -171,7 +164,7 @@ class _Session:
         return torch.cat(logits), targets, pd.concat(tables)
 
     @torch.inference_mode()
-    def _disagreement(self, split: str, clips: np.ndarray) -> dict[str, Any]:
+    def _disagreement(self, clips: np.ndarray) -> float:
         """How far the network's answers to a clip and to two changed copies of it are apart.
 
         The copies are the same in every epoch. Source: Iqbal et al. 2021, Figure 1.
@@ -190,8 +183,7 @@ class _Session:
             ]
             logits = [self.model.network_on(view).logits_BY for view in views]
             total += len(batch) * float(jensen_shannon(logits))
-        name, value = "disagreement", total / len(clips)
-        return {"split": split, "device": "all", "metric": name, "value": value}
+        return total / len(clips)
 
     def _train(self, epoch: int) -> dict[str, float]:
         """One epoch's passes over the training clips: means over its steps of what the objective
@@ -265,3 +257,7 @@ class _Session:
         whole, count = self.model.network_on(torch.cat(views)), len(views)
         parts = [[None] * count if each is None else each.chunk(count) for each in whole]
         return [Output(*each) for each in zip(*parts, strict=True)]
+
+
+def _of_train(values: Mapping[str, float]) -> list[Metric]:
+    return [Metric("train", name, value) for name, value in values.items()]

@@ -10,7 +10,7 @@ Contents: `mfcc_statistics`, `nearest`, and of a trial `run` and Neighbours.
 # B clips, D numbers of each, P patches, T samples, M coefficients, N frames
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -25,7 +25,7 @@ from scaling.settings import Trial
 from scaling.sound.microphones import RECORDED
 from scaling.training import classifier, evaluation
 from scaling.training.classifier import Classifier
-from scaling.training.epoch import Epoch
+from scaling.training.epoch import Epoch, Metric, Prediction
 from scaling.training.inputs import Listener
 
 RATE = 12_000  # Hz
@@ -167,15 +167,14 @@ def run(
         model, _ = classifier.of_trial(trial, listener, machine, None, source)
         model.to(machine.device)
     neighbours = Neighbours(listener, model)
-    metrics: list[dict[str, Any]] = []
-    rows: list[dict[str, Any]] = []
+    metrics: list[Metric] = []
+    predictions: list[Prediction] = []
     for heard in listener.scored():
         logits_BY = torch.cat([neighbours.answer(heard.clips, m) for m in heard.through])
         targets = np.tile(listener.targets[heard.clips], len(heard.through))
         table = pd.concat([listener.rows(heard.clips, m) for m in heard.through])
-        found = evaluation.scores(logits_BY, targets, table["device"])
-        metrics += [{"split": heard.split, **row} for row in found]
-        said = evaluation.predictions(logits_BY, listener.labels, targets, table)
-        rows += [{"split": heard.split, **row} for row in said]
-    stamp = {"trial": trial.id, "epoch": 1}
-    return Epoch(1, [stamp | row for row in metrics], [stamp | row for row in rows], {}, last=True)
+        metrics += evaluation.scores(heard.split, logits_BY, targets, table["device"])
+        predictions += evaluation.predictions(
+            heard.split, logits_BY, listener.labels, targets, table
+        )
+    return Epoch(1, metrics, predictions, {}, last=True)

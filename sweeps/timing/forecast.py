@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from scaling.results.manifest import Plan
+from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.training import evaluation
 from scaling.training.inputs import fits
@@ -182,9 +183,8 @@ def compare(results: Results, ran: Sequence[str], wall_s: float) -> Compared | N
         return None
     name, forecast = found
     exact = {each.trial: each.seconds for each in forecast.trials if not each.at_most}
-    ended = set(results.names("outcomes"))
-    outcomes = results.read("outcomes", sorted(exact.keys() & ended)).to_pylist()
-    took = {row["trial"]: row["wall_s"] for row in outcomes if row["status"] == "complete"}
+    ended = results.outcomes(exact).values()
+    took = {each.trial: each.wall_s for each in ended if each.status == Status.COMPLETE}
     predicted = {trial: exact[trial] for trial in took if exact[trial] > 0}
     if not predicted:
         return None

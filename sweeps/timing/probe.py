@@ -16,7 +16,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import NamedTuple
 
-import safetensors.torch
 import torch
 
 from scaling import machine
@@ -24,6 +23,7 @@ from scaling.machine import Machine
 from scaling.objectives.bottleneck import Bottleneck
 from scaling.objectives.prototypes import Prototypes
 from scaling.pruning.magnitude import Magnitude
+from scaling.results import weights
 from scaling.results.records import Results
 from scaling.results.run_trial import Progress, run_trial
 from scaling.settings import Trial
@@ -194,12 +194,12 @@ def _nearest(probe: Probe, listener: Listener, here: Machine, folder: Path, scor
         del taught["transfer"], taught["objective"]
         other = Trial.model_validate(taught)
         model, _ = classifier.of_trial(other, listener, here, None, None)
-        state = safetensors.torch.save(model.state_dict())
+        state = model.state_dict()
     seconds = 0.0
     for attempt in ("cold", "warm"):
         results = Results(folder / attempt)
         if state is not None:
-            results.put(state, "weights", f"{SOURCE}.safetensors")
+            weights.save(SOURCE, results, state)
         for progress in run_trial(probe.trial, listener.store, here, results):
             _check(progress)
             seconds = progress.seconds

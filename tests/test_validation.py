@@ -22,7 +22,7 @@ from test_analysis_table import trial as made
 from analysis import table
 from analysis.cli import status
 from scaling import settings
-from scaling.results import checked, weights
+from scaling.results import validation, weights
 from scaling.results.records import Damaged, Results
 from scaling.results.schemas import SCHEMAS
 from sweeps.study import shipped
@@ -153,10 +153,10 @@ def test_the_quick_way_to_an_id_is_the_trial_s_own(tmp_path: Path):
     assert len(chosen) > 1000
     # of trials that a revision concerns, the quick way tells the id of before
     plainly = [[*settings.earlier_ids(one), one.id][0] for one in chosen]
-    assert checked.stated_ids(rows) == plainly
+    assert validation.stated_ids(rows) == plainly
     revised = [row for row, one in enumerate(chosen) if settings.earlier_ids(one)]
-    assert all(checked.belongs(row) for row in rows.take(revised[:50]).to_pylist())
-    assert all(checked.belongs(row) for row in rows.slice(0, 50).to_pylist())
+    assert all(validation.belongs(row) for row in rows.take(revised[:50]).to_pylist())
+    assert all(validation.belongs(row) for row in rows.slice(0, 50).to_pylist())
 
 
 def test_a_manifest_of_14_000_trials_is_read_in_seconds(tmp_path: Path):
@@ -199,7 +199,7 @@ def bomb(path: Path, rows: int, text: str, kind: pa.DataType | None = None) -> N
 
 def test_a_file_that_claims_too_many_rows_is_not_unpacked(tmp_path: Path):
     path = tmp_path / "metrics" / "a.parquet"
-    bomb(path, checked.ROWS + 1, "a")
+    bomb(path, validation.ROWS + 1, "a")
     assert path.stat().st_size < 1_000_000
     with pytest.raises(Damaged, match="it claims 10,000,001 rows, a record has at most 10,000,000"):
         Results(tmp_path).read("metrics")
@@ -240,15 +240,15 @@ def test_a_large_file_is_read_all_the_same(tmp_path: Path):
     results.write("metrics", "a", rows)
     content = results.get("metrics", "a.parquet")
     assert content is not None
-    plain = checked.read(content)
-    limit, checked.BYTES = checked.BYTES, 10_000_000
+    plain = validation.read(content)
+    limit, validation.BYTES = validation.BYTES, 10_000_000
     try:
         file = pq.ParquetFile(io.BytesIO(content))
-        assert checked.bounded(file.metadata) > checked.BYTES
-        cautious = checked.read(content)
+        assert validation.bounded(file.metadata) > validation.BYTES
+        cautious = validation.read(content)
     finally:
-        checked.BYTES = limit
-    assert checked.fitted("metrics", cautious).equals(checked.fitted("metrics", plain))
+        validation.BYTES = limit
+    assert validation.fitted("metrics", cautious).equals(validation.fitted("metrics", plain))
 
 
 def pipe(path: Path) -> None:

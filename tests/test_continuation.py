@@ -6,7 +6,7 @@ import pytest
 from test_perform import records
 
 from scaling import machine
-from scaling.results import checkpoint, extension
+from scaling.results import checkpoint, continuation
 from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
@@ -64,7 +64,7 @@ def test_nothing_is_taken_where_more_epochs_would_be_others(
     short, long = (changed(epochs(trial, number), changes) for number in (2, 3))
     list(run_trial(short, store, here, results))
     results.put(b"", "checkpoints", short.id, checkpoint.NAME)
-    assert extension.shorter(long, results) is None
+    assert continuation.shorter(long, results) is None
     assert next(run_trial(long, store, here, results)).epoch == 1
 
 
@@ -76,7 +76,7 @@ def test_what_is_no_use_to_a_longer_trial_is_not_kept(
     for each in (falling, epochs(trial, 2)):
         list(run_trial(each, store, here, results))
     assert results.folders("checkpoints") == [epochs(trial, 2).id]
-    assert extension.shorter(epochs(trial, 2), results) is None, "it is not shorter than itself"
+    assert continuation.shorter(epochs(trial, 2), results) is None, "it is not shorter than itself"
 
 
 def test_a_shorter_trial_that_still_runs_is_left_alone(
@@ -86,5 +86,5 @@ def test_a_shorter_trial_that_still_runs_is_left_alone(
     running = run_trial(epochs(trial, 4), store, here, results)
     next(running)
     assert results.folders("checkpoints") == [epochs(trial, 4).id]
-    assert extension.shorter(epochs(trial, 6), results) is None
+    assert continuation.shorter(epochs(trial, 6), results) is None
     running.close()

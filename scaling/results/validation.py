@@ -1,12 +1,11 @@
-"""Checked: what one record file must hold to be believed, whatever its name says. No torch.
+"""Validation: what one record file must hold to be believed, whatever its name says. No torch.
 
 A file may be whole and yet be another trial's, or one that somebody edited. Each function raises
-ValueError with what is wrong, in a few words; scaling.results.records names the file and the remedy.
+ValueError with what is wrong, in a few words; scaling.results.records names file and remedy.
 Contents: `bounded` and `read` (a file, within bounds), `fitted` (its columns), `check` (its rows),
 `stated_ids` and `belongs` (a manifest's settings and their id).
 """
 
-from scaling.part import Part
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -17,15 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from scaling import arrow
-from scaling import settings
+from scaling import arrow, settings
+from scaling.results.outcome import RECORDED
 from scaling.results.schemas import SCHEMAS
 
 ROWS = 10_000_000  # of one file; the largest legitimate ones have a few hundred thousand
 VALUES = 250_000_000  # of one column, lists counted by their items
 BYTES = 2 * 2**30  # of one file once it is unpacked
 OF_A_TRIAL = ("metrics", "predictions", "pairs", "maps", "outcomes")  # kinds named by their trial
-STATUSES = ("complete", "stopped", "failed")
 SHARES = ("accuracy", "macro_f1", "fit")  # metrics between 0 and 1
 COUNTS = ("steps", "clips", "kept_weights", "rate")  # metrics that are finite and not negative
 SLACK = 1e-6  # means of shares may be rounded above 1
@@ -214,8 +212,8 @@ def _outcomes(table: pa.Table) -> None:
     if table.num_rows != 1:
         raise ValueError(f"it has {table.num_rows} rows, an outcome is one")
     status = table["status"][0].as_py()
-    if status not in STATUSES:
-        raise ValueError(f"status is {status!r:.40}, it is one of {', '.join(STATUSES)}")
+    if status not in RECORDED:
+        raise ValueError(f"status is {status!r:.40}, it is one of {', '.join(RECORDED)}")
 
 
 def _forecasts(table: pa.Table) -> None:
