@@ -3,10 +3,10 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field
 
-from scaling.config import Trial, leaves
+from scaling.part import Part
+from scaling.settings import Trial, leaves
 from scaling.settings import catalog as module
 from scaling.settings.catalog import catalog, defaults
-from scaling.settings.part import Part
 
 
 def test_every_setting_is_listed_once():

@@ -112,7 +112,7 @@ def test_a_dry_run_needs_no_dataset(
     without = facts(*words)
     assert not (nothing / "results").exists()
     with_ = facts(*words, "--root", str(esc10))
-    same = ("trial", "settings", "parameters", "kept_weights", "macs", "receptive_field", "status")
+    same = ("trial", "label", "parameters", "kept_weights", "macs", "receptive_field", "status")
     for key in same:
         assert [row[key] for row in without] == [row[key] for row in with_], key
     assert len(without) == 15

@@ -2,10 +2,10 @@ import re
 
 import pytest
 
-from scaling.config import Trial, changed, flat
-from scaling.recipes import RECIPES
+from scaling.settings import Trial, changed, flat
 from scaling.settings.label import LONGEST, labels, trial_labels
-from sweeps.study import plan, product, shipped
+from scaling.settings.recipes import RECIPES
+from sweeps.study import product, shipped, trials_of
 
 
 def said(*trials: Trial) -> list[str]:
@@ -55,7 +55,7 @@ def test_hostile_values_are_tamed():
 
 @pytest.mark.parametrize("study", shipped(), ids=lambda study: study.name)
 def test_labels_of_the_shipped_studies_are_unique_and_short(study):
-    trials = plan(study, {})
+    trials = trials_of(study, {})
     found = said(*trials)
     assert len(set(found)) == len(trials)
     assert max(map(len, found)) <= LONGEST

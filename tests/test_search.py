@@ -18,13 +18,15 @@ from scaling.results.run_trial import Progress, end
 from scaling.settings import Trial, changed
 from scaling.sound import prepare
 from scaling.sound.store import Store, pack
-from sweeps import adaptive
-from sweeps.display import Display
-from sweeps.search import Choice, Ledger, LogUniform, Search, Uniform
-from sweeps.stopping import Asha, Watch
+from sweeps.adaptive.early_stopping import Asha, Watch
+from sweeps.adaptive.search import Choice, Ledger, LogUniform, Search, Uniform
+from sweeps.engine import ray_adaptive
+from sweeps.engine.display import Display
+from sweeps.engine.preflight import Task
+from sweeps.engine.ray_tune import stated, sweep
+from sweeps.launch import Compute, Resources
 from sweeps.study import find
 from sweeps.study import plan as plan_study
-from sweeps.tuner import Resources, Task, stated, sweep
 
 SPACE: dict[str, Any] = {
     "training.rate": LogUniform(1e-5, 1e-1),
@@ -110,8 +112,8 @@ def test_another_launch_tells_optuna_the_same(
 
     def launch(samples: int) -> Any:
         ledger = ledger_of(base, store, tmp_path, samples)
-        proposals = adaptive.Proposals(ledger, stores, None)
-        return adaptive.searcher(proposals, Calm([]), stated)
+        proposals = ray_adaptive.Proposals(ledger, stores, None)
+        return ray_adaptive.searcher(proposals, Calm([]), stated)
 
     first = launch(6)
     trials = [Trial.model_validate(first.suggest(str(n))["trial"]) for n in range(6)]
@@ -148,8 +150,8 @@ def test_what_was_run_before_is_answered_from_the_records(
     tables = {"synthetic": store.table}
     few = {"training.epochs": Choice((1, 2)), "network.width": Choice((2, 3))}
     ledger = Ledger("mine", Search(base, few, 4), tables, results)
-    made = adaptive.searcher(
-        adaptive.Proposals(ledger, {"synthetic@16000": store}, None), Calm([]), stated
+    made = ray_adaptive.searcher(
+        ray_adaptive.Proposals(ledger, {"synthetic@16000": store}, None), Calm([]), stated
     )
     only = Trial.model_validate(made.suggest("1")["trial"])
     assert (only.network.width, only.training.epochs) == (3, 2)
@@ -181,7 +183,7 @@ def test_a_search_is_interrupted_and_goes_on(base: Trial, tmp_path: Path, ray_to
     clips = prepare.scan([base], None)
     store = pack(clips["synthetic"], 16_000, progress=False)
     results, stores = Results(tmp_path), {"synthetic@16000": store}
-    task = Task({"synthetic@16000": str(store.folder)}, str(tmp_path), 1, "cpu", "float32")
+    task = Task({"synthetic@16000": str(store.folder)}, str(tmp_path), 1, Compute("cpu", "float32"))
 
     longer = changed(base, {"training.epochs": 4})
 
@@ -189,7 +191,7 @@ def test_a_search_is_interrupted_and_goes_on(base: Trial, tmp_path: Path, ray_to
         ledger = ledger_of(longer, store, tmp_path, 5)
         watch = Watch(Asha(first=1, factor=10, within=()))
         watch.add(ledger.plan, results)
-        proposals = adaptive.Proposals(ledger, stores, watch)
+        proposals = ray_adaptive.Proposals(ledger, stores, watch)
         with Calm(ledger.left(), stops) as display:
             display.expected = 5 - len(results.names("outcomes"))
             sweep(ledger.left(), task, Resources(local_cpus=2), display, watch, proposals)
@@ -225,7 +227,7 @@ def test_a_search_is_interrupted_and_goes_on(base: Trial, tmp_path: Path, ray_to
 
 MINE = """
 from scaling.settings import Trial, changed
-from sweeps.search import Choice, Integer, LogUniform, Uniform
+from sweeps.adaptive.search import Choice, Integer, LogUniform, Uniform
 QUESTION = "Which rate is best?"
 SOURCE = "its own test"
 BASE = Trial.model_validate_json({base!r})

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 from pydantic.fields import FieldInfo
 
-from scaling.config import Trial, nearest
-from scaling.settings.part import Part
+from scaling.part import Part
+from scaling.settings.trial import Trial, nearest
 
 BOUNDS = {"ge": "{} or more", "gt": "above {}", "le": "at most {}", "lt": "below {}"}
 

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from scaling.config import Trial, flat
 from scaling.settings.catalog import defaults
+from scaling.settings.trial import Trial, flat
 
 LONGEST = 32  # characters of a label: beside id, size and time it fits 80 columns
-WORD, SHORT_WORD = 16, 6  # characters of one of its words; where the label is too long
+WORDS = (16, 6, 4)  # characters of its words without a number: the most that fit are kept
 DIGITS = 6  # of the id, at the end of a label that is cut or that two trials share
 # Groups in the order in which a label names them, and in which they are looked at: a setting that
 # tells no more trials apart than those looked at before it is left out.
@@ -111,7 +111,7 @@ def _plain(name: str, value: Any) -> str:
         return ""
     if isinstance(value, float):
         value = int(value) if value.is_integer() else f"{value:.3g}"
-    return re.sub(r"[^\w.+-]+", "_", str(value)).strip("-.")[:WORD]
+    return re.sub(r"[^\w.+-]+", "_", str(value)).strip("-.")[: WORDS[0]]
 
 
 def _is_number(value: Any) -> bool:
@@ -120,11 +120,11 @@ def _is_number(value: Any) -> bool:
 
 def _bounded(words: Sequence[str]) -> str:
     """The words as one label; too long, words without a number are cut, then the label is."""
-    label = "-".join(words)
-    if len(label) > LONGEST:
-        cut = (word if re.search("[0-9]", word) else word[:SHORT_WORD] for word in words)
-        label = "-".join(cut)
-    return label if len(label) <= LONGEST else _cut(label)
+    for most in WORDS:
+        label = "-".join(word if re.search("[0-9]", word) else word[:most] for word in words)
+        if len(label) <= LONGEST:
+            return label
+    return _cut(label)
 
 
 def _cut(label: str) -> str:

@@ -1,7 +1,7 @@
 """Forecast: how long a launch's trials will take, and how far off that was.
 
 A trial takes its start, its training clips through the front end, its steps, what it scores, and
-its records (see Amount and sweeps.timing.probe.Speed). Where its own speed was not measured, that
+its records (see Amount and step_times.Speed). Where its own speed was not measured, that
 of the nearest in multiply-adds is scaled by them; where a speed is given, multiply-adds are all
 that counts. Contents: Expected with `measured` and `given`, `makespan`, Forecast with `record` and
 `latest`, Compared with `compare`.
@@ -22,9 +22,9 @@ from scaling.training import evaluation
 from scaling.training.inputs import fits
 from scaling.training.optimizer import steps_of
 from scaling.training.views import as_recorded
-from sweeps.timing import probe
-from sweeps.timing.measure import Way, measure
-from sweeps.timing.probe import Probe, Speed
+from sweeps.timing import step_times
+from sweeps.timing.benchmark import Way, measure
+from sweeps.timing.step_times import Probe, Speed
 
 FORECASTS, ERRORS = "forecasts", "forecast_errors"
 
@@ -210,7 +210,7 @@ def _sum(took: Mapping[str, float], trials: Mapping[str, float]) -> float:
 
 def _probe(plan: Plan, index: int) -> Probe:
     numbers = plan.classes[index], plan.train_clips[index], plan.scored[index]
-    return probe.of_trial(plan.trials[index], plan.costs[index].macs, *numbers)
+    return step_times.of_trial(plan.trials[index], plan.costs[index].macs, *numbers)
 
 
 def _work(plan: Plan, index: int) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Any, NamedTuple, Self
 
-from sweeps.timing.probe import Probe, Speed
+from sweeps.timing.step_times import Probe, Speed
 
 ASSUMED = 2e9  # multiply-adds a second, before any is measured: little, for what cannot be done
 
@@ -75,7 +75,7 @@ class _Crew:
         self.way, self.ends = way, monotonic() + budget
         self.members = [
             subprocess.Popen(
-                [sys.executable, "-m", "sweeps.timing.probe"],
+                [sys.executable, "-m", "sweeps.timing.step_times"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

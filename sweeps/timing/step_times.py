@@ -1,8 +1,8 @@
 """Probe: a trial with all that decides its speed and nothing else, and its speed in this process.
 
 Trials of one speed have one probe. It is performed as any trial (scaling.results.run_trial), on
-noise in place of its clips. As a program (`python -m sweeps.timing.probe`) it measures what it is
-asked line by line: see sweeps.timing.measure. Contents: Probe with `of_trial`, Speed with `speed`.
+noise in place of its clips. As a program (`python -m sweeps.timing.step_times`) it measures
+what it is asked line by line: see benchmark. Contents: Probe with `of_trial`, Speed with `speed`.
 """
 
 import json

@@ -11,7 +11,7 @@ from scaling.results.records import Results
 from scaling.results.run_trial import Progress, run_trial
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
-from sweeps.board import Board
+from sweeps.engine.tensorboard import Board
 
 
 def scalars(folder: Path) -> dict[tuple[str, int], float]:

@@ -1,10 +1,10 @@
 """Search: studies that state a space of settings, where each next trial follows from the last.
 
-A study states SPACE, where its settings may lie; BASE, the trial in which they are set, and the
-first to run; SAMPLES, how many trials in all; and METRIC, of validation clips. What is known is
-what the manifest and the records say, in every launch anew. Knows neither Ray nor Optuna:
-sweeps.adaptive brings them together. Contents: Uniform, LogUniform, Integer and Choice; Search with
-`check` and `described`; Ended; Ledger, the trials of a search.
+A study states SPACE, the settings that are searched and their ranges; BASE, the trial in which they
+are set, and the first to run; SAMPLES, how many trials in all; and METRIC, of validation clips. The
+state of a search is read from the manifest and the records at every launch. Knows neither Ray nor
+Optuna: sweeps.engine.ray_adaptive brings them together. Contents: Uniform, LogUniform, Integer and
+Choice; Search with `check` and `described`; Ended; Ledger, the trials of a search.
 """
 
 import importlib.util
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from scaling.results.records import Results
 from scaling.settings import Trial, changed, flat, leaves, nearest, unflat
-from sweeps import stopping
+from sweeps.adaptive import early_stopping
 from sweeps.study_file import TRIALS
 
 if TYPE_CHECKING:  # studies state spaces, and need no torch
@@ -131,8 +131,8 @@ def check(search: Search) -> None:
         raise ValueError(f"SPACE={space!r:.60}: settings and where they lie, as a dict")
     if not isinstance(samples, int) or not 1 <= samples <= TRIALS:
         raise ValueError(f"SAMPLES={samples!r}: how many trials to run, 1 to {TRIALS:,}")
-    if metric not in stopping.METRICS:
-        raise ValueError(f"METRIC={metric!r}: not one{nearest(metric, stopping.METRICS)}")
+    if metric not in early_stopping.METRICS:
+        raise ValueError(f"METRIC={metric!r}: not one{nearest(metric, early_stopping.METRICS)}")
     if base.split.validation_fold is None:
         raise ValueError(
             "BASE has no validation clips, and nothing else may be searched by: set "
@@ -226,7 +226,7 @@ class Ledger:
     def ended(self, trials: Iterable[Trial]) -> dict[str, Ended]:
         """What became of those of the trials that have ended, by id."""
         names = sorted({trial.id for trial in trials} & set(self.results.names("outcomes")))
-        scores = stopping.scores(self.results, names, self.search.metric)
+        scores = early_stopping.scores(self.results, names, self.search.metric)
         return {
             row["trial"]: Ended(
                 row["status"], [value for _, value in sorted(scores.get(row["trial"], {}).items())]

@@ -20,6 +20,7 @@ import numpy as np
 
 from scaling.results.records import Results
 from scaling.settings import Trial, flat, leaves, nearest
+from sweeps.lineage import sources
 
 if TYPE_CHECKING:  # studies name rules, and need no torch
     from scaling.results.manifest import Plan
@@ -201,7 +202,7 @@ class Watch:
         """Take these trials in, with what the records say of them, whatever became of them."""
         for index, trial in enumerate(plan.trials):
             self.groups[trial.id] = _key(self.rule, plan, index)
-            self.spared.add(trial.transfer.trial)
+        self.spared.update(source.id for source in sources(plan.trials).values())
         names = [trial.id for trial in plan.trials]
         for name, found in scores(results, names, self.rule.metric).items():
             self.scores[name] = {epoch: self._better(value) for epoch, value in found.items()}

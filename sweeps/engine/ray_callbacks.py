@@ -13,8 +13,8 @@ from scaling.interruption import interrupt
 from scaling.results.records import Refused, Results
 from scaling.results.run_trial import Progress, end
 from scaling.settings import Trial
-from sweeps import guard, preflight
-from sweeps.display import Display
+from sweeps.engine import limits, preflight
+from sweeps.engine.display import Display
 
 ATTEMPTS = 3  # a trial whose worker dies this often has failed
 TRIES_FOR_MEMORY = 2
@@ -44,7 +44,7 @@ class Account:
         self.begun[trial] = monotonic()
         if trial not in self.excesses:
             with suppress(OSError, ValueError):  # then a death is said to be of another cause
-                earlier = guard.excess(trial, self.results)
+                earlier = limits.excess(trial, self.results)
                 self.excesses[trial] = earlier.times if earlier else 0
 
     def late(self, trial: str) -> bool:
@@ -60,7 +60,7 @@ class Account:
         try:
             if self.told(trial):
                 return
-            excess = guard.excess(trial.id, self.results)
+            excess = limits.excess(trial.id, self.results)
         except (OSError, ValueError) as error:
             warnings.warn(f"why {trial.id} lost its worker is not known: {error}", stacklevel=2)
             excess = None
@@ -73,7 +73,7 @@ class Account:
         else:
             self.fail(trial, f"OutOfMemory: {excess.reason}, twice")
             with suppress(OSError):  # left behind, a trial that is asked for again has one try less
-                guard.forget(trial.id, self.results)
+                limits.forget(trial.id, self.results)
 
     def told(self, trial: Trial) -> bool:
         """Whether a trial has an outcome, as of a worker that was lost behind it; hands it on."""
