@@ -12,13 +12,23 @@ from scaling.cli import Column, Device, GroupFrom, Json, Precision, Root, Skip, 
 from scaling.typed import filled, number, whole
 
 
+def _study_names(incomplete: str) -> list[str]:
+    """For shell completion."""
+    from sweeps.study import names
+
+    return [name for name in names() if name.startswith(incomplete)]
+
+
 def studies(
     count: Annotated[
-        bool, typer.Option("--count", help="Count each study's trials, which takes seconds.")
+        bool,
+        typer.Option(
+            "--count", help="Count each study's trials, which takes seconds (--json always does)."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the studies that can be swept: name, question, source (--json counts their trials)."""
+    """List the shipped studies: name, question, source."""
     from sweeps.study import shipped
 
     for study in shipped():
@@ -31,7 +41,14 @@ def studies(
 
 
 def sweep(
-    study: Annotated[str, typer.Argument(help="A shipped study, or a Python file of yours.")],
+    study: Annotated[
+        str,
+        typer.Argument(
+            metavar="STUDY",
+            help="A shipped study (overhear studies lists them) or a Python file of yours.",
+            autocompletion=_study_names,
+        ),
+    ],
     data: Annotated[
         str | None, typer.Option(metavar="NAME", help="Another dataset than the study's.")
     ] = None,

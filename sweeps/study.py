@@ -3,8 +3,8 @@
 A study is a Python file with QUESTION, SOURCE and `trials()`, which yields Trials, or BASE, SPACE
 and SAMPLES in its place (sweeps.adaptive.search); STOPPING (sweeps.adaptive.early_stopping) if
 trials may be stopped early. It is a file below sweeps/studies, found by its name, or the user's
-own, found by its path. Contents: Study; `find`, `shipped`; `trials_of`, what a launch runs; and
-what studies are written with: `product`, `repeats`, `distinct`.
+own, found by its path. Contents: Study; `find`, `shipped`, `names`; `trials_of`, what a
+launch runs; and what studies are written with: `product`, `repeats`, `distinct`.
 """
 
 import importlib
@@ -65,7 +65,7 @@ def distinct(trials: Iterable[Trial]) -> Iterator[Trial]:
 
 def shipped() -> list[Study]:
     """The studies that come with Overhear, by name."""
-    return [_shipped(name) for name in _names()]
+    return [_shipped(name) for name in names()]
 
 
 def find(name: str) -> Study:
@@ -74,7 +74,7 @@ def find(name: str) -> Study:
     """
     if name.endswith(".py"):
         return _study(Path(name).stem, study_file.load(name), Path(name))
-    if name in (known := _names()):
+    if name in (known := names()):
         return _shipped(name)
     own = f"{name}.py" if name and Path(f"{name}.py").is_file() else None
     near = own or closest(name, known)
@@ -85,7 +85,8 @@ def find(name: str) -> Study:
     )
 
 
-def _names() -> list[str]:
+def names() -> list[str]:
+    """The names of the studies that come with Overhear."""
     return sorted(module.name for module in pkgutil.iter_modules([str(STUDIES)]))
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from pydantic.fields import FieldInfo
 
 from scaling.part import Part
-from scaling.settings.trial import Trial, nearest
+from scaling.settings.trial import Trial, closest
 
 BOUNDS = {"ge": "{} or more", "gt": "above {}", "le": "at most {}", "lt": "below {}"}
 
@@ -40,8 +40,10 @@ def catalog(prefix: str = "") -> list[Setting]:
         found[name] = _merged(found[name], made) if name in found else made
     chosen = [each for each in found.values() if each.name.startswith(prefix)]
     if not chosen:
-        known = dict.fromkeys([*(name.partition(".")[0] for name in found), *found])
-        raise ValueError(f"{prefix[:60]}: no such setting{nearest(prefix, known)}")
+        groups = dict.fromkeys(name.partition(".")[0] for name in found)
+        near = closest(prefix, [*groups, *found])
+        meant = f"did you mean {near}?" if near else f"they begin with {', '.join(groups)}"
+        raise ValueError(f"{prefix[:60]}: no such setting ({meant})")
     return chosen
 
 
