@@ -77,7 +77,7 @@ def _print_version(wanted: bool) -> None:
     try:
         typer.echo(f"overhear {version('overhear-study')}")
     except PackageNotFoundError:
-        typer.echo("overhear, run from a folder that is not installed")
+        typer.echo("overhear (not installed: version unknown)")
     raise typer.Exit
 
 
@@ -127,7 +127,10 @@ def erf(
 ) -> None:
     """Draw effective receptive fields; missing maps are computed from the trials' weights."""
     if (kind == "class") != (label is not None):
-        raise ValueError(f"--kind {kind} with --label {label}: class, and only class, takes one")
+        raise ValueError(
+            f"--kind {kind} with --label {label}: --kind class needs a label, and no other kind "
+            "takes one"
+        )
     analysis.cli.figures_folder(results, out)  # before what takes long
     trials = analysis.cli.trials_of(results, study, trial)
     where = (device, "float32", threads)

@@ -114,7 +114,7 @@ def train(
     filled(root=root, out=out, device=device, precision=precision)
     here = machine.here(device, precision, threads)  # before what takes long
     if recipe not in RECIPES:
-        raise ValueError(f"--recipe {recipe}: not a recipe{nearest(recipe, RECIPES)}")
+        raise ValueError(f"--recipe {recipe}: no such recipe{nearest(recipe, RECIPES)}")
     trial = changed(RECIPES[recipe], pairs(settings))
     read = reading(column, group_from)
     clips, missing = (
@@ -333,7 +333,7 @@ def _print_description(facts: dict[str, Any]) -> None:
     parts = {fact[3:]: facts.pop(fact) for fact in [*facts] if fact.startswith("by_")}
     looked = facts.pop("headers", facts["clips"])
     if looked < facts["clips"]:
-        typer.echo(f"headers of the first {looked:,} of {facts['clips']:,} clips were looked at")
+        typer.echo(f"headers of the first {looked:,} of {facts['clips']:,} clips were read")
     for fact, value in facts.items():
         if isinstance(value, dict):
             value = ", ".join(f"{word} {count}" for word, count in value.items())

@@ -100,12 +100,13 @@ def _study(name: str, module: ModuleType, file: Path | None = None) -> Study:
     if not all(isinstance(text, str) for text in said) or listed == searched:
         raise ValueError(
             f"study {name}: a study states QUESTION and SOURCE as text and has a function "
-            "trials(), or, in its place, a SPACE"
+            "trials(), or a SPACE in its place"
         )
     rule = getattr(module, "STOPPING", None)
     if not isinstance(rule, Rule | None):
         raise ValueError(
-            f"study {name}: STOPPING={study_file.shown(rule)}: a stopping.Asha or stopping.Median"
+            f"study {name}: STOPPING={study_file.shown(rule)}: must be an Asha or a Median of "
+            "sweeps.adaptive.early_stopping"
         )
     if listed:
         return Study(name, module.QUESTION, module.SOURCE, module.trials, None, rule, file)
@@ -147,7 +148,7 @@ def trials_of(study: Study, settings: Mapping[str, Any], repeat: int | None = No
     something else.
     """
     if study.search and repeat is not None:
-        raise ValueError(f"study {study.name} searches: --repeats goes with listed trials only")
+        raise ValueError(f"study {study.name} searches a space: --repeats needs listed trials")
     if study.search and (both := sorted(settings.keys() & study.search.space.keys())):
         raise ValueError(f"study {study.name} searches {both[0]}: change its SPACE instead")
     trials = study_file.listed(study.name, study.trials, study.file)

@@ -36,7 +36,7 @@ def load(name: str) -> ModuleType:
     """
     path = Path(name)
     if not path.is_file():
-        there = "it is no file" if path.exists() else "no such file"
+        there = "not a file" if path.exists() else "no such file"
         raise ValueError(f"study file {one_line(name)}: {there}{_close(path)}")
     check_name(path)
     # under a name of its own, so that json.py can be a study, and dataclasses find their module

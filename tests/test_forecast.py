@@ -202,7 +202,7 @@ def test_without_time_nothing_is_predicted(
         forecast.measured(one, [0], Way("cpu"), 0.01)
     study = Study("s", "?", "ours", lambda: [trial])
     launch = Launch(study, (trial,), "r", Compute("cpu"), Recordings(), Resources())
-    with pytest.warns(UserWarning, match="give --speed"):
+    with pytest.warns(UserWarning, match="give the speed of another"):
         assert launch_forecast.predict(one, [0], launch, None) is None
 
 

@@ -140,7 +140,7 @@ def test_a_holder_of_another_machine_is_watched(results: Results):
     elsewhere(results)
     begun = time.monotonic()
     taken = lock.Lock(results)
-    with pytest.warns(UserWarning, match=r"on far \(process 1\) wrote to it: looking for 1 s"):
+    with pytest.warns(UserWarning, match=r"on far \(process 1\) wrote to it: checking for 1 s"):
         taken.take()
     assert time.monotonic() - begun >= lock.STILL
     taken.release()

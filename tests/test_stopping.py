@@ -334,7 +334,7 @@ def test_stopped_by_a_folder_that_refuses(tmp_path: Path):
     row = {"trial": "a", "status": "stopped", "epochs": 1, "wall_s": 1.0, "node": "n"}
     row |= {"device": "cpu", "precision": "float32", "peak_memory_bytes": 1, "versions": "{}"}
     report |= {"status": "running", "error": None, "validation": {"accuracy": 0.1}, "outcome": row}
-    with pytest.warns(UserWarning, match="a goes on, though asha: validation accuracy 0.100"):
+    with pytest.warns(UserWarning, match="a is not stopped, though asha: validation accura"):
         assert not ray_adaptive.stopper(watch, str(tmp_path / "results"))("1", report)
     assert report["status"] == "running"
 
@@ -372,9 +372,9 @@ def test_which_rule_a_launch_goes_by():
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["split.validation_fold=null"], "has no validation clips, and stopping early goes by"),
+        (["split.validation_fold=null"], "has no validation clips, by which alone"),
         (["evaluation.every=2"], r"Asha\(first=1.*\): epoch 1 is not scored with evaluation.ev"),
-        (["training.epochs=1", "training.warmup=0"], r"no trial has more epochs .*\(the longest"),
+        (["training.epochs=1", "training.warmup=0"], r"no trial is long enough .*\(the longest"),
     ],
 )
 def test_what_cannot_be_judged_is_said_before_it_starts(
@@ -394,13 +394,13 @@ def test_a_dry_run_says_who_is_compared(judged: Trial, three_folds):
     rates = [changed(judged, {"training.rate": rate}) for rate in (0.1, 0.2, 0.3)]
     few = planned([*rates, changed(judged, {"network.width": 4})], three_folds)
     assert early_stopping.described(Asha(), few) == (
-        "asha stops trials early, by validation accuracy behind epochs 1, 3, each compared with "
-        "trials of one budget, of which there are 3 at most"
+        "asha stops trials early, by validation accuracy after epochs 1, 3, each compared with "
+        "the trials of one budget (at most 3)"
     )
     early_stopping.warn_alone(Asha(), few)
     apart = planned(few.trials[2:], three_folds)
     with pytest.warns(UserWarning, match="no two trials are of one budget, so none can be"):
         early_stopping.warn_alone(Median(grace=2), apart)
     assert early_stopping.described(Median(grace=2, within=("seed",)), apart).endswith(
-        "from epoch 2 on, each compared with trials of one seed, of which there are 2 at most"
+        "from epoch 2 on, each compared with the trials of one seed (at most 2)"
     )

@@ -70,7 +70,7 @@ def test_what_stops_a_board_does_not_stop_the_sweep(trial: Trial, tmp_path: Path
     with closing(Board(str(folder), results, {trial.id: trial})) as board:
         os.rmdir(folder)  # noqa: PTH106
         folder.write_text("a file stands in its place")
-        with pytest.warns(UserWarning, match="TensorBoard gets no more of this sweep: "):
+        with pytest.warns(UserWarning, match="no more of this sweep is written for Tens"):
             board.heard(Progress(trial.id, 1, 3, None, 0.0))
         board.heard(Progress(trial.id, 2, 3, None, 0.0))
 

@@ -166,7 +166,7 @@ def checked(
         if task.compute.device.startswith("cuda"):
             without = [node for node in nodes() if not node["Resources"].get("GPU")]
             lines += [
-                f"node {label(node)}: it has no GPU, which --device {task.compute.device} asks for"
+                f"node {label(node)}: it has no GPU, which --device {task.compute.device} needs"
                 for node in without
                 if _room(node["Resources"], resources)
             ]
@@ -249,11 +249,9 @@ def slots(resources: Resources) -> int:
     if not room and not grows:
         together = " and ".join(_amount(kind, much) for kind, much in taken.items())
         options = " and ".join(OPTIONS[kind] for kind in taken)
-        raise ValueError(
-            f"no node has {together} at once, as a trial asks with {options}: ask for less"
-        )
+        raise ValueError(f"no node has {together} together, which {options} request: ask for less")
     if not room:
-        warnings.warn("no node has room for a trial yet: waiting for one to join", stacklevel=2)
+        warnings.warn("no node has room for a trial yet: waiting for one that has", stacklevel=2)
     return max(1, min(room, resources.concurrent or 10**9))
 
 

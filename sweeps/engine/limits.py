@@ -112,12 +112,12 @@ def excess(trial: str, results: Results) -> Excess | None:
         found = seal.noted(note)
         times, reason = found.get("times"), found.get("reason")
         if type(times) is not int or not 0 < times < MOST or not isinstance(reason, str):
-            raise ValueError("it holds no number of times and no reason")
+            raise ValueError("it lacks a number of times or a reason")
     except Refused:
         raise
     except ValueError as error:
         warnings.warn(
-            f"trial {trial}: its {NOTE} is damaged ({error}), as if it had never held too much",
+            f"trial {trial}: its {NOTE} is damaged ({error}) and ignored",
             stacklevel=2,
         )
         return None

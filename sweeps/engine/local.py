@@ -109,7 +109,7 @@ def folder(sockets: bool) -> Iterator[Path]:
         )
     if short[0] != usual:
         warnings.warn(
-            f"TMPDIR {usual}: too long a path for the sockets of Ray: what is temporary goes to a "
+            f"TMPDIR {usual}: too long a path for the sockets of Ray: temporary files go to a "
             f"private folder in {short[0]}",
             stacklevel=2,
         )

@@ -44,7 +44,9 @@ def stopper(watch: Watch, where: str) -> Any:
             try:
                 stop(progress, Results(where), reason)
             except OSError as error:
-                warnings.warn(f"{progress.trial} goes on, though {reason}: {error}", stacklevel=2)
+                warnings.warn(
+                    f"{progress.trial} is not stopped, though {reason}: {error}", stacklevel=2
+                )
                 return False
             result.update(status="stopped", error=reason)
             return True
@@ -135,8 +137,8 @@ class Proposer:
                 self.live[name] = suggestion, trial
                 return trial
         warnings.warn(
-            f"the last {TRIES} suggestions were known, or no trials: the search ends with "
-            f"{len(self.ledger.plan.trials)} of {samples}",
+            f"the last {TRIES} suggestions were known or invalid: the search ends with "
+            f"{len(self.ledger.plan.trials)} of {samples} trials",
             stacklevel=2,
         )
         return None

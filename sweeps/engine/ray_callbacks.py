@@ -62,7 +62,9 @@ class Account:
                 return
             excess = limits.excess(trial.id, self.results)
         except (OSError, ValueError) as error:
-            warnings.warn(f"why {trial.id} lost its worker is not known: {error}", stacklevel=2)
+            warnings.warn(
+                f"trial {trial.id} lost its worker; why could not be read: {error}", stacklevel=2
+            )
             excess = None
         if excess is None or excess.times <= self.excesses.get(trial.id, 0):
             self.display.retried(trial.id)
@@ -105,7 +107,7 @@ class Account:
             if record:
                 end(trial, self.results, "failed", reason, done, seconds, None)
         except (OSError, ValueError) as error:  # raised in a callback, it would end the whole sweep
-            warnings.warn(f"the failure of {trial.id} is not recorded: {error}", stacklevel=2)
+            warnings.warn(f"the failure of trial {trial.id} is not recorded: {error}", stacklevel=2)
         self.heard(Progress(trial.id, done, last, None, seconds, "failed", reason))
         self.ended.add(trial.id)
 

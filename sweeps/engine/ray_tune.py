@@ -139,7 +139,7 @@ def _minding(
         display.__exit__(None, None, None)
         print(
             f"overhear: the head of the cluster ({address}) is gone: start it again, then run the "
-            "same command again to go on",
+            "same command again to resume",
             file=sys.stderr,
             flush=True,
         )

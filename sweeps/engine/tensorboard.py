@@ -57,7 +57,9 @@ class Board:
                 self.writers.pop(progress.trial).close()
         except (OSError, ValueError) as error:
             self.broken = True
-            warnings.warn(f"TensorBoard gets no more of this sweep: {error}", stacklevel=2)
+            warnings.warn(
+                f"no more of this sweep is written for TensorBoard: {error}", stacklevel=2
+            )
 
     def _write(self, trial: str) -> None:
         if not self.results.holds("metrics", trial):

@@ -122,7 +122,9 @@ def measured(
     reasons = [f"{each.trial.network.kind}: {why}" for each, why in failed.items()]
     if not found:
         reason = reasons[0] if reasons else f"not one step ended within {budget:g} s"
-        raise ValueError(f"no time is predicted ({reason}): give --speed, of another machine")
+        raise ValueError(
+            f"no time is predicted ({reason}): give the speed of another machine with --speed"
+        )
     expected = []
     for index in indices:
         own = found.get(probes[index])
