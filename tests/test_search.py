@@ -25,8 +25,7 @@ from sweeps.engine.display import Display
 from sweeps.engine.preflight import Task
 from sweeps.engine.ray_tune import stated, sweep
 from sweeps.launch import Compute, Resources
-from sweeps.study import find
-from sweeps.study import plan as plan_study
+from sweeps.study import find, trials_of
 
 SPACE: dict[str, Any] = {
     "training.rate": LogUniform(1e-5, 1e-1),
@@ -296,11 +295,11 @@ def test_what_does_not_go_with_a_search(
     path = tmp_path / "mine.py"
     path.write_text(MINE.format(base=base.model_dump_json()))
     study = find(str(path))
-    assert plan_study(study, {"network.width": 9}) == [changed(base, {"network.width": 9})]
+    assert trials_of(study, {"network.width": 9}) == [changed(base, {"network.width": 9})]
     with pytest.raises(ValueError, match="--repeats needs listed trials"):
-        plan_study(study, {}, 2)
+        trials_of(study, {}, 2)
     with pytest.raises(ValueError, match=r"searches training.rate: change its SPACE instead"):
-        plan_study(study, {"training.rate": "0.1"})
+        trials_of(study, {"training.rate": "0.1"})
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(ValueError, match=r"with Optuna: pip install 'optuna>=4'"):
         CliRunner().invoke(

@@ -1,9 +1,9 @@
-"""What a node must have before a trial runs on it. Knows no Ray.
+"""Preflight: what a node must have before a trial runs on it. Knows no Ray.
 
-The driver says what it has (`driver`), and leaves a mark in the results folder while it sweeps.
-Before the first trial every node looks at itself (`look`), and `complaints` has a line for all that
-a node lacks. Nodes may join later: each worker asks the same of its own node (`ready`). What a node
-lacks is no trial's failure, and is never recorded as one.
+The driver states what it has (`driver`), and leaves a mark in the results folder while it sweeps.
+Before the first trial every node inspects itself (`look`), and `complaints` has a line for each
+thing that a node lacks. Nodes may join later: each worker checks its own node (`ready`). What a
+node lacks is no trial's failure, and is never recorded as one.
 """
 
 import hashlib

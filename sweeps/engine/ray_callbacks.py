@@ -1,6 +1,6 @@
-"""What Tune tells while it runs, handed on to the display and the records.
+"""Ray callbacks: what Tune reports while it runs, passed on to the display and the records.
 
-Contents: Account, `listener`, and how an error is told: `cause`, `summary`.
+Contents: Account, `listener`; `cause` and `summary` of an error.
 """
 
 import warnings
@@ -39,6 +39,9 @@ class Account:
             self.epochs[progress.trial] = progress.epoch
             self.display.heard(progress)
 
+    def _named(self, trial: Trial) -> str:
+        return f"{self.display.labels[trial.id]} ({trial.id})"
+
     def began(self, trial: str) -> None:
         """An attempt at a trial begins to run."""
         self.begun[trial] = monotonic()
@@ -63,7 +66,8 @@ class Account:
             excess = limits.excess(trial.id, self.results)
         except (OSError, ValueError) as error:
             warnings.warn(
-                f"trial {trial.id} lost its worker; why could not be read: {error}", stacklevel=2
+                f"the worker of {self._named(trial)} died; why could not be read: {error}",
+                stacklevel=2,
             )
             excess = None
         if excess is None or excess.times <= self.excesses.get(trial.id, 0):
@@ -107,7 +111,8 @@ class Account:
             if record:
                 end(trial, self.results, "failed", reason, done, seconds, None)
         except (OSError, ValueError) as error:  # raised in a callback, it would end the whole sweep
-            warnings.warn(f"the failure of trial {trial.id} is not recorded: {error}", stacklevel=2)
+            named = self._named(trial)
+            warnings.warn(f"the failure of {named} is not recorded: {error}", stacklevel=2)
         self.heard(Progress(trial.id, done, last, None, seconds, "failed", reason))
         self.ended.add(trial.id)
 

@@ -1,6 +1,7 @@
-"""Measure: how fast trials will be on this machine, by as many processes as will run at once.
+"""Benchmark: how fast trials will be on this machine, measured by as many processes as will run at
+once.
 
-What they share (cores, memory, a GPU) slows the probes as it will slow the trials. Each has the
+What the processes share (cores, memory, a GPU) slows them as it will slow the trials. Each has the
 threads and sees the GPUs that Ray will give to a trial. Contents: Way, `measure`.
 """
 

@@ -1,10 +1,10 @@
-"""Forecast: how long a launch's trials will take, and how far off that was.
+"""Forecast: how long trials will take, from measured or given speeds, and how far off that was.
 
-A trial takes its start, its training clips through the front end, its steps, what it scores, and
-its records (see Amount and step_times.Speed). Where its own speed was not measured, that
-of the nearest in multiply-adds is scaled by them; where a speed is given, multiply-adds are all
-that counts. Contents: Expected with `measured` and `given`, `makespan`, Forecast with `record` and
-`latest`, Compared with `compare`.
+A trial's time is made of its start, its training clips through the front end, its steps, its scored
+clips and its records (see Amount and step_times.Speed). A trial whose own speed was not measured
+gets that of the nearest in multiply-adds, scaled by them; where a speed is given, only
+multiply-adds count. Contents: Expected with `measured` and `given`, `makespan`, Forecast with
+`record` and `latest`, Compared with `compare`.
 """
 
 import datetime
