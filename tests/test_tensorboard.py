@@ -51,20 +51,16 @@ def test_a_board_is_the_records_epoch_by_epoch(trial: Trial, store: Store, tmp_p
     with closing(Board(str(tmp_path / "board"), results, known)) as board:
         board.heard(next(first))
         board.heard(next(first))
-        assert {epoch for _, epoch in scalars(tmp_path / "board" / f"W4-seed3-{trials[0].id}")} == {
-            1,
-            2,
-        }
+        begun = scalars(tmp_path / "board" / f"W2-seed3-{trial.id}")
+        assert {epoch for _, epoch in begun} == {1, 2}
     first.close()
     with closing(Board(str(tmp_path / "board"), results, known)) as board:
         for each in trials:
             for progress in run_trial(each, store, here, results):
                 board.heard(progress)
     for each in trials:
-        written, kept = (
-            scalars(tmp_path / "board" / f"W4-seed{each.seed}-{each.id}"),
-            recorded(results, each),
-        )
+        named = f"W2-seed{each.seed}-{each.id}"
+        written, kept = scalars(tmp_path / "board" / named), recorded(results, each)
         assert written.keys() == kept.keys()
         assert written == pytest.approx(kept)
 
