@@ -268,7 +268,7 @@ def test_a_dry_run_says_what_the_space_is(base: Trial, tmp_path: Path):
         ("SPACE = {'network.width': Integer(2, 5000)}", "network.width=5000 in BASE: network.wid"),
         (
             "SPACE = {'network.width': Integer(8, 50)}",
-            "network.width of BASE is 2, which is not",
+            "network.width of BASE is 2, which is outside",
         ),
         ("SPACE = {'training.rate': 0.1}", "training.rate=0.1: a Uniform, LogUniform, Integer"),
         ("SPACE = {'network.width': Choice((2, 3))}", "SAMPLES=5: SPACE has only 2 points"),
@@ -301,7 +301,7 @@ def test_what_does_not_go_with_a_search(
     with pytest.raises(ValueError, match=r"searches training.rate: change its SPACE instead"):
         trials_of(study, {"training.rate": "0.1"})
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(ValueError, match=r"with Optuna: pip install 'optuna>=4'"):
+    with pytest.raises(ValueError, match=r"needs Optuna for its search: pip install 'optuna>=4'"):
         CliRunner().invoke(
             app, ["sweep", str(path), "--dry-run", "--out", str(tmp_path)], catch_exceptions=False
         )
