@@ -24,7 +24,7 @@ from scaling.results.run_trial import run_trial
 from scaling.seeds import stream
 from scaling.settings import Trial
 from scaling.sound.store import Store
-from sweeps import lock
+from sweeps.engine import lock
 
 FLIPS = 40  # of each kind; all of them: see above
 

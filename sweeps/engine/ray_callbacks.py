@@ -1,6 +1,6 @@
-"""What Tune tells while it runs, handed on to the display and the records.
+"""Ray callbacks: what Tune reports while it runs, passed on to the display and the records.
 
-Contents: Account, `listener`, and how an error is told: `cause`, `summary`.
+Contents: Account, `listener`; `cause` and `summary` of an error.
 """
 
 import warnings
@@ -15,8 +15,8 @@ from scaling.results.outcome import Status
 from scaling.results.records import Refused, Results
 from scaling.results.run_trial import Progress, last_report, outcome_here
 from scaling.settings import Trial
-from sweeps import preflight
-from sweeps.display import Display
+from sweeps.engine import preflight
+from sweeps.engine.display import Display
 
 ATTEMPTS = 3  # a trial whose worker dies this often has failed
 TRIES_FOR_MEMORY = 2
@@ -41,6 +41,9 @@ class Account:
             self.epochs[progress.trial] = progress.epoch
             self.display.heard(progress)
 
+    def _named(self, trial: Trial) -> str:
+        return f"{self.display.labels[trial.id]} ({trial.id})"
+
     def began(self, trial: str) -> None:
         """An attempt at a trial begins to run."""
         self.begun[trial] = monotonic()
@@ -64,7 +67,10 @@ class Account:
                 return
             excess = memory.read(trial.id, self.results)
         except (OSError, ValueError) as error:
-            warnings.warn(f"why {trial.id} lost its worker is not known: {error}", stacklevel=2)
+            warnings.warn(
+                f"the worker of {self._named(trial)} died; why could not be read: {error}",
+                stacklevel=2,
+            )
             excess = None
         if excess is None or excess.times <= self.excesses.get(trial.id, 0):
             self.display.retried(trial.id)
@@ -106,7 +112,8 @@ class Account:
             if record:
                 self.results.end(outcome_here(trial, Status.FAILED, reason, done, seconds))
         except (OSError, ValueError) as error:  # raised in a callback, it would end the whole sweep
-            warnings.warn(f"the failure of {trial.id} is not recorded: {error}", stacklevel=2)
+            named = self._named(trial)
+            warnings.warn(f"the failure of {named} is not recorded: {error}", stacklevel=2)
         self.heard(Progress(trial.id, done, last, None, seconds, Status.FAILED, reason))
         self.ended.add(trial.id)
 
