@@ -18,18 +18,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from analysis import files, printed
+from analysis import console, files
 from scaling.results.outcome import Status
 from scaling.text import file_name
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.standing import Standings
-    from analysis.table import Study
+    from analysis.data import Data
+    from analysis.figures.layout import Style
+    from analysis.listing import Listing
+    from analysis.status import StudyStatus
+    from analysis.table import Snapshot
     from scaling.results.records import Results
 
 WATCH_SECONDS = 2.0
+RESULTS = "Results folder or URI that a sweep wrote."
+OUT = "Local folder for the figures. Default: RESULTS/figures."
 
 
 class Format(StrEnum):
@@ -41,148 +46,204 @@ class Format(StrEnum):
 
 
 def analyze(
-    results: Annotated[str, typer.Argument(help="results folder or URI, as a sweep wrote it")],
+    results: Annotated[str, typer.Argument(help=RESULTS)],
     figure: Annotated[
-        list[str] | None, typer.Option(help="figure to draw; all that apply unless given")
+        list[str] | None, typer.Option(help="Figure to draw. Repeatable. Default: all that apply.")
     ] = None,
     study: Annotated[
-        list[str] | None, typer.Option(help="only the trials of this study; all unless given")
+        list[str] | None,
+        typer.Option(help="Only the trials of this study. Repeatable. Default: all studies."),
     ] = None,
     differences: Annotated[
-        bool, typer.Option("--differences", help="add the table of paired differences")
+        bool, typer.Option("--differences", help="Add the table of paired differences.")
     ] = False,
     published: Annotated[
-        bool, typer.Option("--published", help="add the papers' tables, their numbers beside ours")
+        bool, typer.Option("--published", help="Add the papers' tables beside our numbers.")
     ] = False,
-    out: Annotated[
-        str | None, typer.Option(help="local folder; RESULTS/figures unless given")
+    out: Annotated[str | None, typer.Option(help=OUT)] = None,
+    format: Annotated[Format, typer.Option(help="File format of the figures.")] = Format.PNG,  # noqa: A002
+    width: Annotated[
+        str | None,
+        typer.Option(
+            help="Width of the figures, such as 3.3in, 84mm or 240pt. Default: as wide as they "
+            "need."
+        ),
     ] = None,
-    format: Annotated[Format, typer.Option(help="file format of the figures")] = Format.PNG,  # noqa: A002
+    height: Annotated[
+        str | None, typer.Option(help="Height of the figures. Default: from their width.")
+    ] = None,
+    dpi: Annotated[int, typer.Option(help="Dots per inch of a PNG.", min=30, max=2400)] = 200,
+    font_size: Annotated[
+        float | None,
+        typer.Option(
+            help="Size of labels in points. Default: 9.6, and 8 in a figure narrower than 5in.",
+            min=2,
+            max=72,
+        ),
+    ] = None,
+    title: Annotated[
+        bool, typer.Option("--title/--no-title", help="Draw each figure's title and caption.")
+    ] = True,
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Rename a text in the figures: OLD=NEW, as in 'base=Baseline'. Repeatable."
+        ),
+    ] = None,
     last: Annotated[
         int | None,
         typer.Option(
-            help="average over this many last evaluated epochs; unless given, evaluation.last "
-            "where all trials agree on it, else 1"
+            help="Average over this many last evaluated epochs. Default: evaluation.last where all "
+            "trials agree on it, else 1."
         ),
     ] = None,
     unit: Annotated[
         str,
         typer.Option(
-            help="what intervals are over: folds, repeats, devices or clips; as the design allows "
-            "unless given"
+            help="What intervals are over: folds, repeats, devices or clips. Default: the widest "
+            "claim that the design allows."
         ),
     ] = "",
-    json: Annotated[bool, typer.Option("--json", help="print points as JSON lines")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Print all rows of each table, not only the first 20.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the points as JSON lines.")] = False,
 ) -> None:
-    """Draw a study's figures, with the points of each as a table and as CSV."""
-    from analysis import table, units
-    from analysis.figures import choice
+    """Draw a study's figures and print their points, which are also written as CSV."""
+    from analysis import listing, table, units
+    from analysis.data import Data
+    from analysis.figures import registry
     from scaling.results.records import Results
 
-    choice.known(figure or [])
+    registry.known(figure or [])
+    style = _style(width, height, dpi, font_size, title, label or [])
     where = Results(results)
     folder = files.folder(where, out)
     planned = table.load(where, study or ())
     averaged = table.stated_last(planned) if last is None else last
-    scores = table.scores(planned, last=averaged, unit=units.asked(unit))
+    data = Data(planned, averaged, units.asked(unit))
+    scores = data.scores()
     tally = table.counts(table.progress(planned))
     if scores.empty:
         raise ValueError(
-            f"{where.where} has no complete trial to draw ({printed.tally(tally)}): "
+            f"{where.where} has no complete trial to draw ({console.tally(tally)}): "
             "run its sweep (again)"
         )
-    chosen = choice.chosen(figure or [], planned, scores)
+    chosen = registry.applicable(figure or [], data)
     compared = _compared(scores) if differences else None
-    papers = _published(planned, scores, averaged) if published else {}
+    papers = _published(data) if published else {}
     for message in _hidden(planned, scores, tally, averaged, last is None):
         warnings.warn(message, stacklevel=2)
     aside = sys.stderr if json else sys.stdout  # a program that reads JSON lines reads only these
     if last is None and averaged > 1:
         said = "as evaluation.last of all trials says"
         print(f"a run is the mean of its last {averaged} evaluated epochs, {said}", file=aside)
+
+    def report(listed: "Listing", rows: "pd.DataFrame", kind: str, name: str, saved: str) -> None:
+        if json:
+            print(*console.json_lines(files.without_arrays(rows), {kind: name}), sep="\n")
+        else:
+            console.show(console.listed(listed, every, f"{name}.csv"))
+        print(f"{name}: {saved}\n", file=aside)
+
     for name in chosen:
         try:
-            points = choice.points(name, planned, scores, averaged)
-        except ValueError as error:
-            if figure or choice.of_accuracy(name):
+            points = registry.FIGURES[name].points(data)
+        except table.Unrecorded as error:
+            if figure:
                 raise
             warnings.warn(f"figure {name} is left out: {error}", stacklevel=2)
             continue
-        saved = _save(points, folder, name, Format(format))
-        if json:
-            print(*printed.json_lines(points, {"figure": name}), sep="\n")
-        else:
-            printed.show(choice.printed(name, points))
-        print(f"{name}: {saved}", file=aside)
+        saved = _save(points, folder, name, Format(format), style)
+        report(registry.FIGURES[name].listing(name, points), points, "figure", name, saved)
+    _check_labels(style)
     if compared is not None:
-        _report(compared, folder, json)
+        saved = _write(compared, folder, "differences")
+        intervals = int(compared["low"].notna().sum())
+        saved += f" (of {intervals} intervals of 95 %, expect {intervals / 20:.1f} to miss)"
+        report(listing.of_differences(compared), compared, "table", "differences", saved)
     for name, beside in papers.items():
-        file = folder / f"{name}.csv"
-        with files.writing(folder):
-            files.write_csv(beside, file)
-        if json:
-            print(*printed.json_lines(beside, {"table": name}), sep="\n")
-        else:
-            printed.show(printed.published_table(name, beside))
-        print(f"{name}: {file}", file=aside)
-    print(printed.tally(tally), file=aside)
+        saved = _write(beside, folder, name)
+        report(listing.of_published(name, beside), beside, "table", name, saved)
+    print(console.tally(tally), file=aside)
 
 
-def _published(study: "Study", scores: "pd.DataFrame", last: int) -> "dict[str, pd.DataFrame]":
+def _style(
+    width: str | None,
+    height: str | None,
+    dpi: int,
+    font_size: float | None,
+    title: bool,
+    labels: list[str],
+) -> "Style":
+    """How figures are to look. Raises ValueError for a size or label that cannot be meant."""
+    from analysis.figures.layout import Style, inches
+
+    renamed = dict(_renamed(label) for label in labels)
+    wide, high = (None if size is None else inches(size) for size in (width, height))
+    return Style(wide, high, dpi, font_size, title, renamed)
+
+
+def _renamed(label: str) -> tuple[str, str]:
+    """OLD=NEW as a pair; what stands before the last = is OLD, as in `mixup=0.3=Mixup`."""
+    old, equals, new = label.rpartition("=")
+    if not (old and equals and new):
+        raise ValueError(f"--label {label!r}: write OLD=NEW, as in --label base=Baseline")
+    return old, new
+
+
+def _check_labels(style: "Style") -> None:
+    """Warn of labels that no figure had."""
+    for old in style.labels.keys() - style.found:
+        warnings.warn(f"--label {old}: no figure drawn here has this text", stacklevel=3)
+
+
+def _published(data: "Data") -> "dict[str, pd.DataFrame]":
     """The papers' tables that these trials belong into, of which there is at least one."""
-    from analysis import table
     from analysis.tables import published
 
+    scores = data.scores()
     reasons = {name: published.obstacle(name, scores) for name in published.PUBLISHED}
     if all(reasons.values()):
         raise ValueError(f"--published: {'; '.join(filter(None, reasons.values()))}")
-    macro_f1 = table.scores(study, "macro_f1", last, scores["unit"].iloc[0])
+    macro_f1 = data.scores("macro_f1")
     return {n: published.beside(n, scores, macro_f1) for n, reason in reasons.items() if not reason}
 
 
-def _report(compared: "pd.DataFrame", folder: Path, json: bool) -> None:
-    """Save the paired differences and print them, with what so many intervals are worth."""
-    file = folder / "differences.csv"
-    with files.writing(folder):
-        files.write_csv(compared, file)
-    if json:
-        print(*printed.json_lines(compared, {"table": "differences"}), sep="\n")
-    else:
-        printed.show(printed.differences_table(compared))
-    intervals = int(compared["low"].notna().sum())
-    missed = f"of {intervals} intervals of 95 % expect {intervals / 20:.1f} to miss"
-    print(f"differences: {file} ({missed})", file=sys.stderr if json else sys.stdout)
-
-
 def status(
-    results: Annotated[str, typer.Argument(help="results folder or URI, as a sweep wrote it")],
-    watch: Annotated[bool, typer.Option("--watch", help="repeat until all is done")] = False,
-    json: Annotated[bool, typer.Option("--json", help="the same as a JSON line")] = False,
+    results: Annotated[str, typer.Argument(help=RESULTS)],
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Repeat every 2 seconds until all trials have ended.")
+    ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="List all failures and running trials, not only 20.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the same as a JSON line.")] = False,
 ) -> None:
-    """Say what became of a study's trials, by class of error where they failed; the time left."""
+    """Show what became of a study's trials, why some failed, and how long the others will take."""
     from rich.console import Console
     from rich.live import Live
 
-    from analysis import standing
+    from analysis.status import look
     from scaling.interruption import quietly
     from scaling.results.records import Results
 
     where = Results(results, lenient=True)
-    now = standing.look(where)
+    now = look(where)
     if not watch:
         if json:
-            print(printed.status_line(where.where, now))
+            print(console.status_line(where.where, now))
         else:
-            printed.show(printed.status_table(where.where, now))
+            console.show(console.status_table(where.where, now, every))
         return
-    console = Console()
+    screen = Console()
     with quietly(), suppress(KeyboardInterrupt):  # Ctrl-C is the way to leave
-        if console.is_terminal and not json:
-            with Live(printed.status_table(where.where, now), console=console) as live:
+        if screen.is_terminal and not json:
+            with Live(console.status_table(where.where, now, every), console=screen) as live:
                 for each in _repeated(where, now):
-                    live.update(printed.status_table(where.where, each), refresh=True)
+                    live.update(console.status_table(where.where, each, every), refresh=True)
         else:
-            said = partial(printed.status_line, where.where) if json else printed.status_words
+            said = partial(console.status_line, where.where) if json else console.status_words
             for each in _repeated(where, now):
                 print(said(each), flush=True)
 
@@ -213,44 +274,39 @@ def draw_fields(
     results: str, trials: list[str], split: str, kind: str, out: str | None, kind_of_file: Format
 ) -> None:
     """Draw the ERF maps of these trials, on both scales, and print their numbers."""
-    import pandas as pd
-
     from analysis import table
-    from analysis.figures import effective_field
+    from analysis.data import Data
+    from analysis.figures.effective_field import SCALES, EffectiveField
+    from analysis.figures.layout import PLAIN
     from scaling.results.records import Results
 
     where = Results(results)
     folder = files.folder(where, out)
-    maps = where.read("maps", trials).to_pandas()
-    maps = maps[(maps["kind"] == kind) & (maps["split"] == split)]
-    panels = effective_field.panels(maps, table.manifest(where), kind, split)
-    numbers = pd.DataFrame(
-        {
-            "model": panel.title.partition(" (n")[0].replace("\n", ", "),
-            "n": len(panel.trials),
-            **panel.numbers,
-        }
-        for panel in panels
-    )
+    planned = table.load(where)
+    chosen = planned.manifest["trial"].isin(trials)
+    data = Data(planned._replace(manifest=planned.manifest[chosen]))
+    figures = {scale: EffectiveField(scale, kind, split) for scale in SCALES}
+    points = figures["log"].points(data)
     target, _, label = kind.partition(" ")
     stem = "-".join(["effective_field", target, *([file_name(label)] if label else []), split])
     with files.writing(folder):
-        files.write_csv(numbers, folder / f"{stem}.csv")
-        for scale in effective_field.SCALES:
+        files.write_csv(points, folder / f"{stem}.csv")
+        for scale, figure in figures.items():
             file = folder / f"{stem}-{scale}.{kind_of_file}"
-            files.write_drawing(effective_field.draw(panels, scale), file)
+            files.write_drawing(figure.draw(points), file, PLAIN.dpi)
             print(f"{scale}: {file}")
-    printed.show(printed.numbers_table(f"effective receptive field, {kind}, {split}", numbers))
+    listed = figures["log"].listing("effective receptive field", points)
+    console.show(console.listed(listed, file=f"{stem}.csv"))
 
 
-def _repeated(results: "Results", now: "Standings") -> "Iterator[Standings]":
-    """Where the study stands now and every WATCH_SECONDS until no trial is running or missing."""
-    from analysis import standing
+def _repeated(results: "Results", now: "StudyStatus") -> "Iterator[StudyStatus]":
+    """The status of a study now and every WATCH_SECONDS until no trial is running or missing."""
+    from analysis.status import look
 
     yield now
     while now.open:
         time.sleep(WATCH_SECONDS)
-        now = standing.look(results, now)
+        now = look(results, now)
         yield now
 
 
@@ -264,39 +320,46 @@ def _compared(scores: "pd.DataFrame") -> "pd.DataFrame":
     return found
 
 
-def _save(points: "pd.DataFrame", folder: Path, name: str, kind: Format) -> str:
+def _save(points: "pd.DataFrame", folder: Path, name: str, kind: Format, style: "Style") -> str:
     """Write the drawing of a figure's points, and the points; their paths as text."""
-    from analysis.figures import choice
+    from analysis.figures import registry
 
-    drawing, table = folder / f"{name}.{kind}", folder / f"{name}.csv"
+    file = folder / f"{name}.{kind}"
     with files.writing(folder):
-        files.write_drawing(choice.draw(name, points), drawing)
-        files.write_csv(points, table)
-    return f"{drawing} (points: {table})"
+        files.write_drawing(registry.FIGURES[name].draw(points, style), file, style.dpi)
+    return f"{file} (points: {_write(points, folder, name)})"
+
+
+def _write(rows: "pd.DataFrame", folder: Path, name: str) -> str:
+    """Write a table as CSV; its path as text."""
+    file = folder / f"{name}.csv"
+    with files.writing(folder):
+        files.write_csv(rows, file)
+    return str(file)
 
 
 def _hidden(
-    study: "Study", scores: "pd.DataFrame", tally: dict[str, int], last: int, default: bool
+    snapshot: "Snapshot", scores: "pd.DataFrame", tally: dict[str, int], last: int, default: bool
 ) -> Iterator[str]:
     """What a reader of the figures must know and would not see in them."""
     left_out = [f"{n} {state}" for state, n in tally.items() if n and state != Status.COMPLETE]
     if left_out:
         yield f"{', '.join(left_out)} of {sum(tally.values())} trials are in no figure"
-    unplanned = len(set(study.outcomes["trial"]) - set(study.manifest["trial"]))
+    unplanned = len(set(snapshot.outcomes["trial"]) - set(snapshot.manifest["trial"]))
     if unplanned:
         yield f"{unplanned} trials that no manifest plans are in no figure"
     short = scores.loc[scores["epochs"] < last, "trial"].nunique()
     if short:
         yield f"{short} trials have fewer than last={last} evaluated epochs: all were averaged"
-    stated = sorted(study.manifest["evaluation.last"].unique())
+    stated = sorted(snapshot.manifest["evaluation.last"].unique())
     if default and len(stated) > 1:
         several = " and ".join(map(str, stated))
         yield f"trials state evaluation.last={several}: only the last epoch counts without --last"
     # behind a + stand the microphones, which a study may vary
-    clips = study.manifest["data_digest"].str.partition("+")[0]
+    clips = snapshot.manifest["data_digest"].str.partition("+")[0]
     # a digest of an earlier form names the same clips otherwise: only like is compared
     forms = clips.str.startswith("2-")
     for form in (clips[forms], clips[~forms]):
-        digests = form.groupby(study.manifest["sound.dataset"]).nunique()
+        digests = form.groupby(snapshot.manifest["sound.dataset"]).nunique()
         for dataset in digests.index[digests > 1]:
             yield f"the trials saw {digests[dataset]} versions of {dataset}: data_digest differs"

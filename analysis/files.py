@@ -1,7 +1,7 @@
 """Files that analysis writes: the folder of the figures, drawings and tables.
 
 Conventions: heavy imports happen inside the functions, so that --help is instant.
-Contents: folder, writing, write_drawing, write_csv.
+Contents: folder, writing, write_drawing, write_csv, without_arrays.
 """
 
 import errno
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from scaling.results.records import Results
 
-DOTS_PER_INCH = 200  # of a PNG
 REMEDIES = {
     errno.ENOSPC: "free some space, or ",
     errno.EDQUOT: "free some space, or ",
@@ -59,19 +58,26 @@ def writing(where: Path) -> Iterator[None]:
         ) from None
 
 
-def write_drawing(figure: "Figure", file: Path) -> None:
+def write_drawing(figure: "Figure", file: Path, dpi: int) -> None:
     """Write a figure, in fonts that have its letters; its format is the ending of the name."""
     import matplotlib
 
-    from analysis.figures import letters
+    from analysis.figures import fonts
 
-    letters.fit(figure)
+    fonts.fit(figure)
     # text stays text in SVG and PDF, to be searched and edited
     kept = matplotlib.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42})
-    with kept, letters.without_glyph_warnings():
-        figure.savefig(file, dpi=DOTS_PER_INCH)
+    with kept, fonts.without_glyph_warnings():
+        figure.savefig(file, dpi=dpi)
 
 
 def write_csv(frame: "pd.DataFrame", file: Path) -> None:
     """Write a table; texts are quoted where they need it."""
-    frame.to_csv(file, index=False)
+    without_arrays(frame).to_csv(file, index=False)
+
+
+def without_arrays(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The table without the columns that hold arrays: maps are in the records already."""
+    arrays = [name for name in frame if len(frame) and hasattr(frame[name].iloc[0], "shape")
+              and frame[name].iloc[0].shape]  # fmt: skip
+    return frame.drop(columns=arrays)

@@ -4,7 +4,7 @@ Source: the usual practice, as in Hu et al. 2021 (VIB), who choose K and beta on
 Conventions: scores are such that more is better. Every run chooses for itself unless told: where
 folds rotate, clips that validate in one rotation are test clips of another, and a choice that all
 runs share would have seen both.
-Contents: chosen.
+Contents: select.
 """
 
 import warnings
@@ -12,15 +12,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.families import REPEAT
-from analysis.points import NOT_HELD_OUT
+from analysis.aggregate import NOT_HELD_OUT
+from analysis.conditions import REPEAT
 from scaling import settings
 from scaling.spelling import nearest
 
 DIGITS = 12  # means that differ behind these differ by rounding: they are tied
 
 
-def chosen(
+def select(
     scores: pd.DataFrame,
     among: Sequence[str],
     by: str = "validation",

@@ -2,10 +2,11 @@
 
 Source: columns are those of scaling.results.schemas.SCHEMAS, settings those of
 scaling.settings.Trial.
-Conventions: every function takes a Results, or the Study that `load` makes of it, which is read
-only once. A trial is complete when its outcome says so, whatever metrics lie there; only complete
-trials are scored, and `progress` says what became of the others.
-Contents: load, reloaded, manifest, outcomes, progress, counts, stated_last, evaluations, scores.
+Conventions: every function takes a Results, or the Snapshot that `load` makes of it, which is
+read only once. A trial is complete when its outcome says so, whatever metrics lie there; only
+complete trials are scored, and `progress` says what became of the others.
+Contents: load, reloaded, manifest, outcomes, progress, counts, stated_last, chance,
+evaluations, scores, maps.
 """
 
 import warnings
@@ -17,8 +18,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analysis.families import PRUNING, families, prunings
-from analysis.scatter import last_epochs
+from analysis.conditions import marked
+from analysis.spread import last_epochs
 from scaling import settings
 from scaling.results.outcome import Status
 from scaling.results.records import Results
@@ -29,7 +30,11 @@ DESIGN = ("data_digest", "sound.classes", "split.", "microphones.", "evaluation.
 SERIES = ["trial", "split", "device"]  # what one series of values over epochs belongs to
 
 
-class Study(NamedTuple):
+class Unrecorded(ValueError):
+    """A metric that no complete trial recorded, or that has a value which no mean can hold."""
+
+
+class Snapshot(NamedTuple):
     """A results folder as it was when `load` read it; metrics stay on disk until asked for."""
 
     results: Results
@@ -38,38 +43,39 @@ class Study(NamedTuple):
     launches: tuple[str, ...] = ()  # names of the manifests; none where only some were looked at
 
 
-def load(results: Results | Study, studies: Sequence[str] = ()) -> Study:
-    """What was planned and what became of it; a Study is returned as it is.
+def load(results: Results | Snapshot, studies: Sequence[str] = ()) -> Snapshot:
+    """What was planned and what became of it; a Snapshot is returned as it is.
 
     Several studies may share a folder, and trials: `studies` names whose trials are looked at, all
     unless given. Raises ValueError when this is no results folder, one that cannot be read, or one
     without such a study.
     """
-    if isinstance(results, Study):
+    if isinstance(results, Snapshot):
         return results
     launches = () if studies else tuple(results.names("manifest"))
     planned, ended = manifest(results, studies), outcomes(results)
     if studies:
         ended = ended[ended["trial"].isin(planned["trial"])].reset_index(drop=True)
-    return Study(results, planned, ended, launches)
+    return Snapshot(results, planned, ended, launches)
 
 
-def reloaded(study: Study) -> Study:
-    """The study as its folder is now. What cannot change is not read again: manifests are never
-    written twice, and who has ended has ended, but for failed trials, which may be retried.
+def reloaded(snapshot: Snapshot) -> Snapshot:
+    """A snapshot of the folder as it is now. What cannot change is not read again: manifests are
+    never written twice, and what has ended has ended, but for failed trials, which may be retried.
     """
-    results, known = study.results, study.outcomes
+    results, known = snapshot.results, snapshot.outcomes
     launches, ended = tuple(results.names("manifest")), results.ended()
-    planned = study.manifest if launches == study.launches else manifest(results)
+    planned = snapshot.manifest if launches == snapshot.launches else manifest(results)
     final = known[known["trial"].isin(ended) & (known["status"] != Status.FAILED)]
     new = _read(results, "outcomes", sorted(ended - set(final["trial"])))
     parts = [part for part in (final, _frame(new)) if len(part)]
     now = pd.concat(parts, ignore_index=True) if parts else final
-    return Study(results, planned, now, launches)
+    return Snapshot(results, planned, now, launches)
 
 
 def manifest(results: Results, studies: Sequence[str] = ()) -> pd.DataFrame:
-    """One row per planned trial, as its latest launch planned it; columns as in SCHEMAS.
+    """One row per planned trial, as its latest launch planned it; columns as in SCHEMAS, and
+    `transferred` of analysis.conditions.
 
     A setting that is younger than its manifest has its default, which means "off".
     Raises ValueError where no trial was planned, or none by a study of these names.
@@ -98,7 +104,7 @@ def manifest(results: Results, studies: Sequence[str] = ()) -> pd.DataFrame:
     latest = (
         _frame(table).sort_values("planned", kind="stable").drop_duplicates("trial", keep="last")
     )
-    return _of_one_revision(latest).reset_index(drop=True)
+    return marked(_of_one_revision(latest)).reset_index(drop=True)
 
 
 def _of_one_revision(planned: pd.DataFrame) -> pd.DataFrame:
@@ -124,21 +130,21 @@ def outcomes(results: Results) -> pd.DataFrame:
     return _frame(_read(results, "outcomes"))
 
 
-def progress(results: Results | Study) -> pd.DataFrame:
+def progress(results: Results | Snapshot) -> pd.DataFrame:
     """One row per planned trial: trial, study, training.epochs, status, error, epochs, seconds.
 
     `status` is one of Status: running has metrics but no outcome (it trains, or was cut off),
     missing has neither. `epochs` counts those trained so far, `seconds` what they took; `error` is
     null unless it failed.
     """
-    study = load(results)
-    ended = study.outcomes[["trial", "status", "error", "epochs", "wall_s"]]
-    planned = study.manifest[["trial", "study", "training.epochs"]]
+    snapshot = load(results)
+    ended = snapshot.outcomes[["trial", "status", "error", "epochs", "wall_s"]]
+    planned = snapshot.manifest[["trial", "study", "training.epochs"]]
     frame = planned.merge(ended, on="trial", how="left", validate="one_to_one")
-    measured = frame["trial"].isin(study.results.names("metrics"))
+    measured = frame["trial"].isin(snapshot.results.names("metrics"))
     running = frame["status"].isna() & measured
     frame["status"] = frame["status"].mask(running, Status.RUNNING).fillna(Status.MISSING)
-    metrics = _frame(_read(study.results, "metrics", frame["trial"][running]))
+    metrics = _frame(_read(snapshot.results, "metrics", frame["trial"][running]))
     reached = metrics.groupby("trial")["epoch"].max()
     clocked = metrics[metrics["metric"].isin(["train_seconds", "evaluate_seconds"])]
     took = clocked.groupby("trial")["value"].sum()
@@ -153,34 +159,34 @@ def counts(progress: pd.DataFrame) -> dict[str, int]:
 
 
 def evaluations(
-    results: Results | Study, metric: str = "accuracy", last: int | None = None
+    results: Results | Snapshot, metric: str = "accuracy", last: int | None = None
 ) -> pd.DataFrame:
     """One row per (trial, epoch, split, device) of the complete trials: value of the metric.
 
     `last` keeps that many last evaluated epochs of each trial, split and device (None: all).
-    Raises ValueError for a metric that no complete trial recorded, or a value that is not finite.
+    Raises Unrecorded for a metric that no complete trial recorded, or a value that is not finite.
     """
     if last is not None and last < 1:
         raise ValueError(f"last={last}: average at least the last epoch (last >= 1)")
-    study = load(results)
-    complete = set(study.outcomes.loc[study.outcomes["status"] == Status.COMPLETE, "trial"])
-    trials = [t for t in study.manifest["trial"] if t in complete]
+    snapshot = load(results)
+    complete = set(snapshot.outcomes.loc[snapshot.outcomes["status"] == Status.COMPLETE, "trial"])
+    trials = [t for t in snapshot.manifest["trial"] if t in complete]
     recorded: set[str] = set()
     frames = []
     for trial in trials:  # one by one: a study's metrics need not fit into memory
-        frame, names = _evaluations_of(study.results, trial, metric)
+        frame, names = _evaluations_of(snapshot.results, trial, metric)
         recorded |= names
         frames.append(frame if last is None else last_epochs(frame, last, SERIES))
     if trials and metric not in recorded:
         hint = nearest(metric, sorted(recorded))
-        raise ValueError(f"metric={metric}: no complete trial recorded it{hint}")
+        raise Unrecorded(f"metric={metric}: no complete trial recorded it{hint}")
     if not frames:
         return pd.DataFrame(columns=["trial", "epoch", "split", "device", "value"])
     return pd.concat(frames, ignore_index=True)
 
 
 def scores(
-    results: Results | Study, metric: str = "accuracy", last: int = 1, unit: str = ""
+    results: Results | Snapshot, metric: str = "accuracy", last: int = 1, unit: str = ""
 ) -> pd.DataFrame:
     """One row per (trial, split, device) of the complete trials, with all columns of the manifest.
 
@@ -188,44 +194,50 @@ def scores(
     number (fewer than `last` where fewer were evaluated), `spread_over_epochs` their standard
     deviation (n - 1; nan for one epoch). Device `all` is the mean over a split's clips.
     `family`, `pruning` and `unpruned` (the family but for its pruning) are texts, as in
-    analysis.families; `kept_parameters` are the parameters that pruning leaves; `chance` is the
+    analysis.conditions; `kept_parameters` are the parameters that pruning leaves; `chance` is the
     accuracy of guessing, 1 / classes (nan where no predictions tell the classes); `clips` is how
     many different clips of the split were scored (nan likewise), `by_device` the value of each
     named device of the split (a mapping, in rows of device `all`); `metric` and `unit` are as asked
     for.
     Empty when no trial is complete. Errors: those of `evaluations`.
     """
-    study = load(results)
-    values = evaluations(study, metric, last).groupby(SERIES)["value"]
+    snapshot = load(results)
+    values = evaluations(snapshot, metric, last).groupby(SERIES)["value"]
     frame = values.agg(value="mean", epochs="count", spread_over_epochs="std").reset_index()
     frame = frame.assign(metric=metric, unit=unit, by_device=_by_device(frame))
-    planned = study.manifest
+    planned = snapshot.manifest
     told = planned.assign(
-        family=families(planned),
-        unpruned=families(planned, PRUNING),
-        pruning=prunings(planned),
         kept_parameters=planned["parameters"] - planned["weights"] + planned["kept_weights"],
-        chance=_chance(study),
+        chance=chance(snapshot),
     )
     frame = frame.merge(told, on="trial", how="left", validate="many_to_one")
-    return frame.assign(clips=_clips(study, frame))
+    return frame.assign(clips=_clips(snapshot, frame))
 
 
-def stated_last(results: Results | Study) -> int:
+def maps(results: Results | Snapshot) -> pd.DataFrame:
+    """ERF maps of the planned trials, as in SCHEMAS; the last of each trial, kind and split."""
+    snapshot = load(results)
+    recorded = set(snapshot.results.names("maps"))
+    trials = [trial for trial in snapshot.manifest["trial"] if trial in recorded]
+    frame = _frame(_read(snapshot.results, "maps", trials)).sort_values("epoch", kind="stable")
+    return frame.drop_duplicates(["trial", "kind", "split"], keep="last")
+
+
+def stated_last(results: Results | Snapshot) -> int:
     """How many last epochs the study itself averages: evaluation.last where all trials agree."""
     stated = set(load(results).manifest["evaluation.last"])
     return int(stated.pop()) if len(stated) == 1 else 1
 
 
-def _chance(study: Study) -> "pd.Series[float]":
+def chance(snapshot: Snapshot) -> "pd.Series[float]":
     """1 / classes of each planned trial, told by the predictions of one trial on the same clips."""
-    predicted = set(study.results.names("predictions"))
+    predicted = set(snapshot.results.names("predictions"))
     chances: dict[str, float] = {}
-    for digest, trials in study.manifest.groupby("data_digest")["trial"]:
+    for digest, trials in snapshot.manifest.groupby("data_digest")["trial"]:
         known = [trial for trial in trials if trial in predicted][:1]
-        logits = study.results.read("predictions", known)["logits"]
+        logits = snapshot.results.read("predictions", known)["logits"]
         chances[str(digest)] = 1 / len(logits[0]) if len(logits) else float("nan")
-    return study.manifest["data_digest"].map(chances)
+    return snapshot.manifest["data_digest"].map(chances)
 
 
 def _by_device(frame: pd.DataFrame) -> "pd.Series[Any]":
@@ -241,16 +253,16 @@ def _by_device(frame: pd.DataFrame) -> "pd.Series[Any]":
     return pd.Series(found, index=frame.index, dtype="object")
 
 
-def _clips(study: Study, frame: pd.DataFrame) -> "pd.Series[float]":
+def _clips(snapshot: Snapshot, frame: pd.DataFrame) -> "pd.Series[float]":
     """How many different clips are scored on each row's split, told by the predictions of one of
     the trials that are split alike.
     """
-    predicted = set(study.results.names("predictions"))
-    design = [name for name in map(str, study.manifest) if name.startswith(DESIGN)]
+    predicted = set(snapshot.results.names("predictions"))
+    design = [name for name in map(str, snapshot.manifest) if name.startswith(DESIGN)]
     counts: dict[tuple[str, str], int] = {}
-    for _, trials in study.manifest.groupby(design, dropna=False)["trial"]:
+    for _, trials in snapshot.manifest.groupby(design, dropna=False)["trial"]:
         known = [trial for trial in trials if trial in predicted][:1]
-        table = study.results.read("predictions", known)
+        table = snapshot.results.read("predictions", known)
         clips = table.select(["split", "clip"]).to_pandas().groupby("split")["clip"].nunique()
         counts |= {(trial, split): n for trial in trials for split, n in clips.items()}
     keys = zip(frame["trial"], frame["split"], strict=True)
@@ -280,7 +292,7 @@ def _evaluations_of(results: Results, trial: str, metric: str) -> tuple[pd.DataF
     odd = frame[~np.isfinite(frame["value"])]
     if len(odd):
         at = odd.iloc[0]
-        raise ValueError(
+        raise Unrecorded(
             f"{metric}={at['value']} in epoch {at['epoch']} of trial {trial} ({at['split']}): "
             "no mean can hold it, choose another metric or mend the trial"
         )

@@ -19,7 +19,7 @@ import pytest
 import scipy.stats
 
 from analysis import table
-from analysis.families import PRUNING, families, prunings
+from analysis.conditions import PRUNING, families, prunings
 from analysis.units import crossed, estimate
 from scaling import settings
 from scaling.results.records import VERSION, Results

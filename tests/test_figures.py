@@ -30,10 +30,10 @@ from analysis.figures import (
     vib_beta,
     ways_of_scaling,
 )
-from analysis.figures.accuracy_vs_amount import CLIPS, FRACTION
-from analysis.figures.accuracy_vs_dial import DEPTH, POINTWISE, WIDTH, AccuracyVsDial
+from analysis.figures.accuracy_vs_dimension import DEPTH, POINTWISE, WIDTH, AccuracyVsDimension
 from analysis.figures.accuracy_vs_parameters import draw, points
-from analysis.figures.panels import DESCRIBED, Frame, draw_panels
+from analysis.figures.accuracy_vs_training_clips import CLIPS, FRACTION
+from analysis.figures.facets import DESCRIBED, Frame, draw_panels
 from scaling import settings
 from scaling.results.records import Results
 from scaling.settings import Trial
@@ -333,7 +333,7 @@ def test_labels_of_sizes_are_values_that_do_not_touch(
      (POINTWISE, "pointwise", [1, 2, 3], "width 16, depth 1")],
 )  # fmt: skip
 def test_a_dial_is_drawn_with_the_others_held_still(
-    results: Results, figure: AccuracyVsDial, dial: str, values: list[int], others: str
+    results: Results, figure: AccuracyVsDimension, dial: str, values: list[int], others: str
 ) -> None:
     scores = scored(results, star())
     assert figure.obstacle(scores) is None

@@ -1,16 +1,14 @@
 """Curves over epochs: means over runs with their bands, and the page that shows them.
 
-Conventions: a run is a trial (a seed of a fold). Curves of one family, size, dataset and share of
-the training clips are one line: families are told without these, which stand in rows of panels.
-Points are a table, one row per line, metric, split and epoch: dataset, family, fraction, DIALS,
-parameters, metric (a name of analysis.points.MEASURES), split, epoch, mean, low, high (as recorded;
-low and high nan where there is no interval), n and unit (as in analysis.units), trials (ids of the
-runs).
-Contents: FEWEST, Column, too_few, means_by_epoch, last_and_best, draw_curves.
+Conventions: a run is a trial (a seed of a fold). Runs of one condition, size, dataset and share of
+the training clips are one line: conditions are told without these, which stand in rows of panels.
+Points are a table, one row per line, metric, split and epoch: COLUMNS, of which metric is a name of
+analysis.aggregate.MEASURES, mean, low and high are as recorded (low and high nan where there is no
+interval), n and unit as in analysis.units, trials the ids of the runs; then condition columns.
+Contents: FEWEST, Panels, too_few, means_by_epoch, last_and_best, draw_curves.
 """
 
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,35 +19,46 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.families import SIZE
-from analysis.figures.page import GREY, WORDS, page, palette, style
-from analysis.figures.panels import DESCRIBED
-from analysis.points import (
-    DIALS,
+from analysis.aggregate import (
+    ACCURACY,
+    DIMENSIONS,
     MEASURES,
-    families_within,
     in_order,
-    sizes_beside,
+    other_dimensions,
     split_order,
     varying,
 )
-from analysis.table import Study
+from analysis.conditions import SIZE, labels, varied
+from analysis.data import Data
+from analysis.figures.facets import CHANCE_LINE, DESCRIBED, MARKERS, REACH
+from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette
 from analysis.units import FOLD, SEED, estimate, over
 
 FEWEST = 3  # evaluated epochs that make a curve
 ROWS = 5  # of panels, at most: the paper's five shares of the training clips
 TRAINING = ("train_clean", "train")
 CHOOSES = "validation"  # the only held-out split that may choose an epoch
-LINE = ["dataset", "family", "fraction", *DIALS, "parameters"]
-COLUMNS = [*LINE, "metric", "split", "epoch", "mean", "low", "high", "n", "unit", "trials"]
+MARKED = 6  # epochs of a curve that have its marker, at most
+LINE = ["dataset", "fraction", *DIMENSIONS, "parameters"]  # and condition columns
+VALUES = ["metric", "split", "epoch", "mean", "low", "high", "n", "unit", "trials", "chance"]
+COLUMNS = ["dataset", "family", *LINE[1:], *VALUES]
+TOLD, WITHIN = ("split.fraction",), ("dataset",)
 
 
-class Column(NamedTuple):
+class Panels(NamedTuple):
     """What the panels of one column show."""
 
     metric: str
     splits: tuple[str, ...]  # training clips are dashed
     title: str
+
+
+class Look(NamedTuple):
+    """How the curves of one condition are drawn."""
+
+    colour: tuple[float, float, float]
+    marker: str
+    place: int  # among all conditions
 
 
 def too_few(values: pd.DataFrame) -> str | None:
@@ -65,36 +74,32 @@ def too_few(values: pd.DataFrame) -> str | None:
     return None
 
 
-def means_by_epoch(study: Study, values: pd.DataFrame) -> pd.DataFrame:
+def means_by_epoch(data: Data, values: pd.DataFrame) -> pd.DataFrame:
     """The points; `values` has columns trial, metric, split, epoch, value, each once."""
-    planned = study.manifest
-    told = pd.DataFrame(
-        {
-            "trial": planned["trial"],
-            FOLD: planned[FOLD],
-            SEED: planned[SEED],
-            "dataset": planned["sound.dataset"],
-            "family": families_within(planned, ("split.fraction",)),
-            "fraction": planned["split.fraction"],
-            **{dial: planned[name] for dial, name in zip(DIALS, SIZE, strict=True)},
-            "parameters": planned["parameters"],
-        }
-    )
-    joined = values.merge(told, on="trial", validate="many_to_one").sort_values("trial")
+    planned = data.manifest.assign(dataset=data.manifest["sound.dataset"], chance=data.chance())
+    planned = planned[planned["trial"].isin(values["trial"])]
+    conditions = list(varied(planned, TOLD, WITHIN))
+    names = dict(zip(SIZE, DIMENSIONS, strict=True)) | {"split.fraction": "fraction"}
+    named = planned.rename(columns=names)
+    kept = [*dict.fromkeys(["trial", FOLD, SEED, *LINE, *conditions, "chance"])]
+    joined = values.merge(named[kept], on="trial", validate="many_to_one").sort_values("trial")
     rows: list[dict[str, Any]] = []
-    for key, line in joined.groupby([*LINE, "metric", "split"]):
-        about = dict(zip([*LINE, "metric", "split"], key, strict=True))
+    keys = [*LINE, *conditions, "metric", "split"]
+    for key, line in joined.groupby(keys, dropna=False):
+        about = dict(zip(keys, key, strict=True))
         for epoch, runs in line.groupby("epoch"):
             of_runs = {"epoch": epoch, "trials": " ".join(runs["trial"])}
+            of_runs["chance"] = float(runs["chance"].max())
             rows.append(about | of_runs | estimate(runs)._asdict())
-    frame = pd.DataFrame(rows, columns=COLUMNS)
-    places = frame["metric"].map(list(MEASURES).index), frame["split"].map(split_order)
-    order = ["metric_place", "split_place", "dataset", "parameters", *DIALS, "fraction", "family"]
-    return (
-        frame.assign(metric_place=places[0], split_place=places[1])
-        .sort_values([*order, "epoch"])[COLUMNS]
-        .reset_index(drop=True)
+    frame = pd.DataFrame(rows)
+    frame = frame.assign(
+        family=labels(frame, TOLD, WITHIN),
+        metric_place=frame["metric"].map(list(MEASURES).index),
+        split_place=frame["split"].map(split_order),
     )
+    order = ["metric_place", "split_place", "dataset", "parameters", *DIMENSIONS, "fraction"]
+    ordered = frame.sort_values([*order, "family", "epoch"])
+    return ordered[[*COLUMNS, *conditions]].reset_index(drop=True)
 
 
 def last_and_best(points: pd.DataFrame, best: bool = True) -> pd.DataFrame:
@@ -105,92 +110,131 @@ def last_and_best(points: pd.DataFrame, best: bool = True) -> pd.DataFrame:
     mean on the training clips in that epoch (nan where they were not scored then).
     """
     training = points["split"].isin(TRAINING)
-    key = [*LINE, "metric", "epoch"]
+    line = [name for name in points if name in LINE or name not in COLUMNS]
+    key = [*line, "metric", "epoch"]
     beside = points[training].rename(columns={"mean": "training"})[[*key, "training"]]
     parts = []
     held_out = points[~training]
-    for (metric, split, *_), line in held_out.groupby(["metric", "split", *LINE], sort=False):
-        parts.append(line.loc[[line["epoch"].idxmax()]].assign(at="last epoch"))
+    of_line = held_out.groupby(["metric", "split", *line], sort=False, dropna=False)
+    for (metric, split, *_), rows in of_line:
+        parts.append(rows.loc[[rows["epoch"].idxmax()]].assign(at="last epoch"))
         if best and split == CHOOSES:
             highest = MEASURES[str(metric)].larger_is_better
-            at = line["mean"].idxmax() if highest else line["mean"].idxmin()
-            parts.append(line.loc[[at]].assign(at="best epoch"))
+            at = rows["mean"].idxmax() if highest else rows["mean"].idxmin()
+            parts.append(rows.loc[[at]].assign(at="best epoch"))
     chosen = pd.concat(parts).drop(columns="trials")
     return chosen.merge(beside, on=key, how="left", validate="many_to_one")
 
 
 def draw_curves(
-    points: pd.DataFrame, columns: Sequence[Column], title: str, note: str = ""
+    points: pd.DataFrame,
+    columns: Sequence[Panels],
+    title: str,
+    note: str = "",
+    style: Style = PLAIN,
 ) -> Figure:
     """A column of panels for each of `columns`, a row for each dataset, size and share of clips.
 
-    Colour by family, dashed for training clips. Where there are more than ROWS rows, as many are
+    Colour by condition, dashed for training clips. Where there are more than ROWS rows, as many are
     drawn, evenly spaced by parameters, and the caption says so. Vertical axes hold all means; what
     a band has beyond them is cut off.
     """
-    placed = points.assign(row=_rows(points))
+    placed = points.assign(row=_rows(points), condition=labels(points, TOLD, WITHIN))
     every = list(placed["row"].unique())
     keep = np.unique(np.linspace(0, len(every) - 1, min(len(every), ROWS)).round().astype(int))
     rows = [every[k] for k in keep]
-    names = in_order(placed["family"])
-    colours = dict(zip(names, palette(len(names)), strict=True))
+    names = in_order(placed["condition"])
+    hues = palette(len(names))
+    looks = {n: Look(hues[k], MARKERS[k % len(MARKERS)], k) for k, n in enumerate(names)}
     splits = list(dict.fromkeys(split for column in columns for split in column.splits))
-    with style():
+    with drawing(style):
         shown = placed[placed["row"].isin(rows)]
-        caption = _caption(shown, names, note, len(every))
+        chances = _chances(shown)
+        caption = _caption(shown, list(map(style.renamed, names)), note, len(every))
         mixed = any(len(column.splits) > 1 for column in columns)
-        legend = _legend(colours, splits if mixed else [])
-        figure, panels = page(title, caption, legend, (len(rows), len(columns)), "none")
-        for row, beside in zip(rows, panels, strict=True):
+        legend = _legend(looks, splits if mixed else [], set(chances.values()))
+        shape = (len(rows), len(columns))
+        made = page(title, caption, legend, shape, "none", style)
+        for row, beside in zip(rows, made.panels, strict=True):
             for column, panel in zip(columns, beside, strict=True):
                 here = shown[(shown["row"] == row) & (shown["metric"] == column.metric)]
-                _panel(panel, here[here["split"].isin(column.splits)], colours)
+                _panel(panel, here[here["split"].isin(column.splits)], looks)
                 alike = [s for c in columns if c.metric == column.metric for s in c.splits]
-                _limits(panel, here[here["split"].isin(alike)])
-                named = ": ".join(filter(None, (column.title, row)))
-                panel.set_title(textwrap.fill(named, WORDS), loc="left")
-                if column.metric not in [c.metric for c in columns[: columns.index(column)]]:
-                    panel.set_ylabel(MEASURES[column.metric].label)
-        for panel in panels[-1]:
-            panel.set_xlabel("Epoch")
+                measure = MEASURES[column.metric]
+                chance = chances.get(row) if measure is ACCURACY else None
+                if chance is not None:
+                    panel.axhline(
+                        100 * chance, color=GREY, linestyle=CHANCE_LINE, linewidth=1, zorder=1
+                    )
+                _limits(panel, here[here["split"].isin(alike)], chance)
+                named = ": ".join(map(style.renamed, filter(None, (column.title, row))))
+                panel.set_title(folded(named, made.letters), loc="left")
+                first = [c.metric for c in columns].index(column.metric)
+                if style.width is not None or columns[first] is column:
+                    panel.set_ylabel(folded(style.renamed(measure.label), made.high))
+        for panel in made.lowest():
+            panel.set_xlabel(style.renamed("Epoch"))
+        for panel in made.panels.flat:
             panel.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10], integer=True))
-    return figure
+    return made.figure
+
+
+def _chances(points: pd.DataFrame) -> dict[str, float]:
+    """The accuracy of guessing in each row of panels, where it is known and near what is drawn."""
+    found = {}
+    accuracies = points[points["metric"] == ACCURACY.metric].dropna(subset=["chance"])
+    for row, part in accuracies.groupby("row"):
+        low, high = float(part["mean"].min()), float(part["mean"].max())
+        chance = float(part["chance"].max())
+        if chance >= low - REACH * (high - low):
+            found[str(row)] = chance
+    return found
 
 
 def _rows(points: pd.DataFrame) -> "pd.Series[str]":
     """What tells rows of panels apart: dataset, size, share of the clips."""
     told = points.assign(
-        size=sizes_beside(points, ""),
+        size=other_dimensions(points, ""),
         share=(100 * points["fraction"]).map("{:g} % of clips".format),
     )
     return varying(told, ["dataset", "size", "share"])
 
 
-def _panel(panel: Axes, rows: pd.DataFrame, colours: dict[str, tuple[float, float, float]]) -> None:
-    """One panel's curves with their bands."""
-    for (family, split), line in rows.groupby(["family", "split"]):
-        colour = colours[str(family)]
+def _panel(panel: Axes, rows: pd.DataFrame, looks: dict[str, Look]) -> None:
+    """One panel's curves with their bands; a marker now and then tells curves that coincide."""
+    for (name, split), line in rows.groupby(["condition", "split"]):
+        look = looks[str(name)]
         factor = MEASURES[line["metric"].iloc[0]].factor
-        low, high = (factor * line[name].to_numpy() for name in ("low", "high"))
+        low, high = (factor * line[edge].to_numpy() for edge in ("low", "high"))
+        step = max(1, round(len(line) / MARKED))
+        offset = look.place * step // max(len(looks), 1)
         panel.plot(
             line["epoch"],
             factor * line["mean"],
-            color=colour,
+            color=look.colour,
             linestyle="--" if split in TRAINING else "-",
             linewidth=1.3,
+            marker=look.marker if len(looks) > 1 else "",
+            markersize=4,
+            markeredgecolor="white",
+            markeredgewidth=0.5,
+            markevery=(min(offset, len(line) - 1), step),
         )
         if line["low"].notna().any():
-            panel.fill_between(line["epoch"], low, high, color=colour, alpha=0.13, linewidth=0)
+            panel.fill_between(line["epoch"], low, high, color=look.colour, alpha=0.13, linewidth=0)
     panel.grid(axis="y", color="0.9", linewidth=0.6)
     panel.set_axisbelow(True)
     sns.despine(ax=panel)
 
 
-def _limits(panel: Axes, rows: pd.DataFrame) -> None:
-    """Room for all means; a band over two runs may be ten times as high."""
+def _limits(panel: Axes, rows: pd.DataFrame, chance: float | None = None) -> None:
+    """Room for all means, and chance; a band over two runs may be ten times as high."""
     if len(rows):
         factor = MEASURES[rows["metric"].iloc[0]].factor
-        panel.set_ylim(_bounds(factor * rows["mean"]))
+        low, high = _bounds(factor * rows["mean"])
+        if chance is not None:
+            low = min(low, factor * chance - 0.05 * (high - factor * chance))
+        panel.set_ylim(low, high)
 
 
 def _bounds(means: "pd.Series[float]") -> tuple[float, float]:
@@ -200,7 +244,7 @@ def _bounds(means: "pd.Series[float]") -> tuple[float, float]:
     return low - room, high + room
 
 
-def _caption(points: pd.DataFrame, families: Sequence[str], note: str, rows: int) -> str:
+def _caption(points: pd.DataFrame, names: Sequence[str], note: str, rows: int) -> str:
     """What the lines and bands are, over how many runs, and what is not drawn."""
     banded = points.dropna(subset=["low"])
     alone = "one run per curve" if (points["unit"] == "run").all() else f"{over(points)} per curve"
@@ -212,16 +256,21 @@ def _caption(points: pd.DataFrame, families: Sequence[str], note: str, rows: int
     drawn = points["row"].nunique()
     parts = [
         note,
-        families[0] if len(families) == 1 else "",
+        names[0] if len(names) == 1 else "",
         runs + (", cut off where it leaves the panel" if beyond else ""),
         f"{drawn} of {rows} rows are drawn, evenly spaced" if drawn < rows else "",
     ]
     return "; ".join(filter(None, parts))
 
 
-def _legend(colours: dict[str, tuple[float, float, float]], splits: Sequence[str]) -> list[Line2D]:
-    """Families where there are several, then what is dashed and what is not."""
-    handles = [Line2D([], [], color=colour, label=name) for name, colour in colours.items()]
+def _legend(
+    looks: dict[str, Look], splits: Sequence[str], chances: Collection[float]
+) -> list[Line2D]:
+    """Conditions where there are several, then what is dashed and what is not, and chance."""
+    handles = [
+        Line2D([], [], color=look.colour, marker=look.marker, markersize=4, label=name)
+        for name, look in looks.items()
+    ]
     dashed = [split for split in splits if split in TRAINING]
     solid = [split for split in splits if split not in TRAINING]
     held_out = DESCRIBED.get(solid[0], solid[0]) if len(solid) == 1 else "Held-out clips"
@@ -230,4 +279,7 @@ def _legend(colours: dict[str, tuple[float, float, float]], splits: Sequence[str
         trained = DESCRIBED[dashed[0]]
         handles.append(Line2D([], [], color=GREY, linestyle="--", label=trained))
         handles.append(Line2D([], [], color=GREY, label=held_out))
+    for chance in sorted(chances):
+        label = f"chance ({100 * chance:.3g} %)"
+        handles.append(Line2D([], [], color=GREY, linestyle=CHANCE_LINE, linewidth=1, label=label))
     return handles

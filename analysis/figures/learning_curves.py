@@ -5,38 +5,40 @@ Conventions: the cross-entropy alone, so that objectives that add to it compare.
 not augmented (split train_clean) where every trial scored them; else they are those of the training
 steps (augmented, mixed, with noise), of which no accuracy is known. Held out is validation where it
 was scored, else all that is held out.
-Contents: obstacle, points, summary, draw.
+Contents: obstacle, points, draw, listing.
 """
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import table
+from analysis.aggregate import MEASURES, judged
+from analysis.data import Data
 from analysis.figures.curves import (
     TRAINING,
-    Column,
+    Panels,
     draw_curves,
     last_and_best,
     means_by_epoch,
     too_few,
 )
-from analysis.figures.panels import DESCRIBED
-from analysis.points import MEASURES, judged
-from analysis.table import Study
+from analysis.figures.facets import DESCRIBED
+from analysis.figures.layout import PLAIN, Style
+from analysis.listing import Listing, of_curves
+from analysis.table import Unrecorded
 
 METRICS = ("cross_entropy", "accuracy")
 
 
-def obstacle(study: Study) -> str | None:
+def obstacle(data: Data) -> str | None:
     """Why there is nothing to draw: some trial was scored in too few epochs."""
-    return too_few(table.evaluations(study))
+    return too_few(data.evaluations())
 
 
-def points(study: Study) -> pd.DataFrame:
+def points(data: Data) -> pd.DataFrame:
     """The points of analysis.figures.curves. Errors: those of table.evaluations."""
     parts = []
     for metric in METRICS:
-        values = table.evaluations(study, MEASURES[metric].metric)
+        values = data.evaluations(MEASURES[metric].metric)
         # of split train, `loss` is all that is minimized
         parts.append(values[values["split"] != "train"].assign(metric=metric))
     evaluated = pd.concat(parts)
@@ -47,34 +49,34 @@ def points(study: Study) -> pd.DataFrame:
     if evaluated.loc[clean, "trial"].nunique() == trials:
         training = evaluated[clean]
     else:
-        training = _stepped(study)
-    return means_by_epoch(study, pd.concat([training, held_out]))
+        training = _stepped(data)
+    return means_by_epoch(data, pd.concat([training, held_out]))
 
 
-def summary(points: pd.DataFrame) -> pd.DataFrame:
-    """The last epoch of each line, and the best one on validation clips."""
-    return last_and_best(points)
-
-
-def draw(points: pd.DataFrame) -> Figure:
+def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:
     """Cross-entropy beside accuracy, each once for every held-out split."""
     splits = list(points["split"].unique())
     held_out = judged(splits)
     training = [split for split in splits if split in TRAINING]
     several = len(held_out) > 1
     columns = [
-        Column(metric, (*training, split), DESCRIBED.get(split, split) if several else "")
+        Panels(metric, (*training, split), DESCRIBED.get(split, split) if several else "")
         for metric in METRICS
         for split in held_out
     ]
     note = "dashed: training clips as trained on, accuracy unknown" if training == ["train"] else ""
-    return draw_curves(points, columns, "Learning curves", note)
+    return draw_curves(points, columns, "Learning curves", note, style)
 
 
-def _stepped(study: Study) -> pd.DataFrame:
+def listing(name: str, points: pd.DataFrame) -> Listing:
+    """The last epoch of each line, and the best one on validation clips."""
+    return of_curves(name, last_and_best(points))
+
+
+def _stepped(data: Data) -> pd.DataFrame:
     """Cross-entropy of the training steps; empty where no objective recorded it."""
     try:
-        values = table.evaluations(study, "cross_entropy")
-    except ValueError:  # of no trial that recorded it; a loss that is not finite ends its trial
+        values = data.evaluations("cross_entropy")
+    except Unrecorded:  # of no trial that recorded it; a loss that is not finite ends its trial
         return pd.DataFrame()
     return values[values["split"] == "train"].assign(metric="cross_entropy")

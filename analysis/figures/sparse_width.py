@@ -2,51 +2,66 @@
 
 Source: Koutini et al. 2021, Figure 6 (static random masks, iterative magnitude pruning), after
 Golubeva et al. 2021, Are wider nets better given the same number of parameters?
-Conventions: the reference is the dense network of the same family, depth and 1x1 blocks whose
+Conventions: the reference is the dense network of the same condition, depth and 1x1 blocks whose
 weights are as many as those that pruning keeps.
-Contents: MEASURE, COLUMNS, obstacle, points, draw.
+Contents: MEASURE, COLUMNS, obstacle, points, draw, listing.
 """
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.aggregate import ACCURACY, DIMENSIONS, as_many, means, on_splits, other_dimensions
+from analysis.conditions import PRUNING, labels, prunings, varied
+from analysis.data import Data
 from analysis.figures.axes import logarithmic
-from analysis.figures.panels import Frame, Level, draw_panels
-from analysis.points import ACCURACY, DIALS, as_many, means, on_splits, sizes_beside
+from analysis.figures.facets import Frame, Level, draw_facets
+from analysis.figures.layout import PLAIN, Style
+from analysis.listing import Listing, of_points
 
 MEASURE = ACCURACY
-COLUMNS = ("split", "unpruned", "pruning", *DIALS, "kept_weights")
-ALIKE = ["unpruned", "network.depth", "network.pointwise"]
+COLUMNS = ("split", "unpruned", "pruning", *DIMENSIONS, "kept_weights")
+ALIKE = ("network.depth", "network.pointwise")
 
 
-def obstacle(scores: pd.DataFrame) -> str | None:
+def obstacle(data: Data) -> str | None:
     """Why there is nothing to draw: no pruned trial."""
-    if (scores["pruning.kind"] == "none").all():
+    if (data.scores()["pruning.kind"] == "none").all():
         return "no trial of these is pruned (pruning.kind is none in all of them)"
     return None
 
 
-def points(scores: pd.DataFrame) -> pd.DataFrame:
-    """Pruned networks and their dense references, as analysis.points.means gives them."""
+def points(data: Data) -> pd.DataFrame:
+    """Pruned networks and their dense references, as analysis.aggregate.means gives them."""
+    scores = data.scores()
+    alike = [*varied(scores, PRUNING), *ALIKE]
     dense = scores["pruning.kind"] == "none"
-    kept = scores[~dense][[*ALIKE, "kept_weights"]].drop_duplicates()
-    pairs = scores[dense].merge(kept, on=ALIKE, suffixes=("", "_pruned"))
+    kept = scores[~dense][[*alike, "kept_weights"]].drop_duplicates()
+    pairs = scores[dense].merge(kept, on=alike, suffixes=("", "_pruned"))
     near = as_many(pairs["kept_weights_pruned"], pairs["kept_weights"])
     reference = scores["trial"].isin(pairs.loc[near, "trial"])
-    return means(on_splits(scores[~dense | reference]))
+    chosen = on_splits(scores[~dense | reference])
+    return means(chosen, varied(chosen))
 
 
-def draw(points: pd.DataFrame) -> Figure:
-    """One panel per split; colour by family, marker by pruning, dashed at the dense reference."""
-    beside = sizes_beside(points, "width")
-    markers = points["pruning"].where(beside == "", points["pruning"] + ", " + beside)
-    curves = points.assign(row="", colour=points["unpruned"], marker=markers, x=points["width"])
-    levels = [
-        Level(row["split"], "", row["mean"], row["unpruned"], "dense, as many weights")
-        for row in points.to_dict("records")
-        if row["pruning"] == "dense"
+def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:
+    """One panel per split; colour by condition, marker by pruning; dashed: dense reference."""
+    told = points.assign(pruned=prunings(points), size=other_dimensions(points, "width"))
+    markers = [
+        ", ".join(filter(None, each)) for each in zip(told["pruned"], told["size"], strict=True)
     ]
-    kept = points.loc[points["pruning"] != "dense", "kept_weights"].unique()
+    colours = labels(points, PRUNING)
+    curves = points.assign(row="", colour=colours, marker=markers, x=points["width"])
+    dense = curves["pruning.kind"] == "none"
+    levels = [
+        Level(row["split"], "", row["mean"], row["colour"], "dense, as many weights")
+        for row in curves[dense].to_dict("records")
+    ]
+    kept = points.loc[~dense, "kept_weights"].unique()
     note = f"each network keeps {kept[0]:,} weights" if len(kept) == 1 else ""
     title, label = "Accuracy against width at equal kept weights", "Width before pruning"
-    return draw_panels(curves, Frame(title, label, logarithmic, note), levels)
+    return draw_facets(curves, Frame(title, label, logarithmic, note), levels, style)
+
+
+def listing(name: str, points: pd.DataFrame) -> Listing:
+    """What is printed of the points."""
+    return of_points(name, points, COLUMNS, MEASURE)

@@ -5,19 +5,22 @@ Conventions: all ways begin at one reference network, the size from which most o
 differ in one number only (the smallest of several such); a network's way is the numbers in which
 it differs from the reference, and how it is pruned. Of a pruned network the parameters that
 pruning leaves are drawn.
-Contents: MEASURE, COLUMNS, reference, obstacle, points, draw.
+Contents: MEASURE, COLUMNS, reference, obstacle, points, draw, listing.
 """
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.families import SIZE
+from analysis.aggregate import ACCURACY, DIMENSIONS, means, on_splits
+from analysis.conditions import PRUNING, SIZE, labels, prunings, varied
+from analysis.data import Data
 from analysis.figures.axes import parameters
-from analysis.figures.panels import Frame, draw_panels
-from analysis.points import ACCURACY, DIALS, means, on_splits
+from analysis.figures.facets import Frame, draw_facets
+from analysis.figures.layout import PLAIN, Style
+from analysis.listing import Listing, of_points
 
 MEASURE = ACCURACY
-COLUMNS = ("split", "unpruned", "way", *DIALS, "kept_parameters")
+COLUMNS = ("split", "unpruned", "way", *DIMENSIONS, "kept_parameters")
 REFERENCE = "reference"
 SPOKEN = dict(zip(SIZE, ("width", "depth", "1x1 blocks"), strict=True))
 
@@ -31,9 +34,9 @@ def reference(scores: pd.DataFrame) -> tuple[int, int, int]:
     return width, depth, pointwise
 
 
-def obstacle(scores: pd.DataFrame) -> str | None:
+def obstacle(data: Data) -> str | None:
     """Why there is nothing to compare: fewer than two ways of dense networks."""
-    taught = _taught(scores)
+    taught = _taught(data.scores())
     ways = sorted(set(_ways(taught[taught["pruning.kind"] == "none"])) - {REFERENCE})
     if len(ways) < 2:
         found = f"are scaled in {ways[0]} only" if ways else "are of one size"
@@ -41,40 +44,46 @@ def obstacle(scores: pd.DataFrame) -> str | None:
     return None
 
 
-def points(scores: pd.DataFrame) -> pd.DataFrame:
-    """The points of analysis.points.means with their `way`; the reference has one of its own."""
-    taught = _taught(scores)
-    return means(on_splits(taught.assign(way=_ways(taught))), ["way"])
+def points(data: Data) -> pd.DataFrame:
+    """The points of analysis.aggregate.means with their `way`; the reference has one of its own,
+    and `is_reference`.
+    """
+    taught = _taught(data.scores())
+    at_reference = (taught[list(SIZE)] == reference(taught)).all(axis="columns")
+    begins = at_reference & (taught["pruning.kind"] == "none")
+    scores = on_splits(taught.assign(way=_ways(taught), is_reference=begins))
+    return means(scores, varied(scores), ["way", "is_reference"])
 
 
-def draw(points: pd.DataFrame) -> Figure:
-    """A row of panels for each family, one panel per split; colour by way.
+def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:
+    """A row of panels for each condition, one panel per split; colour by way.
 
     Every way of a dense network runs through the reference. Pruned networks have lines alone.
     """
-    begins = points[points["way"] == REFERENCE]
-    ways = points.loc[points["way"] != REFERENCE, ["way", "pruning"]].drop_duplicates()
-    parts = [points[points["way"] != REFERENCE]]
-    parts += [
-        begins.assign(way=way) for way, kind in ways.itertuples(index=False) if kind == "dense"
-    ]
-    curves = pd.concat(parts, ignore_index=True)
-    families = curves["unpruned"]
+    begins = points["is_reference"]
+    dense = ~begins & (points["pruning.kind"] == "none")
+    through = [points[begins].assign(way=way) for way in points.loc[dense, "way"].unique()]
+    curves = pd.concat([points[~begins], *through], ignore_index=True)
+    families = labels(curves, PRUNING)
     curves = curves.assign(
         row=families if families.nunique() > 1 else "",
         colour=curves["way"],
         marker="",
         x=curves["kept_parameters"],
     )
-    return draw_panels(curves, _frame(points, begins))
+    return draw_facets(curves, _frame(points, families), (), style)
 
 
-def _frame(points: pd.DataFrame, begins: pd.DataFrame) -> Frame:
-    notes = []
-    if points["unpruned"].nunique() == 1:
-        notes.append(str(points["unpruned"].iloc[0]))
+def listing(name: str, points: pd.DataFrame) -> Listing:
+    """What is printed of the points."""
+    return of_points(name, points, COLUMNS, MEASURE)
+
+
+def _frame(points: pd.DataFrame, families: "pd.Series[str]") -> Frame:
+    notes = [str(families.iloc[0])] if families.nunique() == 1 else []
+    begins = points[points["is_reference"]]
     if len(begins):
-        size = ", ".join(f"{name} {begins[name].iloc[0]}" for name in DIALS)
+        size = ", ".join(f"{name} {begins[name].iloc[0]}" for name in DIMENSIONS)
         notes.append(f"all ways begin at {size}")
     pruned = (points["kept_parameters"] < points["parameters"]).any()
     label = "Parameters left by pruning" if pruned else "Parameters"
@@ -93,9 +102,12 @@ def _ways(scores: pd.DataFrame) -> "pd.Series[str]":
         return pd.Series([], dtype="str")
     start = dict(zip(SIZE, reference(scores), strict=True))
     ways = []
-    for row in scores[[*SIZE, "pruning"]].to_dict("records"):
+    told = scores[[*SIZE]].assign(
+        pruned=prunings(scores).mask(scores["pruning.kind"] == "none", "")
+    )
+    for row in told.to_dict("records"):
         differs = " and ".join(SPOKEN[name] for name in SIZE if row[name] != start[name])
-        pruned = "" if row["pruning"] == "dense" else row["pruning"]
+        pruned = row["pruned"]
         ways.append(", ".join(filter(None, (differs, pruned))) or REFERENCE)
     return pd.Series(ways, index=scores.index, dtype="str")
 

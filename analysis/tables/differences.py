@@ -8,11 +8,23 @@ Contents: GAP, NOTHING, differences.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.families import FOLLOWING, OBJECTIVE, PRUNING, REGULARIZERS, SIZE, objectives, words
-from analysis.points import DIALS, as_many, in_order, on_splits, split_order
+from analysis.aggregate import DIMENSIONS, as_many, in_order, on_splits, split_order
+from analysis.conditions import (
+    FOLLOWING,
+    OBJECTIVE,
+    PRUNING,
+    REGULARIZERS,
+    SIZE,
+    labels,
+    objectives,
+    prunings,
+    varied,
+    words,
+)
 from analysis.units import DIFFERENCE, Estimate, by_device, estimate
 from scaling import settings
 
@@ -46,24 +58,28 @@ def differences(scores: pd.DataFrame) -> pd.DataFrame:
     held_out = on_splits(scores[scores["split.labels"] == "true"])
     values = pd.concat([held_out, _gaps(held_out)], ignore_index=True)
     order = values["split"].map(split_order)
-    place = values["family"].map(in_order(values["family"]).index)
-    values = values.assign(order=order, place=place)
+    family = labels(values)
+    values = values.assign(
+        order=order, place=family.map(in_order(family).index), pruning=prunings(values)
+    )
     values = values.sort_values([*SIZE, DAMPING, "pruning", "order", "place"])
-    itself = values[values["split"] == GAP].assign(comparison=GAP, at=_shared(values, ()))
-    found = [itself.assign(difference=itself["value"])]
+    gaps = values[values["split"] == GAP]
+    found = [_Compared(gaps.assign(comparison=GAP, at=_shared(values, ())), _alike(values, ()))]
     found += [_from_smallest(values, name) for name in (DAMPING, *SIZE)]
     found += [_from_dense(values), *_from_simpler(values)]
     rows = [
-        dict(zip(COLUMNS, key, strict=False)) | estimate(_of(pairs), DIFFERENCE)._asdict()
-        for frame in found
-        for key, pairs in frame.groupby(COLUMNS[:3], sort=False)
+        pairs.iloc[0][COLUMNS[:3]].to_dict() | estimate(pairs, DIFFERENCE)._asdict()
+        for compared in found
+        for _, pairs in compared.pairs.groupby(["split", *compared.by], sort=False, dropna=False)
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _of(pairs: pd.DataFrame) -> pd.DataFrame:
-    """The pairs as runs whose value is their difference."""
-    return pairs.assign(value=pairs["difference"])
+class _Compared(NamedTuple):
+    """Pairs of trials, as runs whose value is their difference."""
+
+    pairs: pd.DataFrame
+    by: list[str]  # columns that tell one comparison from another
 
 
 def _gaps(values: pd.DataFrame) -> pd.DataFrame:
@@ -78,31 +94,34 @@ def _gaps(values: pd.DataFrame) -> pd.DataFrame:
     return told.drop(columns=["value_reference", "by_device_reference"])
 
 
-def _from_smallest(values: pd.DataFrame, name: str) -> pd.DataFrame:
+def _from_smallest(values: pd.DataFrame, name: str) -> _Compared:
     """Each larger value of the setting minus the smallest one among its like."""
+    alike = _alike(values, (name,))
     told = values.assign(at=_shared(values, (name,)), key=_key(values, (name,)))
-    smallest = told.groupby("at")[name].transform("min")
+    by = told.groupby(alike, dropna=False) if alike else told.groupby(lambda _: 0)
+    smallest = by[name].transform("min")
     larger, reference = told[told[name] > smallest], told[told[name] == smallest]
-    pairs = larger.merge(reference, on=["key", "split", "at"], suffixes=EITHER)
-    return _differing(pairs, [_said(name, pairs[f"{name}{side}"]) for side in EITHER])
+    pairs = larger.merge(reference, on=["key", "split"], suffixes=EITHER)
+    sides = [_said(name, pairs[f"{name}{side}"]) for side in EITHER]
+    return _differing(pairs, sides, [*alike, *(f"{name}{side}" for side in EITHER)])
 
 
-def _from_dense(values: pd.DataFrame) -> pd.DataFrame:
+def _from_dense(values: pd.DataFrame) -> _Compared:
     """Each pruned network minus the dense one of as many weights."""
     but = (*PRUNING, WIDTH)
     told = values.assign(at=_shared(values, but), key=_key(values, but))
     pruned = told["pruning.kind"] != "none"
-    pairs = told[pruned].merge(told[~pruned], on=["key", "split", "at"], suffixes=EITHER)
+    pairs = told[pruned].merge(told[~pruned], on=["key", "split"], suffixes=EITHER)
     pairs = pairs[as_many(pairs["kept_weights"], pairs["kept_weights_reference"])]
     sides = [_said(WIDTH, pairs[WIDTH + side]) + " " + pairs[f"pruning{side}"] for side in EITHER]
-    return _differing(pairs, sides)
+    return _differing(pairs, sides, [*_alike(values, but), *but, f"{WIDTH}_reference"])
 
 
-def _from_simpler(values: pd.DataFrame) -> Iterator[pd.DataFrame]:
+def _from_simpler(values: pd.DataFrame) -> Iterator[_Compared]:
     """Each objective minus the ones that it adds something to."""
     same_network = values.groupby("network.kind")
     said = pd.concat([objectives(rows) for _, rows in same_network]).reindex(values.index)
-    shared = _shared(values, (*OBJECTIVE, *FOLLOWING))
+    shared, alike = (make(values, (*OBJECTIVE, *FOLLOWING)) for make in (_shared, _alike))
     told = values.assign(at=shared, objective=said, steps=values[PASSES] / values[BATCH])
     kind, transformed = told["objective.kind"], told["augment.transform"] != "none"
     cross_entropy, views = kind == "cross_entropy", kind == "consistency"
@@ -115,21 +134,31 @@ def _from_simpler(values: pd.DataFrame) -> Iterator[pd.DataFrame]:
         (views & ~batched, batched, VIEWS),
     ]:
         keyed = told.assign(key=_key(told, (*but, *FOLLOWING)))
-        on = ["key", "split", "at", "steps"]
+        on = ["key", "split", "steps"]
         pairs = keyed[chosen].merge(keyed[reference], on=on, suffixes=EITHER)
-        yield _differing(pairs, [pairs[f"objective{side}"] for side in EITHER])
+        by = [*alike, *OBJECTIVE, *(f"{name}_reference" for name in OBJECTIVE)]
+        yield _differing(pairs, [pairs[f"objective{side}"] for side in EITHER], by)
 
 
-def _differing(pairs: pd.DataFrame, sides: "Sequence[pd.Series[str]]") -> pd.DataFrame:
+def _differing(
+    pairs: pd.DataFrame, sides: "Sequence[pd.Series[str]]", by: Sequence[str]
+) -> _Compared:
     """The pairs with their comparison in words and their difference."""
     both = zip(pairs["by_device"], pairs["by_device_reference"], strict=True)
     apart = [by_device(one, other) for one, other in both]
     # a copy, as merging a hundred columns leaves them scattered
-    return pairs.copy().assign(
+    made = pairs.copy().assign(
         comparison=sides[0] + " - " + sides[1],
-        difference=pairs["value"] - pairs["value_reference"],
+        value=pairs["value"] - pairs["value_reference"],
         by_device=pd.Series(apart, pairs.index, dtype=object),
     )
+    return _Compared(made, [*by])
+
+
+def _alike(values: pd.DataFrame, but: Sequence[str]) -> list[str]:
+    """The columns that tell each row from others besides its repeat and these settings."""
+    sizes = [name for name in SIZE if name not in but and values[name].nunique() > 1]
+    return [*varied(values, but), *sizes]
 
 
 def _key(values: pd.DataFrame, but: Sequence[str]) -> "pd.Series[str]":
@@ -140,7 +169,7 @@ def _key(values: pd.DataFrame, but: Sequence[str]) -> "pd.Series[str]":
 
 
 def _shared(values: pd.DataFrame, but: Sequence[str]) -> "pd.Series[str]":
-    """What tells each row from others besides its repeat and these settings: family and size."""
+    """The same in words: condition and size."""
     parts = [words(values, but)]
     for name in SIZE:
         if name not in but and values[name].nunique() > 1:
@@ -154,5 +183,5 @@ def _said(name: str, values: "pd.Series[float]") -> "pd.Series[str]":
     """Values of a setting in words."""
     if name == DAMPING:
         return values.map(lambda value: f"damped {value:g}" if value else "base").astype("str")
-    dial = DIALS[SIZE.index(name)]
+    dial = DIMENSIONS[SIZE.index(name)]
     return values.map(lambda value: f"{dial} {value}").astype("str")

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.families import BOTTLENECK, words
-from analysis.selection import chosen
+from analysis.conditions import BOTTLENECK, varied, words
+from analysis.selection import select
 from analysis.units import Estimate, estimate
 from scaling.spelling import nearest
 
@@ -33,6 +33,7 @@ ABOUT = {  # columns of ours, and what they are called here
     "metric": "metric",
 }
 THEIRS = ("published", "standard_error")
+WITHIN = ["sound.dataset", "model"]
 MATCHED = ["published_for", "model", "split.fraction"]
 # what none of these papers does: trials that do are none of their models
 OFF = {
@@ -172,7 +173,7 @@ def beside(name: str, scores: pd.DataFrame, macro_f1: pd.DataFrame | None = None
     none published); mean, low, high, n, unit (ours with its 95 % interval: see analysis.units);
     difference (ours - published), difference_low, difference_high. Scores are fractions;
     differences are nan unless dataset is published_for, their intervals where ours has none.
-    Raises ValueError for no such table, and as selection.chosen.
+    Raises ValueError for no such table, and as selection.select.
     """
     theirs = numbers(name)
     theirs = theirs.assign(order=range(len(theirs)))
@@ -185,11 +186,12 @@ def beside(name: str, scores: pd.DataFrame, macro_f1: pd.DataFrame | None = None
     runs = pd.concat(values).merge(theirs, on=[*MATCHED, "metric"])
     runs = runs.rename(columns=ABOUT).sort_values(["order", "dataset", "protocol", "width", "at"])
     keys = [*ABOUT.values(), *THEIRS]
+    by = [*dict.fromkeys([*keys, *_conditions(name, tested)])]
     rows = [
-        dict(zip(keys, key, strict=True))
+        {key: of_one[key].iloc[0] for key in keys}
         | {"chosen": _counted(of_one["chosen"])}
         | estimate(of_one)._asdict()
-        for key, of_one in runs.groupby(keys, sort=False, dropna=False)
+        for _, of_one in runs.groupby(by, sort=False, dropna=False)
     ]
     return _subtracted(pd.DataFrame(rows, columns=[*keys, "chosen", *Estimate._fields]))
 
@@ -220,9 +222,18 @@ def _ours(name: str, scores: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(model=table.models(rows), published_for=rows["sound.dataset"].map(whose))
     theirs = numbers(name)[MATCHED].drop_duplicates()
     rows = rows.merge(theirs, on=MATCHED)
-    but = ("split.fraction", "split.protocol", *table.among)
-    told = [words(like, but) for _, like in rows.groupby(["sound.dataset", "model"])]
+    told = [words(like, _but(name)) for _, like in rows.groupby(WITHIN)]
     return rows.assign(at=pd.concat(told) if told else "", chosen=_said(rows, table.among))
+
+
+def _but(name: str) -> tuple[str, ...]:
+    """The settings that the table has columns for, or chooses."""
+    return ("split.fraction", "split.protocol", *PUBLISHED[name].among)
+
+
+def _conditions(name: str, rows: pd.DataFrame) -> tuple[str, ...]:
+    """The settings that tell trials of one model on one dataset apart."""
+    return varied(rows, _but(name), WITHIN) if len(rows) else ()
 
 
 def _said(rows: pd.DataFrame, among: Mapping[str, str]) -> "pd.Series[str]":
@@ -240,7 +251,7 @@ def _said(rows: pd.DataFrame, among: Mapping[str, str]) -> "pd.Series[str]":
 def _chosen(name: str, ours: pd.DataFrame) -> pd.DataFrame:
     """The rows of the trials whose settings won on validation clips; all where none are chosen."""
     among = [*PUBLISHED[name].among]
-    return chosen(ours, among) if among else ours
+    return select(ours, among) if among else ours
 
 
 def _tested(rows: pd.DataFrame) -> "pd.Series[bool]":

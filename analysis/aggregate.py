@@ -1,23 +1,25 @@
-"""From scores to points: mean, interval and spread of the runs of one size and family on a split.
+"""From scores to points: mean, interval and spread of the runs of each size and condition.
 
-Conventions: a run is a trial (a seed of a fold); accuracies are fractions, losses nats.
-Contents: SPLITS, DIALS, COSTS, Measure and MEASURES, on_splits, judged, families_within, means,
-split_order, in_order, sizes_beside, varying, as_many.
+Conventions: a run is a trial (a seed of a fold); accuracies are fractions, losses nats. Runs are
+grouped by the columns of analysis.conditions; the labels `family` (the condition in words),
+`unpruned` (the same but for pruning) and `pruning` are made from these columns for readers.
+Contents: SPLITS, DIMENSIONS, COSTS, Measure and MEASURES, on_splits, judged, means, told,
+split_order, in_order, other_dimensions, varying, as_many.
 """
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.families import SIZE, families
-from analysis.scatter import spread
+from analysis.conditions import PRUNING, SIZE, labels, prunings
+from analysis.spread import spread
 from analysis.units import estimate
 
 SPLITS = ("seen", "unseen", "test", "validation", "train_clean", "train")  # from left to right
 NOT_HELD_OUT = ("validation", "train_clean", "train")  # drawn only when asked for
-DIALS = tuple(name.removeprefix("network.") for name in SIZE)
+DIMENSIONS = tuple(name.removeprefix("network.") for name in SIZE)
 AS_MANY = 0.01  # of the weights kept: a target in numbers need not be a width's exactly
 COSTS = ("parameters", "kept_parameters", "kept_weights", "macs", "receptive_field")
 
@@ -88,29 +90,27 @@ def judged(splits: Iterable[str]) -> list[str]:
     return sorted(chosen, key=split_order)
 
 
-def families_within(frame: pd.DataFrame, but: Sequence[str]) -> "pd.Series[Any]":
-    """The family of each row among those of its dataset, without the settings of `but`.
+def means(
+    scores: pd.DataFrame,
+    conditions: Sequence[str],
+    also: Sequence[str] = (),
+    but: Sequence[str] = (),
+    within: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Mean, 95 % interval and spread over the runs of each size and condition on each split.
 
-    Datasets differ in rate and length, too, which tells nothing beside their names.
-    """
-    parts = [families(rows, but) for _, rows in frame.groupby("sound.dataset")]
-    told: pd.Series[Any] = pd.concat(parts).reindex(frame.index)
-    return told
-
-
-def means(scores: pd.DataFrame, also: Sequence[str] = ()) -> pd.DataFrame:
-    """Mean, 95 % interval and spread over the runs of each size of each family on each split.
-
-    `scores` is what `on_splits` gives; `also` names columns of it that tell points apart, too.
-    Columns: family, unpruned, pruning, width, depth, pointwise, COSTS, `also`, split; mean, low,
-    high (fractions; low and high nan where there is no interval), n, unit (what n counts: see
-    analysis.units); between_runs, within_runs,
+    `scores` is what `on_splits` gives, `conditions` what conditions.varied makes of it, with the
+    same `but` and `within`; `also` names columns of it that tell points apart, too.
+    Columns: family, unpruned, pruning, `conditions`, width, depth, pointwise, COSTS, `also`, split;
+    mean, low, high (fractions; low and high nan where there is no interval), n, unit (what n
+    counts: see analysis.units); between_runs, within_runs,
     pooled (standard deviations of the runs' means, over the epochs of a run, and of all epochs of
     all runs at once, which is the papers'; nan for one run or epoch), epochs
-    (averaged in each run, the fewest), trials (ids of the runs). Splits come in order of SPLITS.
+    (averaged in each run, the fewest), trials (ids of the runs), chance (accuracy of guessing, nan
+    where it is not known). Splits come in order of SPLITS.
     """
-    named = scores.rename(columns=dict(zip(SIZE, DIALS, strict=True)))
-    keys = ["family", "unpruned", "pruning", *DIALS, *COSTS, *also, "split"]
+    named = scores.rename(columns=dict(zip(SIZE, DIMENSIONS, strict=True)))
+    keys = [*conditions, *DIMENSIONS, *COSTS, *also, "split"]
     rows = []
     for key, runs in named.groupby(keys, dropna=False):
         scatter = spread(runs)
@@ -120,18 +120,30 @@ def means(scores: pd.DataFrame, also: Sequence[str] = ()) -> pd.DataFrame:
             "pooled": scatter.pooled,
             "epochs": int(runs["epochs"].min()),
             "trials": " ".join(runs["trial"]),
+            "chance": float(runs["chance"].max()),
         }
         rows.append(dict(zip(keys, key, strict=True)) | estimate(runs)._asdict() | about)
-    frame = pd.DataFrame(rows)
+    frame = told(pd.DataFrame(rows), but, within)
     return (
         frame.assign(
             order=frame["split"].map(split_order),
             place=frame["family"].map(in_order(frame["family"]).index),
         )
-        .sort_values(["order", "place", "kept_parameters", *DIALS])
+        .sort_values(["order", "place", "kept_parameters", *DIMENSIONS])
         .drop(columns=["order", "place"])
         .reset_index(drop=True)
     )
+
+
+def told(points: pd.DataFrame, but: Sequence[str] = (), within: Sequence[str] = ()) -> pd.DataFrame:
+    """The points with the labels that readers know them by: family, unpruned, pruning."""
+    made = {
+        "family": labels(points, but, within),
+        "unpruned": labels(points, (*but, *PRUNING), within),
+        "pruning": prunings(points),
+    }
+    rest = [name for name in points if name not in made]
+    return points.assign(**made)[[*made, *rest]]
 
 
 def split_order(split: str) -> tuple[int, str]:
@@ -149,9 +161,9 @@ def in_order(texts: Iterable[str]) -> list[str]:
     return sorted(set(texts), key=key)
 
 
-def sizes_beside(points: pd.DataFrame, dial: str) -> "pd.Series[str]":
-    """What tells sizes apart besides the dial, as text; empty where only the dial is varied."""
-    rest = [name for name in DIALS if name != dial and points[name].nunique() > 1]
+def other_dimensions(points: pd.DataFrame, dimension: str) -> "pd.Series[str]":
+    """What tells sizes apart besides this dimension, as text; empty where only that varies."""
+    rest = [name for name in DIMENSIONS if name != dimension and points[name].nunique() > 1]
     texts = [", ".join(f"{name} {row[name]}" for name in rest) for _, row in points.iterrows()]
     return pd.Series(texts, index=points.index, dtype="str")
 

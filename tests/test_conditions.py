@@ -1,4 +1,4 @@
-"""analysis.families: an objective is one short phrase, and what follows from it is not said."""
+"""analysis.conditions: an objective is one short phrase, and what follows from it is not said."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from test_analysis_table import plan, results, trial
 
 from analysis import table
-from analysis.families import OBJECTIVE, words
+from analysis.conditions import OBJECTIVE, words
 from scaling.results.records import Results
 
 __all__ = ["results"]  # the fixture

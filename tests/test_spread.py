@@ -1,4 +1,4 @@
-"""analysis.scatter: against plain loops."""
+"""analysis.spread: against plain loops."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.scatter import last_epochs, spread
+from analysis.spread import last_epochs, spread
 from scaling.seeds import stream
 
 

@@ -1,4 +1,4 @@
-"""analysis.standing: time left, failures by class, and looks that read nothing twice."""
+"""analysis.status: time left, failures by class, and looks that read nothing twice."""
 
 import json
 import os

@@ -1,8 +1,8 @@
-"""Where a study stands: what its trials became, why some failed, how long the others still take.
+"""StudyStatus of a study: what its trials became, why some failed, how long the others still take.
 
 Source: the records alone, from any machine that sees them. Conventions: trials that run share the
-slots that their sweep states in sweep.json; without it, as many as run. Contents: `look` at a
-Standings, Driver, `failures`.
+slots that their sweep states in sweep.json; without it, as many as run.
+Contents: StudyStatus, look, Driver, failures.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis import table
-from analysis.table import Study
+from analysis.table import Snapshot
 from scaling.results import lock_file
 from scaling.results.eta import Left, Standing, left, planned_epochs
 from scaling.results.lock_file import Holder
@@ -37,10 +37,10 @@ class Driver(NamedTuple):
         return self.state == "none"
 
 
-class Standings(NamedTuple):
+class StudyStatus(NamedTuple):
     """A study at one moment."""
 
-    study: Study
+    snapshot: Snapshot
     progress: pd.DataFrame  # see analysis.table
     left: Left | None  # None: nothing to go by, or nothing left
     slots: int  # trials at once
@@ -52,17 +52,17 @@ class Standings(NamedTuple):
         return bool(self.progress["status"].isin([Status.RUNNING, Status.MISSING]).any())
 
 
-def look(results: Results, before: Standings | None = None) -> Standings:
+def look(results: Results, before: StudyStatus | None = None) -> StudyStatus:
     """Where a study stands; `before` is an earlier look, of which what is final is not read again.
 
     Raises ValueError when this is no results folder, or one that cannot be read.
     """
-    study = table.reloaded(before.study) if before else table.load(results)
-    progress = table.progress(study)
+    snapshot = table.reloaded(before.snapshot) if before else table.load(results)
+    progress = table.progress(snapshot)
     running = int((progress["status"] == Status.RUNNING).sum())
     holder = lock_file.read(results)
     slots = holder.slots if holder and holder.slots else max(1, running)
-    found = Standings(study, progress, None, slots, _driver(results, holder, progress))
+    found = StudyStatus(snapshot, progress, None, slots, _driver(results, holder, progress))
     return found._replace(left=left(_each(found), slots)) if found.open else found
 
 
@@ -84,13 +84,13 @@ def _class(error: str) -> str:
     return found[1] if found else error
 
 
-def _each(found: Standings) -> list[Standing]:
+def _each(found: StudyStatus) -> list[Standing]:
     """Every planned trial as scaling.results.eta asks for it."""
-    manifest, progress = found.study.manifest, found.progress
+    manifest, progress = found.snapshot.manifest, found.progress
     # manifests of older versions lack the multiply-adds of an epoch
     whole = manifest["epoch_macs"].notna().all()
     costs = manifest["epoch_macs" if whole else "macs"].tolist()
-    predicted = _predicted(found.study.results)
+    predicted = _predicted(found.snapshot.results)
     stopped = bool((progress["status"] == Status.STOPPED).any())
     settings = ["objective.kind", "training.epochs", "training.patience"]
     rows = zip(costs, *(manifest[name].tolist() for name in settings), strict=True)
@@ -123,14 +123,14 @@ def _driver(results: Results, holder: Holder | None, progress: pd.DataFrame) -> 
     if holder is None:
         running = progress.loc[progress["status"] == Status.RUNNING, "study"]
         if len(running) and (running == "train").all():
-            return Driver("unknown", "overhear train says nothing of itself while it runs")
+            return Driver("unknown", "overhear train does not say whether it runs")
         return Driver("none", f"none: {RESUME}")
     who, alive = holder.process, lock_file.alive(holder)
     if alive is None:
         modified = lock_file.modified(results)
         ago = (datetime.now(UTC) - modified).total_seconds() if modified else math.inf
-        last = f"{who} last said that it runs {max(0, round(ago))} s ago" if modified else who
-        beats = f"(it does every {lock_file.BEAT:g} s)"
+        last = f"{who} last reported {max(0, round(ago))} s ago" if modified else who
+        beats = f"(it reports every {lock_file.BEAT:g} s)"
         return Driver("unknown", f"{last} {beats}" if modified else last)
     if alive:
         return Driver("running", who)

@@ -2,7 +2,7 @@
 
 Conventions: a value is one run's (a trial's) score; standard deviations divide by n - 1, and are
 nan where there are fewer than two values. Intervals are those of analysis.units.
-Contents: last_epochs, spread.
+Contents: Spread, last_epochs, spread.
 """
 
 from collections.abc import Sequence

@@ -1,0 +1,305 @@
+"""Conditions: the settings that tell trials apart besides their size, seed and fold.
+
+Conventions: a condition is a combination of values of setting columns, under the dotted names of
+the manifest. Tables are grouped by these columns; labels are made from them last, for readers.
+A label names only settings with more than one value among the rows that it is made for. First come
+the kind of network, whether it starts from the weights of another (`transferred`), what is
+minimized and what else regularizes (`dropout 0.2`, `batched pitch`). What follows from these, such
+as a batch size that each has its own of, is not named. Then, in the order of
+scaling.settings.Trial, damping, taught labels, share of the clips, microphones of the training
+clips, when training ends and pruning in words of their own (`base, static`), every other setting by
+its shortest unambiguous name (`mixup=0.3`).
+Contents: SIZE, REPEAT, OBJECTIVE, FOLLOWING, CONTEXT, marked, varied, labels, words, objectives,
+prunings.
+"""
+
+from collections.abc import Callable, KeysView, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from scaling import settings
+
+SIZE = ("network.width", "network.depth", "network.pointwise")
+# tell apart runs of one size and family; what a fold's trials take over is that fold's
+REPEAT = ("seed", "split.fold", "split.validation_fold", "transfer.trial")
+PRUNING = tuple(name for name in settings.leaves() if name.startswith("pruning."))
+HEARD = ("microphones.train", "microphones.share")
+TRANSFERRED = "transferred"  # a column that `marked` adds
+REGULARIZERS = {"network.dropout": "dropout", "training.weight_decay": "weight decay"}
+OBJECTIVE = (
+    *REGULARIZERS,
+    "augment.transform",
+    "augment.transform_share",
+    *(name for name in settings.leaves() if name.startswith("objective.")),
+)
+BOTTLENECK = {"objective.latent": "K", "objective.beta": "beta"}
+FOLLOWING = ("training.batch", "training.passes", "evaluation.disagreement")  # from the objective
+# what does not follow from the kind of network, as all else may
+OPEN = ("sound.dataset", "sound.classes", "network.damping")
+FROM_KIND = tuple(n for n in settings.leaves() if not n.startswith("split.") and n not in OPEN)
+STOPS = ("training.epochs", "training.patience", "training.patience_counts")
+IN_WORDS = ("objective.kind", "augment.transform")  # what the phrase of an objective says itself
+# conditions that every table of points says, varied or not: labels need them
+CONTEXT = (
+    "network.kind",
+    TRANSFERRED,
+    "network.damping",
+    "objective.kind",
+    "objective.weight",
+    "augment.transform",
+    "pruning.kind",
+)
+KINDS = {"none": "dense", "static": "static", "magnitude": "iterative"}
+LABELS = {"true": "true labels", "uniform": "random labels", "permuted": "permuted labels"}
+
+
+def marked(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The manifest with a column that says whether a trial starts from the weights of another."""
+    taken = (manifest["transfer.trial"] != "") | (manifest["transfer.weights"] != "")
+    return manifest.assign(**{TRANSFERRED: taken})
+
+
+def varied(
+    trials: pd.DataFrame, but: Sequence[str] = (), within: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """The condition columns of these trials: CONTEXT, and the settings that tell two of them apart.
+
+    `but` names settings that are told otherwise. `within` names columns whose groups are looked at
+    one by one: datasets differ in rate and length, too, which tells nothing beside their names.
+    """
+    parts = [rows for _, rows in trials.groupby([*within])] if within else [trials]
+    told = {name for rows in parts for name in _telling(_completed(rows), but)}
+    if told & set(HEARD):
+        told |= set(HEARD)  # a share is one of these microphones
+    known = (*CONTEXT, *(name for name in settings.leaves() if name not in CONTEXT))
+    return tuple(
+        name
+        for name in known
+        if name in trials and name not in but and (name in CONTEXT or name in told)
+    )
+
+
+def labels(
+    frame: pd.DataFrame, but: Sequence[str] = (), within: Sequence[str] = ()
+) -> "pd.Series[str]":
+    """The condition of each row in words, told from the other rows; the kind of network where there
+    is only one.
+
+    `frame` has condition columns as `varied` names them, with the same `but` and `within`; settings
+    without a column are those of all rows.
+    """
+    if within:
+        parts = [labels(rows, but) for _, rows in frame.groupby([*within])]
+        joined: pd.Series[str] = pd.concat(parts).reindex(frame.index)
+        return joined
+    said = words(frame, but)
+    return said.mask(said == "", frame["network.kind"])
+
+
+def words(frame: pd.DataFrame, but: Sequence[str] = ()) -> "pd.Series[str]":
+    """What tells each row from the others, besides size, repeat and the settings of `but`.
+
+    `damped 0.99, static`, `base, dense`, `dropout 0.2, 30 % of the clips`; empty where nothing
+    differs.
+    """
+    frame = _completed(frame)
+    told = _telling(frame, but)
+    special = {*STOPS, *HEARD, *PRUNING, *OBJECTIVE, "network.kind", TRANSFERRED}
+    parts = [_kinds(frame, but)]
+    parts += [frame[name].map(_phrase(name)) for name in told if name not in special]
+    if told & set(STOPS):
+        parts.append(_stops(frame, but))
+    if told & set(HEARD):
+        parts.append(_hearings(frame))
+    if told & set(PRUNING):
+        parts.append(prunings(frame))
+    return _joined(parts, frame.index)
+
+
+def _completed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with a constant in the columns of settings that it leaves out, as all rows agree in
+    them.
+    """
+    absent = [n for n in (*OBJECTIVE, *STOPS, *PRUNING) if n not in frame]
+    return frame.reindex(columns=[*frame, *absent], fill_value=0) if absent else frame
+
+
+def _telling(frame: pd.DataFrame, but: Sequence[str]) -> KeysView[str]:
+    """The settings that tell rows apart, in order."""
+    kinds = _kinds(frame, but)
+    alone = _constant("", frame)
+    following = FROM_KIND if _varies(frame["network.kind"]) else FOLLOWING
+    found: dict[str, None] = {}
+    for name in (TRANSFERRED, *settings.leaves()):
+        if name in (*SIZE, *REPEAT, *but) or name not in frame:
+            continue
+        said = name in ("network.kind", TRANSFERRED, *OBJECTIVE, *HEARD, *PRUNING)
+        # a batch size that each kind has its own of tells nothing that the kind does not
+        among = kinds if name in following and not said else alone
+        if _varies_within(frame[name], among).any():
+            found[name] = None
+    return found.keys()
+
+
+def _kinds(frame: pd.DataFrame, but: Sequence[str]) -> "pd.Series[str]":
+    """The kind of network and of objective."""
+    return _joined([_networks(frame, but), objectives(frame, but)], frame.index)
+
+
+def _networks(frame: pd.DataFrame, but: Sequence[str]) -> "pd.Series[Any]":
+    """`vgg5`, `vgg5, transferred`; what all are is not said."""
+    kind, taken = frame["network.kind"], frame[TRANSFERRED]
+    if "network.kind" in but or not _varies(kind):
+        kind = _constant("", frame)
+    said = _constant("transferred", frame).where(taken & _varies(taken), "")
+    return _joined([kind, said], frame.index)
+
+
+def prunings(frame: pd.DataFrame) -> "pd.Series[Any]":
+    """How each trial is pruned: `dense`, `static`, `iterative`.
+
+    What else differs among the trials of one kind follows: `iterative, score=kernel`.
+    """
+    frame = _completed(frame)
+    kinds = frame["pruning.kind"]
+    parts = [kinds.map(KINDS)]
+    for name in PRUNING:
+        # a dense trial's target_width is 0: that pruned ones have another tells nothing new
+        parts.append(_where_varied(frame[name], kinds))
+    return _joined(parts, frame.index)
+
+
+def objectives(frame: pd.DataFrame, but: Sequence[str] = ()) -> "pd.Series[Any]":
+    """What each trial minimizes, with its transforms and regularizers; empty where none differ.
+
+    `cross-entropy`, or `plain` beside transformed clips; `dropout 0.2`, `weight decay 0.0001`;
+    `bottleneck K=20 beta=0.005`; `augmented pitch`, `batched pitch`, `consistency pitch`.
+    """
+    frame = _completed(frame)
+    varied = [name for name in OBJECTIVE if name not in but and _varies(frame[name])]
+    if not varied:
+        return _constant("", frame)
+    parts = [_minimized(frame, varied), _transforms(frame, varied)]
+    for name, word in REGULARIZERS.items():
+        if name in varied:
+            said = word + " " + frame[name].map(_text)
+            parts.append(said.where(frame[name] > 0, ""))
+    phrases = _joined(parts, frame.index)
+    transformed = (frame["augment.transform"] != "none").any()
+    if not _varies(frame["network.kind"]):  # else its kind stands there already
+        phrases = phrases.mask(phrases == "", "plain" if transformed else "cross-entropy")
+    rest = [name for name in varied if name not in {*REGULARIZERS, *BOTTLENECK, *IN_WORDS}]
+    details = [_where_varied(frame[name], phrases) for name in rest]
+    return _joined([phrases, *details], frame.index)
+
+
+def _minimized(frame: pd.DataFrame, varied: Sequence[str]) -> "pd.Series[Any]":
+    """The kind of objective, and of bottlenecks what differs among them; empty for cross-entropy,
+    and for consistency, which `_transforms` says.
+    """
+    kind = frame["objective.kind"]
+    chosen = kind == "bottleneck"
+    words = kind.mask(kind.isin(["cross_entropy", "consistency"]), "")
+    for name, letter in BOTTLENECK.items():
+        if name in varied and _varies(frame.loc[chosen, name]):
+            words += (f" {letter}=" + frame[name].map(_text)).where(chosen, "")
+    return words
+
+
+def _transforms(frame: pd.DataFrame, varied: Sequence[str]) -> "pd.Series[Any]":
+    """How transformed clips are learnt from, and the transform where several are; else empty."""
+    transform, chosen = frame["augment.transform"], frame["augment.transform"] != "none"
+    views = frame["objective.kind"] == "consistency"
+    words = _constant("augmented", frame).mask(views, "consistency")
+    words = words.mask(views & (frame["objective.weight"] == 0), "batched")
+    if "augment.transform" in varied and _varies(transform[chosen]):
+        words += " " + transform
+    return words.where(chosen, "")
+
+
+def _stops(frame: pd.DataFrame, but: Sequence[str]) -> "pd.Series[Any]":
+    """`epochs=20`; `fixed` or `patience` where both are, and what else differs among either:
+    `fixed, epochs=20`, `patience, counting all`.
+    """
+    patient = frame["training.patience"] > 0
+    kinds = _constant("fixed", frame).mask(patient, "patience")
+    said = [kinds] if _varies(kinds) and "training.patience" not in but else []
+    said += [_where_varied(frame[name], kinds) for name in STOPS if name not in but]
+    return _joined(said, frame.index)
+
+
+def _hearings(frame: pd.DataFrame) -> "pd.Series[str]":
+    """`trained as recorded` or `trained through 6 microphones`; where other sets are as many, the
+    microphones' names; the share of the clips where it differs among those heard through some.
+    """
+    names, share = (frame[name] for name in HEARD)
+    counts = names.map(lambda listed: len(listed.split(",")) if listed else 0)
+    ambiguous = names.groupby(counts).transform("nunique") > 1
+    sets = names.where(ambiguous, counts.map("{} microphones".format))
+    some = counts > 0
+    heard = ("trained through " + sets).where(some, "trained as recorded")
+    varied = some & (share[some].nunique() > 1)
+    shares = share.map(_phrase("microphones.share")).where(varied, "")
+    return _joined([heard, shares], frame.index)
+
+
+def _varies(values: "pd.Series[Any]") -> bool:
+    return bool(values.nunique(dropna=False) > 1)
+
+
+def _constant(text: str, frame: pd.DataFrame) -> "pd.Series[Any]":
+    """The same text for every row."""
+    return pd.Series(text, index=frame.index, dtype="str")
+
+
+def _varies_within(values: "pd.Series[Any]", groups: "pd.Series[Any]") -> "pd.Series[bool]":
+    """Whether the values of each row's group differ."""
+    # of codes, as pandas counts a missing value as none
+    codes = pd.Series(values.factorize(use_na_sentinel=False)[0], index=values.index)
+    return codes.groupby(groups).transform("nunique") > 1
+
+
+def _where_varied(values: "pd.Series[Any]", groups: "pd.Series[Any]") -> "pd.Series[Any]":
+    """A setting's values in words in groups of rows where they differ, else nothing."""
+    return values.map(_phrase(str(values.name))).where(_varies_within(values, groups), "")
+
+
+def _joined(parts: "list[pd.Series[Any]]", index: "pd.Index[Any]") -> "pd.Series[Any]":
+    """The parts of each row that are not empty, with commas between."""
+    rows = zip(*parts, strict=True) if parts else ("" for _ in index)
+    return pd.Series([", ".join(filter(None, row)) for row in rows], index=index, dtype="str")
+
+
+def _phrase(name: str) -> Callable[[Any], str]:
+    """How to say a value of this setting."""
+    said: dict[str, Callable[[Any], str]] = {
+        "network.damping": lambda value: f"damped {_text(value)}" if value else "base",
+        "network.initialization": str,
+        "split.labels": LABELS.__getitem__,
+        "split.fraction": lambda value: f"{100 * value:.15g} % of the clips",
+        "training.patience_counts": lambda value: f"counting {value}",
+        "pruning.target": lambda value: f"to {value} weights" if value else "",
+        "pruning.target_width": lambda value: f"to width {value}" if value else "",
+    }
+    return said.get(name, lambda value: f"{_short(name)}={_text(value)}")
+
+
+def _short(name: str) -> str:
+    """The fewest last words of a dotted name that no other setting ends in."""
+    parts = name.split(".")
+    endings = [".".join(parts[-k:]) for k in range(1, len(parts) + 1)]
+    known = [f".{other}" for other in settings.leaves()]
+    return next(e for e in endings if sum(other.endswith(f".{e}") for other in known) == 1)
+
+
+def _text(value: Any) -> str:
+    """A setting's value as a person would type it."""
+    if value == "":
+        return "(empty)"
+    if pd.isna(value):
+        return "null"
+    if isinstance(value, (bool, np.bool_)):
+        return str(value).lower()
+    return f"{value:.15g}" if isinstance(value, float) else str(value)

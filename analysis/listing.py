@@ -1,0 +1,268 @@
+"""Listings: what is printed of points, differences and published numbers, as text cells.
+
+Conventions: accuracies and their spreads are percent here, differences percentage points. A listing
+begins with its result in one sentence; which columns are constant, and how wide they may be, is
+decided where it is printed (analysis.console).
+Contents: Column, Listing, of_points, of_curves, of_differences, of_published, of_fields.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from analysis.aggregate import ACCURACY, DIMENSIONS, MEASURES, NOT_HELD_OUT, Measure
+
+HEADINGS = {
+    "unpruned": "family",
+    "kept_parameters": "parameters",
+    "kept_weights": "weights",
+    "share": "of the clips",
+    "clips_per_class": "clips per class",
+}
+DESCRIBED = {"seen": "seen devices", "unseen": "unseen devices", "train_clean": "training clips"}
+SCATTER = {
+    "between_runs": "between runs",
+    "within_runs": "within runs",
+    "pooled": "pooled (as in the papers)",
+}
+
+
+class Column(NamedTuple):
+    """A column of a listing."""
+
+    heading: str
+    cells: tuple[str, ...]
+    left: bool = False  # texts are; numbers stand right
+    folds: bool = False  # whether its cells may be folded
+    optional: bool = False  # whether it may be left out where there is no room
+
+    @property
+    def constant(self) -> bool:
+        """Whether all rows agree."""
+        return len(set(self.cells)) == 1
+
+
+class Listing(NamedTuple):
+    """A table as texts."""
+
+    title: str
+    result: str  # one sentence
+    about: tuple[Column, ...]  # what tells rows apart
+    values: tuple[Column, ...]
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.values[0].cells)
+
+
+def of_points(
+    title: str, points: pd.DataFrame, columns: Sequence[str], measure: Measure
+) -> Listing:
+    """A figure's points: these columns, then the mean, its interval, n and the spreads; instead of
+    these the rise above the reference of its line, in points that have one.
+    """
+    rows = points.to_dict("records")
+    counted = _counted(points)
+    values = [_values(measure.heading, [measure.text(row["mean"]) for row in rows])]
+    values += _intervals(rows, measure, counted)
+    if "rise" in points:
+        rises = [
+            {"mean": row["rise"]} | {n: row[f"rise_{n}"] for n in ("low", "high", "n", "unit")}
+            for row in rows
+        ]
+        heading = f"above {points['rise_above'].iloc[0]}"
+        values.append(_values(heading, [_value(rise["mean"], measure, "+") for rise in rises]))
+        values += _intervals(rises, measure, counted, "+")
+    else:
+        for name, heading in SCATTER.items():
+            cells = [_value(row[name], measure) for row in rows]
+            if set(cells) != {"-"}:
+                values.append(_values(f"{heading}, {measure.unit}", cells, optional=True))
+    about = _about(points, columns)
+    return Listing(title, _extremes(points, columns, measure), about, tuple(values))
+
+
+def of_curves(title: str, summary: pd.DataFrame) -> Listing:
+    """The last epoch of each curve, and of validation clips the best one, with the training clips
+    beside the held-out ones.
+    """
+    rows = summary.to_dict("records")
+    columns = ("metric", "split", "dataset", "family", "fraction", *DIMENSIONS, "at", "epoch")
+    counted = _counted(summary)
+    measures = [MEASURES[row["metric"]] for row in rows]
+    pairs = list(zip(rows, measures, strict=True))
+    values = [_values("held out", [measure.text(row["mean"]) for row, measure in pairs])]
+    intervals = [_interval(row, measure, counted) for row, measure in pairs]
+    values += [_values("95 %", [each[0] for each in intervals])]
+    values += [Column(counted, tuple(each[1] for each in intervals), folds=True)]
+    values += [_values("training", [_value(row["training"], measure) for row, measure in pairs])]
+    named = summary.assign(metric=[measure.heading for measure in measures])
+    main = "accuracy" if "accuracy" in set(summary["metric"]) else summary["metric"].iloc[0]
+    last = summary[(summary["metric"] == main) & (summary["at"] == "last epoch")]
+    result = _extremes(
+        last, ("split", "dataset", "family", "fraction", *DIMENSIONS), MEASURES[main]
+    )
+    result += ", after the last epoch"
+    return Listing(title, result, _about(named, columns), tuple(values))
+
+
+def of_differences(differences: pd.DataFrame) -> Listing:
+    """Paired differences in percentage points, signed."""
+    rows = differences.to_dict("records")
+    counted = _counted(differences)
+    values = [_values("points", [ACCURACY.text(row["mean"], "+") for row in rows])]
+    values += _intervals(rows, ACCURACY, counted, "+")
+    known = differences[differences["low"].notna()]
+    sure = known[(known["low"] > 0) | (known["high"] < 0)]
+    result = f"{len(sure)} of {len(known)} intervals exclude 0"
+    if len(sure):
+        most: dict[Any, Any] = sure.sort_values("mean", key=abs).iloc[-1].to_dict()
+        where = f" at {most['at']}" if most["at"] else ""
+        apart = f"{ACCURACY.text(most['mean'], '+')} points ({_edges(most, ACCURACY, '+')})"
+        result += f"; the largest is {most['comparison']}{where}, {_on(most['split'])}: {apart}"
+    about = _about(differences, ("split", "comparison", "at"))
+    return Listing("differences", result, about, tuple(values))
+
+
+def of_published(title: str, beside: pd.DataFrame) -> Listing:
+    """Published numbers and ours, in percent; the difference where both are of one dataset."""
+    beside = beside.assign(share=[f"{100 * each:g} %" for each in beside["fraction"]])
+    rows = beside.to_dict("records")
+    chosen = ["chosen"] if (beside["chosen"] != "").any() else []
+    columns = ("model", "dataset", "protocol", "width", "share", "at", "metric", *chosen)
+    counted = _counted(beside)
+    theirs, apart = [], []
+    for row in rows:
+        error = row["standard_error"]
+        known = "" if math.isnan(error) else f" (error {100 * error:.2f})"
+        theirs.append(ACCURACY.text(row["published"]) + known)
+        limits = {**row, "low": row["difference_low"], "high": row["difference_high"]}
+        none = math.isnan(row["difference"])
+        apart.append("-" if none else _interval(limits, ACCURACY, counted, "+")[0])
+    whose = "published, " + " and ".join(beside["published_for"].unique())
+    values = [_values(whose, theirs)]
+    values += [_values("ours", [ACCURACY.text(row["mean"]) for row in rows])]
+    values += _intervals(rows, ACCURACY, counted)
+    values += [_values("difference", [_value(row["difference"], ACCURACY, "+") for row in rows])]
+    values += [_values("95 %", apart)]
+    differs = beside["difference"].dropna()
+    result = "the published numbers are of other recordings: no difference is made"
+    if len(differs):
+        low, high = (ACCURACY.text(edge, "+") for edge in (differs.min(), differs.max()))
+        within = ((beside["difference_low"] <= 0) & (beside["difference_high"] >= 0)).sum()
+        result = f"ours less the published is {low} to {high} points in {len(differs)} cells"
+        result += f", {within} of which are as published within their intervals"
+    return Listing(title, result, _about(beside, columns), tuple(values))
+
+
+def of_fields(title: str, fields: pd.DataFrame, numbers: Sequence[str]) -> Listing:
+    """ERF numbers, in mel bands and frames, a row per model."""
+    values = [_values(name, [f"{value:,.1f}" for value in fields[name]]) for name in numbers]
+    values.append(_values("n", [str(n) for n in fields["n"]]))
+    columns = ("family", *DIMENSIONS)
+    ordered = fields.assign(area=fields["f95"] * fields["t95"]).sort_values("area")
+    said = [
+        (_who(fields, columns, place), f"{row['f95']:,.0f} mel bands x {row['t95']:,.0f} frames")
+        for place, row in ordered.iloc[[-1, 0]].iterrows()
+    ]
+    result = f"95 % of the field spans {said[0][1]}"
+    if len(fields) > 1:
+        (widest, most), (narrowest, least) = said
+        result = f"95 % of the field spans most in {widest}, {most}; least in {narrowest}, {least}"
+    return Listing(title, result, _about(fields, columns), tuple(values))
+
+
+def _about(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[Column, ...]:
+    """These columns: texts as they are, numbers with commas; without what no row has."""
+    made = []
+    for name in columns:
+        text = not pd.api.types.is_numeric_dtype(rows[name])
+        cells = tuple(str(value) if text else f"{value:,.15g}" for value in rows[name])
+        if set(cells) != {""}:
+            made.append(Column(HEADINGS.get(name, name), cells, left=text, folds=text))
+    return tuple(made)
+
+
+def _values(heading: str, cells: Iterable[str], optional: bool = False) -> Column:
+    return Column(heading, tuple(cells), optional=optional)
+
+
+def _intervals(
+    rows: Sequence[Mapping[Any, Any]], measure: Measure, counted: str, sign: str = ""
+) -> list[Column]:
+    """The columns of the interval and of n."""
+    each = [_interval(row, measure, counted, sign) for row in rows]
+    return [
+        _values("95 %", [e[0] for e in each]),
+        Column(counted, tuple(e[1] for e in each), folds=True),
+    ]
+
+
+def _extremes(points: pd.DataFrame, columns: Sequence[str], measure: Measure) -> str:
+    """`highest on unseen devices: base, width 16, 80.2 % (64.4 to 96.1); lowest: ...`."""
+    splits = list(points["split"].unique())
+    held_out = [split for split in splits if split not in NOT_HELD_OUT]
+    split = (held_out or splits)[-1]
+    here = points[points["split"] == split]
+    ends = [("highest", here["mean"].idxmax()), ("lowest", here["mean"].idxmin())]
+    if not measure.larger_is_better:
+        ends.reverse()
+    unit = " %" if measure.factor == 100 else f" {measure.unit}"
+    told = [name for name in columns if name != "split"]
+
+    def said(place: Any) -> str:
+        row = points.loc[place].to_dict()
+        who = _who(here, told, place)
+        limits = "" if math.isnan(row["low"]) else f" ({_edges(row, measure)})"
+        return f"{who}, {measure.text(row['mean'])}{unit}{limits}".removeprefix(", ")
+
+    what = measure.heading.split(",")[0].removesuffix(" %")
+    if len(here) == 1:
+        return f"{what} {_on(split)}: {said(ends[0][1])}"
+    (first, best), (second, worst) = ends
+    return f"{first} {what} {_on(split)}: {said(best)}; {second}: {said(worst)}"
+
+
+def _who(rows: pd.DataFrame, columns: Sequence[str], place: Any) -> str:
+    """What tells one row from the others: `base, width 16`."""
+    parts = []
+    for name in columns:
+        if rows[name].nunique() > 1 and name != "kept_parameters":
+            value = rows.loc[place, name]
+            text = not pd.api.types.is_numeric_dtype(rows[name])
+            parts.append(str(value) if text else f"{HEADINGS.get(name, name)} {value:,.15g}")
+    return ", ".join(parts)
+
+
+def _on(split: Any) -> str:
+    return f"on {DESCRIBED.get(split, f'{split} clips')}" if " - " not in str(split) else str(split)
+
+
+def _counted(points: pd.DataFrame) -> str:
+    """The heading of n: what it counts, where that is the same in all rows that have intervals."""
+    units = points.loc[points["low"].notna(), "unit"].unique()
+    return f"n, {units[0]}" if len(units) == 1 else "n"
+
+
+def _edges(row: Mapping[Any, Any], measure: Measure, sign: str = "") -> str:
+    """`21.5 to 28.5`."""
+    low, high = (measure.text(row[edge], sign) for edge in ("low", "high"))
+    return f"{low} to {high}"
+
+
+def _interval(
+    row: Mapping[Any, Any], measure: Measure, counted: str, sign: str = ""
+) -> tuple[str, str]:
+    """`21.5 to 28.5`, and n with what it counts unless its heading `counted` says so."""
+    n = str(row["n"]) if counted == f"n, {row['unit']}" else f"{row['n']} {row['unit']}"
+    if math.isnan(row["low"]):
+        return "one run" if row["n"] == 1 else "-", n
+    return _edges(row, measure, sign), n
+
+
+def _value(value: float, measure: Measure, sign: str = "") -> str:
+    """The value as the measure says it; a dash where there is none."""
+    return "-" if math.isnan(value) else measure.text(value, sign)
