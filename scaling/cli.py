@@ -20,6 +20,9 @@ Root = Annotated[str | None, typer.Option(help="Where the dataset lies (default:
 Json = Annotated[bool, typer.Option("--json", help="The same facts as JSON lines.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
+FrontendBackend = Annotated[
+    str, typer.Option(help="What computes features: auto, overhear, torchaudio or nnaudio.")
+]
 Column = Annotated[
     list[str] | None,
     typer.Option(
@@ -62,6 +65,7 @@ def train(
     threads: Annotated[
         int, typer.Option(parser=whole(0), metavar="N", help="CPU threads; 0: all.")
     ] = 0,
+    frontend_backend: FrontendBackend = "auto",
     skip_unreadable: Skip = False,
     dry_run: Annotated[bool, typer.Option(help="Its cost only; trains nothing.")] = False,
     as_json: Json = False,
@@ -71,15 +75,16 @@ def train(
     from scaling.results.manifest import plan, price_unseen
     from scaling.settings import changed, nearest
     from scaling.settings.recipes import RECIPES
-    from scaling.sound import prepare
+    from scaling.sound import frontends, prepare
     from scaling.sound.datasets.reading import reading
     from scaling.sound.download import remedy
 
     filled(root=root, out=out, device=device, precision=precision)
-    here = machine.here(device, precision, threads)  # before what takes long
+    here = machine.here(device, precision, threads, frontend_backend)  # before what takes long
     if recipe not in RECIPES:
         raise ValueError(f"--recipe {recipe}: not a recipe{nearest(recipe, RECIPES)}")
     trial = changed(RECIPES[recipe], pairs(settings))
+    frontends.chosen(trial.sound.features, frontend_backend)
     read = reading(column, group_from)
     clips, missing = (
         prepare.at_hand([trial], root, read) if dry_run else (prepare.scan([trial], root, read), {})

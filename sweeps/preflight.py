@@ -28,7 +28,7 @@ from sweeps import guard
 
 # Those that records depend on, and those that nodes talk through.
 PACKAGES = (
-    *("ray", *LIBRARIES, "nnAudio", "pandas", "pyarrow", "pydantic", "pyroomacoustics"),
+    *("ray", *LIBRARIES, "pandas", "pyarrow", "pydantic", "pyroomacoustics"),
     *("safetensors", "scikit-learn", "scipy"),
 )
 CODE = "code of Overhear"

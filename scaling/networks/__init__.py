@@ -24,7 +24,7 @@ from scaling.networks import (
     vggish,
     vib_cnn,
 )
-from scaling.networks.cost import Cost, Layer, Sides, count
+from scaling.networks.cost import Cost, Layer, Part, Sides, count
 from scaling.networks.stochastic import reseed
 from scaling.settings import Network, Trial
 
@@ -115,10 +115,19 @@ def _outputs(trial: Trial, classes: int) -> int:
 
 
 def cost(trial: Trial, classes: int) -> Cost:
-    """What a trial's network costs on that trial's clips. Raises ValueError when the clips are too
-    small for it.
+    """What a trial's network costs on that trial's clips, and the front end where it learns. Raises
+    ValueError when the clips are too small for it.
     """
-    return count(layers_of_trial(trial, classes), trial.sound.shape)
+    found, sound = count(layers_of_trial(trial, classes), trial.sound.shape), trial.sound
+    if learnt := sound.features.learnt(sound.rate):
+        size = sound.features.mels, sound.frames
+        front = Part("frontend", learnt, 0, learnt * sound.frames, size)
+        found = found._replace(
+            parameters=found.parameters + front.parameters,
+            macs=found.macs + front.macs,
+            parts=(front, *found.parts),
+        )
+    return found
 
 
 def kept_weights(trial: Trial, classes: int) -> int:

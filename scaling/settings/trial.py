@@ -54,6 +54,8 @@ class Trial(Part):
         if self.objective.kind == "consistency":
             several = "objective.kind=consistency transforms all views but the first"
             yield "augment.transform_share", several
+        if self.network.kind == "mfcc":
+            yield "sound.features.trainable", "network.kind=mfcc hears no features"
         if self.objective.kind == "neighbours":
             # `training` stays as it is: it has fields that every trial must state, and none counts
             names = [*_optional(Augment, "augment"), *_optional(Pruning, "pruning")]
@@ -124,6 +126,15 @@ class Trial(Part):
             raise ValueError(
                 "objective.kind=neighbours compares MFCC (network.kind=mfcc) or what a trained "
                 "network makes of clips (transfer.trial or transfer.weights): name one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _front_end_learns(self) -> Self:
+        if self.sound.features.trainable != "none" and self.objective.kind == "prototypes":
+            raise ValueError(
+                f"sound.features.trainable={self.sound.features.trainable}: objective.kind="
+                "prototypes keeps the features of its examples, which must not change: none"
             )
         return self
 
