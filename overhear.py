@@ -56,44 +56,81 @@ app = typer.Typer(
     "devices it never heard.",
     epilog="--debug anywhere shows the traceback of an error.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(sweeps.cli.studies)
 app.command()(sweeps.cli.sweep)
 app.command()(analysis.cli.status)
+app.command()(analysis.cli.analyze)
 app.command()(scaling.cli.train)
 app.add_typer(scaling.cli.data, name="data")
-app.command()(analysis.cli.analyze)
+app.command()(scaling.cli.recipes)
+app.command()(scaling.cli.settings)
+
+
+def _print_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        typer.echo(f"overhear {version('overhear-study')}")
+    except PackageNotFoundError:
+        typer.echo("overhear (not installed: version unknown)")
+    raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """The options of the command itself."""
 
 
 @app.command()
 def erf(
-    results: Annotated[str, typer.Argument(help="results folder or URI, as a sweep wrote it")],
+    results: Annotated[str, typer.Argument(help="Results folder or URI that a sweep wrote.")],
     trial: Annotated[
-        list[str] | None, typer.Option(help="trial to draw; all that have weights unless given")
+        list[str] | None,
+        typer.Option(metavar="ID", help="Draw this trial; repeatable (default: all with weights)."),
     ] = None,
-    study: Annotated[list[str] | None, typer.Option(help="only the trials of this study")] = None,
+    study: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only the trials of this study; repeatable."),
+    ] = None,
     split: Annotated[
-        str, typer.Option(help="whose clips; unseen devices, else test, unless given")
+        str, typer.Option(help="Whose clips (default: unseen devices, else test clips).")
     ] = "",
-    kind: Annotated[str, typer.Option(help="feature, logits or class")] = "feature",
-    label: Annotated[str | None, typer.Option(help="which class, with --kind class")] = None,
+    kind: Annotated[
+        str, typer.Option(help="What is differentiated: feature, logits or class.")
+    ] = "feature",
+    label: Annotated[
+        str | None, typer.Option(metavar="CLASS", help="With --kind class: which one.")
+    ] = None,
     root: scaling.cli.Root = None,
     column: scaling.cli.Column = None,
     group_from: scaling.cli.GroupFrom = None,
     out: Annotated[
-        str | None, typer.Option(help="local folder; RESULTS/figures unless given")
+        str | None, typer.Option(help="Local folder (default: RESULTS/figures).")
     ] = None,
     format: Annotated[  # noqa: A002
-        analysis.cli.Format, typer.Option(help="file format of the figures")
+        analysis.cli.Format, typer.Option(help="File format of the figures.")
     ] = analysis.cli.Format.PNG,
     device: scaling.cli.Device = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads; 0: all.")] = 0,
+    threads: scaling.cli.Threads = 0,
 ) -> None:
-    """Draw where trained networks look: maps that are missing are computed from their weights."""
+    """Draw effective receptive fields; missing maps are computed from the trials' weights."""
     if (kind == "class") != (label is not None):
-        raise ValueError(f"--kind {kind} with --label {label}: class, and only class, takes one")
+        raise ValueError(
+            f"--kind {kind} with --label {label}: --kind class needs a label, and no other kind "
+            "takes one"
+        )
     analysis.cli.figures_folder(results, out)  # before what takes long
     trials = analysis.cli.trials_of(results, study, trial)
     where = (device, "float32", threads)
@@ -153,7 +190,7 @@ def _run(debug: bool) -> int:
     except USAGE as error:
         asked = error.ctx.command_path if error.ctx else "overhear"
         if line := error.format_message():  # else its help has been printed
-            return _say(f"{line.rstrip('.')} ({asked} --help says what there is)", 2)
+            return _say(f"{line.rstrip('.')} (see {asked} --help)", 2)
         return 2
     except SystemExit as ended:
         if isinstance(ended.__context__, BrokenPipeError):  # typer ends like this where it meets it
@@ -165,7 +202,7 @@ def _run(debug: bool) -> int:
         if debug:
             raise
         told = f" ({error})" if str(error) else ""
-        return _say(f"the memory of this machine does not suffice{told}: ask for less at once", 2)
+        return _say(f"this machine has too little memory{told}: ask for less at once", 2)
     except BrokenPipeError:
         raise
     except (ValueError, OSError) as error:
@@ -173,13 +210,13 @@ def _run(debug: bool) -> int:
             raise
         return _say(str(error) or type(error).__name__, 2)
     except Exception as error:
-        # the last catch: whatever it is, a person is not to meet a traceback unasked
+        # the last catch: nobody sees a traceback without asking for it
         if debug:
             raise
         kind = type(error).__name__
         return _say(
             f"this is a fault of Overhear ({kind}: {_told(error)[:300]}): please report it with "
-            "the command; the same command with --debug adds the traceback to send",
+            "the command and the traceback that --debug prints",
             FAULT,
         )
 

@@ -26,7 +26,7 @@ from scaling.results.run_trial import run_trial
 from scaling.settings import Features, Network, Sound, Split, Training, Trial, changed
 from scaling.sound import datasets, prepare
 from scaling.sound.store import Store, pack
-from sweeps import launch
+from sweeps import schedule
 
 PROCESSES = 2
 LOOP, TUNE = 1 / 1.15, 1 / 1.05  # what the platform may add to each
@@ -77,7 +77,7 @@ def bare(count: int, folder: str, where: str) -> None:
 
 def plain(count: int, folder: str, where: str) -> None:
     """What one would write with Ray Tune."""
-    from sweeps import cluster
+    from sweeps.engine import cluster
 
     os.environ.update(cluster.ENVIRONMENT, RAY_AUTH_MODE="disabled")
     import ray
@@ -134,7 +134,7 @@ def planning(count: int, where: str) -> float:
     begun = time.perf_counter()
     planned = plan("mine", list(trials(count)), tables)
     record(planned, {trial.id: "0" for trial in planned.trials}, Results(where))
-    assert len(launch.pending(planned, Results(where))) == count
+    assert len(schedule.pending(planned, Results(where))) == count
     return time.perf_counter() - begun
 
 

@@ -1,9 +1,11 @@
-"""`overhear train` and `overhear data ...`: one trial here, and what there is to train on.
+"""`overhear train`, `data`, `settings` and `recipes`: one trial here, and what it can be made of.
 
 Heavy libraries are imported when a command runs, so that help is instant.
 """
 
 import json
+import shlex
+import textwrap
 import warnings
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -12,30 +14,57 @@ import typer
 
 from scaling.typed import filled, whole
 
+
+def _setting_names(incomplete: str) -> list[str]:
+    """For shell completion."""
+    from scaling.settings import leaves
+
+    return [f"{name}=" for name in leaves() if name.startswith(incomplete)]
+
+
+def _recipe_names(incomplete: str) -> list[str]:
+    """For shell completion."""
+    from scaling.settings.recipes import RECIPES
+
+    return [name for name in RECIPES if name.startswith(incomplete)]
+
+
 Settings = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Settings, as network.width=64."),
+    typer.Argument(
+        metavar="KEY=VALUE",
+        help="Settings to change, as network.width=64 (overhear settings lists them).",
+        autocompletion=_setting_names,
+    ),
 ]
-Root = Annotated[str | None, typer.Option(help="Where the dataset lies (default: OVERHEAR_DATA).")]
-Json = Annotated[bool, typer.Option("--json", help="The same facts as JSON lines.")]
+Root = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help="The dataset's folder (default: below OVERHEAR_DATA)."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the same facts as JSON lines.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
 FrontendBackend = Annotated[
-    str, typer.Option(help="What computes features: auto, overhear, torchaudio or nnaudio.")
+    str, typer.Option(help="Computes the features: auto, overhear, torchaudio or nnaudio.")
 ]
 Column = Annotated[
     list[str] | None,
     typer.Option(
-        "--column", metavar="OURS=YOURS", help="A manifest's name for a column; repeatable."
+        "--column", metavar="OURS=YOURS", help="What a manifest calls a column; repeatable."
     ),
 ]
 GroupFrom = Annotated[
     str | None,
-    typer.Option(metavar="REGEX", help="Clips whose paths share its first group stay together."),
+    typer.Option(metavar="REGEX", help="Keep clips together whose paths share its first group."),
 ]
-Skip = Annotated[bool, typer.Option(help="Leave unreadable recordings out and say how many.")]
+Skip = Annotated[
+    bool,
+    typer.Option("--skip-unreadable", help="Leave unreadable recordings out; print how many."),
+]
+Threads = Annotated[int, typer.Option(parser=whole(0), metavar="N", help="CPU threads; 0: all.")]
 
-data = typer.Typer(help="Datasets: list, describe, download, check.", no_args_is_help=True)
+data = typer.Typer(help="List, describe, download or check a dataset.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="Dataset (overhear data list shows them).")]
 
 
 def pairs(settings: list[str] | None) -> dict[str, str]:
@@ -55,22 +84,29 @@ def pairs(settings: list[str] | None) -> dict[str, str]:
 
 def train(
     settings: Settings = None,
-    recipe: Annotated[str, typer.Option(help="Which settings to start from.")] = "quickstart",
+    recipe: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Settings to start from (overhear recipes lists them).",
+            autocompletion=_recipe_names,
+        ),
+    ] = "quickstart",
     root: Root = None,
     column: Column = None,
     group_from: GroupFrom = None,
     out: Annotated[str, typer.Option(help="Results folder or URI.")] = "results/train",
     device: Device = "auto",
     precision: Precision = "auto",
-    threads: Annotated[
-        int, typer.Option(parser=whole(0), metavar="N", help="CPU threads; 0: all.")
-    ] = 0,
+    threads: Threads = 0,
     frontend_backend: FrontendBackend = "auto",
     skip_unreadable: Skip = False,
-    dry_run: Annotated[bool, typer.Option(help="Its cost only; trains nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print its size and cost; train nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Train one trial, here, without Ray, from a recipe."""
+    """Train one trial from a recipe, on this machine, without Ray."""
     from scaling import machine
     from scaling.results.manifest import plan, price_unseen
     from scaling.settings import changed, nearest
@@ -82,7 +118,7 @@ def train(
     filled(root=root, out=out, device=device, precision=precision)
     here = machine.here(device, precision, threads, frontend_backend)  # before what takes long
     if recipe not in RECIPES:
-        raise ValueError(f"--recipe {recipe}: not a recipe{nearest(recipe, RECIPES)}")
+        raise ValueError(f"--recipe {recipe}: no such recipe{nearest(recipe, RECIPES)}")
     trial = changed(RECIPES[recipe], pairs(settings))
     frontends.chosen(trial.sound.features, frontend_backend)
     read = reading(column, group_from)
@@ -105,8 +141,10 @@ def train(
 def _dry_run(
     trial: Any, price: tuple[Any, int] | None, parts: Mapping[str, int], as_json: bool
 ) -> None:
-    """What a trial costs; of one whose number of classes nobody knows, only its id."""
-    facts: dict[str, Any] = {"trial": trial.id}
+    """What a trial costs; only its name where the number of classes is not known."""
+    from scaling.settings.label import trial_labels
+
+    facts: dict[str, Any] = {"trial": trial.id, "label": trial_labels([trial])[trial.id]}
     if price:
         cost, kept = price
         facts |= {"kept_weights": kept, **cost._asdict()}
@@ -121,6 +159,7 @@ def _train(planned: Any, clips: Any, out: str, here: Any, skip_unreadable: bool)
     from scaling.results.manifest import counted, record
     from scaling.results.records import Results
     from scaling.results.run_trial import HEADLINE, headline, run_trial
+    from scaling.settings.label import trial_labels
     from scaling.sound import prepare
 
     results = Results(out)
@@ -130,7 +169,8 @@ def _train(planned: Any, clips: Any, out: str, here: Any, skip_unreadable: bool)
     (store,) = stores.values()
     digests = prepare.digests(planned.trials, stores)
     record(planned, digests, results, prepare.glances(planned.trials, stores))
-    typer.echo(f"trial {trial.id} on {here.name}, {here.precision_name}")
+    called = f"{trial_labels([trial])[trial.id]} ({trial.id})"
+    typer.echo(f"trial {called} on {here.name}, {here.precision_name}")
     for line in counted(planned.parts):
         typer.echo(line)
     whose = HEADLINE[headline(trial)]
@@ -141,8 +181,9 @@ def _train(planned: Any, clips: Any, out: str, here: Any, skip_unreadable: bool)
         state = f"epoch {progress.epoch}/{progress.epochs}{heard}, {progress.seconds:.1f} s"
         typer.echo(state if progress.status == "running" else f"{progress.status}: {state}")
         if progress.error:
-            raise ValueError(f"trial {trial.id} failed: {progress.error}")
+            raise ValueError(f"trial {called} failed: {progress.error}")
     typer.echo(f"records in {results.where}")
+    typer.echo(f"next: overhear analyze {shlex.quote(results.where)}")
 
 
 def compute_maps(
@@ -153,7 +194,7 @@ def compute_maps(
     where: tuple[str, str, int],
     read: tuple[list[str] | None, str | None] = (None, None),
 ) -> str:
-    """Compute the ERF maps that are missing, with a word for each; the split that they are of."""
+    """Compute missing ERF maps, printing a line for each; returns the split that they are of."""
     from scaling import machine
     from scaling.receptive_field import runs as maps
     from scaling.results.records import Results
@@ -172,6 +213,50 @@ def compute_maps(
         if computed:
             typer.echo(f"{number}/{len(chosen)} {trial.id}: computed", err=True)
     return splits.pop()
+
+
+def recipes(as_json: Json = False) -> None:
+    """List the recipes that overhear train starts from."""
+    from scaling.settings.recipes import ABOUT
+
+    for name, about in ABOUT.items():
+        typer.echo(json.dumps({"name": name, "about": about}) if as_json else f"{name}\n  {about}")
+
+
+def settings(
+    prefix: Annotated[
+        str, typer.Argument(metavar="[PREFIX]", help="Only settings that begin so, as network.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """List every setting of a trial with its type, default, bounds and meaning."""
+    from scaling.settings.catalog import catalog
+
+    for each in catalog(prefix):
+        if as_json:
+            typer.echo(json.dumps(each._asdict()))
+            continue
+        facts = [each.type, each.bound, "required" if each.required else ""]
+        if not each.required:
+            facts[-1] = f"default {_written(each.default)}"
+        if each.kinds:
+            facts.append(f"of {', '.join(each.kinds)}")
+        typer.echo(_wrapped(f"{each.name}: {'; '.join(filter(None, facts))}"))
+        if each.meaning:
+            typer.echo(_wrapped(f"    {each.meaning}"))
+
+
+def _wrapped(line: str) -> str:
+    return textwrap.fill(line, 80, subsequent_indent="    ", break_on_hyphens=False)
+
+
+def _written(value: Any) -> str:
+    """A default as a person would type it."""
+    if value in ((), ""):
+        return "empty"
+    return (
+        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )
 
 
 def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
@@ -198,7 +283,7 @@ def _print_parts(cost: Any) -> None:
 
 @data.command("list")
 def list_datasets(as_json: Json = False) -> None:
-    """What can be trained on."""
+    """List the datasets."""
     from scaling.sound.datasets import DATASETS
 
     for dataset in DATASETS.values():
@@ -210,13 +295,13 @@ def list_datasets(as_json: Json = False) -> None:
 
 @data.command()
 def describe(
-    name: str,
+    name: Name,
     root: Root = None,
     column: Column = None,
     group_from: GroupFrom = None,
     as_json: Json = False,
 ) -> None:
-    """How many clips there are of each class, fold and device, and what their files hold."""
+    """Count a dataset's clips by class, fold and device, and describe their files."""
     from scaling.sound import datasets, inspection
     from scaling.sound.clips import UNUSED
     from scaling.sound.datasets import headers, sources
@@ -253,7 +338,7 @@ def _print_description(facts: dict[str, Any]) -> None:
     parts = {fact[3:]: facts.pop(fact) for fact in [*facts] if fact.startswith("by_")}
     looked = facts.pop("headers", facts["clips"])
     if looked < facts["clips"]:
-        typer.echo(f"headers of the first {looked:,} of {facts['clips']:,} clips were looked at")
+        typer.echo(f"headers of the first {looked:,} of {facts['clips']:,} clips were read")
     for fact, value in facts.items():
         if isinstance(value, dict):
             value = ", ".join(f"{word} {count}" for word, count in value.items())
@@ -275,12 +360,13 @@ def _print_description(facts: dict[str, Any]) -> None:
 
 @data.command()
 def download(
-    name: str,
+    name: Name,
     to: Annotated[
-        str | None, typer.Option(help="Folder to put it in (default: OVERHEAR_DATA, else data).")
+        str | None,
+        typer.Option(metavar="DIR", help="Parent folder (default: OVERHEAR_DATA, else data)."),
     ] = None,
 ) -> None:
-    """Fetch a dataset, verify and unpack it; stopped, the same command goes on where it was."""
+    """Download, verify and unpack a dataset; run again, it resumes a download that was stopped."""
     from scaling.sound import download as downloads
 
     for line in downloads.download(name, to):
@@ -289,16 +375,18 @@ def download(
 
 @data.command()
 def check(
-    name: str,
+    name: Name,
     root: Root = None,
     column: Column = None,
     group_from: GroupFrom = None,
-    quick: Annotated[bool, typer.Option(help="Names and counts only; decode nothing.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Names and counts only; decode nothing.")
+    ] = False,
     deep: Annotated[
-        bool, typer.Option(help="Verify every byte of what is packed of it in the cache, too.")
+        bool, typer.Option("--deep", help="Also verify every packed byte of it in the cache.")
     ] = False,
 ) -> None:
-    """Compare a dataset with what was published, decode every clip, name what cannot be read."""
+    """Compare a dataset with its publication, decode every clip, name unreadable files."""
     from scaling.sound import datasets, inspection
     from scaling.sound.datasets import sources
     from scaling.sound.datasets.reading import reading

@@ -1,58 +1,79 @@
-"""What is left to do of a plan. Knows no Ray.
+"""Launch: what one sweep is asked to do, from the command line to Ray.
 
-What is complete in the results folder is left alone, what was cut off goes on from its checkpoint,
-what failed is left failed unless it is asked for again.
+Each part is checked where it is made; what depends on the machines (is there a GPU, is there room)
+is checked by sweeps.engine.cluster. Contents: Compute, Recordings, Resources, Launch.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from scaling.results.manifest import Plan
-from scaling.results.records import Results
 from scaling.settings import Trial
+from scaling.sound.datasets.reading import AS_IT_IS, Reading
+from sweeps.adaptive.early_stopping import Rule
+from sweeps.study import Study
+
+HOURS = 100_000  # that a trial may take at most: eleven years
 
 
-def ended(results: Results, trials: Sequence[Trial]) -> set[str]:
-    """The ids of those of the trials that have ended."""
-    return {trial.id for trial in trials}.intersection(results.names("outcomes"))
+@dataclass(frozen=True)
+class Compute:
+    """What a trial computes with."""
+
+    device: str = "auto"
+    precision: str = "auto"
 
 
-def outcomes(results: Results, trials: Sequence[Trial]) -> dict[str, str]:
-    """The status of those of the trials that have ended, by id."""
-    table = results.read("outcomes", sorted(ended(results, trials)))
-    return dict(zip(table["trial"].to_pylist(), table["status"].to_pylist(), strict=True))
+@dataclass(frozen=True)
+class Recordings:
+    """Where clips come from and how they are read."""
+
+    root: str | None = None  # of the dataset, where it was named
+    reading: Reading = AS_IT_IS
+    skip_unreadable: bool = False
 
 
-def stages(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
-    """The trials in their order, those behind that take over from one of the others: Ray knows no
-    order between trials, so that each stage is a run of its own.
-    """
-    left = list(trials)
-    while left:
-        waiting = {trial.id for trial in left}
-        ready = [trial for trial in left if trial.transfer.trial not in waiting]
-        assert ready, "ids are hashes of what they name: no two trials can name each other"
-        yield ready
-        left = [trial for trial in left if trial.transfer.trial in waiting]
+AS_GIVEN = Recordings()
 
 
-def pending(plan: Plan, results: Results, retry_failed: bool = False) -> list[int]:
-    """Which of the plan's trials still have to run, the most expensive first; failed ones only if
-    asked for.
+@dataclass(frozen=True)
+class Resources:
+    """What Ray is asked for, and what a trial may take. Raises ValueError for what cannot be."""
 
-    Asked for failed ones, their outcomes are removed, so that they run again.
-    """
-    known = outcomes(results, plan.trials)
-    if retry_failed:
-        for trial in [name for name, status in known.items() if status == "failed"]:
-            results.remove("outcomes", f"{trial}.parquet")
-            del known[trial]
-    return left(plan, known)
+    address: str | None = None  # of a running cluster; None: this machine
+    cpus: int = 1  # of one trial, and the threads of its torch
+    gpus: float = 0.0  # of one trial
+    concurrent: int | None = None  # trials at once at most
+    local_cpus: int | None = None  # of this machine, where Ray is started here; None: all
+    memory: int | None = None  # bytes that a trial may hold; None: what its node has
+    hours: float | None = None  # that an attempt at a trial may take; None: any
+
+    def __post_init__(self) -> None:
+        gpus, hours = self.gpus, self.hours
+        if not (0 <= gpus <= 1 or (gpus > 0 and gpus.is_integer())):
+            raise ValueError(
+                f"--gpus-per-trial {gpus:g}: a share of one GPU, as 0.25, or a whole number of them"
+            )
+        if hours is not None and not 0 < hours <= HOURS:
+            raise ValueError(
+                f"--hours-per-trial {hours:g}: above 0, at most {HOURS:,}; leave it out for no "
+                "limit"
+            )
+
+    def of_a_trial(self) -> dict[str, float]:
+        """What one trial takes of its node, by Ray's names."""
+        return {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory or 0}
 
 
-def left(plan: Plan, known: Mapping[str, str], retry_failed: bool = False) -> list[int]:
-    """Which of the plan's trials have not ended, by their known outcomes, the most expensive first;
-    failed ones have, unless they are to be retried.
-    """
-    over = {trial for trial, status in known.items() if status != "failed" or not retry_failed}
-    unended = [index for index, trial in enumerate(plan.trials) if trial.id not in over]
-    return sorted(unended, key=plan.work, reverse=True)
+@dataclass(frozen=True)
+class Launch:
+    """One sweep: the trials of a study, where they run and where their records go."""
+
+    study: Study
+    trials: tuple[Trial, ...]  # as changed and repeated; of a search its BASE
+    results: str  # folder or URI
+    compute: Compute
+    recordings: Recordings
+    resources: Resources
+    rule: Rule | None = None  # stops trials early
+    retry_failed: bool = False
+    tensorboard: str | None = None  # folder
+    plain: bool = False  # lines in place of a live display

@@ -1,10 +1,10 @@
 """Studies: a question, a source, and the trials that answer it.
 
-A study is a Python file with QUESTION, SOURCE and `trials()`, which yields Trials, or, in its
-place, BASE, SPACE and SAMPLES (sweeps.search); STOPPING (sweeps.stopping) if trials may be stopped
-early. It is one of those below sweeps/studies, found by its name, or the user's own, found by its
-path. Contents: `find` and `shipped`, `plan` (what a launch runs), and what studies are written
-with: `product`, `repeats`, `distinct`.
+A study is a Python file with QUESTION, SOURCE and `trials()`, which yields Trials, or BASE, SPACE
+and SAMPLES in its place (sweeps.adaptive.search); STOPPING (sweeps.adaptive.early_stopping) if
+trials may be stopped early. It is a file below sweeps/studies, found by its name, or the user's
+own, found by its path. Contents: Study; `find`, `shipped`, `names`; `trials_of`, what a
+launch runs; and what studies are written with: `product`, `repeats`, `distinct`.
 """
 
 import importlib
@@ -15,10 +15,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from scaling.settings import Trial, changed, nearest
+from scaling.settings import Trial, changed, closest
 from sweeps import study_file
-from sweeps.search import Search, check
-from sweeps.stopping import Rule
+from sweeps.adaptive.early_stopping import Rule
+from sweeps.adaptive.search import Search, check
+from sweeps.lineage import sources, stages
+
+STUDIES = Path(__file__).parent / "studies"
 
 
 class Study(NamedTuple):
@@ -35,7 +38,7 @@ class Study(NamedTuple):
     @property
     def size(self) -> int:
         """How many trials it has."""
-        return self.search.samples if self.search else len(plan(self, {}))
+        return self.search.samples if self.search else len(trials_of(self, {}))
 
 
 def product(trial: Trial, **values: Sequence[Any]) -> Iterator[Trial]:
@@ -62,28 +65,33 @@ def distinct(trials: Iterable[Trial]) -> Iterator[Trial]:
 
 def shipped() -> list[Study]:
     """The studies that come with Overhear, by name."""
-    # found, not imported: they import this module
-    names = sorted(
-        each.name for each in pkgutil.iter_modules([str(Path(__file__).parent / "studies")])
-    )
-    return [_study(name, importlib.import_module(f"sweeps.studies.{name}")) for name in names]
+    return [_shipped(name) for name in names()]
 
 
 def find(name: str) -> Study:
     """The study of this name, or in this Python file. Raises ValueError that says what is wrong
     with it.
     """
-    if not name.endswith(".py"):
-        known = {study.name: study for study in shipped()}
-        if name not in known:
-            own = f"{name}.py" if name and Path(f"{name}.py").is_file() else None
-            close = f" (did you mean {own}?)" if own else nearest(name, known)
-            raise ValueError(
-                f"study {study_file.one_line(name)}: not one of the shipped ones{close}; a file of "
-                "yours ends in .py"
-            )
-        return known[name]
-    return _study(Path(name).stem, study_file.load(name), Path(name))
+    if name.endswith(".py"):
+        return _study(Path(name).stem, study_file.load(name), Path(name))
+    if name in (known := names()):
+        return _shipped(name)
+    own = f"{name}.py" if name and Path(f"{name}.py").is_file() else None
+    near = own or closest(name, known)
+    meant = f" (did you mean {near}?)" if near else ""
+    raise ValueError(
+        f"study {study_file.one_line(name)}: no such study{meant}; overhear studies "
+        "lists those that are shipped, a file of yours ends in .py"
+    )
+
+
+def names() -> list[str]:
+    """The names of the studies that come with Overhear."""
+    return sorted(module.name for module in pkgutil.iter_modules([str(STUDIES)]))
+
+
+def _shipped(name: str) -> Study:
+    return _study(name, importlib.import_module(f"sweeps.studies.{name}"))
 
 
 def _study(name: str, module: ModuleType, file: Path | None = None) -> Study:
@@ -92,12 +100,13 @@ def _study(name: str, module: ModuleType, file: Path | None = None) -> Study:
     if not all(isinstance(text, str) for text in said) or listed == searched:
         raise ValueError(
             f"study {name}: a study states QUESTION and SOURCE as text and has a function "
-            "trials(), or, in its place, a SPACE"
+            "trials(), or a SPACE in its place"
         )
     rule = getattr(module, "STOPPING", None)
     if not isinstance(rule, Rule | None):
         raise ValueError(
-            f"study {name}: STOPPING={study_file.shown(rule)}: a stopping.Asha or stopping.Median"
+            f"study {name}: STOPPING={study_file.shown(rule)}: must be an Asha or a Median of "
+            "sweeps.adaptive.early_stopping"
         )
     if listed:
         return Study(name, module.QUESTION, module.SOURCE, module.trials, None, rule, file)
@@ -119,23 +128,19 @@ def _altered(
     """
     if repeat is not None and repeat < 1:
         raise ValueError(f"repeats={repeat}: at least 1")
-    known = {trial.id: trial for trial in trials}
-    made: dict[tuple[str, int | None], Trial] = {}
-
-    def altered(trial: Trial, seed: int | None) -> Trial:
-        if (trial.id, seed) not in made:
+    seeds = (None,) if repeat is None else range(repeat)
+    taken, made = sources(trials), dict[tuple[str, int | None], Trial]()
+    for trial in itertools.chain.from_iterable(stages(trials)):
+        for seed in seeds:
             changes = {**settings} if seed is None else {**settings, "seed": seed}
-            if source := known.get(trial.transfer.trial):
-                changes["transfer.trial"] = altered(source, seed).id
+            if trial.id in taken:
+                changes["transfer.trial"] = made[taken[trial.id].id, seed].id
             made[trial.id, seed] = changed(trial, changes)
-        return made[trial.id, seed]
-
     for trial in trials:
-        for seed in (None,) if repeat is None else range(repeat):
-            yield altered(trial, seed)
+        yield from (made[trial.id, seed] for seed in seeds)
 
 
-def plan(study: Study, settings: Mapping[str, Any], repeat: int | None = None) -> list[Trial]:
+def trials_of(study: Study, settings: Mapping[str, Any], repeat: int | None = None) -> list[Trial]:
     """What a launch runs: the study's trials with these settings changed, repeated, each once. Of a
     search the first one.
 
@@ -143,7 +148,7 @@ def plan(study: Study, settings: Mapping[str, Any], repeat: int | None = None) -
     something else.
     """
     if study.search and repeat is not None:
-        raise ValueError(f"study {study.name} searches: --repeats goes with listed trials only")
+        raise ValueError(f"study {study.name} searches a space: --repeats needs listed trials")
     if study.search and (both := sorted(settings.keys() & study.search.space.keys())):
         raise ValueError(f"study {study.name} searches {both[0]}: change its SPACE instead")
     trials = study_file.listed(study.name, study.trials, study.file)

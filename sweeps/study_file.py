@@ -1,8 +1,9 @@
-"""Study files: what a person's own code may do while it states its trials, and what it may not.
+"""Study files: running a person's own code within bounds while it states its trials.
 
 Such code may run anything, but whatever it does wrong (it raises, exits, never ends) becomes one
 line that names the study. What it prints goes to standard error, so that standard output holds only
-what the command says. Contents: `load` a file, `listed` trials, `one_line` of any text; the bounds.
+what the command prints. Contents: `load` a file, `listed` trials, `one_line` of any text; the
+bounds.
 """
 
 import importlib.util
@@ -36,7 +37,7 @@ def load(name: str) -> ModuleType:
     """
     path = Path(name)
     if not path.is_file():
-        there = "it is no file" if path.exists() else "no such file"
+        there = "not a file" if path.exists() else "no such file"
         raise ValueError(f"study file {one_line(name)}: {there}{_close(path)}")
     check_name(path)
     # under a name of its own, so that json.py can be a study, and dataclasses find their module

@@ -732,7 +732,7 @@ IMPORTED = (
     "scaling.sound.unpack",
     "scaling.sound.prepare",
     "sweeps.study",
-    "sweeps.times",
+    "sweeps.timing.launch_forecast",
 )
 
 

@@ -7,7 +7,7 @@ from time import monotonic
 
 import pytest
 
-from sweeps import addresses
+from sweeps.engine import addresses
 
 HELLO = {"nothing": b"", "http": b"HTTP/1.1 400 Bad Request\r\n\r\n", "ssh": b"SSH-2.0-OpenSSH\r\n"}
 

@@ -2,13 +2,18 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 import overhear
 from scaling.results.records import Results
+from scaling.settings import leaves
+from scaling.settings.recipes import RECIPES
 
 
 def run(*words: str) -> str:
@@ -19,19 +24,79 @@ def run(*words: str) -> str:
     return result.output
 
 
-def test_every_command_has_help():
-    assert "sweep" in run("--help")
-    for command in ("studies", "sweep", "status", "train", "analyze", "erf"):
-        assert "Usage" in run(command, "--help")
-    for command in ("list", "describe", "check"):
-        assert "Usage" in run("data", command, "--help")
+def commands(group: Any, *above: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command with the words that name it, sub-commands included."""
+    for name, command in group.commands.items():
+        yield (*above, name), command
+        if hasattr(command, "commands"):
+            yield from commands(command, *above, name)
+
+
+COMMANDS = dict(commands(typer.main.get_command(overhear.app)))
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_and_option_has_help(words: tuple[str, ...]):
+    assert "Usage" in run(*words, "--help")
+    assert run(*words, "-h") == run(*words, "--help")
+    command = COMMANDS[words]
+    assert command.help
+    assert [each.name for each in command.params if not each.help] == []
+
+
+def test_the_version_is_the_packages(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("importlib.metadata.version", lambda name: f"1.2 of {name}")
+    assert run("--version") == "overhear 1.2 of overhear-study\n"
+
+
+def test_shells_complete_studies_recipes_and_settings(monkeypatch: pytest.MonkeyPatch):
+    def completed(*words: str) -> str:
+        asked = {"_OVERHEAR_COMPLETE": "complete_bash", "COMP_CWORD": str(len(words))}
+        asked["COMP_WORDS"] = " ".join(("overhear", *words))
+        return CliRunner().invoke(overhear.app, [], env=asked, prog_name="overhear").stdout.strip()
+
+    assert completed("stu") == "studies"
+    assert completed("sweep", "quicks") == "quickstart"
+    assert completed("train", "--recipe", "few_data_") == "few_data_esc10"
+    assert completed("train", "network.wi") == "network.width="
+
+
+def test_settings_say_type_bound_default_and_meaning():
+    said = run("settings", "network.damping")
+    assert said.splitlines()[0] == "network.damping: float; 0 to 1; default 0.0"
+    assert said.splitlines()[1].startswith("    0: plain kernels; 1: ")
+    assert run("settings", "network.width").startswith("network.width: int; 1 to 4,096; required\n")
+    facts = [json.loads(line) for line in run("settings", "--json").splitlines()]
+    assert [fact["name"] for fact in facts] == list(leaves())
+    assert max(map(len, run("settings").splitlines())) <= 80
+    with pytest.raises(ValueError, match=r"netwrk: no such setting \(did you mean network\?\)"):
+        run("settings", "netwrk")
+
+
+def test_recipes_are_listed_with_a_sentence_each():
+    said = run("recipes").splitlines()
+    assert said[::2] == list(RECIPES)
+    assert all(
+        line.startswith("  ") and line.endswith(".") and len(line) <= 90 for line in said[1::2]
+    )
+    facts = [json.loads(line) for line in run("recipes", "--json").splitlines()]
+    assert [fact["name"] for fact in facts] == list(RECIPES)
 
 
 def test_studies():
     facts = [json.loads(line) for line in run("studies", "--json").splitlines()]
     assert {"quickstart", "esc10_width"} <= {fact["name"] for fact in facts}
     assert all(fact.keys() == {"name", "question", "source", "trials"} for fact in facts)
-    assert "quickstart (12 trials)" in run("studies")
+    sizes = {fact["name"]: fact["trials"] for fact in facts}
+    assert sizes["quickstart"] == 12
+    assert "quickstart (12 trials)\n" in run("studies", "--count")
+
+
+def test_studies_are_listed_without_building_a_trial(monkeypatch: pytest.MonkeyPatch):
+    """The list takes a moment; 14,000 trials would take seconds."""
+    monkeypatch.setattr("sweeps.study.trials_of", None)
+    listed = run("studies").splitlines()
+    assert listed[listed.index("quickstart") + 1].startswith("  Does a wider network")
 
 
 def test_train_dry_run_is_the_published_cost():
@@ -75,7 +140,7 @@ def test_fields_are_computed_kept_and_drawn(tmp_path: Path):
     for words, line in (
         (["--split", "moon"], "--split moon: trial .* has"),
         (["--trial", "abc"], "--trial abc: not in"),
-        (["--kind", "class"], "class, and only class, takes one"),
+        (["--kind", "class"], "--kind class needs a label, and no other"),
         (["--kind", "field"], "kind=field: one of feature, logits, class"),
         (["--study", "width"], "--study width: not planned in .*train"),
     ):
@@ -85,7 +150,14 @@ def test_fields_are_computed_kept_and_drawn(tmp_path: Path):
 
 def test_dry_run_starts_nothing(tmp_path: Path):
     words = ["sweep", "quickstart", "--dry-run", "--speed", "5", "--out", str(tmp_path / "r")]
-    assert "12 of 12 trials to run" in run(*words)
+    said = run(*words)
+    assert "12 of 12 trials to run" in said
+    listed = said.splitlines()[:13]
+    assert listed[0].split() == ["label", "trial", "parameters", "MACs", "time"]
+    assert re.fullmatch(
+        r"W16-damped-seed1 +[0-9a-f]{12} +40,836 +4\.54 M +30 s", listed[-1].strip()
+    )
+    assert max(map(len, listed)) <= 80
     assert [path.name for path in (tmp_path / "r").iterdir()] == ["forecasts"]
     facts = run(*words, "--json", "--set", "network.width=4", "--repeats", "3")
     assert len(facts.splitlines()) == 6  # widths collapse; two dampings, three seeds
@@ -112,7 +184,7 @@ def test_a_dry_run_needs_no_dataset(
     without = facts(*words)
     assert not (nothing / "results").exists()
     with_ = facts(*words, "--root", str(esc10))
-    same = ("trial", "settings", "parameters", "kept_weights", "macs", "receptive_field", "status")
+    same = ("trial", "label", "parameters", "kept_weights", "macs", "receptive_field", "status")
     for key in same:
         assert [row[key] for row in without] == [row[key] for row in with_], key
     assert len(without) == 15
@@ -148,7 +220,9 @@ def test_train_prices_without_a_dataset(nothing: Path, esc10: Path):
     assert without.stderr.count("; `overhear data download esc10` fetches it") == 1
     assert "; ;" not in without.stderr
     own = CliRunner().invoke(overhear.app, [*words, "sound.dataset=folders"])
-    assert json.loads(own.stdout).keys() == {"trial"}, "nobody knows how many classes it has"
+    assert json.loads(own.stdout).keys() == {"trial", "label"}, (
+        "nobody knows how many classes it has"
+    )
 
 
 def test_data():
@@ -164,7 +238,7 @@ def test_data():
     [
         (
             ["train", "--recipe", "quickstrat"],
-            r"--recipe quickstrat: not a recipe \(did you mean quickstart\?\)",
+            r"--recipe quickstrat: no such recipe \(did you mean quickstart\?\)",
         ),
         (
             ["train", "network.widht=3"],
@@ -198,7 +272,7 @@ def test_data():
                 "--address",
                 "a:1",
             ],
-            r"--device cuda:1 with --gpus-per-trial 1: each trial sees the GPUs that Ray gives it",
+            r"--device cuda:1 with --gpus-per-trial 1: each trial sees only the GPUs that Ray giv",
         ),
         (["sweep", "quickstart", "--device", "tpu", "--address", "a:1"], r"device=tpu"),
         (["sweep", "quikstart"], r"quikstart.*did you mean quickstart"),
@@ -227,7 +301,7 @@ def test_data():
             for name in ("out", "data", "root", "address", "tensorboard", "precision")
         ),
         *(
-            (["sweep", "quickstart", "--hours-per-trial", hours], r"above 0, at most 100,000, or")
+            (["sweep", "quickstart", "--hours-per-trial", hours], r"above 0, at most 100,000; l")
             for hours in ("0", "-1", "1e308")
         ),
         (["sweep", "quickstart", "--gpus-per-trial", "-1"], r"a share of one GPU"),

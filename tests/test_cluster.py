@@ -23,9 +23,11 @@ from scaling.results.run_trial import Progress
 from scaling.settings import Trial, changed
 from scaling.sound import datasets
 from scaling.sound.store import pack
-from sweeps import listener, tuner
-from sweeps.display import Display
-from sweeps.tuner import Resources, Task, sweep
+from sweeps.engine import ray_callbacks, ray_tune
+from sweeps.engine.display import Display
+from sweeps.engine.preflight import Task
+from sweeps.engine.ray_tune import sweep
+from sweeps.launch import Compute, Resources
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="finds workers through /proc"
@@ -162,7 +164,7 @@ def test_a_worker_and_a_node_die_and_another_joins(
     cluster.add_node(**member(tmp_path / "head") | {"num_cpus": 0})
     running = [cluster.add_node(**member(cache)) for cache in caches[:2]]
     unseen = str(tmp_path / "elsewhere" / packed.name)
-    task = Task({"synthetic@16000": unseen}, str(tmp_path / "out"), 1, "cpu", "float32")
+    task = Task({"synthetic@16000": unseen}, str(tmp_path / "out"), 1, Compute("cpu", "float32"))
     with show(trials, Disturbed) as display:
         display.disturb(cluster, running, member(caches[2]))
         sweep(trials, task, Resources(cluster.address), display)
@@ -179,9 +181,9 @@ def test_a_trial_that_tune_gives_up_at_once_is_handed_to_it_again(
 ):
     """As when a worker dies between two of its trials; but not one that has lost all it may."""
     display = show([trial])
-    heard = listener.listener(display, str(tmp_path))
+    heard = ray_callbacks.listener(display, str(tmp_path))
     given_up = SimpleNamespace(
-        config={"trial": tuner.stated(trial)},
+        config={"trial": ray_tune.stated(trial)},
         pickled_error_file=None,
         run_metadata=SimpleNamespace(num_failures=died),
     )
@@ -203,7 +205,7 @@ def test_what_a_node_lacks_is_said_before_any_trial(
         cluster.add_node(**member(path, OVERHEAR_DATA=str(path)))
     recorded = changed(trial, {"sound.dataset": "fsdd"})
     driver = str(tmp_path / "elsewhere" / packed.name)
-    task = Task({"fsdd@16000": driver}, str(tmp_path / "out"), 1, "cpu", "float32")
+    task = Task({"fsdd@16000": driver}, str(tmp_path / "out"), 1, Compute("cpu", "float32"))
     with (
         show([recorded]) as display,
         pytest.raises(ValueError, match="no trial was started") as said,
@@ -232,7 +234,7 @@ def test_a_node_that_joins_unfit_fails_no_trial(
     (having / packed.name).symlink_to(packed)
     recorded = changed(brief, {"sound.dataset": "fsdd", "training.epochs": 40})
     unseen = str(tmp_path / "elsewhere" / packed.name)
-    task = Task({"fsdd@16000": unseen}, str(tmp_path / "out"), 1, "cpu", "float32")
+    task = Task({"fsdd@16000": unseen}, str(tmp_path / "out"), 1, Compute("cpu", "float32"))
     cluster.add_node(**member(tmp_path / "head") | {"num_cpus": 0})
     first = cluster.add_node(**member(having))
 

@@ -24,7 +24,7 @@ from scaling.results.run_trial import run_trial
 from scaling.seeds import stream
 from scaling.settings import Trial
 from scaling.sound.store import Store
-from sweeps import guard, lock
+from sweeps.engine import limits, lock
 
 FLIPS = 40  # of each kind; all of them: see above
 
@@ -58,8 +58,8 @@ def fill(folder: Path, trial: Trial, store: Store) -> dict[str, Kind]:
     row = {"trial": trial.id, "city": "Graz", "label": "park", "part": "test"}
     results.write("pairs", trial.id, [row, row | {"city": "Linz"}])
     results.write("maps", trial.id, [a_map(trial)])
-    note = guard.Excess(1, "held 4 GiB, more than --memory-per-trial 2 GiB")
-    results.put(seal.note(note._asdict()), "checkpoints", trial.id, guard.NOTE)
+    note = limits.Excess(1, "held 4 GiB, more than --memory-per-trial 2 GiB")
+    results.put(seal.note(note._asdict()), "checkpoints", trial.id, limits.NOTE)
     held = lock.Lock(results)
     held._put(None)
     (launch,) = results.names("manifest")
@@ -85,7 +85,7 @@ def fill(folder: Path, trial: Trial, store: Store) -> dict[str, Kind]:
             beside / checkpoint.NAME, lambda: checkpoint.load(trial, results), warns=True
         ),
         "memory.json": Kind(
-            beside / guard.NOTE, lambda: guard.excess(trial.id, results), warns=True
+            beside / limits.NOTE, lambda: limits.excess(trial.id, results), warns=True
         ),
         # whoever holds the folder writes it again within seconds
         "sweep.json": Kind(folder / lock.FILE, lambda: held._holder() or unheld()),
@@ -242,8 +242,8 @@ def test_files_of_earlier_versions_are_read(folder: dict[str, Kind], tmp_path: P
     found = checkpoint.load(trial, old)
     assert found is not None
     assert found["epoch"] == 1
-    (path.parent / guard.NOTE).write_text('{"times": 1, "reason": "held 4 GiB"}')
-    assert guard.excess(trial.id, old) == guard.Excess(1, "held 4 GiB")
+    (path.parent / limits.NOTE).write_text('{"times": 1, "reason": "held 4 GiB"}')
+    assert limits.excess(trial.id, old) == limits.Excess(1, "held 4 GiB")
 
 
 def plain(path: Path) -> Any:

@@ -6,7 +6,7 @@ from rich.console import Console
 from scaling.results.eta import duration
 from scaling.results.run_trial import Progress
 from scaling.settings import Trial, changed
-from sweeps.display import Display, differences
+from sweeps.engine.display import Display
 
 
 def display(
@@ -36,7 +36,7 @@ def test_plain_lines_when_trials_end(trial: Trial):
             shown.heard(progress(each, 3, 30, "complete", 0.5 + each.network.width / 10))
     lines = stream.getvalue().splitlines()
     whose = "seen devices"
-    assert lines[-1] == f"2/2 done, 0 running, 0 failed, latest 0.900 on {whose} (width=4)"
+    assert lines[-1] == f"2/2 done, 0 running, 0 failed, latest 0.900 on {whose} (W4)"
 
 
 def test_only_validation_clips_make_a_trial_the_best(trial: Trial):
@@ -51,9 +51,9 @@ def test_only_validation_clips_make_a_trial_the_best(trial: Trial):
         for each, accuracy in zip(trials, (0.9, 0.5), strict=True):
             shown.heard(progress(each, 3, 30, "complete", accuracy))
         if whose is None:
-            assert shown.line().endswith("best 0.900 on validation clips (width=2)")
+            assert shown.line().endswith("best 0.900 on validation clips (W2)")
         else:
-            assert shown.line().endswith(f"latest 0.500 on {whose} (width=4)")
+            assert shown.line().endswith(f"latest 0.500 on {whose} (W4)")
             assert "best" not in shown.line()
 
 
@@ -67,7 +67,7 @@ def test_validation_decides_beside_trials_without_it(trial: Trial):
 
 def test_plain_lines_every_minute(trial: Trial, monkeypatch: pytest.MonkeyPatch):
     clock = [0.0]
-    monkeypatch.setattr("sweeps.display.monotonic", lambda: clock[0])
+    monkeypatch.setattr("sweeps.engine.display.monotonic", lambda: clock[0])
     shown, stream = display([trial])
     for clock[0] in (1.0, 50.0, 70.0, 100.0, 140.0):
         shown.heard(progress(trial, 1, 10))
@@ -165,17 +165,6 @@ def test_once_a_trial_is_stopped_any_other_may_be(trial: Trial):
     assert shown.time_left() == (pytest.approx(7 + 9 + 9), False)
     shown.heard(progress(trials[0], 3, 3, "stopped"))
     assert shown.time_left() == (pytest.approx(3 + 3), False)
-
-
-def test_labels_name_what_differs(trial: Trial):
-    trials = [changed(trial, {"network.width": w, "seed": s}) for w in (2, 4) for s in (0, 1)]
-    assert list(differences(trials).values()) == [
-        "seed=0 width=2",
-        "seed=1 width=2",
-        "seed=0 width=4",
-        "seed=1 width=4",
-    ]
-    assert list(differences([trial]).values()) == [trial.id]
 
 
 @pytest.mark.parametrize(

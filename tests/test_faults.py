@@ -39,7 +39,7 @@ pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="finds processes through /proc"
 )
 ENOUGH = 120.0  # seconds for what takes ten
-GO_ON = "run the same command again to go on"
+GO_ON = "run the same command again to resume"
 
 
 @pytest.fixture(scope="module")

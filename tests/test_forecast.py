@@ -18,12 +18,13 @@ from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
 from scaling.training.loop import run
-from sweeps import cli, times
-from sweeps.cluster import Resources
-from sweeps.timing import forecast, measure, probe
+from sweeps import cli
+from sweeps.launch import Compute, Launch, Recordings, Resources
+from sweeps.study import Study
+from sweeps.timing import benchmark, forecast, launch_forecast, step_times
+from sweeps.timing.benchmark import Way
 from sweeps.timing.forecast import Amount, Expected, Forecast
-from sweeps.timing.measure import Way
-from sweeps.timing.probe import Speed
+from sweeps.timing.step_times import Speed
 
 HERE = machine.here("cpu", "float32", 1)
 PROTOTYPES = {"objective.kind": "prototypes", "objective.embedding": 4, "objective.support": 2}
@@ -36,9 +37,9 @@ def planned(trials: list[Trial], table: pd.DataFrame) -> Plan:
     return plan("s", trials, {"synthetic": table})
 
 
-def probe_of(trial: Trial, table: pd.DataFrame) -> probe.Probe:
+def probe_of(trial: Trial, table: pd.DataFrame) -> step_times.Probe:
     one = planned([trial], table)
-    return probe.of_trial(
+    return step_times.of_trial(
         trial, one.costs[0].macs, one.classes[0], one.train_clips[0], one.scored[0]
     )
 
@@ -117,8 +118,8 @@ def test_every_kind_of_trial_can_be_measured(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(probe, "ENOUGH", 0.0)
-    found = probe.speed(probe_of(changed(trial, changes), store.table), HERE, tmp_path)
+    monkeypatch.setattr(step_times, "ENOUGH", 0.0)
+    found = step_times.speed(probe_of(changed(trial, changes), store.table), HERE, tmp_path)
     assert min(found.front, found.step, found.score) > 0
     assert max(found) < 30
 
@@ -129,7 +130,7 @@ def test_neighbours_are_measured_too(trial: Trial, store: Store, tmp_path: Path)
     for each in (NEIGHBOURS | MFCC | {"network.depth": 0}, taken):
         folder = tmp_path / str(len(each))
         folder.mkdir()
-        found = probe.speed(probe_of(changed(trial, each), store.table), HERE, folder)
+        found = step_times.speed(probe_of(changed(trial, each), store.table), HERE, folder)
         assert found.score > 0
         assert found.step == 0
 
@@ -160,10 +161,10 @@ def test_a_speed_is_that_of_warm_epochs(
         for epoch in range(1, 5):
             yield Progress(trial.id, epoch, 5, None, sum(spans[:epoch]))
 
-    monkeypatch.setattr(probe, "run_trial", acted)
-    monkeypatch.setattr(probe, "ENOUGH", 100.0)
-    monkeypatch.setattr(probe, "_front", lambda *_: 0.01)
-    found = probe.speed(small, HERE, tmp_path)
+    monkeypatch.setattr(step_times, "run_trial", acted)
+    monkeypatch.setattr(step_times, "ENOUGH", 100.0)
+    monkeypatch.setattr(step_times, "_front", lambda *_: 0.01)
+    found = step_times.speed(small, HERE, tmp_path)
     start = 10.0 - 5.0 - 2.0 - 0.1 - 0.01 * small.clips
     assert found == pytest.approx(Speed(start, 0.01, 0.1, 0.5 / small.held, 0.1))
 
@@ -171,7 +172,7 @@ def test_a_speed_is_that_of_warm_epochs(
 def test_a_measured_time_is_about_what_the_trial_takes(trial: Trial, store: Store, tmp_path: Path):
     """Within a factor of 5, on a machine that others use: a step taken for a clip is 16."""
     one = planned([changed(trial, {"training.epochs": 8})], store.table)
-    found = probe.speed(probe_of(one.trials[0], store.table), HERE, tmp_path)
+    found = step_times.speed(probe_of(one.trials[0], store.table), HERE, tmp_path)
     predicted = forecast.seconds(forecast.amount(one, 0), found)
     *_, last = run_trial(one.trials[0], store, HERE, Results(tmp_path / "r"))
     assert last.error is None
@@ -195,12 +196,14 @@ def test_real_processes_measure_and_say_what_fails(trial: Trial, store: Store):
 def test_without_time_nothing_is_predicted(
     trial: Trial, store: Store, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(times, "BUDGET", 0.01)
+    monkeypatch.setattr(launch_forecast, "BUDGET", 0.01)
     one = planned([trial], store.table)
     with pytest.raises(ValueError, match=r"^no time is predicted \(not one step ended within 0.01"):
         forecast.measured(one, [0], Way("cpu"), 0.01)
-    with pytest.warns(UserWarning, match="give --speed"):
-        assert times.predict(one, [0], Resources(), ("cpu", "auto"), None) is None
+    study = Study("s", "?", "ours", lambda: [trial])
+    launch = Launch(study, (trial,), "r", Compute("cpu"), Recordings(), Resources())
+    with pytest.warns(UserWarning, match="give the speed of another"):
+        assert launch_forecast.predict(one, [0], launch, None) is None
 
 
 def test_what_is_not_measured_is_scaled(trial: Trial, store: Store, monkeypatch):
@@ -252,17 +255,17 @@ def test_errors_are_recorded_beside_the_forecast(
     """Of complete trials; of the wall clock only where one launch ran all of them."""
     trials = [changed(trial, {"seed": seed}) for seed in range(3)]
     all_, results = planned(trials, store.table), Results(tmp_path)
-    times.say_error(results, all_, [0, 1, 2], 1.0)
+    launch_forecast.say_error(results, all_, [0, 1, 2], 1.0)
     for each in trials:
         ended(results, each, 100.0 + 20 * each.seed, "failed" if each.seed == 2 else "complete")
-    times.say_error(results, all_, [0, 1, 2], 1.0)
+    launch_forecast.say_error(results, all_, [0, 1, 2], 1.0)
     assert capsys.readouterr().out == "", "no forecast, nothing said"
     forecast.record(Forecast([expect(each, 100.0) for each in trials], 2, 200.0), results)
-    times.say_error(results, all_, [0, 1, 2], 250.0)
+    launch_forecast.say_error(results, all_, [0, 1, 2], 250.0)
     line = "predicted 3 min, took 4 min of computing (+10 %; per trial +0 to +20 %)\n"
     assert capsys.readouterr().out == line
     ended(results, trials[2], 50.0)
-    times.say_error(results, all_, [0, 1, 2], 250.0)
+    launch_forecast.say_error(results, all_, [0, 1, 2], 250.0)
     assert (
         capsys.readouterr().out == "predicted 3 min, took 4 min (+25 %; per trial -50 to +20 %)\n"
     )
@@ -271,10 +274,10 @@ def test_errors_are_recorded_beside_the_forecast(
     assert [round(rows[each.id]["error"], 9) for each in trials] == [0.0, 0.2, -0.5]
     assert {(row["predicted_wall_s"], row["wall_s"]) for row in rows.values()} == {(200.0, 250.0)}
     assert results.names("forecast_errors") == results.names("forecasts")
-    times.say_error(results, all_, [0, 1], 250.0)
+    launch_forecast.say_error(results, all_, [0, 1], 250.0)
     assert "of computing" in capsys.readouterr().out
     forecast.record(Forecast([expect(each, 100.0, True) for each in trials], 2, 200.0), results)
-    times.say_error(results, all_, [0, 1, 2], 250.0)
+    launch_forecast.say_error(results, all_, [0, 1, 2], 250.0)
     assert capsys.readouterr().out == "", "what may end sooner has no error"
 
 
@@ -291,18 +294,20 @@ def test_a_dry_run_predicts_and_keeps_it(tmp_path: Path, capsys: pytest.CaptureF
     assert {(fact["how"], fact["speed"], fact["slots"]) for fact in facts} == {("given", 1.0, 1)}
     assert len({fact["all_seconds"] for fact in facts}) == 1
     assert facts[0]["all_seconds"] == pytest.approx(total)
-    assert facts[0]["wall_s"] == pytest.approx(total + 12 * times.APART + times.BEGIN)
+    assert facts[0]["wall_s"] == pytest.approx(
+        total + 12 * launch_forecast.APART + launch_forecast.BEGIN
+    )
     rows = Results(tmp_path / "r").read("forecasts").to_pylist()
     assert [row["seconds"] for row in rows] == [
         fact["seconds"] for fact in sorted(facts, key=lambda fact: -fact["train_macs"])
     ]
     dry_run(**named)
     said = capsys.readouterr().out
-    assert f"predicted: {times.duration(total)} of computing, " in said
+    assert f"predicted: {launch_forecast.duration(total)} of computing, " in said
     assert "from start to end, one after the other" in said
-    assert "speed: 1 x 10^9 multiply-adds a second of a trial (12 given)" in said
+    assert "speed per trial: 1 x 10^9 MACs a second (12 given)" in said
     dry_run(**named | {"address": "there:6379", "max_concurrent": None})
-    assert "of computing; how many run at once is not known" in capsys.readouterr().out
+    assert "of computing; --max-concurrent N predicts" in capsys.readouterr().out
     (tmp_path / "taken").write_text("")
     with pytest.raises(ValueError, match=r"cannot be read \(Not a directory\): move the file"):
         dry_run(**named | {"out": str(tmp_path / "taken" / "r")})
@@ -355,20 +360,20 @@ def test_a_forecast_gives_costs_not_yet_measured_their_share():
 
 
 def test_a_process_of_measuring_answers_in_json(trial: Trial, store: Store, monkeypatch, capsys):
-    """`python -m sweeps.timing.probe`, line by line, in this process, with what cannot be built."""
+    """The program of step_times, line by line, in this process, with what cannot be built."""
     asked = {"trial": {}, "numbers": [2, 4, 4, 1], "machine": ["cpu", "float32", 1]}
     small = probe_of(trial, store.table)
     asked["trial"] = small.trial.model_dump(mode="json", exclude_defaults=True)
     broken = {**asked, "machine": ["tpu", "float32", 1]}
     monkeypatch.setattr(sys, "stdin", [json.dumps(broken)])
-    probe.main()
+    step_times.main()
     assert json.loads(capsys.readouterr().out) == {"error": "device=tpu: cpu, cuda or cuda:N"}
 
 
 def test_gpus_are_dealt_out_as_ray_does():
     half, whole, two = (Way(gpus=gpus, slots=4) for gpus in (0.5, 1.0, 2.0))
     seen = [
-        [measure._environment(way, number)["CUDA_VISIBLE_DEVICES"] for number in range(3)]
+        [benchmark._environment(way, number)["CUDA_VISIBLE_DEVICES"] for number in range(3)]
         for way in (half, whole, two, Way())
     ]
     assert seen == [["0", "0", "1"], ["0", "1", "2"], ["0,1", "2,3", "4,5"], ["", "", ""]]

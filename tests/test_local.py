@@ -14,14 +14,14 @@ import psutil
 import pytest
 
 from scaling.results import holder
-from sweeps import local
+from sweeps.engine import local
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="finds processes through /proc"
 )
 HOST = """
 import sys
-from sweeps import cluster, local
+from sweeps.engine import cluster, local
 resources = cluster.Resources(local_cpus=1)
 cluster.prepare_environment(resources)
 with local.folder(sockets=True) as own, cluster.session(resources, ("s3://b/r",), own):

@@ -16,7 +16,7 @@ from test_object_store import Server
 from test_object_store import port as moto  # noqa: F401
 
 from scaling.results.records import Results
-from sweeps import lock
+from sweeps.engine import lock
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="finds processes through /proc"
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 HOLDING = """
 import sys, time
 from scaling.results.records import Results
-from sweeps import lock
+from sweeps.engine import lock
 lock.STILL, lock.PAUSE, lock.SETTLE, lock.BEAT = 2.0, 0.1, 1.0, 0.2
 try:
     with lock.held(Results(sys.argv[1])) as held:
@@ -140,7 +140,7 @@ def test_a_holder_of_another_machine_is_watched(results: Results):
     elsewhere(results)
     begun = time.monotonic()
     taken = lock.Lock(results)
-    with pytest.warns(UserWarning, match=r"on far \(process 1\) wrote to it: looking for 1 s"):
+    with pytest.warns(UserWarning, match=r"on far \(process 1\) wrote to it: checking for 1 s"):
         taken.take()
     assert time.monotonic() - begun >= lock.STILL
     taken.release()

@@ -85,7 +85,7 @@ def test_debug_shows_its_traceback_but_no_sequence(tmp_path):
         (ValueError("two\nlines"), 2, "two lines"),
         (ValueError(), 2, "ValueError"),
         (OSError(28, "No space left on device"), 2, "No space left"),
-        (MemoryError(), 2, "the memory of this machine does not suffice"),
+        (MemoryError(), 2, "this machine has too little memory"),
         (MemoryError("9 TiB"), 2, "(9 TiB)"),
     ],
     ids=lambda value: repr(value)[:40],

@@ -8,6 +8,7 @@ import pickle
 import shutil
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ from scaling.sound.datasets import headers, labels, signatures, sources, tables
 from scaling.sound.datasets.reading import Reading, grouped, reading
 from scaling.sound.folds import made_folds
 from scaling.sound.store import pack
-from sweeps.preflight import Task, ready
+from sweeps.engine.preflight import Task, ready
+from sweeps.launch import Compute, Recordings
 
 PLAIN = "path,label,fold,speaker\ndog/a.wav,dog,1,007\ncat/b.wav,cat,2,NA\n"
 
@@ -196,13 +198,14 @@ def test_another_node_reads_as_the_driver_did(
     clips = datasets.scan("manifest", root, read)
     name = pack(clips, 8000, cache=tmp_path / "driver", progress=False).folder.name
     shutil.rmtree(tmp_path / "driver")  # which is another machine's
-    task = Task({"manifest@8000": str(tmp_path / "driver" / name)}, "", 1, "cpu", "float32")
-    glances = {"manifest@8000": clips.digest}
-    task = pickle.loads(pickle.dumps(task._replace(root=str(root), reading=read, glances=glances)))
+    stores = {"manifest@8000": str(tmp_path / "driver" / name)}
+    recordings, glances = Recordings(str(root), read), {"manifest@8000": clips.digest}
+    task = Task(stores, "", 1, Compute("cpu", "float32"), recordings, glances)
+    task = pickle.loads(pickle.dumps(task))
     monkeypatch.setenv("OVERHEAR_CACHE", str(tmp_path / "node"))
     ours = changed(trial, {"sound.dataset": "manifest", "sound.rate": "8000"})
     with pytest.raises(ValueError, match=r"cannot be packed: .* has no column path"):
-        ready(ours, task._replace(reading=Reading()))
+        ready(ours, replace(task, recordings=Recordings(str(root))))
     found = ready(ours, task)
     assert found.table["source"].tolist() == ["s1", "s1", "s2", "s2"] * 2
     assert found.folder == tmp_path / "node" / name

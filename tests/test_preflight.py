@@ -18,9 +18,9 @@ from scaling.results.records import HIDDEN, Refused, Results
 from scaling.settings import Trial, changed
 from scaling.sound import datasets, prepare
 from scaling.sound.store import Store, pack
-from sweeps import cluster, guard, preflight
-from sweeps.cluster import Resources
-from sweeps.preflight import Facts, Task, Unfit
+from sweeps.engine import cluster, limits, preflight
+from sweeps.engine.preflight import Facts, Task, Unfit
+from sweeps.launch import Compute, Resources
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def unseen(folder: Path) -> Path:
 
 
 def ask(folder: Path, results: Path, **more: Any) -> Task:
-    return Task({"folders@16000": str(folder)}, str(results), 1, "cpu", "float32", **more)
+    return Task({"folders@16000": str(folder)}, str(results), 1, Compute("cpu", "float32"), **more)
 
 
 def test_a_store_is_found_by_its_digest(driver_folder: Path, other_node: Path):
@@ -331,12 +331,12 @@ def test_the_memory_of_a_trial_is_part_of_its_node(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("started", "on"), [(None, True), ("250", True), ("0", False)])
 def test_a_worker_knows_whether_ray_watches_the_memory(started: str | None, on: bool):
     """By what its Ray was started with, not by what it was itself."""
-    here = f"import sys; sys.path.insert(0, {str(Path(cluster.__file__).parents[1])!r}); "
-    asks = f"{here}from sweeps import guard; print(guard.monitored())"
+    here = f"import sys; sys.path.insert(0, {str(Path(cluster.__file__).parents[2])!r}); "
+    asks = f"{here}from sweeps.engine import limits; print(limits.monitored())"
     starts = "import subprocess, sys; print(subprocess.check_output([sys.executable, '-c', " + (
-        f"{asks!r}], env={{{guard.MONITOR!r}: '0'}}, text=True))"
+        f"{asks!r}], env={{{limits.MONITOR!r}: '0'}}, text=True))"
     )
-    environment = {guard.MONITOR: started} if started else {}
+    environment = {limits.MONITOR: started} if started else {}
     said = subprocess.check_output([sys.executable, "-c", starts], env=environment, text=True)
     assert said.strip() == str(on)
 

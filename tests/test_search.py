@@ -18,13 +18,14 @@ from scaling.results.run_trial import Progress, end
 from scaling.settings import Trial, changed
 from scaling.sound import prepare
 from scaling.sound.store import Store, pack
-from sweeps import adaptive
-from sweeps.display import Display
-from sweeps.search import Choice, Ledger, LogUniform, Search, Uniform
-from sweeps.stopping import Asha, Watch
-from sweeps.study import find
-from sweeps.study import plan as plan_study
-from sweeps.tuner import Resources, Task, stated, sweep
+from sweeps.adaptive.early_stopping import Asha, Watch
+from sweeps.adaptive.search import Choice, Ledger, LogUniform, Search, Uniform
+from sweeps.engine import ray_adaptive
+from sweeps.engine.display import Display
+from sweeps.engine.preflight import Task
+from sweeps.engine.ray_tune import stated, sweep
+from sweeps.launch import Compute, Resources
+from sweeps.study import find, trials_of
 
 SPACE: dict[str, Any] = {
     "training.rate": LogUniform(1e-5, 1e-1),
@@ -110,8 +111,8 @@ def test_another_launch_tells_optuna_the_same(
 
     def launch(samples: int) -> Any:
         ledger = ledger_of(base, store, tmp_path, samples)
-        proposals = adaptive.Proposals(ledger, stores, None)
-        return adaptive.searcher(proposals, Calm([]), stated)
+        proposals = ray_adaptive.Proposals(ledger, stores, None)
+        return ray_adaptive.searcher(proposals, Calm([]), stated)
 
     first = launch(6)
     trials = [Trial.model_validate(first.suggest(str(n))["trial"]) for n in range(6)]
@@ -148,12 +149,12 @@ def test_what_was_run_before_is_answered_from_the_records(
     tables = {"synthetic": store.table}
     few = {"training.epochs": Choice((1, 2)), "network.width": Choice((2, 3))}
     ledger = Ledger("mine", Search(base, few, 4), tables, results)
-    made = adaptive.searcher(
-        adaptive.Proposals(ledger, {"synthetic@16000": store}, None), Calm([]), stated
+    made = ray_adaptive.searcher(
+        ray_adaptive.Proposals(ledger, {"synthetic@16000": store}, None), Calm([]), stated
     )
     only = Trial.model_validate(made.suggest("1")["trial"])
     assert (only.network.width, only.training.epochs) == (3, 2)
-    with pytest.warns(UserWarning, match="the last 100 suggestions were known, or no trials"):
+    with pytest.warns(UserWarning, match="the last 100 suggestions were known or invalid"):
         assert made.suggest("2") == "FINISHED"
     assert [trial.id for trial in ledger.plan.trials] == [base.id, only.id]
     (told,) = ray_told
@@ -181,7 +182,7 @@ def test_a_search_is_interrupted_and_goes_on(base: Trial, tmp_path: Path, ray_to
     clips = prepare.scan([base], None)
     store = pack(clips["synthetic"], 16_000, progress=False)
     results, stores = Results(tmp_path), {"synthetic@16000": store}
-    task = Task({"synthetic@16000": str(store.folder)}, str(tmp_path), 1, "cpu", "float32")
+    task = Task({"synthetic@16000": str(store.folder)}, str(tmp_path), 1, Compute("cpu", "float32"))
 
     longer = changed(base, {"training.epochs": 4})
 
@@ -189,7 +190,7 @@ def test_a_search_is_interrupted_and_goes_on(base: Trial, tmp_path: Path, ray_to
         ledger = ledger_of(longer, store, tmp_path, 5)
         watch = Watch(Asha(first=1, factor=10, within=()))
         watch.add(ledger.plan, results)
-        proposals = adaptive.Proposals(ledger, stores, watch)
+        proposals = ray_adaptive.Proposals(ledger, stores, watch)
         with Calm(ledger.left(), stops) as display:
             display.expected = 5 - len(results.names("outcomes"))
             sweep(ledger.left(), task, Resources(local_cpus=2), display, watch, proposals)
@@ -225,7 +226,7 @@ def test_a_search_is_interrupted_and_goes_on(base: Trial, tmp_path: Path, ray_to
 
 MINE = """
 from scaling.settings import Trial, changed
-from sweeps.search import Choice, Integer, LogUniform, Uniform
+from sweeps.adaptive.search import Choice, Integer, LogUniform, Uniform
 QUESTION = "Which rate is best?"
 SOURCE = "its own test"
 BASE = Trial.model_validate_json({base!r})
@@ -241,8 +242,8 @@ def test_a_dry_run_says_what_the_space_is(base: Trial, tmp_path: Path):
     said = CliRunner().invoke(app, ["sweep", str(path), *options])
     assert said.exit_code == 0, said.output
     assert said.stdout.startswith(
-        "searches training.rate in 0.0001 to 0.1, logarithmic: 5 trials in all, each next one from "
-        "the accuracy on validation clips of those before\n"
+        "searches training.rate in 0.0001 to 0.1, logarithmic: 5 trials in all, each chosen by "
+        "the accuracy of earlier ones on validation clips\n"
     )
     assert base.id in said.stdout
     assert Results(out).names("manifest") == []
@@ -252,19 +253,22 @@ def test_a_dry_run_says_what_the_space_is(base: Trial, tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("SPACE = {}", r"SPACE=\{\}: settings and where they lie"),
+        ("SPACE = {}", r"SPACE=\{\}: a dict of settings and their ranges"),
         ("BASE = 3", "BASE=3: the Trial in which SPACE is searched"),
         ("SAMPLES = 0", "SAMPLES=0: how many trials to run, 1 to 100,000"),
         ("del SAMPLES", "SAMPLES=None: how many"),
-        ("METRIC = 'acuracy'", r"METRIC='acuracy': not one \(did you mean accuracy\?\)"),
+        ("METRIC = 'acuracy'", r"METRIC='acuracy': no such metric \(did you mean accuracy\?\)"),
         ("SPACE = {'width': Choice((2, 3))}", r"width: no such setting \(did you mean network.wi"),
-        ("SPACE = {'split.fold': Integer(1, 3)}", "split.fold stays: trials are compared on the"),
-        ("SPACE = {'sound.rate': Choice((8, 9))}", "sound.rate stays"),
+        (
+            "SPACE = {'split.fold': Integer(1, 3)}",
+            "split.fold cannot vary: trials are comp",
+        ),
+        ("SPACE = {'sound.rate': Choice((8, 9))}", "sound.rate cannot vary"),
         ("SPACE = {'network.width': Uniform(2, 9)}", "network.width takes no fractions: Integer"),
         ("SPACE = {'network.width': Integer(2, 5000)}", "network.width=5000 in BASE: network.wid"),
         (
             "SPACE = {'network.width': Integer(8, 50)}",
-            "network.width of BASE is 2, which is not",
+            "network.width of BASE is 2, which is outside",
         ),
         ("SPACE = {'training.rate': 0.1}", "training.rate=0.1: a Uniform, LogUniform, Integer"),
         ("SPACE = {'network.width': Choice((2, 3))}", "SAMPLES=5: SPACE has only 2 points"),
@@ -273,8 +277,8 @@ def test_a_dry_run_says_what_the_space_is(base: Trial, tmp_path: Path):
         ("Choice((1, 1))", "a tuple of two values at least, each once"),
         ("Integer(1, 2.5)", r"Integer\(low=1, high=2.5\): whole numbers"),
         ("BASE = changed(BASE, {'split.validation_fold': None})", "BASE has no validation clips"),
-        ("def trials():\n    yield BASE", r"trials\(\), or, in its place, a SPACE"),
-        ("STOPPING = 'asha'", "STOPPING='asha': a stopping.Asha or stopping.Median"),
+        ("def trials():\n    yield BASE", r"trials\(\), or a SPACE in its place"),
+        ("STOPPING = 'asha'", "STOPPING='asha': must be an Asha or a Median"),
     ],
 )
 def test_a_bad_search_is_one_line(base: Trial, tmp_path: Path, text: str, line: str):
@@ -291,13 +295,13 @@ def test_what_does_not_go_with_a_search(
     path = tmp_path / "mine.py"
     path.write_text(MINE.format(base=base.model_dump_json()))
     study = find(str(path))
-    assert plan_study(study, {"network.width": 9}) == [changed(base, {"network.width": 9})]
-    with pytest.raises(ValueError, match="--repeats goes with listed trials only"):
-        plan_study(study, {}, 2)
+    assert trials_of(study, {"network.width": 9}) == [changed(base, {"network.width": 9})]
+    with pytest.raises(ValueError, match="--repeats needs listed trials"):
+        trials_of(study, {}, 2)
     with pytest.raises(ValueError, match=r"searches training.rate: change its SPACE instead"):
-        plan_study(study, {"training.rate": "0.1"})
+        trials_of(study, {"training.rate": "0.1"})
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(ValueError, match=r"with Optuna: pip install 'optuna>=4'"):
+    with pytest.raises(ValueError, match=r"needs Optuna for its search: pip install 'optuna>=4'"):
         CliRunner().invoke(
             app, ["sweep", str(path), "--dry-run", "--out", str(tmp_path)], catch_exceptions=False
         )

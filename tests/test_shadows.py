@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from test_sweep import alone, by_epoch, study
 
 from scaling.results.records import Results
 from scaling.settings import Trial, changed
-from sweeps import guard, preflight, tuner
-from sweeps.tuner import Task
+from sweeps.engine import limits, preflight, ray_tune
+from sweeps.engine.preflight import Task
+from sweeps.launch import Compute, Recordings
 
 COMMAND = Path(sys.executable).with_name("overhear")  # not -m, which looks into the working folder
 
@@ -57,9 +59,9 @@ def test_what_a_trials_setup_raises_is_its_failure(trial: Trial, tmp_path: Path)
     is what the node lacks.
     """
     stores, out = {"fsdd@16000": str(tmp_path / "none")}, str(tmp_path / "out")
-    task = Task(stores, out, 1, "cuda:99", "auto", root=str(tmp_path))
+    task = Task(stores, out, 1, Compute("cuda:99"), Recordings(str(tmp_path)))
     recorded = changed(trial, {"sound.dataset": "fsdd"})
-    (told,) = tuner._attempt(recorded, task, guard.Limit())
+    (told,) = ray_tune._attempt(recorded, task, limits.Limit())
     assert (told.status, told.epoch) == ("failed", 0)
     assert told.error is not None
     assert "are not in its cache" in told.error
@@ -67,6 +69,6 @@ def test_what_a_trials_setup_raises_is_its_failure(trial: Trial, tmp_path: Path)
     assert (row["status"], row["error"]) == ("failed", told.error)
     with pytest.raises(ValueError, match="cuda:99"):
         preflight.machine_of(task)
-    driver = preflight.Driver("mark", {}, {})
+    driver = preflight.Reference("mark", {}, {})
     with pytest.raises(preflight.Unfit, match="cuda:99"):
-        preflight.machine_of(task._replace(driver=driver))
+        preflight.machine_of(replace(task, driver=driver))

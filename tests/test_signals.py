@@ -24,7 +24,7 @@ from test_sweep import alone, brief, command, overhear, study
 from scaling.interruption import GRACE
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import RECIPES
-from sweeps import local
+from sweeps.engine import local
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="finds processes through /proc"

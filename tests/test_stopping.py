@@ -23,11 +23,14 @@ from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
 from scaling.sound import prepare
 from scaling.sound.store import pack
-from sweeps import adaptive, stopping, tuner
-from sweeps.display import Display
-from sweeps.stopping import Asha, Median, Watch
+from sweeps.adaptive import early_stopping
+from sweeps.adaptive.early_stopping import Asha, Median, Watch
+from sweeps.engine import ray_adaptive, ray_tune
+from sweeps.engine.display import Display
+from sweeps.engine.preflight import Task
+from sweeps.engine.ray_tune import sweep
+from sweeps.launch import Compute, Resources
 from sweeps.study import find
-from sweeps.tuner import Resources, Task, sweep
 
 
 @pytest.fixture
@@ -65,7 +68,7 @@ class Other:
         return []  # nor is any waiting: this stands in for Tune's controller, too
 
 
-def watching(rule: stopping.Rule, names: list[str]) -> Watch:
+def watching(rule: early_stopping.Rule, names: list[str]) -> Watch:
     """A watch of trials that are all compared."""
     watch = Watch(rule)
     watch.groups = dict.fromkeys(names)
@@ -267,7 +270,8 @@ def test_bad_trials_stop_small_ones_do_not_and_a_relaunch_goes_on(
     changes = [wide | rate for wide in widths for rate in (good, bad)]
     trials = [changed(judged, each) for each in changes]
     text = STUDY.format(base=judged.model_dump_json(), changes=changes)
-    rule = "from sweeps.stopping import Asha\nSTOPPING = Asha(first=2, factor=2, metric='loss')\n"
+    rule = "from sweeps.adaptive.early_stopping import Asha\n"
+    rule += "STOPPING = Asha(first=2, factor=2, metric='loss')\n"
     path, out = tmp_path / "mine.py", tmp_path / "results"
     path.write_text(rule + text)
     results = Results(out)
@@ -279,7 +283,7 @@ def test_bad_trials_stop_small_ones_do_not_and_a_relaunch_goes_on(
     processes = []
 
     def spied(watch: Watch, where: str) -> Any:
-        made = adaptive.stopper(watch, where)
+        made = ray_adaptive.stopper(watch, where)
 
         class Spied(type(made)):  # type: ignore[misc]
             def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -288,12 +292,12 @@ def test_bad_trials_stop_small_ones_do_not_and_a_relaunch_goes_on(
 
         return Spied()
 
-    monkeypatch.setattr(tuner, "stopper", spied)
+    monkeypatch.setattr(ray_tune, "stopper", spied)
     study = find(str(path))
     assert study.stopping is not None
     watch = Watch(study.stopping)
     watch.add(everything, results)
-    task = Task({"synthetic@16000": str(store.folder)}, str(out), 1, "cpu", "float32")
+    task = Task({"synthetic@16000": str(store.folder)}, str(out), 1, Compute("cpu", "float32"))
     left = [trials[0], trials[1], trials[3]]
     with Calm(left) as display:
         sweep(left, task, Resources(local_cpus=1), display, watch)
@@ -316,7 +320,7 @@ def test_bad_trials_stop_small_ones_do_not_and_a_relaunch_goes_on(
     assert not any((out / "checkpoints").iterdir())
     again = CliRunner().invoke(app, ["sweep", str(path), "--out", str(out), "--stop", "none"])
     assert again.exit_code == 0, again.output
-    assert "4 of 4 trials have ended before and are left alone" in again.stdout
+    assert "4 of 4 trials ended earlier and are skipped" in again.stdout
     assert "2 of 4 trials complete, 2 stopped early, in" in again.stdout
     assert {row["trial"]: row for row in results.read("outcomes").to_pylist()} == outcomes
 
@@ -330,8 +334,8 @@ def test_stopped_by_a_folder_that_refuses(tmp_path: Path):
     row = {"trial": "a", "status": "stopped", "epochs": 1, "wall_s": 1.0, "node": "n"}
     row |= {"device": "cpu", "precision": "float32", "peak_memory_bytes": 1, "versions": "{}"}
     report |= {"status": "running", "error": None, "validation": {"accuracy": 0.1}, "outcome": row}
-    with pytest.warns(UserWarning, match="a goes on, though asha: validation accuracy 0.100"):
-        assert not adaptive.stopper(watch, str(tmp_path / "results"))("1", report)
+    with pytest.warns(UserWarning, match="a is not stopped, though asha: validation accura"):
+        assert not ray_adaptive.stopper(watch, str(tmp_path / "results"))("1", report)
     assert report["status"] == "running"
 
 
@@ -344,7 +348,10 @@ def test_stopped_by_a_folder_that_refuses(tmp_path: Path):
         (lambda: Asha(metric="acuracy"), r"metric=acuracy \(did you mean accuracy\?\)"),
         (lambda: Asha(within="seed"), r'within="seed": a tuple'),  # type: ignore[arg-type]
         (lambda: Median(within=("width",)), r"within=width: no such .*network.width\?\)"),
-        (lambda: stopping.named("ash", None), r"--stop ash: not a rule \(did you mean asha\?\)"),
+        (
+            lambda: early_stopping.named("ash", None),
+            r"--stop ash: not a rule \(did you mean asha\?\)",
+        ),
     ],
 )
 def test_a_bad_rule_is_one_line(made, line: str):
@@ -355,19 +362,19 @@ def test_a_bad_rule_is_one_line(made, line: str):
 
 def test_which_rule_a_launch_goes_by():
     own = Asha(first=4)
-    assert stopping.named(None, None) is None
-    assert stopping.named(None, own) == stopping.named("asha", own) == own
-    assert stopping.named("median", own) == Median()
-    assert stopping.named("asha", None) == Asha()
-    assert stopping.named("none", own) is None
+    assert early_stopping.named(None, None) is None
+    assert early_stopping.named(None, own) == early_stopping.named("asha", own) == own
+    assert early_stopping.named("median", own) == Median()
+    assert early_stopping.named("asha", None) == Asha()
+    assert early_stopping.named("none", own) is None
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["split.validation_fold=null"], "has no validation clips, and stopping early goes by"),
+        (["split.validation_fold=null"], "has no validation clips, by which alone"),
         (["evaluation.every=2"], r"Asha\(first=1.*\): epoch 1 is not scored with evaluation.ev"),
-        (["training.epochs=1", "training.warmup=0"], r"no trial has more epochs .*\(the longest"),
+        (["training.epochs=1", "training.warmup=0"], r"no trial is long enough .*\(the longest"),
     ],
 )
 def test_what_cannot_be_judged_is_said_before_it_starts(
@@ -386,14 +393,14 @@ def test_what_cannot_be_judged_is_said_before_it_starts(
 def test_a_dry_run_says_who_is_compared(judged: Trial, three_folds):
     rates = [changed(judged, {"training.rate": rate}) for rate in (0.1, 0.2, 0.3)]
     few = planned([*rates, changed(judged, {"network.width": 4})], three_folds)
-    assert stopping.described(Asha(), few) == (
-        "asha stops trials early, by validation accuracy behind epochs 1, 3, each compared with "
-        "trials of one budget, of which there are 3 at most"
+    assert early_stopping.described(Asha(), few) == (
+        "asha stops trials early, by validation accuracy after epochs 1, 3, each compared with "
+        "the trials of one budget (at most 3)"
     )
-    stopping.warn_alone(Asha(), few)
+    early_stopping.warn_alone(Asha(), few)
     apart = planned(few.trials[2:], three_folds)
     with pytest.warns(UserWarning, match="no two trials are of one budget, so none can be"):
-        stopping.warn_alone(Median(grace=2), apart)
-    assert stopping.described(Median(grace=2, within=("seed",)), apart).endswith(
-        "from epoch 2 on, each compared with trials of one seed, of which there are 2 at most"
+        early_stopping.warn_alone(Median(grace=2), apart)
+    assert early_stopping.described(Median(grace=2, within=("seed",)), apart).endswith(
+        "from epoch 2 on, each compared with the trials of one seed (at most 2)"
     )

@@ -7,7 +7,7 @@ import pytest
 import overhear
 from scaling.settings import Trial, changed
 from sweeps import study_file
-from sweeps.study import Study, distinct, find, plan, product, repeats, shipped
+from sweeps.study import Study, distinct, find, product, repeats, shipped, trials_of
 
 
 def test_product_is_every_combination_last_fastest(trial: Trial):
@@ -30,17 +30,17 @@ def test_equal_trials_collapse(trial: Trial):
 @pytest.mark.parametrize("study", shipped(), ids=lambda study: study.name)
 def test_shipped_studies_hold_together(study):
     """One contract for every file below sweeps/studies."""
-    trials = plan(study, {})
+    trials = trials_of(study, {})
     assert len({t.id for t in trials}) == len(trials) > 0
     assert study.question.endswith("?")
     assert study.source
-    assert [t.id for t in plan(find(study.name), {})] == [t.id for t in trials]
+    assert [t.id for t in trials_of(find(study.name), {})] == [t.id for t in trials]
 
 
 def test_quickstart_and_esc10_width_are_what_they_say():
-    quick = plan(find("quickstart"), {})
+    quick = trials_of(find("quickstart"), {})
     assert len({(t.network.width, t.network.damping, t.seed) for t in quick}) == len(quick) == 12
-    width = plan(find("esc10_width"), {})
+    width = trials_of(find("esc10_width"), {})
     assert sorted((t.network.width, t.split.fold) for t in width) == [
         (w, f) for w in (8, 16, 32) for f in (1, 2, 3, 4, 5)
     ]
@@ -66,9 +66,9 @@ def trials():
 def test_a_file_of_ones_own(tmp_path: Path):
     study = find(write(tmp_path, MINE))
     assert study.name == "mine"
-    assert [t.network.width for t in plan(study, {})] == [2, 3]
-    assert [t.training.epochs for t in plan(study, {"training.epochs": "7"})] == [7, 7]
-    assert [t.seed for t in plan(study, {}, 2)] == [0, 1, 0, 1]
+    assert [t.network.width for t in trials_of(study, {})] == [2, 3]
+    assert [t.training.epochs for t in trials_of(study, {"training.epochs": "7"})] == [7, 7]
+    assert [t.seed for t in trials_of(study, {}, 2)] == [0, 1, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_file_of_ones_own(tmp_path: Path):
 )
 def test_a_bad_file_is_one_line(tmp_path: Path, text: str, line: str):
     with pytest.raises(ValueError, match=line) as caught:
-        plan(find(write(tmp_path, text)), {})
+        trials_of(find(write(tmp_path, text)), {})
     assert "\n" not in str(caught.value)
 
 
@@ -158,7 +158,7 @@ def test_whatever_a_study_does_is_one_short_line(
     monkeypatch.setattr(study_file, "SECONDS", 0.3)
     monkeypatch.setattr(study_file, "TRIALS", 1000)
     with pytest.raises(ValueError, match=line) as caught:
-        plan(find(write(tmp_path, text)), {})
+        trials_of(find(write(tmp_path, text)), {})
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 600
     assert str(tmp_path.resolve()) not in sys.path
@@ -187,10 +187,10 @@ def test_a_nearly_right_file_is_offered(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(ValueError, match=r"nime\.py: no such file \(did you mean mine\.py\?\)$"):
         find(str(tmp_path / "nime.py"))
     (tmp_path / "folder.py").mkdir()
-    with pytest.raises(ValueError, match="it is no file"):
+    with pytest.raises(ValueError, match="not a file"):
         find(str(tmp_path / "folder.py"))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"^study mine: .*\(did you mean mine\.py\?\); a file of"):
+    with pytest.raises(ValueError, match=r"^study mine: .*\(did you mean mine\.py\?\); "):
         find("mine")
 
 
@@ -204,7 +204,7 @@ def test_a_helper_beside_a_study_is_found(tmp_path: Path):
     )
     text = text.replace("network__width=(2, 3)", "network__width=WIDTHS, training__epochs=[EPOCHS]")
     before = list(sys.path)
-    trials = plan(find(write(tmp_path, text)), {})
+    trials = trials_of(find(write(tmp_path, text)), {})
     assert [(t.network.width, t.training.epochs) for t in trials] == [(2, 7), (3, 7)]
     assert sys.path == before
 
@@ -212,7 +212,7 @@ def test_a_helper_beside_a_study_is_found(tmp_path: Path):
 def test_dataclasses_of_a_study_find_their_module(tmp_path: Path):
     text = "from __future__ import annotations\nimport dataclasses\n" + MINE
     text += "\n@dataclasses.dataclass\nclass Mine:\n    x: int = 1\n"
-    assert len(plan(find(write(tmp_path, text)), {})) == 2
+    assert len(trials_of(find(write(tmp_path, text)), {})) == 2
 
 
 def test_what_a_study_prints_is_no_part_of_what_is_said(
@@ -248,16 +248,16 @@ def test_repeats_are_bounded(tmp_path: Path):
     with pytest.raises(
         ValueError, match=r"--repeats 1,000,000,000 of 2 trials are 2,000,000,000: at"
     ):
-        plan(found, {}, 10**9)
+        trials_of(found, {}, 10**9)
     for none in (0, -1):
         with pytest.raises(ValueError, match=f"repeats={none}: at least 1"):
-            plan(found, {}, none)
+            trials_of(found, {}, none)
 
 
 def test_unknown_studies():
     with pytest.raises(
         ValueError,
-        match=r"study quikstart: not one of the shipped ones \(did you mean quickstart\?\)",
+        match=r"study quikstart: no such study \(did you mean quickstart\?\)",
     ):
         find("quikstart")
     with pytest.raises(ValueError, match=r"study file none.py: no such file"):
@@ -275,18 +275,18 @@ def test_what_takes_over_follows_its_source(trial: Trial):
     target = changed(trial, {"transfer.trial": source.id, "transfer.rate": 0.1})
     last = changed(trial, {"transfer.trial": target.id, "transfer.rate": 0.2})
     given = Study("mine", "?", "me", lambda: [last, source, target])
-    same = plan(given, {})
+    same = trials_of(given, {})
     assert [each.id for each in same] == [last.id, source.id, target.id]
-    far, first, near = plan(given, {"training.epochs": 9})
+    far, first, near = trials_of(given, {"training.epochs": 9})
     assert first.id != source.id
     assert near.transfer.trial == first.id
     assert far.transfer.trial == near.id
-    repeated = plan(given, {}, 2)
+    repeated = trials_of(given, {}, 2)
     by_seed = {(each.seed, each.transfer.rate): each for each in repeated}
     assert len(repeated) == 6
     for seed in (0, 1):
         assert by_seed[seed, 0.1].transfer.trial == by_seed[seed, 1.0].id
         assert by_seed[seed, 0.2].transfer.trial == by_seed[seed, 0.1].id
     elsewhere = changed(trial, {"transfer.trial": "0123456789ab"})
-    (kept,) = plan(Study("mine", "?", "me", lambda: [elsewhere]), {"training.epochs": 9})
+    (kept,) = trials_of(Study("mine", "?", "me", lambda: [elsewhere]), {"training.epochs": 9})
     assert kept.transfer.trial == "0123456789ab"

@@ -125,7 +125,7 @@ def test_a_sweep_with_trials_that_raise_and_diverge(trial: Trial, tmp_path: Path
     rows = [row for row in by_epoch(Path(out)) if row["trial"] != trials[3].id]
     assert rows == alone([trials[0], trials[2]], tmp_path / "alone")
     again = overhear("sweep", path, "--out", out, expect=1)
-    assert "4 of 4 trials have ended before and are left alone" in again.stdout
+    assert "4 of 4 trials ended earlier and are skipped" in again.stdout
     planned = overhear("sweep", path, "--out", out, "--dry-run", "--json")
     facts = [json.loads(line) for line in planned.stdout.splitlines()]
     assert [fact["status"] for fact in facts] == ["complete", "failed"] * 2

@@ -25,7 +25,7 @@ from scaling.sound.store import Store
 from scaling.training import classifier
 from scaling.training.epoch import Epoch
 from scaling.training.loop import run
-from sweeps import tuner
+from sweeps.engine import ray_tune
 
 LAST = ("network.classifier.", "network.classifier_norm.")
 
@@ -442,7 +442,7 @@ def test_a_sweep_trains_sources_first(
         for each in [] if stopped else stage:
             list(run_trial(each, store, here, Results(out)))
 
-    monkeypatch.setattr(tuner, "sweep", loop)
+    monkeypatch.setattr(ray_tune, "sweep", loop)
     ended = CliRunner().invoke(app, ["sweep", str(path), "--out", str(out), "--plain"])
     assert stages == ([[source.id]] if stopped else [[source.id], [target.id]])
     assert ended.exit_code == int(stopped)

@@ -5,10 +5,8 @@ analysis reads both.
 """
 
 import datetime
-import subprocess
 import uuid
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +19,7 @@ from scaling.pruning import masks
 from scaling.settings import Split, Trial, flat
 from scaling.networks.cost import Cost
 from scaling.objectives import OBJECTIVES
+from scaling.results.code_version import code_version
 from scaling.results.records import Results
 from scaling.results.eta import planned_epochs
 from scaling.sound import datasets, splits
@@ -140,9 +139,9 @@ def price_unseen(trial: Trial) -> tuple[Cost, int] | None:
     return price(trial, classes) if classes else None
 
 
-def rows(plan: Plan, digests: Mapping[str, str]) -> list[dict[str, Any]]:
+def rows(plan: Plan, digests: Mapping[str, str], commit: str | None = None) -> list[dict[str, Any]]:
     """The manifest's rows; `digests` name what each trial hears, by its id."""
-    now, commit = datetime.datetime.now(datetime.UTC), _commit()
+    now = datetime.datetime.now(datetime.UTC)
     return [
         {
             "trial": trial.id,
@@ -170,7 +169,8 @@ def record(
     results: Results,
     glances: Mapping[str, str] | None = None,
 ) -> None:
-    """Write this launch's manifest, unless earlier ones of its study have all of its trials.
+    """Write this launch's manifest, unless earlier ones of its study have all of its trials; where
+    the code's files were changed, their diff, too (code/DIGEST.diff).
 
     `glances` are the digests in the form of earlier versions (prepare.glances): a trial that the
     folder holds under its glance stays under that, as nothing says what else its files held then.
@@ -193,25 +193,8 @@ def record(
         return
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
     digests = dict(digests) | {name: known[name] for name in digests if name in known}
-    results.write("manifest", f"{stamp}-{uuid.uuid4().hex[:6]}", rows(plan, digests))
-
-
-def _commit() -> str | None:
-    """The commit of this code, `+` behind it where files are changed; None outside a checkout."""
-    here = Path(__file__).resolve().parent
-    git = [
-        "git",
-        "-C",
-        str(here),
-        "describe",
-        "--always",
-        "--abbrev=40",
-        "--dirty=+",
-        "--exclude=*",
-    ]
-    try:
-        return (
-            subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip() or None
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
+    code = code_version()
+    if code and code.diff:
+        results.put(code.diff, "code", f"{code.digest}.diff")
+    planned = rows(plan, digests, code.commit if code else None)
+    results.write("manifest", f"{stamp}-{uuid.uuid4().hex[:6]}", planned)

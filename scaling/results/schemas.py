@@ -61,7 +61,12 @@ SCHEMAS: dict[str, pa.Schema] = {
                 "receptive_field", pa.int64(), "side of the maximum receptive field, input pixels"
             ),
             _field("data_digest", pa.string(), "digest of the clip table (+ of the microphones)"),
-            _field("commit", pa.string(), "git commit of the code that planned it, if known", True),
+            _field(
+                "commit",
+                pa.string(),
+                "git commit of the code that planned it, if known; +D: files differ by code/D.diff",
+                True,
+            ),
             _field("planned", pa.timestamp("us", "UTC"), "when this launch planned it"),
         ]
     ),

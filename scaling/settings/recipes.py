@@ -256,3 +256,17 @@ RECIPES: dict[str, Trial] = {
     "few_data": FEW_DATA,
     "few_data_esc10": FEW_DATA_ESC10,
 }
+# One sentence on each, as `overhear recipes` prints it.
+ABOUT: dict[str, str] = {
+    "quickstart": "Ten synthetic scenes that need no download: an answer in minutes on two cores.",
+    "esc10": "CP-ResNet on ESC-10, tuned on its validation folds.",
+    "own": "The settings of esc10 for recordings of your own: one folder per class, folds made.",
+    "tau2020": "TAU Urban Acoustic Scenes 2020 Mobile as in Koutini et al. 2021 (CP-ResNet).",
+    "esc10_microphones": "ESC-10, tested through microphones that no training clip went through.",
+    "vib_esc50": "ESC-50 as in Hu et al. 2021 (variational information bottleneck).",
+    "vib_esc10": "The network of vib_esc50 at a quarter of its width on ESC-10, for two cores.",
+    "consistency_esc50": "ESC-50 as in Iqbal et al. 2021 (consistency learning).",
+    "consistency_esc10": "The network of consistency_esc50 at an eighth of its width on ESC-10.",
+    "few_data": "UrbanSound8K as in Pons et al. 2019 (few training clips per class).",
+    "few_data_esc10": "The network of few_data at half its width on ESC-10, for two cores.",
+}

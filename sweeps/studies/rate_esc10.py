@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import ESC10
-from sweeps.stopping import Asha
+from sweeps.adaptive.early_stopping import Asha
 from sweeps.study import product
 
 QUESTION = "Does a wider network want a lower learning rate?"

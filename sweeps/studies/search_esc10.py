@@ -2,8 +2,8 @@
 
 from scaling.settings import changed
 from scaling.settings.recipes import ESC10
-from sweeps.search import Choice, LogUniform, Uniform
-from sweeps.stopping import Asha
+from sweeps.adaptive.early_stopping import Asha
+from sweeps.adaptive.search import Choice, LogUniform, Uniform
 
 QUESTION = "How much do rate, batch, mixup and roll give, once they are chosen together?"
 SOURCE = "ours; the tree-structured Parzen estimator of Bergstra et al. 2011, as in Optuna"

@@ -1,10 +1,10 @@
-"""Forecast: how long a launch's trials will take, and how far off that was.
+"""Forecast: how long trials will take, from measured or given speeds, and how far off that was.
 
-A trial takes its start, its training clips through the front end, its steps, what it scores, and
-its records (see Amount and sweeps.timing.probe.Speed). Where its own speed was not measured, that
-of the nearest in multiply-adds is scaled by them; where a speed is given, multiply-adds are all
-that counts. Contents: Expected with `measured` and `given`, `makespan`, Forecast with `record` and
-`latest`, Compared with `compare`.
+A trial's time is made of its start, its training clips through the front end, its steps, its scored
+clips and its records (see Amount and step_times.Speed). A trial whose own speed was not measured
+gets that of the nearest in multiply-adds, scaled by them; where a speed is given, only
+multiply-adds count. Contents: Expected with `measured` and `given`, `makespan`, Forecast with
+`record` and `latest`, Compared with `compare`.
 """
 
 import datetime
@@ -22,9 +22,9 @@ from scaling.training import evaluation
 from scaling.training.inputs import fits
 from scaling.training.optimizer import steps_of
 from scaling.training.views import as_recorded
-from sweeps.timing import probe
-from sweeps.timing.measure import Way, measure
-from sweeps.timing.probe import Probe, Speed
+from sweeps.timing import step_times
+from sweeps.timing.benchmark import Way, measure
+from sweeps.timing.step_times import Probe, Speed
 
 FORECASTS, ERRORS = "forecasts", "forecast_errors"
 
@@ -122,7 +122,9 @@ def measured(
     reasons = [f"{each.trial.network.kind}: {why}" for each, why in failed.items()]
     if not found:
         reason = reasons[0] if reasons else f"not one step ended within {budget:g} s"
-        raise ValueError(f"no time is predicted ({reason}): give --speed, of another machine")
+        raise ValueError(
+            f"no time is predicted ({reason}): give the speed of another machine with --speed"
+        )
     expected = []
     for index in indices:
         own = found.get(probes[index])
@@ -210,7 +212,7 @@ def _sum(took: Mapping[str, float], trials: Mapping[str, float]) -> float:
 
 def _probe(plan: Plan, index: int) -> Probe:
     numbers = plan.classes[index], plan.train_clips[index], plan.scored[index]
-    return probe.of_trial(plan.trials[index], plan.costs[index].macs, *numbers)
+    return step_times.of_trial(plan.trials[index], plan.costs[index].macs, *numbers)
 
 
 def _work(plan: Plan, index: int) -> int:

@@ -1,7 +1,7 @@
-"""Noise: a store of clips that nobody recorded, to measure how long real steps take.
+"""Synthetic store: packed clips of noise, to measure how long real steps take.
 
 All clips share the samples of one; the pitch-shifted copies and the rooms beside them are silent
-ones of the right sizes, for what they hold costs no time. Contents: `store`.
+ones of the right sizes, as their content costs no time. Contents: `store`.
 """
 
 # N clips of the store, M rooms, K samples of a response

@@ -1,9 +1,9 @@
-"""What a node must have before a trial runs on it. Knows no Ray.
+"""Preflight: what a node must have before a trial runs on it. Knows no Ray.
 
-The driver says what it has (`driver`), and leaves a mark in the results folder while it sweeps.
-Before the first trial every node looks at itself (`look`), and `complaints` has a line for all that
-a node lacks. Nodes may join later: each worker asks the same of its own node (`ready`). What a node
-lacks is no trial's failure, and is never recorded as one.
+The driver states what it has (`driver`), and leaves a mark in the results folder while it sweeps.
+Before the first trial every node inspects itself (`look`), and `complaints` has a line for each
+thing that a node lacks. Nodes may join later: each worker checks its own node (`ready`). What a
+node lacks is no trial's failure, and is never recorded as one.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ import platform
 import uuid
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -22,9 +23,10 @@ from scaling.machine import LIBRARIES
 from scaling.results.records import HIDDEN, Refused, Results
 from scaling.settings import Trial
 from scaling.sound import prepare
-from scaling.sound.datasets.reading import AS_IT_IS, Reading
+from scaling.sound.datasets.reading import Reading
 from scaling.sound.store import Store
-from sweeps import guard
+from sweeps.engine import limits
+from sweeps.launch import AS_GIVEN, Compute, Recordings
 
 # Those that records depend on, and those that nodes talk through.
 PACKAGES = (
@@ -38,7 +40,7 @@ class Unfit(ValueError):
     """This node cannot run what another one can."""
 
 
-class Driver(NamedTuple):
+class Reference(NamedTuple):
     """What the driver of a sweep over several nodes has, and every node must have, too."""
 
     mark: str  # a file in the results folder, there while the sweep lasts
@@ -46,19 +48,21 @@ class Driver(NamedTuple):
     extras: dict[str, str]  # see prepare.extras
 
 
-class Task(NamedTuple):
+@dataclass(frozen=True)
+class Task:
     """What every worker must know besides its trial; small, pickled to each."""
 
-    stores: dict[str, str]  # folders of the packed clips, by store_key(trial)
+    stores: Mapping[str, str]  # folders of the packed clips, by store_key(trial)
     results: str
     cpus: int
-    device: str
-    precision: str
-    root: str | None = None  # of the dataset, absolute, where it was named
-    skip_unreadable: bool = False
-    driver: Driver | None = None  # None: all runs on the driver's own machine
-    reading: Reading = AS_IT_IS
-    glances: Mapping[str, str] = {}  # what a look tells of the clips, by store_key(trial)
+    compute: Compute
+    recordings: Recordings = AS_GIVEN  # on a cluster its root is absolute
+    glances: Mapping[str, str] = field(default_factory=dict)  # of the clips, by store_key(trial)
+    driver: Reference | None = None  # None: all runs on the driver's own machine
+
+    def glance(self, trial: Trial) -> str:
+        """What a look tells of the clips of a trial."""
+        return self.glances.get(prepare.store_key(trial), "")
 
 
 class Facts(NamedTuple):
@@ -67,11 +71,11 @@ class Facts(NamedTuple):
     lacks: list[str]  # each in one line
     wrote: str  # a file that it left in the results folder; "": it could not
     auth: str
-    monitored: bool = False  # see guard.monitored
+    monitored: bool = False  # see limits.monitored
 
 
 @contextmanager
-def driver(trials: Iterable[Trial], where: str) -> Iterator[Driver]:
+def driver(trials: Iterable[Trial], where: str) -> Iterator[Reference]:
     """What this process has; it holds while the mark lies in the results folder.
 
     Raises ValueError where the folder cannot be written or a trial's microphones or weights are not
@@ -82,7 +86,7 @@ def driver(trials: Iterable[Trial], where: str) -> Iterator[Driver]:
     results.prepare()
     results.put(platform.node().encode(), mark)
     try:
-        yield Driver(mark, versions(), extras)
+        yield Reference(mark, versions(), extras)
     finally:
         with suppress(OSError):  # left behind, it does no harm
             results.remove(mark)
@@ -103,14 +107,13 @@ def look(trials: Sequence[Trial], task: Task) -> Facts:
         folder = Path(task.stores[prepare.store_key(trial)])
         try:
             if prepare.found(folder) is None:
-                glance = task.glances.get(prepare.store_key(trial), "")
-                prepare.behind(trial, folder, task.root, task.skip_unreadable, task.reading, glance)
+                prepare.behind(trial, folder, *_read(task), task.glance(trial))
             _check_extras(trial, task.driver)
         except ValueError as error:
             lacks.append(_with_remedy(error))
     lacks = list(dict.fromkeys(lacks))
     auth = os.environ.get("RAY_AUTH_MODE", "disabled").lower()
-    return Facts(lacks, wrote, auth, guard.monitored())
+    return Facts(lacks, wrote, auth, limits.monitored())
 
 
 def complaints(
@@ -151,22 +154,22 @@ def ready(trial: Trial, task: Task) -> Store:
     Raises Unfit for the first thing that this node lacks.
     """
     folder = Path(task.stores[prepare.store_key(trial)])
-    glance = task.glances.get(prepare.store_key(trial), "")
     if task.driver is None:
-        return prepare.reopened(
-            trial, folder, task.root, task.skip_unreadable, task.reading, glance
-        )
+        return prepare.reopened(trial, folder, *_read(task), task.glance(trial))
     for difference in _differences(task.driver):
         raise Unfit(difference)
     _check_results(task, task.driver)
     try:
-        store = prepare.reopened(
-            trial, folder, task.root, task.skip_unreadable, task.reading, glance
-        )
+        store = prepare.reopened(trial, folder, *_read(task), task.glance(trial))
         _check_extras(trial, task.driver)
     except ValueError as error:
         raise Unfit(_with_remedy(error)) from None
     return store
+
+
+def _read(task: Task) -> tuple[str | None, bool, Reading]:
+    """How the clips are read, as scaling.sound.prepare takes it."""
+    return task.recordings.root, task.recordings.skip_unreadable, task.recordings.reading
 
 
 def machine_of(task: Task) -> machine.Machine:
@@ -177,7 +180,7 @@ def machine_of(task: Task) -> machine.Machine:
     """
     threads = min(task.cpus, os.cpu_count() or 1)  # Ray's count of a node may be a person's
     try:
-        return machine.here(task.device, task.precision, threads)
+        return machine.here(task.compute.device, task.compute.precision, threads)
     except ValueError as error:
         if task.driver is None:
             raise
@@ -207,14 +210,14 @@ def versions() -> dict[str, str]:
 
 def _code() -> str:
     """12 hex digits of the SHA-256 of all Python files of scaling and sweeps."""
-    root, content = Path(__file__).resolve().parents[1], hashlib.sha256()
+    root, content = Path(__file__).resolve().parents[2], hashlib.sha256()
     for package in ("scaling", "sweeps"):
         for path in sorted((root / package).rglob("*.py")):
             content.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
     return content.hexdigest()[:12]
 
 
-def _differences(driver: Driver) -> list[str]:
+def _differences(driver: Reference) -> list[str]:
     """Versions of this node that are not the driver's."""
     return [
         f"it has {name} {here}, the driver {driver.versions.get(name)}: install the same on both"
@@ -223,7 +226,7 @@ def _differences(driver: Driver) -> list[str]:
     ]
 
 
-def _check_results(task: Task, driver: Driver) -> None:
+def _check_results(task: Task, driver: Reference) -> None:
     """Whether the driver's mark is seen from here. Raises Unfit where it is not."""
     results = Results(task.results)
     try:
@@ -237,7 +240,7 @@ def _check_results(task: Task, driver: Driver) -> None:
         )
 
 
-def _write(task: Task, driver: Driver) -> str:
+def _write(task: Task, driver: Reference) -> str:
     """Leave a file in the results folder; its name. Raises Unfit where it cannot be written."""
     results, name = Results(task.results), f"{driver.mark}-{uuid.uuid4().hex}"
     try:
@@ -247,7 +250,7 @@ def _write(task: Task, driver: Driver) -> str:
     return name
 
 
-def _check_extras(trial: Trial, driver: Driver) -> None:
+def _check_extras(trial: Trial, driver: Reference) -> None:
     for name, here in prepare.extras([trial]).items():
         if here != driver.extras[name]:
             raise ValueError(

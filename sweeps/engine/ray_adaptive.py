@@ -1,8 +1,8 @@
-"""What a sweep decides while it runs, as Ray Tune asks for it: which trial stops, which comes next.
+"""Adaptive studies on Ray Tune: its Stopper and its Searcher, over this project's own rules.
 
-With sweeps.tuner, sweeps.cluster and sweeps.listener the only modules that talk to Ray. The
-decisions themselves are those of sweeps.stopping and, through Ray Tune's searcher, of Optuna; both
-go by the records. Contents: `stopper`; `searcher`, of Proposals, and its Proposer.
+Which trial stops is decided in sweeps.adaptive.early_stopping, which one comes next by Optuna
+through Ray Tune's searcher; both read the records. Contents: `stopper`; `searcher`, of Proposals,
+and its Proposer.
 """
 
 import logging
@@ -15,9 +15,9 @@ from scaling.results.run_trial import Progress, stop
 from scaling.seeds import key
 from scaling.settings import Trial
 from scaling.sound.store import Store
-from sweeps.display import Display
-from sweeps.search import Choice, Dimension, Ended, Integer, Ledger, LogUniform
-from sweeps.stopping import METRICS, Watch
+from sweeps.adaptive.early_stopping import METRICS, Watch
+from sweeps.adaptive.search import Choice, Dimension, Ended, Integer, Ledger, LogUniform
+from sweeps.engine.display import Display
 
 TRIES = 100  # suggestions in a row that bring no new trial, behind which a search has converged
 
@@ -44,7 +44,9 @@ def stopper(watch: Watch, where: str) -> Any:
             try:
                 stop(progress, Results(where), reason)
             except OSError as error:
-                warnings.warn(f"{progress.trial} goes on, though {reason}: {error}", stacklevel=2)
+                warnings.warn(
+                    f"{progress.trial} is not stopped, though {reason}: {error}", stacklevel=2
+                )
                 return False
             result.update(status="stopped", error=reason)
             return True
@@ -135,8 +137,8 @@ class Proposer:
                 self.live[name] = suggestion, trial
                 return trial
         warnings.warn(
-            f"the last {TRIES} suggestions were known, or no trials: the search ends with "
-            f"{len(self.ledger.plan.trials)} of {samples}",
+            f"the last {TRIES} suggestions were known or invalid: the search ends with "
+            f"{len(self.ledger.plan.trials)} of {samples} trials",
             stacklevel=2,
         )
         return None

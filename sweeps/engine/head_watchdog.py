@@ -1,8 +1,8 @@
-"""The head of a cluster: whether it still answers, and the end of a sweep whose head does not.
+"""Head watchdog: ends a sweep, with a line, when the head of its cluster no longer answers.
 
 A head that was started again knows nothing of this sweep. Ray 2.60 ends a driver whose head is gone
-from within its C++, after 60 s, or with a page of addresses once another head answers; that can be
-neither caught nor worded. So the driver looks for itself and ends sooner. Contents: `watched`.
+from within its C++, after 60 s, or with a page of addresses once another head answers; neither can
+be caught or worded. So the driver checks by itself and ends sooner. Contents: `watched`.
 """
 
 import os

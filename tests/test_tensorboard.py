@@ -11,7 +11,7 @@ from scaling.results.records import Results
 from scaling.results.run_trial import Progress, run_trial
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
-from sweeps.board import Board
+from sweeps.engine.tensorboard import Board
 
 
 def scalars(folder: Path) -> dict[tuple[str, int], float]:
@@ -51,14 +51,16 @@ def test_a_board_is_the_records_epoch_by_epoch(trial: Trial, store: Store, tmp_p
     with closing(Board(str(tmp_path / "board"), results, known)) as board:
         board.heard(next(first))
         board.heard(next(first))
-        assert {epoch for _, epoch in scalars(tmp_path / "board" / trials[0].id)} == {1, 2}
+        begun = scalars(tmp_path / "board" / f"W2-seed3-{trial.id}")
+        assert {epoch for _, epoch in begun} == {1, 2}
     first.close()
     with closing(Board(str(tmp_path / "board"), results, known)) as board:
         for each in trials:
             for progress in run_trial(each, store, here, results):
                 board.heard(progress)
     for each in trials:
-        written, kept = scalars(tmp_path / "board" / each.id), recorded(results, each)
+        named = f"W2-seed{each.seed}-{each.id}"
+        written, kept = scalars(tmp_path / "board" / named), recorded(results, each)
         assert written.keys() == kept.keys()
         assert written == pytest.approx(kept)
 
@@ -70,7 +72,7 @@ def test_what_stops_a_board_does_not_stop_the_sweep(trial: Trial, tmp_path: Path
     with closing(Board(str(folder), results, {trial.id: trial})) as board:
         os.rmdir(folder)  # noqa: PTH106
         folder.write_text("a file stands in its place")
-        with pytest.warns(UserWarning, match="TensorBoard gets no more of this sweep: "):
+        with pytest.warns(UserWarning, match="no more of this sweep is written for Tens"):
             board.heard(Progress(trial.id, 1, 3, None, 0.0))
         board.heard(Progress(trial.id, 2, 3, None, 0.0))
 

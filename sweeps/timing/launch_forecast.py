@@ -1,7 +1,7 @@
-"""Times: what --dry-run says of a launch, and how far off it was when the launch is done.
+"""The forecast of one launch: made before it, compared with the time it took when it is done.
 
 Conventions: a forecast is of the trials that are still to run, each from its first epoch on.
-Contents: `dry_run` of `predict` and a listing; `predicted` and `say_error` of the launch itself.
+Contents: `check_speed`, `predict`; `predicted`, `say_error`, `error_line`.
 """
 
 import os
@@ -14,46 +14,18 @@ import typer
 from scaling.results.eta import duration
 from scaling.results.manifest import Plan
 from scaling.results.records import Damaged, Results
-from sweeps.cluster import Resources
-from sweeps.launch import ended, left, outcomes, stages
-from sweeps.listing import show
+from sweeps.launch import Launch, Resources
+from sweeps.lineage import stages
+from sweeps.schedule import ended
 from sweeps.timing import forecast
+from sweeps.timing.benchmark import Way
 from sweeps.timing.forecast import Compared, Expected, Forecast
-from sweeps.timing.measure import Way
 
 BUDGET = 60.0  # seconds of measuring, about
 # What a launch spends on Ray (2.60, two cores, measured): its start and its end with a worker that
 # imports torch, once for each stage; from a trial to the next in a worker.
 BEGIN, APART = 8.0, 0.1
 SLOWEST, FASTEST = 1e-6, 1e9  # 10^9 multiply-adds a second: a microcontroller, all of mankind's
-
-
-def dry_run(
-    planned: Plan,
-    results: Results,
-    resources: Resources,
-    machine: tuple[str, str],
-    speed: float | None,
-    retry_failed: bool,
-    early: bool,
-    as_json: bool,
-) -> None:
-    """Print a launch's trials and their times, and keep the forecast in the results folder.
-
-    `machine` is device and precision; `early`: trials may be stopped early. Raises ValueError for a
-    speed that is none. That the folder cannot be written is a warning.
-    """
-    known = outcomes(results, planned.trials)
-    to_run = left(planned, known, retry_failed)
-    found = predict(planned, to_run, resources, machine, speed, early) if to_run else None
-    if found:
-        try:
-            forecast.record(found, results)
-        except (OSError, ValueError) as error:
-            warnings.warn(f"the forecast is not kept: {error}", stacklevel=2)
-    running = {planned.trials[index].id for index in to_run}
-    states = {trial: status for trial, status in known.items() if trial not in running}
-    show(planned, states, found, results.where, as_json)
 
 
 def check_speed(speed: float | None) -> None:
@@ -65,24 +37,26 @@ def check_speed(speed: float | None) -> None:
 
 
 def predict(
-    planned: Plan,
-    to_run: Sequence[int],
-    resources: Resources,
-    machine: tuple[str, str],
-    speed: float | None,
-    early: bool = False,
+    planned: Plan, to_run: Sequence[int], launch: Launch, speed: float | None
 ) -> Forecast | None:
-    """The forecast of these of the plan's trials, on this machine or at a given speed; None where
-    not one step could be measured, which is warned of. Raises ValueError for a speed that is none.
+    """The forecast of these of the plan's trials, on this machine or at a given speed; None, with a
+    warning, where not one step could be measured. Raises ValueError for a speed that is none.
     """
     check_speed(speed)
+    resources = launch.resources
     room = _room(resources)
     slots = resources.concurrent if resources.address else room
     if speed is not None:
         expected = forecast.given(planned, to_run, speed)
     else:
         at_once = min(room, len(to_run))
-        way = Way(*machine, cpus=resources.cpus, gpus=resources.gpus, slots=at_once)
+        way = Way(
+            launch.compute.device,
+            launch.compute.precision,
+            cpus=resources.cpus,
+            gpus=resources.gpus,
+            slots=at_once,
+        )
         try:
             expected, reasons = forecast.measured(planned, to_run, way, BUDGET)
         except ValueError as error:
@@ -90,6 +64,7 @@ def predict(
             return None
         for reason in reasons:
             warnings.warn(f"not measured, scaled from others: {reason}", stacklevel=2)
+    early = launch.rule is not None
     expected = [each._replace(at_most=early or each.at_most) for each in expected]
     return Forecast(expected, slots, _wall(planned, to_run, expected, slots))
 

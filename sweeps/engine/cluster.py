@@ -1,8 +1,7 @@
-"""Ray as a sweep needs it: a session of it, here or at an address, and the nodes in it.
+"""Cluster: a Ray session, started here or joined at an address, and the nodes in it.
 
-With sweeps.tuner, sweeps.listener, sweeps.adaptive and sweeps.local the only modules that talk to
-Ray. On a cluster every node is looked at before the first trial: see sweeps.preflight. Contents:
-Resources, `asked`, `check`, `prepare_environment`, `session`, `checked`, `slots`, `nodes`, `label`.
+On a cluster every node is checked before the first trial starts: see sweeps.engine.preflight.
+Contents: `check`, `prepare_environment`, `session`, `checked`, `slots`, `nodes`, `label`.
 """
 
 import logging
@@ -10,16 +9,18 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import psutil
 
 from scaling.results.records import Results
 from scaling.settings import Trial
-from sweeps import addresses, guard, local, preflight
-from sweeps.listener import cause, summary
-from sweeps.preflight import Task
+from sweeps.engine import addresses, limits, local, preflight
+from sweeps.engine.preflight import Task
+from sweeps.engine.ray_callbacks import cause, summary
+from sweeps.launch import Compute, Resources
 
 # Set before Ray is imported, and handed on to its workers. Sources: Ray 2.60 as installed, tried
 # out one by one.
@@ -27,7 +28,7 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AIR_NEW_OUTPUT": "0",  # Tune's own progress tables; ours stands in for them
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative paths stay true in workers
-    guard.MONITOR: "0",  # its kill of one trial aborts the whole sweep
+    limits.MONITOR: "0",  # its kill of one trial aborts the whole sweep
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON, TensorBoard beside our records
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
@@ -43,62 +44,26 @@ ENVIRONMENT = {
     "MALLOC_ARENA_MAX": "2",
 }
 HANDED_ON = ("OVERHEAR_PATIENCE",)  # what a person may have set on the driver's machine only
-HOURS = 100_000  # that a trial may be given: eleven years
 PATIENCE = 120  # seconds in which a node must have looked at itself
 HEAD = "node:__internal_head__"  # the resource that Ray gives to the head, and to no other node
 OPTIONS = {"CPU": "--cpus-per-trial", "GPU": "--gpus-per-trial", "memory": "--memory-per-trial"}
 
 
-class Resources(NamedTuple):
-    """What Ray is asked for, and what a trial may take."""
-
-    address: str | None = None  # of a running cluster; None: this machine
-    cpus: int = 1  # of one trial, and the threads of its torch
-    gpus: float = 0.0  # of one trial
-    concurrent: int | None = None  # trials at once at most
-    local_cpus: int | None = None  # of this machine, where Ray is started here; None: all
-    memory: int | None = None  # bytes that a trial may hold; None: what its node has
-    hours: float | None = None  # that an attempt at a trial may take; None: any
-
-    def of_a_trial(self) -> dict[str, float]:
-        """What one trial takes of its node, by Ray's names."""
-        return {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory or 0}
-
-
-def asked(
-    address: str | None,
-    cpus: int,
-    gpus: float,
-    concurrent: int | None,
-    memory: str | None,
-    hours: float | None,
-) -> Resources:
-    """What a person asks for on the command line. Raises ValueError for what cannot be had."""
-    if not (0 <= gpus <= 1 or (gpus > 0 and gpus.is_integer())):
-        raise ValueError(f"--gpus-per-trial {gpus:g}: a share of one GPU, as 0.25, or whole ones")
-    if hours is not None and not 0 < hours <= HOURS:
-        raise ValueError(
-            f"--hours-per-trial {hours:g}: above 0, at most {HOURS:,}, or leave it out for no limit"
-        )
-    held = guard.memory_per_trial(memory) if memory is not None else None
-    return Resources(address, cpus, gpus, concurrent, memory=held, hours=hours)
-
-
-def check(resources: Resources, device: str, precision: str) -> None:
-    """Raises ValueError for a device, precision or amount that cannot be had, before Ray starts. Of
-    a cluster the driver knows how things are spelled; what is there, its nodes say.
+def check(resources: Resources, compute: Compute) -> None:
+    """Raises ValueError, before Ray starts, for a device, precision or amount that this machine
+    does not have. Of a cluster only the spelling is checked here; its nodes answer for the rest.
     """
     from scaling import machine
 
-    machine.check_names(device, precision)
-    if resources.gpus and device[-1].isdigit():
+    machine.check_names(compute.device, compute.precision)
+    if resources.gpus and compute.device[-1].isdigit():
         raise ValueError(
-            f"--device {device} with --gpus-per-trial {resources.gpus:g}: each trial sees the GPUs "
-            "that Ray gives it, not those of others: --device cuda"
+            f"--device {compute.device} with --gpus-per-trial {resources.gpus:g}: each trial sees "
+            "only the GPUs that Ray gives it: --device cuda"
         )
     if resources.address is not None:
         return
-    machine.here(device, precision)
+    machine.here(compute.device, compute.precision)
     import torch
 
     there = {
@@ -108,7 +73,7 @@ def check(resources: Resources, device: str, precision: str) -> None:
     }
     for kind, much in resources.of_a_trial().items():
         if much > there[kind]:
-            of_them = guard.shown(much) if kind == "memory" else f"{much:g}"
+            of_them = limits.shown(much) if kind == "memory" else f"{much:g}"
             most = _amount(kind, there[kind])
             raise ValueError(f"{OPTIONS[kind]} {of_them}: this machine has {most}: ask for less")
     addresses.ignored()
@@ -176,7 +141,7 @@ def _job() -> Any:
         def _runtime_env_has_working_dir(self) -> bool:
             return True
 
-    return Job(_py_driver_sys_path=[str(Path(__file__).resolve().parents[1])])
+    return Job(_py_driver_sys_path=[str(Path(__file__).resolve().parents[2])])
 
 
 @contextmanager
@@ -191,15 +156,17 @@ def checked(
         yield task
         return
     with preflight.driver(trials, task.results) as driver:
-        task = task._replace(driver=driver)
-        if task.root and "://" not in task.root:
-            task = task._replace(root=str(Path(task.root).expanduser().absolute()))
+        task = replace(task, driver=driver)
+        root = task.recordings.root
+        if root and "://" not in root:
+            absolute = str(Path(root).expanduser().absolute())
+            task = replace(task, recordings=replace(task.recordings, root=absolute))
         found = _look(preflight.distinct(trials), task, resources)
         lines = preflight.complaints(found, Results(task.results), auth)
-        if task.device.startswith("cuda"):
+        if task.compute.device.startswith("cuda"):
             without = [node for node in nodes() if not node["Resources"].get("GPU")]
             lines += [
-                f"node {label(node)}: it has no GPU, which --device {task.device} asks for"
+                f"node {label(node)}: it has no GPU, which --device {task.compute.device} needs"
                 for node in without
                 if _room(node["Resources"], resources)
             ]
@@ -209,7 +176,7 @@ def checked(
         if monitored:
             warnings.warn(
                 f"node {', '.join(monitored)}: Ray's memory monitor is on, and if it ends one "
-                f"trial, the sweep ends: start Ray there with {guard.MONITOR}=0",
+                f"trial, the sweep ends: start Ray there with {limits.MONITOR}=0",
                 stacklevel=2,
             )
         yield task
@@ -274,7 +241,7 @@ def slots(resources: Resources) -> int:
         largest = max(there, key=lambda node: float(node["Resources"].get(kind, 0)))
         most = largest["Resources"].get(kind, 0)
         if much > most and not grows:
-            of_them = guard.shown(much) if kind == "memory" else f"{much:g}"
+            of_them = limits.shown(much) if kind == "memory" else f"{much:g}"
             raise ValueError(
                 f"{OPTIONS[kind]} {of_them}: the largest node has {_amount(kind, most)}: ask for "
                 f"less (it is {label(largest)})"
@@ -282,17 +249,15 @@ def slots(resources: Resources) -> int:
     if not room and not grows:
         together = " and ".join(_amount(kind, much) for kind, much in taken.items())
         options = " and ".join(OPTIONS[kind] for kind in taken)
-        raise ValueError(
-            f"no node has {together} at once, as a trial asks with {options}: ask for less"
-        )
+        raise ValueError(f"no node has {together} together, which {options} request: ask for less")
     if not room:
-        warnings.warn("no node has room for a trial yet: waiting for one to join", stacklevel=2)
+        warnings.warn("no node has room for a trial yet: waiting for one that has", stacklevel=2)
     return max(1, min(room, resources.concurrent or 10**9))
 
 
 def _amount(kind: str, much: float) -> str:
     if kind == "memory":
-        return f"{guard.shown(much)} of memory"
+        return f"{limits.shown(much)} of memory"
     return f"{much:g} {kind}{'' if much == 1 else 's'}"
 
 

@@ -1,6 +1,7 @@
-"""Measure: how fast trials will be on this machine, by as many processes as will run at once.
+"""Benchmark: how fast trials will be on this machine, measured by as many processes as will run at
+once.
 
-What they share (cores, memory, a GPU) slows the probes as it will slow the trials. Each has the
+What the processes share (cores, memory, a GPU) slows them as it will slow the trials. Each has the
 threads and sees the GPUs that Ray will give to a trial. Contents: Way, `measure`.
 """
 
@@ -15,7 +16,7 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Any, NamedTuple, Self
 
-from sweeps.timing.probe import Probe, Speed
+from sweeps.timing.step_times import Probe, Speed
 
 ASSUMED = 2e9  # multiply-adds a second, before any is measured: little, for what cannot be done
 
@@ -75,7 +76,7 @@ class _Crew:
         self.way, self.ends = way, monotonic() + budget
         self.members = [
             subprocess.Popen(
-                [sys.executable, "-m", "sweeps.timing.probe"],
+                [sys.executable, "-m", "sweeps.timing.step_times"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -1,16 +1,16 @@
-"""One calm display for a sweep: trials done, running and failed, time left, the best so far.
+"""The display of a sweep: trials done, running and failed, time left, the best score so far.
 
-A live line on a terminal, else a plain line when a trial ends and every minute. Times left come
-from the seconds that epochs took so far, and before any are known from a forecast: see
-scaling.results.eta. Only validation clips can make a trial the best; without them the line names
-the latest score and whose clips it is on.
+A live line on a terminal, else a plain line when a trial ends and every minute. The time left comes
+from the seconds that epochs took so far, and from a forecast before any has ended: see
+scaling.results.eta. Only scores of validation clips can be the best; without them the line names
+the latest score and whose clips it is on. Contents: Score, Display.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from time import monotonic
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -18,9 +18,10 @@ from rich.text import Text
 
 from scaling.results.eta import Left, Standing, left, planned_epochs
 from scaling.results.run_trial import HEADLINE, Progress, headline
-from scaling.settings import Trial, flat
+from scaling.settings import Trial
+from scaling.settings.label import trial_labels
 from scaling.text import one_line, printable
-from sweeps.board import Board
+from sweeps.engine.tensorboard import Board
 
 PLAIN_SOONEST, PLAIN_LATEST = 2.0, 60.0  # seconds from a plain line to the next
 
@@ -57,7 +58,7 @@ class Display:
         self.last: dict[str, tuple[int, float]] = {}
         self.best: Score | None = None  # on validation clips, which alone may choose
         self.latest: Score | None = None
-        self.labels = differences(trials)
+        self.labels = trial_labels(trials)
         self.board: Board | None = None  # is told of the same
         self.console = console
         live = console.is_terminal and not plain
@@ -117,12 +118,12 @@ class Display:
         """Take in a trial that a search has just proposed."""
         self.trials[trial.id], self.costs[trial.id], self.epochs[trial.id] = trial, cost, 0
         self.expected = max(self.expected, len(self.trials))
-        self.labels = differences(list(self.trials.values()))
+        self.labels = trial_labels(self.trials.values())
 
     def retried(self, trial: str, reason: str = "") -> None:
-        """Say that a trial's worker died, why if that is known, and that another takes it up."""
-        goes_on = "runs once more" if reason else "goes on"
-        told = f"{self.labels[trial]} ({trial}) {goes_on} from its last epoch"
+        """Say that a trial's worker died, why if that is known, and that another one resumes it."""
+        once = "resumes once more" if reason else "resumes"
+        told = f"{self.labels[trial]} ({trial}) {once} from its last epoch"
         self.last.pop(trial, None)  # its clock begins anew
         self._print(f"{reason or 'worker lost'}: {told}")
 
@@ -172,20 +173,3 @@ class Display:
             timed=timed,
             predicted=self.predicted.get(trial.id, math.nan) / epochs,
         )
-
-
-def differences(trials: Sequence[Trial]) -> dict[str, str]:
-    """What tells each trial from the others, as `width=8 seed=1`, by id."""
-    columns = {trial.id: flat(trial) for trial in trials}
-    names = list(next(iter(columns.values()), {}))
-    varied = [n for n in names if len({str(fields[n]) for fields in columns.values()}) > 1]
-    return {
-        trial: " ".join(f"{n.split('.')[-1]}={_short(fields[n])}" for n in varied) or trial
-        for trial, fields in columns.items()
-    }
-
-
-def _short(value: Any) -> str:
-    """A setting as a person would write it: a search draws numbers of 17 digits."""
-    full = str(value)
-    return f"{value:.3g}" if isinstance(value, float) and len(full) > 8 else full

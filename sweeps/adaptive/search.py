@@ -1,10 +1,10 @@
 """Search: studies that state a space of settings, where each next trial follows from the last.
 
-A study states SPACE, where its settings may lie; BASE, the trial in which they are set, and the
-first to run; SAMPLES, how many trials in all; and METRIC, of validation clips. What is known is
-what the manifest and the records say, in every launch anew. Knows neither Ray nor Optuna:
-sweeps.adaptive brings them together. Contents: Uniform, LogUniform, Integer and Choice; Search with
-`check` and `described`; Ended; Ledger, the trials of a search.
+A study states SPACE, the settings that are searched and their ranges; BASE, the trial in which they
+are set, and the first to run; SAMPLES, how many trials in all; and METRIC, of validation clips. The
+state of a search is read from the manifest and the records at every launch. Knows neither Ray nor
+Optuna: sweeps.engine.ray_adaptive brings them together. Contents: Uniform, LogUniform, Integer and
+Choice; Search with `check` and `described`; Ended; Ledger, the trials of a search.
 """
 
 import importlib.util
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from scaling.results.records import Results
 from scaling.settings import Trial, changed, flat, leaves, nearest, unflat
-from sweeps import stopping
+from sweeps.adaptive import early_stopping
 from sweeps.study_file import TRIALS
 
 if TYPE_CHECKING:  # studies state spaces, and need no torch
@@ -128,14 +128,16 @@ def check(search: Search) -> None:
     if not isinstance(base, Trial):
         raise ValueError(f"BASE={base!r:.60}: the Trial in which SPACE is searched")
     if not isinstance(space, dict) or not space:
-        raise ValueError(f"SPACE={space!r:.60}: settings and where they lie, as a dict")
+        raise ValueError(f"SPACE={space!r:.60}: a dict of settings and their ranges")
     if not isinstance(samples, int) or not 1 <= samples <= TRIALS:
         raise ValueError(f"SAMPLES={samples!r}: how many trials to run, 1 to {TRIALS:,}")
-    if metric not in stopping.METRICS:
-        raise ValueError(f"METRIC={metric!r}: not one{nearest(metric, stopping.METRICS)}")
+    if metric not in early_stopping.METRICS:
+        raise ValueError(
+            f"METRIC={metric!r}: no such metric{nearest(metric, early_stopping.METRICS)}"
+        )
     if base.split.validation_fold is None:
         raise ValueError(
-            "BASE has no validation clips, and nothing else may be searched by: set "
+            "BASE has no validation clips, by which alone a search may choose: set "
             "split.validation_fold"
         )
     values, size = flat(base), 1.0
@@ -143,7 +145,7 @@ def check(search: Search) -> None:
         if name not in leaves():
             raise ValueError(f"SPACE: {name}: no such setting{nearest(name, leaves())}")
         if name.split(".")[0] in FIXED or name in FIXED_SOUND:
-            raise ValueError(f"SPACE: {name} stays: trials are compared on the same clips")
+            raise ValueError(f"SPACE: {name} cannot vary: trials are compared on the same clips")
         if not isinstance(dimension, Dimension):
             raise ValueError(
                 f"SPACE: {name}={dimension!r:.60}: a Uniform, LogUniform, Integer or Choice"
@@ -158,7 +160,7 @@ def check(search: Search) -> None:
                 raise ValueError(f"SPACE: {name}={end} in BASE: {error}") from None
         if not dimension.has(values[name]):
             raise ValueError(
-                f"SPACE: {name} of BASE is {values[name]}, which is not in {dimension}: BASE is "
+                f"SPACE: {name} of BASE is {values[name]}, which is outside {dimension}: BASE is "
                 "the first to run"
             )
         many = len(dimension.ends) if isinstance(dimension, Choice) else math.inf
@@ -170,15 +172,15 @@ def check(search: Search) -> None:
 def check_installed(study: str) -> None:
     """Raises ValueError where Optuna, which proposes, is not installed."""
     if importlib.util.find_spec("optuna") is None:
-        raise ValueError(f"study {study} searches, with Optuna: pip install 'optuna>=4'")
+        raise ValueError(f"study {study} needs Optuna for its search: pip install 'optuna>=4'")
 
 
 def described(search: Search) -> str:
     """The search in a line."""
     space = ", ".join(f"{name} in {_shown(each)}" for name, each in search.space.items())
     return (
-        f"searches {space}: {search.samples} trials in all, each next one from the {search.metric} "
-        "on validation clips of those before"
+        f"searches {space}: {search.samples} trials in all, each chosen by the {search.metric} of "
+        "earlier ones on validation clips"
     )
 
 
@@ -226,7 +228,7 @@ class Ledger:
     def ended(self, trials: Iterable[Trial]) -> dict[str, Ended]:
         """What became of those of the trials that have ended, by id."""
         names = sorted({trial.id for trial in trials} & set(self.results.names("outcomes")))
-        scores = stopping.scores(self.results, names, self.search.metric)
+        scores = early_stopping.scores(self.results, names, self.search.metric)
         return {
             row["trial"]: Ended(
                 row["status"], [value for _, value in sorted(scores.get(row["trial"], {}).items())]

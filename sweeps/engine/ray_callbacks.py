@@ -1,6 +1,6 @@
-"""What Tune tells while it runs, handed on to the display and the records.
+"""Ray callbacks: what Tune reports while it runs, passed on to the display and the records.
 
-Contents: Account, `listener`, and how an error is told: `cause`, `summary`.
+Contents: Account, `listener`; `cause` and `summary` of an error.
 """
 
 import warnings
@@ -13,8 +13,8 @@ from scaling.interruption import interrupt
 from scaling.results.records import Refused, Results
 from scaling.results.run_trial import Progress, end
 from scaling.settings import Trial
-from sweeps import guard, preflight
-from sweeps.display import Display
+from sweeps.engine import limits, preflight
+from sweeps.engine.display import Display
 
 ATTEMPTS = 3  # a trial whose worker dies this often has failed
 TRIES_FOR_MEMORY = 2
@@ -39,12 +39,15 @@ class Account:
             self.epochs[progress.trial] = progress.epoch
             self.display.heard(progress)
 
+    def _named(self, trial: Trial) -> str:
+        return f"{self.display.labels[trial.id]} ({trial.id})"
+
     def began(self, trial: str) -> None:
         """An attempt at a trial begins to run."""
         self.begun[trial] = monotonic()
         if trial not in self.excesses:
             with suppress(OSError, ValueError):  # then a death is said to be of another cause
-                earlier = guard.excess(trial, self.results)
+                earlier = limits.excess(trial, self.results)
                 self.excesses[trial] = earlier.times if earlier else 0
 
     def late(self, trial: str) -> bool:
@@ -60,9 +63,12 @@ class Account:
         try:
             if self.told(trial):
                 return
-            excess = guard.excess(trial.id, self.results)
+            excess = limits.excess(trial.id, self.results)
         except (OSError, ValueError) as error:
-            warnings.warn(f"why {trial.id} lost its worker is not known: {error}", stacklevel=2)
+            warnings.warn(
+                f"the worker of {self._named(trial)} died; why could not be read: {error}",
+                stacklevel=2,
+            )
             excess = None
         if excess is None or excess.times <= self.excesses.get(trial.id, 0):
             self.display.retried(trial.id)
@@ -73,7 +79,7 @@ class Account:
         else:
             self.fail(trial, f"OutOfMemory: {excess.reason}, twice")
             with suppress(OSError):  # left behind, a trial that is asked for again has one try less
-                guard.forget(trial.id, self.results)
+                limits.forget(trial.id, self.results)
 
     def told(self, trial: Trial) -> bool:
         """Whether a trial has an outcome, as of a worker that was lost behind it; hands it on."""
@@ -105,7 +111,8 @@ class Account:
             if record:
                 end(trial, self.results, "failed", reason, done, seconds, None)
         except (OSError, ValueError) as error:  # raised in a callback, it would end the whole sweep
-            warnings.warn(f"the failure of {trial.id} is not recorded: {error}", stacklevel=2)
+            named = self._named(trial)
+            warnings.warn(f"the failure of {named} is not recorded: {error}", stacklevel=2)
         self.heard(Progress(trial.id, done, last, None, seconds, "failed", reason))
         self.ended.add(trial.id)
 

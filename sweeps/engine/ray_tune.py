@@ -1,10 +1,11 @@
-"""Trials to Ray Tune and back.
+"""Trials to Ray Tune and back: the driver that starts them, and the worker that runs one.
 
-Ray schedules, places and retries; what is done is what the results folder says. Each launch hands a
-fresh Tuner the trials that are not done (a Tuner restored from a snapshot runs finished trials
-again); a trial whose worker dies is retried and takes itself up from its own checkpoint; a trial
+Ray schedules, places and retries; the results folder alone says which trials are done. Each launch
+hands a fresh Tuner the trials that are not done (a Tuner restored from a snapshot runs finished
+trials again). A trial whose worker dies is retried and resumes from its own checkpoint; a trial
 that raises has recorded that itself and is not retried. Actors are reused, so that a small trial
-does not pay for starting Python and torch; scaling.machine resets what reuse would leak.
+does not pay for starting Python and torch; scaling.machine resets what reuse would leak. Contents:
+`sweep`, `work`, `stated`.
 """
 
 import functools
@@ -21,16 +22,14 @@ from scaling import interruption
 from scaling.results.records import Refused, Results
 from scaling.results.run_trial import Progress, end, run_trial
 from scaling.settings import Trial
-from sweeps import cluster, guard, head, local, preflight
-from sweeps.adaptive import Proposals, searcher, stopper
-from sweeps.cluster import Resources
-from sweeps.display import Display
-from sweeps.listener import ATTEMPTS, listener
-from sweeps.lock import Lock
-from sweeps.preflight import Task
-from sweeps.stopping import Watch
-
-__all__ = ["Resources", "Task", "sweep"]
+from sweeps.adaptive.early_stopping import Watch
+from sweeps.engine import cluster, head_watchdog, limits, local, preflight
+from sweeps.engine.display import Display
+from sweeps.engine.lock import Lock
+from sweeps.engine.preflight import Task
+from sweeps.engine.ray_adaptive import Proposals, searcher, stopper
+from sweeps.engine.ray_callbacks import ATTEMPTS, listener
+from sweeps.launch import Resources
 
 
 def sweep(
@@ -55,7 +54,7 @@ def sweep(
     auth = cluster.prepare_environment(resources)
     from ray import tune
 
-    places = task.results, task.root or "", os.environ.get("OVERHEAR_DATA", "")
+    places = task.results, task.recordings.root or "", os.environ.get("OVERHEAR_DATA", "")
     with (
         interruption.handled(),
         local.folder(sockets=resources.address is None) as own,
@@ -69,7 +68,7 @@ def sweep(
         if lock:
             lock.slots = display.slots
         trainable = tune.with_resources(
-            functools.partial(work, task=task, limit=guard.Limit(resources.memory)),
+            functools.partial(work, task=task, limit=limits.Limit(resources.memory)),
             resources.of_a_trial(),
         )
         at_once = display.slots if proposals else resources.concurrent
@@ -128,7 +127,7 @@ def _end_tune() -> None:
 def _minding(
     resources: Resources, display: Display, lock: Lock | None, own: Path
 ) -> Iterator[None]:
-    """On a cluster: while its head is there. See sweeps.head."""
+    """On a cluster: while its head is there. See sweeps.engine.head_watchdog."""
     if resources.address is None:
         yield
         return
@@ -140,7 +139,7 @@ def _minding(
         display.__exit__(None, None, None)
         print(
             f"overhear: the head of the cluster ({address}) is gone: start it again, then run the "
-            "same command again to go on",
+            "same command again to resume",
             file=sys.stderr,
             flush=True,
         )
@@ -148,11 +147,11 @@ def _minding(
         if lock:
             lock.release()
 
-    with head.watched(address, gone):
+    with head_watchdog.watched(address, gone):
         yield
 
 
-def work(config: dict[str, Any], task: Task, limit: guard.Limit) -> None:
+def work(config: dict[str, Any], task: Task, limit: limits.Limit) -> None:
     """What runs in a worker: one trial, reporting each epoch to the driver.
 
     Raises Unfit, which names the node, where this one cannot run it.
@@ -164,8 +163,8 @@ def work(config: dict[str, Any], task: Task, limit: guard.Limit) -> None:
     try:
         for progress in _attempt(trial, task, limit):
             # 0 s: another worker's report, which has ended itself for it
-            if progress.seconds > 0 and guard.broken(progress.error):
-                os._exit(guard.EXIT)  # it is recorded; the next worker reports it
+            if progress.seconds > 0 and limits.broken(progress.error):
+                os._exit(limits.EXIT)  # it is recorded; the next worker reports it
             # done: Tune need not come back to be told so
             tune.report({**progress._asdict(), "done": progress.status != "running"})
     except (preflight.Unfit, Refused) as lack:
@@ -176,7 +175,7 @@ def work(config: dict[str, Any], task: Task, limit: guard.Limit) -> None:
         raise type(lack)(f"node {name}: {lack}") from None
 
 
-def _attempt(trial: Trial, task: Task, limit: guard.Limit) -> Iterator[Progress]:
+def _attempt(trial: Trial, task: Task, limit: limits.Limit) -> Iterator[Progress]:
     """A trial's progress in this worker. What is raised before it trains is its failure, too: it
     would be raised by the next worker again.
     """
@@ -184,7 +183,7 @@ def _attempt(trial: Trial, task: Task, limit: guard.Limit) -> Iterator[Progress]
     try:
         store = preflight.ready(trial, task)
         where = preflight.machine_of(task)
-        with guard.watched(trial.id, results, limit):
+        with limits.watched(trial.id, results, limit):
             yield from run_trial(trial, store, where, results)
     except (preflight.Unfit, Refused):
         raise

@@ -1,11 +1,11 @@
-"""What a trial may take: memory, which is watched from within its worker, and time. Knows no Ray.
+"""Limits: the memory that a trial may hold, watched from within its worker. Knows no Ray.
 
 A worker whose trial holds too much ends itself, so that neither the kernel ends Ray's own processes
-nor Ray's memory monitor the sweep (Ray 2.60: its kill of one trial ends all). Why is left beside
-the trial's checkpoint, where every driver and every node finds it. Conventions: sizes in bytes,
-of pages that only this process has: those of mapped clips are shared by all workers. Contents:
-`size`, `shown`, `memory_per_trial`, Limit, `watched`, Excess, `excess`, `forget`, `broken`,
-`monitored`, `control_groups`, `occupied`.
+nor Ray's memory monitor the sweep (Ray 2.60: its kill of one trial ends all). The reason is left
+beside the trial's checkpoint, where every driver and every node finds it. Conventions: sizes in
+bytes, of pages that only this process has: those of mapped clips are shared by all workers.
+Contents: `size`, `shown`, `memory_per_trial`, Limit, `watched`, Excess, `excess`, `forget`,
+`broken`, `monitored`, `control_groups`, `occupied`.
 """
 
 import ctypes
@@ -112,12 +112,12 @@ def excess(trial: str, results: Results) -> Excess | None:
         found = seal.noted(note)
         times, reason = found.get("times"), found.get("reason")
         if type(times) is not int or not 0 < times < MOST or not isinstance(reason, str):
-            raise ValueError("it holds no number of times and no reason")
+            raise ValueError("it lacks a number of times or a reason")
     except Refused:
         raise
     except ValueError as error:
         warnings.warn(
-            f"trial {trial}: its {NOTE} is damaged ({error}), as if it had never held too much",
+            f"trial {trial}: its {NOTE} is damaged ({error}) and ignored",
             stacklevel=2,
         )
         return None

@@ -20,6 +20,8 @@ import numpy as np
 
 from scaling.results.records import Results
 from scaling.settings import Trial, flat, leaves, nearest
+from scaling.settings.label import trial_labels
+from sweeps.lineage import sources
 
 if TYPE_CHECKING:  # studies name rules, and need no torch
     from scaling.results.manifest import Plan
@@ -137,9 +139,10 @@ def check(rule: Rule, trials: Sequence[Trial]) -> None:
     """
     for trial in trials:
         if trial.split.validation_fold is None:
+            label = trial_labels(trials)[trial.id]
             raise ValueError(
-                f"trial {trial.id} has no validation clips, and stopping early goes by no others: "
-                "--set split.validation_fold=N, or --stop none"
+                f"trial {label} ({trial.id}) has no validation clips, by which alone trials are "
+                "stopped early: --set split.validation_fold=N, or --stop none"
             )
         evaluation, epochs = trial.evaluation, trial.training.epochs
         for rung in rule.rungs(epochs):
@@ -151,7 +154,8 @@ def check(rule: Rule, trials: Sequence[Trial]) -> None:
     if trials and not any(rule.rungs(trial.training.epochs) for trial in trials):
         longest = max(trial.training.epochs for trial in trials)
         raise ValueError(
-            f"{rule}: no trial has more epochs than that (the longest has {longest}): --stop none"
+            f"{rule}: no trial is long enough to be stopped (the longest has {longest} epochs): "
+            "--stop none"
         )
 
 
@@ -160,7 +164,7 @@ def warn_alone(rule: Rule, plan: "Plan") -> None:
     if max(_sizes(rule, plan)) < 2:
         warnings.warn(
             f"no two trials are {_group(rule)}, so none can be stopped early: STOPPING with "
-            "within=() compares all",
+            "within=() compares all trials",
             stacklevel=2,
         )
 
@@ -170,10 +174,10 @@ def described(rule: Rule, plan: "Plan") -> str:
     sizes = _sizes(rule, plan)
     most = max(trial.training.epochs for trial in plan.trials)
     epochs = ", ".join(str(rung) for rung in rule.rungs(most))
-    when = f"behind epochs {epochs}" if isinstance(rule, Asha) else f"from epoch {epochs} on"
+    when = f"after epochs {epochs}" if isinstance(rule, Asha) else f"from epoch {epochs} on"
     return (
         f"{type(rule).__name__.lower()} stops trials early, by {SPLIT} {rule.metric} {when}, each "
-        f"compared with trials {_group(rule)}, of which there are {max(sizes)} at most"
+        f"compared with the trials {_group(rule)} (at most {max(sizes)})"
     )
 
 
@@ -201,7 +205,7 @@ class Watch:
         """Take these trials in, with what the records say of them, whatever became of them."""
         for index, trial in enumerate(plan.trials):
             self.groups[trial.id] = _key(self.rule, plan, index)
-            self.spared.add(trial.transfer.trial)
+        self.spared.update(source.id for source in sources(plan.trials).values())
         names = [trial.id for trial in plan.trials]
         for name, found in scores(results, names, self.rule.metric).items():
             self.scores[name] = {epoch: self._better(value) for epoch, value in found.items()}

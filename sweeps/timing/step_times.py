@@ -1,8 +1,9 @@
-"""Probe: a trial with all that decides its speed and nothing else, and its speed in this process.
+"""Step times: how long a trial's start, step and scores take, on synthetic clips in this process.
 
-Trials of one speed have one probe. It is performed as any trial (scaling.results.run_trial), on
-noise in place of its clips. As a program (`python -m sweeps.timing.probe`) it measures what it is
-asked line by line: see sweeps.timing.measure. Contents: Probe with `of_trial`, Speed with `speed`.
+A Probe is a trial with all that decides its speed and nothing else: trials of one speed have one
+probe. It runs as any trial does (scaling.results.run_trial). As a program (`python -m
+sweeps.timing.step_times`) it answers line by line: see benchmark. Contents: Probe with `of_trial`,
+Speed with `speed`.
 """
 
 import json

@@ -29,11 +29,13 @@ from scaling.results.run_trial import end
 from scaling.settings import Trial, changed
 from scaling.sound import datasets
 from scaling.sound.store import pack
-from sweeps import cluster, guard, launch, tuner
-from sweeps.cluster import Resources
-from sweeps.display import Display
-from sweeps.listener import Account
-from sweeps.tuner import Task, sweep
+from sweeps import schedule
+from sweeps.engine import cluster, limits, ray_tune
+from sweeps.engine.display import Display
+from sweeps.engine.preflight import Task
+from sweeps.engine.ray_callbacks import Account
+from sweeps.engine.ray_tune import sweep
+from sweeps.launch import Compute, Resources
 
 HANGING, POISONED = 1, 2  # seeds of the trials that these befall
 SECONDS = 18.0  # that an attempt may take: far more than those that do not hang
@@ -49,11 +51,11 @@ class Swept(NamedTuple):
 
 
 def observed(folder: Path, seconds: float = SECONDS) -> Any:
-    """`tuner.work`, which writes down when and where each attempt ran; the trials with the seeds
+    """`ray_tune.work`, which writes down when and where each attempt ran; the trials with the seeds
     above hang without letting go of Python, and fail as on a GPU, after their first epoch.
     """
 
-    def work(config: dict[str, Any], task: Task, limit: guard.Limit) -> None:
+    def work(config: dict[str, Any], task: Task, limit: limits.Limit) -> None:
         # pickled by value: a worker cannot import this file
         import ctypes
         import json
@@ -64,7 +66,7 @@ def observed(folder: Path, seconds: float = SECONDS) -> Any:
 
         from scaling.results import run_trial
         from scaling.training.loop import run
-        from sweeps.tuner import work
+        from sweeps.engine.ray_tune import work
 
         def disturbed(trial: Trial, *rest: Any) -> Any:
             facts = {"trial": trial.id, "pid": os.getpid(), "begun": time.monotonic()}
@@ -101,7 +103,7 @@ def address() -> Iterator[str]:
         made = Cluster()
         made.add_node(
             **{"num_cpus": 4, "num_gpus": 1, "node_name": "only", "include_dashboard": False},
-            **{"object_store_memory": 100 * 2**20, "env_vars": {guard.MONITOR: "250"}},
+            **{"object_store_memory": 100 * 2**20, "env_vars": {limits.MONITOR: "250"}},
         )
         yield made.address
         made.shutdown()
@@ -122,13 +124,14 @@ def swept(trials: list[Trial], folder: Path, resources: Resources) -> Swept:
     """A sweep in the order that a launch would choose; each attempt is observed."""
     folder.mkdir()
     out, whole = folder / "out", planned(trials)
-    trials = [whole.trials[index] for index in launch.pending(whole, Results(out))]
+    trials = [whole.trials[index] for index in schedule.pending(whole, Results(out))]
     macs = {trial.id: whole.work(index) for index, trial in enumerate(whole.trials)}
     packed = pack(datasets.scan("synthetic"), 16_000, progress=False).folder
-    task = Task({"synthetic@16000": str(packed)}, str(out), resources.cpus, "cpu", "float32")
+    compute, stores = Compute("cpu", "float32"), {"synthetic@16000": str(packed)}
+    task = Task(stores, str(out), resources.cpus, compute)
     console = Console(file=io.StringIO(), width=500)
     with pytest.MonkeyPatch.context() as patch, Display(trials, macs, console, True) as display:
-        patch.setattr(tuner, "work", observed(folder))
+        patch.setattr(ray_tune, "work", observed(folder))
         sweep(trials, task, resources, display)
     attempts = [json.loads(path.read_text()) for path in folder.glob("*.json")]
     attempts.sort(key=lambda attempt: attempt["begun"])
@@ -174,7 +177,9 @@ def test_a_trial_that_holds_too_much_runs_once_more_and_fails(disturbed: Swept):
     assert disturbed.said.count("OutOfMemory: ") == 1
     ran = [attempt["pid"] for attempt in disturbed.attempts if attempt["trial"] == row["trial"]]
     assert len(set(ran)) == 2, "each in another worker"
-    assert not (disturbed.out / "checkpoints" / row["trial"] / guard.NOTE).exists(), "two new tries"
+    assert not (disturbed.out / "checkpoints" / row["trial"] / limits.NOTE).exists(), (
+        "two new tries"
+    )
 
 
 @pytest.mark.fault(
@@ -242,7 +247,7 @@ def test_a_whole_gpu_each_runs_one_at_once_on_the_threads_it_asked_for(
         ({"gpus": 2.0}, r"--gpus-per-trial 2: the largest node has 1 GPU: .*\(it is only \("),
         ({"memory": 2**50}, r"--memory-per-trial 1048576 GiB: the largest node has .* GiB of mem"),
     ):
-        asked = Resources(address)._replace(**more)
+        asked = Resources(address, **more)
         with pytest.raises(ValueError, match=line):
             swept(trials, tmp_path / str(*more), asked)
         assert not list((tmp_path / str(*more)).glob("*.json"))
@@ -256,13 +261,13 @@ def test_a_whole_gpu_each_runs_one_at_once_on_the_threads_it_asked_for(
         (("--memory-per-trial", "0GiB"), "--memory-per-trial 0GiB: a worker holds 400 MiB before"),
         (
             ("--hours-per-trial", "0"),
-            "--hours-per-trial 0: above 0, at most 100,000, or lea",
+            "--hours-per-trial 0: above 0, at most 100,000; leave",
         ),
         (
             ("--hours-per-trial", "-2"),
-            "--hours-per-trial -2: above 0, at most 100,000, or lea",
+            "--hours-per-trial -2: above 0, at most 100,000; leave",
         ),
-        (("--gpus-per-trial", "1.5"), "--gpus-per-trial 1.5: a share of one GPU, as 0.25, or whol"),
+        (("--gpus-per-trial", "1.5"), "--gpus-per-trial 1.5: a share of one GPU, as 0.25, or a wh"),
     ],
 )
 def test_what_cannot_be_asked_for_is_said_at_once(
@@ -279,7 +284,7 @@ def test_what_cannot_be_asked_for_is_said_at_once(
 def test_what_is_asked_for_arrives(trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path, _ = study(tmp_path, trial, [{}])
     given = []
-    monkeypatch.setattr(tuner, "sweep", lambda *words, **more: given.extend(words))
+    monkeypatch.setattr(ray_tune, "sweep", lambda *words, **more: given.extend(words))
     monkeypatch.setattr(cluster, "check", lambda *_: None)  # this machine may have no GPU
     words = "--memory-per-trial", "1.5 GiB", "--hours-per-trial", "0.5", "--gpus-per-trial", "0.25"
     CliRunner().invoke(app, ["sweep", path, "--out", str(tmp_path / "out"), *words])
@@ -307,21 +312,21 @@ def test_an_end_that_was_recorded_stands(trial: Trial, tmp_path: Path, status: s
     [("4GiB", 2**32), (" 500 MB ", 500_000_000), ("1.5gib", 3 * 2**29), ("2TB", 2 * 10**12)],
 )
 def test_sizes(text: str, count: int):
-    assert guard.size(text) == count
+    assert limits.size(text) == count
 
 
 def test_sizes_are_shown_as_a_person_reads_them():
-    assert [guard.shown(n * 2**20) for n in (700, 1024, 4199)] == ["700 MiB", "1 GiB", "4.1 GiB"]
+    assert [limits.shown(n * 2**20) for n in (700, 1024, 4199)] == ["700 MiB", "1 GiB", "4.1 GiB"]
 
 
 HOLDS = """
 import sys, time
-from sweeps import guard
+from sweeps.engine import limits
 from scaling.results.records import Results
-guard._fresh()
+limits._fresh()
 hoard = bytearray(b"x" * {held})
 print("holds", flush=True)
-with guard.watched("abc", Results({out!r}), guard.Limit({limit})):
+with limits.watched("abc", Results({out!r}), limits.Limit({limit})):
     time.sleep(60)
 """
 
@@ -346,20 +351,20 @@ def test_a_node_that_is_full_loses_its_largest_trial(tmp_path: Path):
     """The others, which are children of the same process, hold less and stay."""
     small, large = holding(tmp_path, 10 * 2**20), holding(tmp_path, 300 * 2**20)
     try:
-        held = {each.pid: guard._held(psutil.Process(each.pid)) for each in (small, large)}
+        held = {each.pid: limits._held(psutil.Process(each.pid)) for each in (small, large)}
         assert held[large.pid] - held[small.pid] > 250 * 2**20
-        assert not guard._largest(psutil.Process(small.pid), held[small.pid])
-        assert guard._largest(psutil.Process(large.pid), held[large.pid])
+        assert not limits._largest(psutil.Process(small.pid), held[small.pid])
+        assert limits._largest(psutil.Process(large.pid), held[large.pid])
         fullest = holding(tmp_path, 500 * 2**20, "None, 0.0")
-        assert fullest.wait(30) == guard.EXIT
-        left = guard.excess("abc", Results(tmp_path))
+        assert fullest.wait(30) == limits.EXIT
+        left = limits.excess("abc", Results(tmp_path))
         assert left is not None
         assert left.times == 1
         assert re.match(
             r"held 5\d\d MiB, the most of the trials on .*, whose memory was ", left.reason
         )
         outgrown = holding(tmp_path, 10 * 2**20, "None, 0.0")
-        time.sleep(3 * guard.INTERVAL * guard.LOOKS)
+        time.sleep(3 * limits.INTERVAL * limits.LOOKS)
         assert outgrown.poll() is None
         outgrown.kill()
         assert small.poll() is None
@@ -372,14 +377,14 @@ def test_a_node_that_is_full_loses_its_largest_trial(tmp_path: Path):
 def test_what_earlier_trials_left_is_not_held_against_a_trial(tmp_path: Path):
     """300 MiB of which came before the watch began, after the process had held its first trial."""
     same = holding(tmp_path, 300 * 2**20, f"{200 * 2**20}, 2.0")
-    time.sleep(3 * guard.INTERVAL * guard.LOOKS)
+    time.sleep(3 * limits.INTERVAL * limits.LOOKS)
     assert same.poll() is None
     same.kill()
     more = holding(tmp_path, 0, f"{10 * 2**20}, 2.0")
-    assert more.wait(30) == guard.EXIT
-    assert guard.excess("abc", Results(tmp_path)).times == 1
-    guard.forget("abc", Results(tmp_path))
-    assert guard.excess("abc", Results(tmp_path)) is None
+    assert more.wait(30) == limits.EXIT
+    assert limits.excess("abc", Results(tmp_path)).times == 1
+    limits.forget("abc", Results(tmp_path))
+    assert limits.excess("abc", Results(tmp_path)) is None
 
 
 @pytest.mark.parametrize("version", [1, 2])
@@ -397,16 +402,16 @@ def test_a_control_group_that_is_nearly_full_is_seen(version: int, tmp_path: Pat
         (folder / current).write_text("990\n")
         (folder / most).write_text(f"{limit}\n")
         (folder / "memory.stat").write_text(f"{prefix}active_file 10\n{prefix}inactive_file 10\n")
-    groups = guard.control_groups(tmp_path)
-    assert guard.occupied(groups, 0.95) == pytest.approx(0.97)
+    groups = limits.control_groups(tmp_path)
+    assert limits.occupied(groups, 0.95) == pytest.approx(0.97)
     (outer / "memory.stat").write_text(f"{prefix}active_file 5\n{prefix}inactive_file 800\n")
-    assert guard.occupied(groups, 0.95) < 0.95
+    assert limits.occupied(groups, 0.95) < 0.95
 
 
 def test_this_machine_has_memory_in_use():
     used = psutil.virtual_memory()
-    assert 0 < guard.occupied(guard.control_groups(), 0.0) <= 1
-    assert guard.occupied([], 0.0) == pytest.approx(1 - used.available / used.total, abs=0.05)
+    assert 0 < limits.occupied(limits.control_groups(), 0.0) <= 1
+    assert limits.occupied([], 0.0) == pytest.approx(1 - used.available / used.total, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -421,7 +426,7 @@ def test_this_machine_has_memory_in_use():
     ],
 )
 def test_errors_after_which_a_gpu_is_of_no_use(error: str | None, ends: bool):
-    assert guard.broken(error) == ends
+    assert limits.broken(error) == ends
 
 
 @pytest.mark.parametrize(
@@ -433,8 +438,8 @@ def test_errors_after_which_a_gpu_is_of_no_use(error: str | None, ends: bool):
 def test_a_damaged_note_counts_as_none(tmp_path: Path, content: bytes):
     """A trial that is looked at goes on, with one warning."""
     results = Results(tmp_path)
-    results.put(content, "checkpoints", "abc", guard.NOTE)
+    results.put(content, "checkpoints", "abc", limits.NOTE)
     with pytest.warns(UserWarning, match=r"^trial abc: its memory.json is damaged \(") as said:
-        assert guard.excess("abc", results) is None
+        assert limits.excess("abc", results) is None
     assert len(said) == 1
     assert "\n" not in str(said[0].message)

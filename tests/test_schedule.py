@@ -3,7 +3,7 @@ from pathlib import Path
 from scaling.results.manifest import plan
 from scaling.results.records import Results
 from scaling.settings import Trial, changed
-from sweeps import launch
+from sweeps import lineage, schedule
 
 
 def outcome(trial: Trial, status: str) -> dict[str, object]:
@@ -25,18 +25,18 @@ def test_only_what_has_no_outcome_is_pending_largest_first(trial, tables, tmp_pa
     trials = [changed(trial, {"network.width": w}) for w in (2, 4, 8, 6)]
     planned = plan("s", trials, tables)
     results = Results(tmp_path)
-    assert launch.pending(planned, results) == [2, 3, 1, 0]
+    assert schedule.pending(planned, results) == [2, 3, 1, 0]
     results.write("outcomes", trials[2].id, [outcome(trials[2], "complete")])
     results.write("outcomes", trials[0].id, [outcome(trials[0], "failed")])
-    assert launch.pending(planned, results) == [3, 1]
-    assert launch.pending(planned, results, retry_failed=True) == [3, 1, 0]
+    assert schedule.pending(planned, results) == [3, 1]
+    assert schedule.pending(planned, results, retry_failed=True) == [3, 1, 0]
     assert results.names("outcomes") == [trials[2].id]
 
 
 def staged(trials: list[Trial]) -> list[list[int]]:
     """The places of each stage's trials."""
     at = {trial.id: place for place, trial in enumerate(trials)}
-    return [[at[trial.id] for trial in stage] for stage in launch.stages(trials)]
+    return [[at[trial.id] for trial in stage] for stage in lineage.stages(trials)]
 
 
 def behind(trial: Trial, other: Trial, **changes: object) -> Trial:
@@ -70,6 +70,6 @@ def test_what_trains_nothing_is_done_last(trial: Trial, tables, tmp_path: Path):
     mfcc = changed(trial, {"training.epochs": 9, **still, **plain})
     embedded = behind(trial, trial, **still)
     planned = plan("s", [mfcc, embedded, trial], tables)
-    assert launch.pending(planned, Results(tmp_path)) == [2, 1, 0]
+    assert schedule.pending(planned, Results(tmp_path)) == [2, 1, 0]
     assert planned.work(0) == 0
     assert 0 < planned.work(1) < planned.work(2)

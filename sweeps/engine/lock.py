@@ -58,7 +58,7 @@ class Lock:
             if found and self._lives(found):
                 raise ValueError(
                     f"results folder {self.results.where}: {_named(found)} writes to it: wait for "
-                    "its end, stop it, or name another with --out"
+                    "its end, stop it, or choose another folder with --out"
                 )
             if self._put(found):
                 break
@@ -86,7 +86,7 @@ class Lock:
         if known is not None:
             return known
         warnings.warn(
-            f"results folder {self.results.where}: {_named(found)} wrote to it: looking for "
+            f"results folder {self.results.where}: {_named(found)} wrote to it: checking for "
             f"{STILL:g} s whether it still does",
             stacklevel=2,
         )

@@ -1,11 +1,11 @@
-"""A Ray of a sweep's own on this machine: private, quiet, and gone when the sweep is.
+"""Local Ray: one that a sweep starts on this machine, private, quiet, and gone when the sweep is.
 
 It listens on the loopback interface only and asks for a token that nobody else has, in a folder
 that only this user can enter (Ray opens its own folders to everybody). Its processes have sessions
 of their own, so that a signal to the sweep's process group reaches the sweep alone, which then ends
-them in order; and they do not inherit credentials that no trial needs. What a killed sweep left in
-the temporary folder goes when the next one starts. Contents: `folder`, `started`,
-`undisturbed`, `shut_down`.
+them in order; and they do not inherit credentials that no trial needs. Temporary files of a killed
+sweep are removed when the next one starts. Contents: `folder`, `started`, `undisturbed`,
+`shut_down`.
 """
 
 import functools
@@ -109,7 +109,7 @@ def folder(sockets: bool) -> Iterator[Path]:
         )
     if short[0] != usual:
         warnings.warn(
-            f"TMPDIR {usual}: too long a path for the sockets of Ray: what is temporary goes to a "
+            f"TMPDIR {usual}: too long a path for the sockets of Ray: temporary files go to a "
             f"private folder in {short[0]}",
             stacklevel=2,
         )

@@ -1,7 +1,7 @@
-"""TensorBoard: what trials record, written again as its event files while a sweep runs.
+"""TensorBoard: the metrics that trials record, also written as event files while a sweep runs.
 
-The records stay the only truth: a board is made from them, epoch by epoch, by the driver, in one
-folder for each trial. Contents: Board.
+The records stay the only truth: the event files are made from them by the driver, epoch by epoch,
+in one folder per trial, named by its label and id. Contents: Board.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any
 from scaling.results.records import Results
 from scaling.results.run_trial import Progress
 from scaling.settings import Trial
+from scaling.settings.label import trial_labels
 from scaling.storage import is_uri, shown, trouble
 
 
@@ -57,7 +58,9 @@ class Board:
                 self.writers.pop(progress.trial).close()
         except (OSError, ValueError) as error:
             self.broken = True
-            warnings.warn(f"TensorBoard gets no more of this sweep: {error}", stacklevel=2)
+            warnings.warn(
+                f"no more of this sweep is written for TensorBoard: {error}", stacklevel=2
+            )
 
     def _write(self, trial: str) -> None:
         if not self.results.holds("metrics", trial):
@@ -79,7 +82,9 @@ class Board:
         from tensorboardX import SummaryWriter
 
         if trial not in self.writers:
-            folder = self.folder / trial
+            earlier = next(self.folder.glob(f"*{trial}"), None)
+            label = trial_labels(self.trials.values())[trial]
+            folder = earlier or self.folder / f"{label}-{trial}"
             if trial not in self.written and folder.is_dir():
                 for old in folder.glob("events.out.tfevents.*"):
                     old.unlink()

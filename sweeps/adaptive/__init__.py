@@ -1,0 +1,1 @@
+"""Adaptive: early stopping, and searches of a space of settings, decided by validation clips."""

@@ -1,0 +1,126 @@
+"""Run: a launch from its recordings to its last record, and what to do next."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from time import monotonic
+
+import typer
+from rich.console import Console
+
+from scaling.results.manifest import Plan, counted, record
+from scaling.results.records import Refused, Results
+from scaling.sound import prepare
+from scaling.sound.clips import Clips
+from scaling.sound.store import Store
+from sweeps import lineage, schedule
+from sweeps.adaptive.early_stopping import Watch
+from sweeps.adaptive.search import Ledger
+from sweeps.engine import ray_tune
+from sweeps.engine.display import Display
+from sweeps.engine.lock import Lock, held
+from sweeps.engine.preflight import Task
+from sweeps.engine.ray_adaptive import Proposals
+from sweeps.engine.tensorboard import Board
+from sweeps.launch import Launch
+from sweeps.timing import launch_forecast
+
+
+def run(launch: Launch) -> bool:
+    """Run the trials of a launch that have not ended; whether all of them are complete, or were
+    stopped early.
+
+    Raises ValueError for what a person can mend. Ends the process with code 1 where the results
+    folder refuses to be written.
+    """
+    clips = prepare.scan(launch.trials, launch.recordings.root, launch.recordings.reading)
+    tables = {name: each.table for name, each in clips.items()}
+    plan = schedule.planned(launch, tables)
+    schedule.check_adaptive(launch, plan)
+    with _alone(launch) as lock:
+        return _run(launch, plan, clips, schedule.ledger(launch, tables), lock)
+
+
+@contextmanager
+def _alone(launch: Launch) -> Iterator[Lock]:
+    """The results folder, for this sweep alone; what ends it early is one line and exit code 1."""
+    results = Results(launch.results)
+    results.prepare()
+    with held(results) as lock:
+        try:
+            yield lock
+        except Refused as error:
+            typer.echo(f"overhear: {error}; then run the same command again to resume", err=True)
+            raise typer.Exit(1) from None
+        finally:
+            if lock.taken:
+                typer.echo(f"overhear: {lock.taken}", err=True)
+
+
+def _run(
+    launch: Launch, plan: Plan, clips: dict[str, Clips], ledger: Ledger | None, lock: Lock
+) -> bool:
+    results = Results(launch.results)
+    stores = prepare.stores(plan.trials, clips, launch.recordings.skip_unreadable)
+    plan = ledger.plan if ledger else plan
+    digests = prepare.digests(plan.trials, stores)
+    record(plan, digests, results, prepare.glances(plan.trials, stores))
+    to_run = schedule.pending(plan, results, launch.retry_failed)
+    already = len(plan.trials) - len(to_run)
+    total = max(len(plan.trials), ledger.search.samples if ledger else 0)
+    if already:
+        typer.echo(f"{already} of {total} trials ended earlier and are skipped")
+    for line in counted(plan.parts):
+        typer.echo(line)
+    watch = Watch(launch.rule) if launch.rule else None
+    if watch:
+        watch.add(plan, results)
+    begun = monotonic()
+    if already < total:
+        proposals = Proposals(ledger, stores, watch) if ledger else None
+        macs = {plan.trials[index].id: plan.epoch_work(index) for index in to_run}
+        trials = [plan.trials[index] for index in to_run]
+        predicted = launch_forecast.predicted(results)
+        with Display(trials, macs, Console(stderr=True), launch.plain, predicted) as display:
+            display.expected = total - already
+            if launch.tensorboard:
+                display.board = Board(launch.tensorboard, results, display.trials)
+            for stage in [trials] if proposals else lineage.stages(trials):
+                task = _task(launch, stores)
+                ray_tune.sweep(stage, task, launch.resources, display, watch, proposals, lock)
+                if len(schedule.ended(results, stage)) < len(stage):
+                    break  # stopped by Ctrl-C: trials that take over from these have to wait
+        launch_forecast.say_error(results, plan, to_run, monotonic() - begun)
+    return _say_end(ledger.plan if ledger else plan, results, total)
+
+
+def _task(launch: Launch, stores: Mapping[str, Store]) -> Task:
+    """What Ray's workers are told."""
+    return Task(
+        {key: str(store.folder) for key, store in stores.items()},
+        Results(launch.results).address,
+        launch.resources.cpus,
+        launch.compute,
+        launch.recordings,
+        {key: store.glance for key, store in stores.items()},
+    )
+
+
+def _say_end(plan: Plan, results: Results, total: int) -> bool:
+    """What the records say now, and the commands that follow; whether nothing is left or failed."""
+    statuses = list(schedule.outcomes(results, plan.trials).values())
+    failed, stopped = statuses.count("failed"), statuses.count("stopped")
+    missing = total - len(statuses)
+    early = f", {stopped} stopped early," if stopped else ""
+    typer.echo(f"{statuses.count('complete')} of {total} trials complete{early} in {results.where}")
+    folder = shlex.quote(results.where)
+    if statuses.count("complete"):
+        typer.echo(f"next: overhear analyze {folder}")
+    if failed:
+        typer.echo(
+            f"{failed} failed: overhear status {folder} says why; --retry-failed runs them again",
+            err=True,
+        )
+    if missing:
+        typer.echo(f"{missing} not finished: run the same command again to resume", err=True)
+    return not failed and not missing

@@ -1,0 +1,77 @@
+"""Schedule: the plan of a launch, which of its trials still have to run, and in which order.
+
+A trial that is complete is never run again, one that was cut off resumes from its checkpoint, one
+that failed stays failed unless it is to be retried. Contents: `planned`, `check_adaptive`,
+`ledger`; `ended`, `outcomes`, `pending`, `left`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from scaling.results.manifest import Plan, plan
+from scaling.results.records import Results
+from scaling.settings import Trial
+from sweeps.adaptive import early_stopping, search
+from sweeps.launch import Launch
+
+
+def planned(launch: Launch, tables: Mapping[str, pd.DataFrame]) -> Plan:
+    """What the launch's trials cost, by their datasets' clip tables; of those whose table is there.
+
+    Raises ValueError for what does not fit the clips.
+    """
+    there = [trial for trial in launch.trials if trial.sound.dataset in tables]
+    return plan(launch.study.name, there, tables)
+
+
+def check_adaptive(launch: Launch, plan: Plan) -> None:
+    """Raises ValueError where trials cannot be stopped early, or searched, as the launch asks."""
+    if launch.rule:
+        early_stopping.check(launch.rule, launch.trials)
+        if not launch.study.search:  # a search proposes others
+            early_stopping.warn_alone(launch.rule, plan)
+    if launch.study.search:
+        search.check_installed(launch.study.name)
+
+
+def ledger(launch: Launch, tables: Mapping[str, pd.DataFrame]) -> search.Ledger | None:
+    """What the results folder holds of the launch's search at this moment; None without one."""
+    if not launch.study.search:
+        return None
+    (base,) = launch.trials
+    searched = launch.study.search._replace(base=base)
+    return search.Ledger(launch.study.name, searched, tables, Results(launch.results))
+
+
+def ended(results: Results, trials: Sequence[Trial]) -> set[str]:
+    """The ids of those of the trials that have ended."""
+    return {trial.id for trial in trials}.intersection(results.names("outcomes"))
+
+
+def outcomes(results: Results, trials: Sequence[Trial]) -> dict[str, str]:
+    """The status of those of the trials that have ended, by id."""
+    table = results.read("outcomes", sorted(ended(results, trials)))
+    return dict(zip(table["trial"].to_pylist(), table["status"].to_pylist(), strict=True))
+
+
+def pending(plan: Plan, results: Results, retry_failed: bool = False) -> list[int]:
+    """Which of the plan's trials still have to run, the most expensive first.
+
+    With `retry_failed` the outcomes of failed trials are removed, so that they run again.
+    """
+    known = outcomes(results, plan.trials)
+    if retry_failed:
+        for trial in [name for name, status in known.items() if status == "failed"]:
+            results.remove("outcomes", f"{trial}.parquet")
+            del known[trial]
+    return left(plan, known)
+
+
+def left(plan: Plan, known: Mapping[str, str], retry_failed: bool = False) -> list[int]:
+    """Which of the plan's trials have not ended, by their known outcomes, the most expensive first;
+    failed ones have, unless they are to be retried.
+    """
+    over = {trial for trial, status in known.items() if status != "failed" or not retry_failed}
+    unended = [index for index, trial in enumerate(plan.trials) if trial.id not in over]
+    return sorted(unended, key=plan.work, reverse=True)
