@@ -44,6 +44,9 @@ Root = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the same facts as JSON lines.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
+FrontendBackend = Annotated[
+    str, typer.Option(help="Computes the features: auto, overhear, torchaudio or nnaudio.")
+]
 Column = Annotated[
     list[str] | None,
     typer.Option(
@@ -96,6 +99,7 @@ def train(
     device: Device = "auto",
     precision: Precision = "auto",
     threads: Threads = 0,
+    frontend_backend: FrontendBackend = "auto",
     skip_unreadable: Skip = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print its size and cost; train nothing.")
@@ -107,16 +111,17 @@ def train(
     from scaling.results.manifest import plan, price_unseen
     from scaling.settings import changed
     from scaling.settings.recipes import RECIPES
-    from scaling.sound import prepare
+    from scaling.sound import frontends, prepare
     from scaling.sound.datasets.reading import reading
     from scaling.sound.download import remedy
     from scaling.spelling import nearest
 
     filled(root=root, out=out, device=device, precision=precision)
-    here = machine.here(device, precision, threads)  # before what takes long
+    here = machine.here(device, precision, threads, frontend_backend)  # before what takes long
     if recipe not in RECIPES:
         raise ValueError(f"--recipe {recipe}: no such recipe{nearest(recipe, RECIPES)}")
     trial = changed(RECIPES[recipe], pairs(settings))
+    frontends.chosen(trial.sound.features, frontend_backend)
     read = reading(column, group_from)
     clips, missing = (
         prepare.at_hand([trial], root, read) if dry_run else (prepare.scan([trial], root, read), {})

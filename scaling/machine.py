@@ -16,7 +16,7 @@ from functools import cache
 
 import torch
 
-LIBRARIES = ("torch", "torchaudio", "numpy", "soxr", "overhear-study")
+LIBRARIES = ("torch", "torchaudio", "nnAudio", "numpy", "soxr", "overhear-study")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Machine:
     device: torch.device
     precision: torch.dtype  # of convolutions and matrix products: float32, or bfloat16 by autocast
     threads: int  # of torch on the CPU
+    frontend: str = "auto"  # one of scaling.sound.frontends.BACKENDS, or the usual one
 
     def autocast(self) -> AbstractContextManager[None]:
         """What the network runs under."""
@@ -73,7 +74,9 @@ def _freeze(_modules: int) -> None:
     gc.freeze()
 
 
-def here(device: str = "auto", precision: str = "auto", threads: int = 0) -> Machine:
+def here(
+    device: str = "auto", precision: str = "auto", threads: int = 0, frontend: str = "auto"
+) -> Machine:
     """This machine: a GPU where there is one, bfloat16 where the processor computes it natively,
     all its threads.
 
@@ -99,7 +102,8 @@ def here(device: str = "auto", precision: str = "auto", threads: int = 0) -> Mac
         raise ValueError(f"threads={threads}: at least 1, or 0 for all")
     if threads > processors:
         raise ValueError(f"threads={threads}: this machine has {processors}, 0 takes all")
-    return Machine(chosen, getattr(torch, precision), threads or torch.get_num_threads())
+    threads = threads or torch.get_num_threads()
+    return Machine(chosen, getattr(torch, precision), threads, frontend)
 
 
 def check_names(device: str, precision: str) -> None:
@@ -120,9 +124,13 @@ def _native_bfloat16(device: torch.device) -> bool:
 
 
 @cache
-def versions() -> str:
-    """Python and library versions as JSON, for the outcome."""
+def versions(frontend: str = "auto") -> str:
+    """Python and library versions as JSON, for the outcome; and the front end's backend, where one
+    was named.
+    """
     found = {"python": platform.python_version()}
+    if frontend != "auto":
+        found["frontend_backend"] = frontend
     for library in LIBRARIES:
         try:
             version = importlib.metadata.version(library)

@@ -49,6 +49,7 @@ VIB_CNN = {"network.kind": "vib_cnn", "network.depth": 0, "network.pointwise": 0
 PROTOTYPES = {"objective.kind": "prototypes", "objective.embedding": 9}
 HEARD = {"microphones.train": ("a",), "microphones.share": 0.5}
 CUT = {"pruning.kind": "static", "pruning.target": 9}
+CQT = {"sound.features.kind": "cqt", "sound.features.window": 0, "sound.features.low": 99.0}
 ITERATIVE = {"pruning.kind": "magnitude", "pruning.target": 9, "pruning.length": 1}
 # another value for each field that has more than one; those absent here are numbers, which are
 # raised
@@ -56,6 +57,9 @@ OTHER: dict[str, dict[str, object]] = {
     "sound.dataset": {"sound.dataset": "esc10"},
     "sound.features.kind": {"sound.features.kind": "perceptual"},
     "sound.features.high": {"sound.features.high": 7000.0},
+    "sound.features.bins_per_octave": {**CQT, "sound.features.bins_per_octave": 24},
+    "sound.features.gamma": {**CQT, "sound.features.kind": "vqt", "sound.features.gamma": 9.0},
+    "sound.features.trainable": {"sound.features.trainable": "mel"},
     "split.protocol": {"split.protocol": "made_folds", "split.folds": 5},
     "split.folds": {"split.protocol": "made_folds", "split.folds": 6},
     "split.train_devices": {"split.train_devices": ("b",)},

@@ -10,13 +10,14 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
+import scipy.signal
 import soundfile
 import soxr
 import torch
 
 from scaling.settings import Features, Sound
 from scaling.sound import frontends
-from scaling.sound.frontends import BACKENDS, Standardize, build, statistics
+from scaling.sound.frontends import BACKENDS, Standardize, build, chosen, statistics
 from scaling.sound.mel import a_weighting, mel_filters
 
 RATE = 22050
@@ -24,6 +25,9 @@ KINDS = ("perceptual", "log_mel")
 ALL = (*KINDS, "vggish")
 # As VGGish was trained on 16 kHz.
 VGGISH = Features(kind="vggish", window=400, hop=160, mels=64, low=125, high=7500)
+GAMMATONE = Features(kind="gammatone", window=256, hop=100, mels=24, low=60)
+CQT = Features(kind="cqt", hop=101, mels=36, low=65.4, range_db=80)
+VQT = CQT.model_copy(update={"kind": "vqt", "gamma": 20.0})
 # Rate, window, hop, mels, low, high, range_db: powers of two or not, an odd window, no floor.
 SETTINGS = [
     (44100, 1764, 882, 40, 0.0, 0.0, 80.0),
@@ -371,7 +375,7 @@ def test_bands_of_htk_without_bins():
 
 
 def test_an_unknown_backend_is_one_line():
-    with pytest.raises(ValueError, match=r"backend='torchaudo': .*did you mean torchaudio\?"):
+    with pytest.raises(ValueError, match=r"^frontend_backend='torchaudo': .*mean torchaudio\?"):
         build(paper("log_mel"), RATE, "torchaudo")
 
 
@@ -380,9 +384,23 @@ def test_a_missing_library_is_one_line(library, monkeypatch):
     for module in [name for name in sys.modules if name.split(".")[0] == library]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, library, None)
-    line = f"backend='{library.lower()}' needs {library}, which cannot be imported .*: install it"
+    line = f"^this front end needs {library}, it is not installed: install it, or take another$"
     with pytest.raises(ValueError, match=line):
         build(small("log_mel"), 16000, library.lower())
+
+
+@pytest.mark.parametrize("features", [GAMMATONE, CQT, VQT], ids=lambda f: f.kind)
+def test_kinds_that_need_nnaudio_say_so(features, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nnAudio", None)
+    with pytest.raises(ValueError, match=r"^this front end needs nnAudio, it is not installed"):
+        build(features, 8000)
+
+
+def test_a_library_built_for_another_torch_is_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "nnAudio.utils", None)
+    line = r"needs nnAudio, it cannot be imported \(.*nnAudio.utils.*\): install it"
+    with pytest.raises(ValueError, match=line):
+        build(CQT, 8000)
 
 
 def test_other_libraries_are_imported_only_when_asked_for(monkeypatch):
@@ -511,7 +529,7 @@ def test_silence_of_vggish_is_its_offset_and_has_a_gradient():
 
 def test_vggish_refuses_what_it_has_not():
     for backend in ("torchaudio", "nnaudio"):
-        line = f"^backend='{backend}' has no kind=vggish: take backend='overhear'$"
+        line = f"^frontend_backend={backend} has no kind=vggish: take overhear, or auto$"
         with pytest.raises(ValueError, match=line):
             build(VGGISH, 16000, backend)
     line = (
@@ -560,3 +578,216 @@ def test_floor_of_silence(kind, backend):
 def test_a_floor_that_float32_cannot_hold():
     with pytest.raises(ValueError, match="floor=1e-40: float32 needs 1e-30 or more, or 0 for 1e-1"):
         small("log_mel", floor=1e-40)
+
+
+# cqt, vqt and gammatone, by nnAudio
+
+
+@pytest.mark.parametrize("features", [CQT, VQT], ids=lambda f: f.kind)
+def test_constant_q_equals_librosa(features):
+    """At an odd hop, where librosa computes every octave at the full rate, as we do. Filters of
+    librosa are as long as a fraction of a sample, ours whole samples: that is the tolerance.
+    """
+    sweep_T = 0.3 * scipy.signal.chirp(np.arange(8000) / 8000, 60, 1, 600)
+    wave_T = (sweep_T + 0.01 * noise(1, 8000)[0].numpy()).astype(np.float32)
+    expected_FN = np.abs(
+        librosa.vqt(
+            wave_T.astype(np.float64),
+            sr=8000,
+            hop_length=features.hop,
+            fmin=features.low,
+            n_bins=features.mels,
+            gamma=features.gamma,
+            sparsity=0,
+            pad_mode="constant",
+            dtype=np.complex128,
+        )
+    )
+    floorless = features.model_copy(update={"range_db": 0.0})
+    found_FN = 10 ** (build(floorless, 8000)(torch.from_numpy(wave_T)[None])[0].numpy() / 20)
+    assert found_FN.shape == expected_FN.shape
+    off_F = np.abs(found_FN - expected_FN).max(axis=1) / expected_FN.max(axis=1)
+    assert off_F.max() < 0.015
+
+
+def test_bandwidths_of_vqt_may_be_the_ears():
+    """librosa's default of gamma is that of equivalent rectangular bandwidths."""
+    ear = CQT.model_copy(update={"kind": "vqt", "gamma": CQT.erb_gamma})
+    lengths_F, _ = librosa.filters.wavelet_lengths(freqs=np.array(ear.centres), sr=8000, gamma=None)
+    assert ear.taps(8000) == np.ceil(lengths_F.max())
+
+
+def test_a_sine_in_its_bin_has_the_level_of_its_filter():
+    """Half its amplitude, times the root of the filter's length."""
+    sine_T = 0.5 * torch.sin(2 * torch.pi * CQT.centres[12] * torch.arange(8000) / 8000)
+    levels_F = build(CQT, 8000)(sine_T[None])[0, :, 40]
+    taps = 8000 / (CQT.bandwidth * CQT.centres[12])
+    assert int(levels_F.argmax()) == 12
+    assert float(levels_F[12]) == pytest.approx(20 * np.log10(0.25 * np.sqrt(taps)), abs=0.05)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_gammatone_equals_scipys_filters(backend):
+    """The magnitude response of each at the FFT's bins, on power; centres alike in ERB."""
+    size, low, high = GAMMATONE.window, GAMMATONE.low, 4000
+    corner = 9.26449 * 24.7
+    steps_F = np.arange(GAMMATONE.mels, 0, -1) / GAMMATONE.mels
+    centres_F = (high + corner) * ((low + corner) / (high + corner)) ** steps_F - corner
+    bins_Q = 2 * np.pi * np.arange(size // 2 + 1) / size
+    responses_FQ = [
+        np.abs(scipy.signal.freqz(*scipy.signal.gammatone(f, "iir", fs=8000), bins_Q)[1])
+        for f in centres_F
+    ]
+    waves_BT = noise(2, 2000)
+    spectra = librosa.stft(
+        waves_BT.double().numpy(), n_fft=size, hop_length=100, pad_mode="reflect"
+    )
+    expected_BFN = 10 * np.log10(np.array(responses_FQ) @ np.abs(spectra) ** 2 / size)
+    assert error(build(GAMMATONE, 8000, backend), waves_BT, expected_BFN) < 2e-3
+
+
+@pytest.mark.parametrize("features", [GAMMATONE, CQT, VQT], ids=lambda f: f.kind)
+@pytest.mark.parametrize("samples", [8000, 8080, 8081])
+def test_frames_of_nnaudios_kinds(features, samples):
+    sound = Sound(dataset="esc10", rate=8000, seconds=samples / 8000, features=features)
+    found_BFN = build(features, 8000)(noise(2, samples))
+    assert found_BFN.shape == (2, *sound.shape) == (2, features.mels, 1 + samples // features.hop)
+    assert found_BFN.isfinite().all()
+
+
+@pytest.mark.parametrize("features", [GAMMATONE, CQT], ids=lambda f: f.kind)
+def test_low_precision_changes_nothing_in_nnaudios_kinds(features):
+    module, waves_BT = build(features, 8000), noise(2, 4000)
+    plain = module(waves_BT)
+    before = torch.backends.mkldnn.conv.fp32_precision
+    torch.backends.mkldnn.conv.fp32_precision = "bf16"
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(plain, module(waves_BT))
+        assert torch.backends.mkldnn.conv.fp32_precision == "bf16"
+    finally:
+        torch.backends.mkldnn.conv.fp32_precision = before
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"window": 512}, "window=512 changes nothing: the filters of kind=cqt have lengths of"),
+        ({"high": 900}, "high=900.0 changes nothing: mels and bins_per_octave say where"),
+        ({"low": 0}, "low=0: kind=cqt counts octaves from it: take one above 0"),
+        ({"gamma": 5}, "gamma=5.0 changes nothing: only kind=vqt has it"),
+        ({"kind": "vqt"}, r"gamma=0: kind=vqt is then kind=cqt: .* above 0, as 13.2 Hz"),
+        ({"trainable": "mel"}, "trainable=mel: kind=cqt has no bands .* take trainable=stft"),
+        ({"mels": 72}, r"features.mels=72: .* above 4000 Hz, half of rate=8000: at most 71"),
+        ({"low": 12}, r"low=12: the filter .* 11555 samples long, at most 8000 .*low=17.33 or m"),
+        ({"low": 5000}, "features.mels=36: .* half of rate=8000: a lower one"),
+        ({"kind": "log_mel"}, "window=0: kind=log_mel needs an STFT window of 16 samples or more"),
+    ],
+)
+def test_what_constant_q_cannot_do(changes, line):
+    stated = {"kind": "cqt", "hop": 101, "mels": 36, "low": 65.4} | changes
+    with pytest.raises(ValueError, match=line):
+        Sound(dataset="esc10", rate=8000, seconds=1, features=Features(**stated))
+
+
+def test_the_most_bins_that_work():
+    most = CQT.model_copy(update={"mels": 71})
+    sound = Sound(dataset="esc10", rate=8000, seconds=1, features=most)
+    assert build(most, 8000)(noise(1, 8000)).shape[1:] == sound.shape
+    lowest = CQT.model_copy(update={"low": 17.34})
+    Sound(dataset="esc10", rate=8000, seconds=1, features=lowest)
+
+
+def test_the_usual_backend_is_ours_where_it_can():
+    usual = {kind: chosen(small(kind)) for kind in ALL} | {f.kind: chosen(f) for f in (CQT, VQT)}
+    assert usual == dict.fromkeys(ALL, "overhear") | {"cqt": "nnaudio", "vqt": "nnaudio"}
+    assert chosen(small("log_mel"), "torchaudio") == "torchaudio"
+    assert chosen(small("log_mel", trainable="stft")) == "nnaudio"
+    with pytest.raises(
+        ValueError, match=r"^frontend_backend=torchaudio has no trainable=stft: take"
+    ):
+        chosen(small("log_mel", trainable="stft"), "torchaudio")
+    with pytest.raises(
+        ValueError, match=r"^frontend_backend=overhear has no kind=cqt: take nnaudio"
+    ):
+        chosen(CQT, "overhear")
+
+
+# Front ends that learn
+
+LEARNING = [
+    *[small(kind, trainable="mel") for kind in ALL],
+    *[small(kind, trainable="stft") for kind in KINDS],
+    GAMMATONE.model_copy(update={"trainable": "mel"}),
+    CQT.model_copy(update={"trainable": "stft"}),
+    VQT.model_copy(update={"trainable": "stft"}),
+]
+
+
+@pytest.mark.parametrize("features", LEARNING, ids=lambda f: f"{f.kind}-{f.trainable}")
+def test_a_front_end_that_learns_begins_as_the_one_that_does_not(features):
+    waves_BT = noise(2, 4000)
+    fixed = build(features.model_copy(update={"trainable": "none"}), 8000)
+    module = build(features, 8000)
+    assert (module(waves_BT) - fixed(waves_BT)).abs().max() < 2e-3
+    ((name, filters),) = module.named_parameters()
+    state = module.state_dict()
+    *path, last = name.split(".")
+    assert set(state) == {name, ".".join([*path, f"initial_{last}"])}
+    assert all(torch.equal(value, filters) for value in state.values())
+    assert float(filters.detach().abs().max()) == pytest.approx(1, abs=1e-6)
+    assert filters.numel() == features.learnt(8000)
+    assert fixed.state_dict() == {}
+    assert fixed.features.learnt(8000) == 0
+
+
+@pytest.mark.parametrize("features", LEARNING, ids=lambda f: f"{f.kind}-{f.trainable}")
+def test_gradients_of_filters_equal_finite_differences(features):
+    module, waves_BT, step = build(features, 8000), noise(2, 2000), 1e-3
+    compute = module
+    if features.trainable == "stft" and not features.constant_q:
+        # logarithms of faint bins bend too soon for float32's steps
+        compute, waves_BT, step = module.double().compute, waves_BT.double(), 1e-6
+    (filters,) = module.parameters()
+    weights_BFN = torch.randn(compute(waves_BT).shape, generator=torch.Generator().manual_seed(1))
+
+    def loss() -> torch.Tensor:
+        return (compute(waves_BT).double() * weights_BFN).sum()
+
+    (gradient,) = torch.autograd.grad(loss(), filters)
+    along = gradient / gradient.norm()
+    slope, step = 0.0, step / float(along.abs().max())
+    with torch.no_grad():
+        for sign in (1, -1):
+            filters += sign * step * along
+            slope += sign * float(loss()) / (2 * step)
+            filters -= sign * step * along
+    assert slope == pytest.approx(float(gradient.norm()), rel=0.02)
+
+
+def test_all_bins_of_a_band_learn_and_count():
+    """Those where its triangle is zero, too."""
+    module, waves_BT = build(small("log_mel", trainable="mel"), 16000), noise(1, 4000)
+    before = module(waves_BT)
+    with torch.no_grad():
+        module.filters_FQ[0, 200] = 1.0
+        after = module(waves_BT)
+    assert (after[:, 0] > before[:, 0]).all()
+    assert torch.equal(after[:, 1:], before[:, 1:])
+
+
+def test_a_band_that_has_turned_negative_is_silent():
+    for kind in ("log_mel", "vggish"):
+        module = build(small(kind, trainable="mel", **SILENT[kind]), 16000)
+        with torch.no_grad():
+            module.filters_FQ[0] = -1.0
+        lowest = -100 if kind == "log_mel" else np.log(0.01)
+        assert (module(noise(1, 4000))[:, 0] - lowest).abs().max() < 1e-4
+
+
+SILENT = {"log_mel": {"range_db": 0}, "vggish": {}}
+
+
+def test_what_cannot_learn():
+    with pytest.raises(ValueError, match="trainable=stft: kind=vggish cannot, take trainable=mel"):
+        small("vggish", trainable="stft")

@@ -27,16 +27,13 @@ from scaling.receptive_field.gradients import (
 )
 from scaling.results import weights
 from scaling.results.records import Results
-from scaling.seeds import torch_stream
 from scaling.settings import Trial, sizes, unflat
 from scaling.sound import prepare
 from scaling.sound.clips import same
 from scaling.sound.datasets.reading import AS_IT_IS, Reading
-from scaling.sound.frontends import Standardize
 from scaling.sound.store import Store
 from scaling.spelling import nearest
-from scaling.training import classifier
-from scaling.training.classifier import Classifier, show_examples
+from scaling.training.classifier import Classifier, of_trial, show_examples
 from scaling.training.inputs import Heard, Listener
 
 BATCH = 16  # clips of one backward pass; no result depends on it
@@ -141,7 +138,7 @@ def _map(
         hint = nearest(wanted.label, listener.labels)
         raise ValueError(f"--label {wanted.label}: no such class{hint}")
     label = None if wanted.label is None else listener.labels.index(wanted.label)
-    model = _restored(results, trial, len(listener.labels), machine)
+    model = _restored(results, trial, listener, machine)
     show_examples(model, listener)
     if wanted.kind != "feature" and SCORES not in dict(model.network.named_modules()):
         raise ValueError(
@@ -177,14 +174,11 @@ def _epochs(results: Results, trial: Trial) -> int:
     return outcome.epochs if outcome else trial.training.epochs
 
 
-def _restored(results: Results, trial: Trial, classes: int, machine: Machine) -> Classifier:
-    """The trained network with its standardization."""
+def _restored(results: Results, trial: Trial, listener: Listener, machine: Machine) -> Classifier:
+    """The trained network with its standardization, and the listener's front end as it learnt."""
     learned = weights.load(trial.id, results)
     assert learned is not None, "trials() looked"
-    stream = torch_stream(trial.seed, "initialization")
-    network = classifier.network(trial, classes, stream)
-    mels = trial.sound.features.mels
-    model = Classifier(Standardize(torch.zeros(mels), torch.ones(mels)), network, machine)
+    model, _ = of_trial(trial, listener, machine, None, None)
     try:
         model.load_state_dict(learned)
     except RuntimeError:

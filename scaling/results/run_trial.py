@@ -161,7 +161,7 @@ def outcome_here(
         device=machine.name if machine else "",
         precision=machine.precision_name if machine else "",
         peak_memory_bytes=machine.peak_memory() if machine else 0,
-        versions=versions(),
+        versions=versions(machine.frontend if machine else "auto"),
     )
 
 

@@ -1,6 +1,6 @@
 """Sizes: what a trial's network costs, as its settings say; nothing is built. No torch."""
 
-from scaling.networks.cost import Cost, Layer, count
+from scaling.networks.cost import Cost, Layer, Part, count
 from scaling.pruning.pruning import Cutting
 from scaling.settings.trial import Trial
 
@@ -21,10 +21,19 @@ def layers(trial: Trial, classes: int, width: int | None = None) -> list[Layer]:
 
 
 def cost(trial: Trial, classes: int) -> Cost:
-    """What a trial's network costs on that trial's clips. Raises ValueError when the clips are too
-    small for it.
+    """What a trial's network costs on that trial's clips, and the front end where it learns. Raises
+    ValueError when the clips are too small for it.
     """
-    return count(layers(trial, classes), trial.sound.shape)
+    found, sound = count(layers(trial, classes), trial.sound.shape), trial.sound
+    if learnt := sound.features.learnt(sound.rate):
+        size = sound.features.mels, sound.frames
+        front = Part("frontend", learnt, 0, learnt * sound.frames, size)
+        found = found._replace(
+            parameters=found.parameters + front.parameters,
+            macs=found.macs + front.macs,
+            parts=(front, *found.parts),
+        )
+    return found
 
 
 def kept_weights(trial: Trial, classes: int) -> int:

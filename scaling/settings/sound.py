@@ -3,6 +3,7 @@
 Contents: Features, Sound, Split, Augment, Microphones.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
@@ -10,39 +11,140 @@ from pydantic import Field, model_validator
 
 from scaling.part import Part, repeated
 
+SHORTEST, LONGEST = 16, 65536  # samples of an STFT window; of a bin's filter at most, too
+
+
+def power_of_two(samples: int) -> int:
+    """The next power of two: the size of an FFT, or of a bank of filters, of so many samples."""
+    return 1 << (samples - 1).bit_length()
+
 
 class Features(Part):
     """What the front end computes from a wave; scaling.sound.frontends says how."""
 
-    kind: Literal["perceptual", "log_mel", "vggish"]
+    kind: Literal["perceptual", "log_mel", "vggish", "gammatone", "cqt", "vqt"]
     window: Annotated[
         int,
-        Field(ge=16, le=65536, description="STFT window and FFT size (vggish: next power of two)"),
-    ]
+        Field(
+            ge=0,
+            le=LONGEST,
+            description="STFT window and FFT size (vggish: next power of two); cqt, vqt: 0",
+        ),
+    ] = 0
     hop: Annotated[int, Field(ge=1, description="samples from frame to frame")]
     mels: Annotated[
         int,
-        Field(ge=1, le=1024, description="mel bands, Slaney's scale and norm; vggish: HTK's, none"),
+        Field(
+            ge=1,
+            le=1024,
+            description="bands: mel, Slaney's scale and norm (vggish: HTK's, none), gammatone, "
+            "or bins of cqt and vqt",
+        ),
     ]
-    low: Annotated[float, Field(ge=0, description="lower edge of the lowest band, Hz")] = 0.0
-    high: Annotated[float, Field(ge=0, description="upper edge, Hz; 0: half the rate")] = 0.0
+    low: Annotated[
+        float,
+        Field(
+            ge=0, description="lower edge of the lowest band, Hz; gammatone, cqt, vqt: its centre"
+        ),
+    ] = 0.0
+    high: Annotated[
+        float, Field(ge=0, description="upper edge, Hz; 0: half the rate; cqt, vqt: 0")
+    ] = 0.0
     range_db: Annotated[
         float, Field(ge=0, description="floor, dB below the clip's loudest value; 0: no floor")
     ] = 0.0
     floor: Annotated[
         float, Field(ge=0, le=1, description="least power, whatever the clip; 0: 1e-10, -100 dB")
     ] = 0.0
+    bins_per_octave: Annotated[int, Field(ge=1, le=192, description="of cqt and vqt")] = 12
+    gamma: Annotated[
+        float,
+        Field(ge=0, le=1000, description="vqt: added to the bandwidth of every bin, Hz"),
+    ] = 0.0
+    trainable: Annotated[
+        Literal["none", "mel", "stft"],
+        Field(
+            description="filters that learn with the network: those of the bands, or the STFT's "
+            "(of cqt and vqt: the bins')"
+        ),
+    ] = "none"
+
+    @property
+    def constant_q(self) -> bool:
+        """Whether each bin has a filter of its own length, rather than a band of one STFT."""
+        return self.kind in ("cqt", "vqt")
+
+    @property
+    def centres(self) -> list[float]:
+        """Centre frequencies of the bins of `cqt` and `vqt`, Hz."""
+        return [self.low * 2 ** (number / self.bins_per_octave) for number in range(self.mels)]
+
+    @property
+    def bandwidth(self) -> float:
+        """Bandwidth of a bin of `cqt`, relative to its centre: 1 / Q, as in librosa."""
+        squared = 2 ** (2 / self.bins_per_octave)
+        return (squared - 1) / (squared + 1)
+
+    @property
+    def erb_gamma(self) -> float:
+        """The `gamma` at which bandwidths are proportional to the ear's (ERB), Hz."""
+        return self.bandwidth * 24.7 / 0.108
+
+    def taps(self, rate: int) -> int:
+        """Samples of the longest filter of `cqt` or `vqt` at `rate` Hz: that of the lowest bin."""
+        return math.ceil(rate / (self.bandwidth * self.low + self.gamma))
+
+    def learnt(self, rate: int) -> int:
+        """How many numbers of the front end learn with the network."""
+        if self.trainable == "none":
+            return 0
+        if self.constant_q:
+            return 2 * self.mels * power_of_two(self.taps(rate))
+        size = power_of_two(self.window) if self.kind == "vggish" else self.window
+        return (self.mels if self.trainable == "mel" else 2 * size) * (size // 2 + 1)
 
     def idle(self) -> Iterator[tuple[str, str]]:
-        """Floors, where there is another."""
+        """What belongs to other kinds."""
         if self.kind == "vggish":
             for name in ("range_db", "floor"):
                 yield name, f"kind=vggish has no {name}, it adds 0.01 before the logarithm"
+        if self.constant_q:
+            yield "window", f"the filters of kind={self.kind} have lengths of their own"
+            yield "high", f"mels and bins_per_octave say where kind={self.kind} ends"
+        else:
+            yield "bins_per_octave", "only kind=cqt and kind=vqt count by octaves"
+        if self.kind != "vqt":
+            yield "gamma", "only kind=vqt has it"
 
     @model_validator(mode="after")
     def _floors_fit(self) -> Self:
         if 0 < self.floor < 1e-30:
             raise ValueError(f"floor={self.floor:g}: float32 needs 1e-30 or more, or 0 for 1e-10")
+        return self
+
+    @model_validator(mode="after")
+    def _belongs_to_kind(self) -> Self:
+        if not self.constant_q and self.window < SHORTEST:
+            raise ValueError(
+                f"window={self.window}: kind={self.kind} needs an STFT window of {SHORTEST} "
+                "samples or more"
+            )
+        if self.constant_q and not self.low:
+            raise ValueError(
+                f"low=0: kind={self.kind} counts octaves from it: take one above 0, as 32.7 Hz (C1)"
+            )
+        if self.kind == "vqt" and not self.gamma:
+            raise ValueError(
+                f"gamma=0: kind=vqt is then kind=cqt: take that, or a gamma above 0, as "
+                f"{self.erb_gamma:.3g} Hz (bandwidths of the ear)"
+            )
+        if self.trainable == "mel" and self.constant_q:
+            raise ValueError(
+                f"trainable=mel: kind={self.kind} has no bands of an STFT, take trainable=stft for "
+                "the filters of its bins"
+            )
+        if self.trainable == "stft" and self.kind == "vggish":
+            raise ValueError("trainable=stft: kind=vggish cannot, take trainable=mel")
         return self
 
 
@@ -82,7 +184,7 @@ class Sound(Part):
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Size of what the network is given: mel bands x frames of a clip, or of a patch of it."""
+        """Size of what the network is given: bands x frames of a clip, or of a patch of it."""
         return self.features.mels, self.patch or self.frames
 
     @model_validator(mode="after")
@@ -104,6 +206,9 @@ class Sound(Part):
 
     @model_validator(mode="after")
     def _bands_fit(self) -> Self:
+        if self.features.constant_q:
+            self._check_bins()
+            return self
         nyquist = self.rate / 2
         low, high = self.features.low, self.features.high or nyquist
         if not low < high <= nyquist:
@@ -120,6 +225,30 @@ class Sound(Part):
                 f"needs more than {needed - 1} ({why}): longer clips or a shorter window"
             )
         return self
+
+    def _check_bins(self) -> None:
+        """Raises ValueError where a bin of `cqt` or `vqt` is above half the rate, or its filter
+        longer than a clip.
+        """
+        features, nyquist = self.features, self.rate / 2
+        # the main lobe of a Hann window is this wide
+        edges = [f + 0.75 * (features.bandwidth * f + features.gamma) for f in features.centres]
+        if edges[-1] > nyquist:
+            most = sum(edge <= nyquist for edge in edges)
+            raise ValueError(
+                f"features.mels={features.mels}: from low={features.low:g} Hz with "
+                f"{features.bins_per_octave} bins per octave the last one reaches {edges[-1]:g} "
+                f"Hz, above {nyquist:g} Hz, half of rate={self.rate}: "
+                + (f"at most {most}" if most else "a lower one")
+            )
+        taps, longest = features.taps(self.rate), min(self.samples, LONGEST)
+        if taps > longest:
+            least = (self.rate / longest - features.gamma) / features.bandwidth
+            raise ValueError(
+                f"features.low={features.low:g}: the filter of that bin is {taps} samples long, "
+                f"at most {longest} are possible in a clip of {self.seconds:g} s: low={least:.4g} "
+                "or more, longer clips, or fewer bins per octave"
+            )
 
 
 class Split(Part):

@@ -71,6 +71,8 @@ class Trial(Part):
         if self.objective.views > 1:
             several = f"objective.kind={self.objective.kind} transforms all views but the first"
             yield "augment.transform_share", several
+        if self.network.kind == "mfcc":
+            yield "sound.features.trainable", "network.kind=mfcc hears no features"
         if not self.objective.trains:
             # `training` stays as it is: it has fields that every trial must state, and none counts
             names = [f"augment.{name}" for name in Augment.model_fields]
@@ -148,6 +150,15 @@ class Trial(Part):
             raise ValueError(
                 "objective.kind=neighbours compares MFCC (network.kind=mfcc) or what a trained "
                 "network makes of clips (transfer.trial or transfer.weights): name one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _front_end_learns(self) -> Self:
+        if self.sound.features.trainable != "none" and self.objective.kind == "prototypes":
+            raise ValueError(
+                f"sound.features.trainable={self.sound.features.trainable}: objective.kind="
+                "prototypes keeps the features of its examples, which must not change: none"
             )
         return self
 

@@ -2,19 +2,26 @@
 
 Sources: `perceptual` is CP-ResNet's (power, decibels, A-weighting of every FFT bin, then mel bands
 of decibels: a band averages logarithms); `log_mel` is the usual one (power, mel bands, decibels);
-`vggish` is what VGGish was trained on (Hershey et al. 2017: magnitude, HTK's mel bands,
-ln(x + 0.01)).
+`gammatone` the same with nnAudio's bands, the magnitude responses of Slaney's (1993) gammatone
+filters at the FFT's bins; `cqt` and `vqt` are decibels of librosa's constant-Q and variable-Q
+transforms, by nnAudio's kernels; `vggish` is what VGGish was trained on (Hershey et al. 2017:
+magnitude, HTK's mel bands, ln(x + 0.01)).
 Conventions: waves are float32, full scale 1, windows periodic Hann windows. Frame n is centred on
 sample n hop, edges reflected; T samples give 1 + T // hop frames. Decibels are 10 log10 of power,
 at least -100 (or those of `floor`), and at least `range_db` below the clip's loudest value where
 that is set (in `perceptual` before the weighting). librosa in float64 with reflected edges is the
-judge. A frame of `vggish` begins at sample n hop and is whole: there are 1 + (T - window) // hop;
-its FFT has the next power of two as its size. The definition in float64 is the judge.
-Shapes: B clips, T samples, N frames, Q FFT bins, F mel bands.
-Contents: `build` and its BACKENDS; `statistics`, `Standardize`.
+judge. Of `cqt` and `vqt`, whose long filters few clips could mirror, there are zeros beyond the
+edges, as in librosa. A frame of `vggish` begins at sample n hop and is whole: there are 1 + (T -
+window) // hop; its FFT has the next power of two as its size. The definition in float64 is the
+judge.
+A trainable front end holds its filters as parameters, scaled so that the largest number of each is
+1 (an optimizer's steps then mean the same to all of them), and beside them as they began.
+Shapes: B clips, T samples, N frames, Q FFT bins, F bands, K filters.
+Contents: `build`, `chosen` and its BACKENDS; `statistics`, `Standardize`.
 """
 
 import importlib
+import importlib.util
 import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,33 +30,58 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from scaling.settings import Features
+from scaling.settings.sound import power_of_two
 from scaling.sound.mel import Scale, a_weighting, mel_filters
-from scaling.spelling import nearest
+from scaling.spelling import nearest, shortened
 
 QUIETEST = 1e-10  # the power of -100 dB, librosa's amin
 OFFSET = 0.01  # VGGish adds it to a band before the logarithm
 TWOFOLD = 10 * math.log10(2)  # decibels of a factor of two: 10 log10(x) = TWOFOLD log2(x)
 BLOCK = 2**19  # samples transformed at once, 2 MiB: less costs calls, more gains nothing (measured)
+INITIAL = "initial_"  # before the name of filters that learn: a copy as they began
 GROUP = 32  # mel bands in one product: neighbours share bins, so few of the zeros are multiplied
 
 
-def build(features: Features, rate: int, backend: str = "overhear") -> nn.Module:
+def build(features: Features, rate: int, backend: str = "auto") -> nn.Module:
     """A module from waves_BT (float32, full scale 1, at `rate` Hz) to features_BFN (float32, dB or,
     of `vggish`, natural logarithms).
 
-    On a CPU, the default's features of a clip have the same bits whatever else is in the batch and
-    however many threads torch may use. Raises ValueError for a backend that is unknown, cannot be
-    imported or has no such kind, and for mel bands without an FFT bin; the module does for waves
-    shorter than half a window, or than a whole one of `vggish`.
+    On a CPU, features of a clip by `overhear` have the same bits whatever else is in the batch and
+    however many threads torch may use. Raises ValueError as `chosen` does, and for mel bands
+    without an FFT bin; the module does for waves shorter than half a window, or than a whole one of
+    `vggish`.
     """
-    if backend not in BACKENDS:
-        raise ValueError(f"backend={backend!r}: no such front end{nearest(backend, BACKENDS)}")
-    if features.kind == "vggish" and backend != "overhear":
-        raise ValueError(f"backend={backend!r} has no kind=vggish: take backend='overhear'")
-    return BACKENDS[backend](features, rate)
+    return BACKENDS[chosen(features, backend)](features, rate)
+
+
+def chosen(features: Features, backend: str = "auto") -> str:
+    """The backend that computes these features: the one named, or the usual one.
+
+    Raises ValueError for a backend that is unknown or has no such front end, and where a library
+    that it needs is not installed.
+    """
+    if backend not in ("auto", *BACKENDS):
+        hint = nearest(backend, ["auto", *BACKENDS])
+        raise ValueError(f"frontend_backend={shortened(backend)}: no such backend{hint}")
+    able = list(BACKENDS)
+    if features.constant_q or features.trainable == "stft":
+        able = ["nnaudio"]
+    elif features.kind == "vggish":
+        able = ["overhear"]
+    name = able[0] if backend == "auto" else backend
+    if name not in able:
+        what = "trainable=stft" if features.trainable == "stft" else f"kind={features.kind}"
+        raise ValueError(f"frontend_backend={name} has no {what}: take {able[0]}, or auto")
+    needed = {"torchaudio": "torchaudio", "nnaudio": "nnAudio"}.get(name, "")
+    for library in {needed, "nnAudio" if features.kind == "gammatone" else ""} - {""}:
+        if importlib.util.find_spec(library) is None:
+            raise ValueError(_missing(library, "it is not installed"))
+    return name
 
 
 class Plain(nn.Module):
@@ -57,21 +89,31 @@ class Plain(nn.Module):
 
     mel_FQ: Tensor
     weighting_F1: Tensor
+    weighting_Q1: Tensor
+    filters_FQ: Tensor  # that learn
+    peaks_F1: Tensor
 
     def __init__(self, features: Features, rate: int, spectrum: nn.Module) -> None:
         """`spectrum` takes padded waves (B, T + padding) to power_BQN, a frame at every hop."""
         super().__init__()
         self.features = features
         self.perceptual, self.vggish = (features.kind == kind for kind in ("perceptual", "vggish"))
-        self.quietest = features.floor or QUIETEST
         self.spectrum = spectrum
-        size, high = fft_size(features), features.high or rate / 2
+        size = fft_size(features)
         self.padding = size - features.window if self.vggish else features.window  # samples
-        scale: Scale = "htk" if self.vggish else "slaney"
-        mel_FQ = mel_filters(rate, size, features.mels, features.low, high, scale)
+        mel_FQ = bands(features, rate)
+        if features.trainable == "mel":
+            peaks_F1 = mel_FQ.max(axis=1, keepdims=True)
+            learn(self, "filters_FQ", torch.from_numpy(mel_FQ / peaks_F1).float())
+            self.register_buffer("peaks_F1", torch.from_numpy(peaks_F1).float(), persistent=False)
         # The mel product is linear: its image of the weighting, added once, replaces one per frame.
-        weighting_F = np.dot(mel_FQ, a_weighting(np.fft.rfftfreq(size, 1 / rate)))
-        for name, values in (("mel_FQ", mel_FQ), ("weighting_F1", weighting_F[:, None])):
+        weighting_Q = a_weighting(np.fft.rfftfreq(size, 1 / rate))
+        weighting_F = np.dot(mel_FQ, weighting_Q)
+        for name, values in (
+            ("mel_FQ", mel_FQ),
+            ("weighting_F1", weighting_F[:, None]),
+            ("weighting_Q1", weighting_Q[:, None]),
+        ):
             self.register_buffer(name, torch.from_numpy(values).float(), persistent=False)
 
     def forward(self, waves_BT: Tensor) -> Tensor:
@@ -87,18 +129,23 @@ class Plain(nn.Module):
                 f"a wave of {samples} samples is too short for window={window}, which needs "
                 f"{needed} ({why}): longer clips or a shorter window"
             )
-        with _full_precision(waves_BT.device.type):
+        with full_precision(waves_BT.device.type):
             return self.compute(waves_BT)
 
     def compute(self, waves_BT: Tensor) -> Tensor:
         """The features, once the waves are checked and float32 means float32."""
         power_BQN = self.spectrum(torch.cat(self.padded(waves_BT), dim=-1))
+        mel_FQ, weighting_F1 = self.mel_FQ, self.weighting_F1
+        if self.features.trainable == "mel":
+            mel_FQ = self.filters_FQ * self.peaks_F1
+            weighting_F1 = mel_FQ @ self.weighting_Q1
         if self.vggish:
-            # the root of 0 has no gradient
-            return torch.log(self.mel_FQ @ power_BQN.clamp(min=1e-20).sqrt() + OFFSET)
+            # the root of 0 has no gradient, a logarithm no value where learnt bands are negative
+            bands_BFN = mel_FQ @ power_BQN.clamp(min=1e-20).sqrt()
+            return torch.log(bands_BFN.clamp(min=0) + OFFSET)
         if self.perceptual:
-            return self.mel_FQ @ self._decibels(power_BQN) + self.weighting_F1
-        return self._decibels(self.mel_FQ @ power_BQN)
+            return mel_FQ @ decibels(power_BQN, self.features) + weighting_F1
+        return decibels(mel_FQ @ power_BQN, self.features)
 
     def padded(self, waves: Tensor) -> list[Tensor]:
         """The pieces of waves (..., T) padded to (..., T + padding)."""
@@ -106,12 +153,31 @@ class Plain(nn.Module):
             return [waves, waves.new_zeros(*waves.shape[:-1], self.padding)]
         return _reflected(waves, self.features.window)
 
-    def _decibels(self, power: Tensor) -> Tensor:
-        power = power.clamp(min=self.quietest)
-        if self.features.range_db > 0:
-            loudest = power.amax(dim=(1, 2), keepdim=True)
-            power = torch.maximum(power, loudest * 10 ** (-self.features.range_db / 10))
-        return 10 * torch.log10(power)
+
+def decibels(power_BFN: Tensor, features: Features) -> Tensor:
+    """10 log10 of power, no lower than the features' floors."""
+    power_BFN = power_BFN.clamp(min=features.floor or QUIETEST)
+    if features.range_db > 0:
+        loudest_B11 = power_BFN.amax(dim=(1, 2), keepdim=True)
+        power_BFN = torch.maximum(power_BFN, loudest_B11 * 10 ** (-features.range_db / 10))
+    return 10 * torch.log10(power_BFN)
+
+
+def learn(module: nn.Module, name: str, filters: Tensor) -> None:
+    """Give the module filters that learn, and a copy as they began, which is saved with them."""
+    module.register_parameter(name, nn.Parameter(filters))
+    module.register_buffer(f"{INITIAL}{name}", filters.clone())
+
+
+def bands(features: Features, rate: int) -> NDArray[np.float64]:
+    """The filters that an STFT's power, or magnitude, is summed with: (F, Q)."""
+    size, high = fft_size(features), features.high or rate / 2
+    if features.kind == "gammatone":
+        make = imported("nnAudio.librosa_functions", "nnAudio").get_gammatone
+        gammatone_FQ: NDArray[np.float64] = make(rate, size, features.mels, features.low, high)
+        return gammatone_FQ.astype(np.float64)
+    scale: Scale = "htk" if features.kind == "vggish" else "slaney"
+    return mel_filters(rate, size, features.mels, features.low, high, scale)
 
 
 class Fourier(nn.Module):
@@ -152,8 +218,11 @@ class Overhear(Plain):
             self.groups.append((rows, slice(int(touched[0]), int(touched[-1]) + 1)))
 
     def compute(self, waves_BT: Tensor) -> Tensor:
-        """Plain where a gradient is asked for or a GPU computes, else on torch's many threads."""
-        if waves_BT.device.type != "cpu" or (torch.is_grad_enabled() and waves_BT.requires_grad):
+        """Plain where a gradient is asked for, filters learn (all their bins, zeros too) or a GPU
+        computes, else on torch's many threads.
+        """
+        asked = torch.is_grad_enabled() and waves_BT.requires_grad
+        if waves_BT.device.type != "cpu" or asked or self.features.trainable != "none":
             return super().compute(waves_BT)
         waves_BT = waves_BT.detach()
         clips, samples = waves_BT.shape
@@ -219,7 +288,7 @@ class Overhear(Plain):
                 torch.mul(self._log2_(bands_FN), TWOFOLD, out=features_FN)
 
     def _log2_(self, power: Tensor) -> Tensor:
-        floor = self.quietest
+        floor = self.features.floor or QUIETEST
         if self.features.range_db > 0:
             floor = max(floor, float(power.amax()) * 10 ** (-self.features.range_db / 10))
         return power.clamp_(min=floor).log2_()
@@ -240,18 +309,79 @@ class Convolution(nn.Module):
         return power_BQN.float()
 
 
+class Kernels(nn.Module):
+    """Padded waves (B, T) to power_BKN: |convolution with complex kernels|^2, which may learn."""
+
+    kernels_2KT: Tensor
+    gains_K1: Tensor
+
+    def __init__(self, kernels_KT: NDArray[np.complexfloating], hop: int, trainable: bool) -> None:
+        super().__init__()
+        self.hop = hop
+        peaks_K1 = np.abs(kernels_KT).max(axis=1, keepdims=True)
+        scaled_KT = kernels_KT / peaks_K1
+        kernels_2KT = torch.from_numpy(np.stack([scaled_KT.real, scaled_KT.imag])).float()
+        if trainable:
+            learn(self, "kernels_2KT", kernels_2KT)
+        else:
+            self.register_buffer("kernels_2KT", kernels_2KT, persistent=False)
+        self.register_buffer("gains_K1", torch.from_numpy(peaks_K1**2).float(), persistent=False)
+
+    def forward(self, waves_BT: Tensor) -> Tensor:
+        kernels = self.kernels_2KT.flatten(0, 1)[:, None]
+        parts_BCN = functional.conv1d(waves_BT[:, None], kernels, stride=self.hop)
+        real_BKN, imaginary_BKN = parts_BCN.chunk(2, dim=1)
+        return (real_BKN.square() + imaginary_BKN.square()) * self.gains_K1
+
+
 def _torchaudio(features: Features, rate: int) -> nn.Module:
-    library = _import("torchaudio.transforms", "torchaudio")
+    library = imported("torchaudio.transforms", "torchaudio")
     spectrum = library.Spectrogram(features.window, hop_length=features.hop, center=False)
     return Plain(features, rate, spectrum)
 
 
 def _nnaudio(features: Features, rate: int) -> nn.Module:
-    library = _import("nnAudio.features.stft", "nnAudio")
+    if features.constant_q:
+        return ConstantQ(features, rate)
+    library = imported("nnAudio.features.stft", "nnAudio")
     stft = library.STFT(
         features.window, hop_length=features.hop, center=False, sr=rate, verbose=False
     )
-    return Plain(features, rate, Convolution(stft))
+    if features.trainable != "stft":
+        return Plain(features, rate, Convolution(stft))
+    kernels_KT = (stft.wcos - 1j * stft.wsin)[:, 0].numpy()
+    return Plain(features, rate, Kernels(kernels_KT, features.hop, trainable=True))
+
+
+class ConstantQ(nn.Module):
+    """Waves (B, T) to decibels of `cqt` or `vqt`: (B, F, N).
+
+    Every bin at the full rate: nnAudio's own CQT2010 and VQT halve the rate octave by octave and
+    interpolate between frames, which at a hop that cannot be halved misses librosa by 27 dB.
+    """
+
+    def __init__(self, features: Features, rate: int) -> None:
+        super().__init__()
+        self.features = features
+        # nnAudio counts Q and gamma by the distance to the next bin, librosa by the bandwidth
+        step = 2 ** (1 / features.bins_per_octave) - 1
+        kernels_FT, _, lengths_F, _ = imported("nnAudio.utils", "nnAudio").create_cqt_kernels(
+            1 / features.bandwidth,
+            rate,
+            features.low,
+            features.mels,
+            features.bins_per_octave,
+            gamma=features.gamma * step / features.bandwidth,
+        )
+        kernels_FT = kernels_FT * lengths_F.sqrt().numpy()[:, None]
+        self.spectrum = Kernels(kernels_FT, features.hop, features.trainable == "stft")
+
+    def forward(self, waves_BT: Tensor) -> Tensor:
+        assert waves_BT.ndim == 2, "waves are (B, T)"
+        assert waves_BT.dtype == torch.float32, "waves are float32"
+        half = self.spectrum.kernels_2KT.shape[2] // 2
+        with full_precision(waves_BT.device.type):
+            return decibels(self.spectrum(functional.pad(waves_BT, (half, half))), self.features)
 
 
 BACKENDS: dict[str, Callable[[Features, int], nn.Module]] = {
@@ -263,19 +393,23 @@ BACKENDS: dict[str, Callable[[Features, int], nn.Module]] = {
 
 def fft_size(features: Features) -> int:
     """Samples of a frame as transformed: the window, for `vggish` with zeros behind it."""
-    window = features.window
-    return 1 << (window - 1).bit_length() if features.kind == "vggish" else window
+    return power_of_two(features.window) if features.kind == "vggish" else features.window
 
 
-def _import(module: str, library: str) -> Any:
-    """A library that not every machine has; OSError and RuntimeError: built for another torch."""
+def imported(module: str, library: str) -> Any:
+    """A library that not every machine has; OSError and RuntimeError: built for another torch.
+
+    Raises ValueError where it cannot be imported.
+    """
     try:
         return importlib.import_module(module)
     except (ImportError, OSError, RuntimeError) as error:
-        raise ValueError(
-            f"backend={library.lower()!r} needs {library}, which cannot be imported "
-            f"({str(error).splitlines()[0]}): install it, or take backend='overhear'"
-        ) from None
+        reason = f"it cannot be imported ({str(error).splitlines()[0]})"
+        raise ValueError(_missing(library, reason)) from None
+
+
+def _missing(library: str, reason: str) -> str:
+    return f"this front end needs {library}, {reason}: install it, or take another"
 
 
 def _reflected(waves: Tensor, window: int) -> list[Tensor]:
@@ -288,17 +422,20 @@ def _reflected(waves: Tensor, window: int) -> list[Tensor]:
 
 
 @contextmanager
-def _full_precision(device: str) -> Iterator[None]:
+def full_precision(device: str) -> Iterator[None]:
     """No autocast, no TF32, no bfloat16 products: 8 or 10 bits of a power are not enough."""
-    switch: Any = getattr(torch.backends, "mkldnn" if device == "cpu" else "cuda").matmul
-    before = switch.fp32_precision
+    backends: Any = torch.backends
+    products = backends.mkldnn if device == "cpu" else backends.cuda
+    convolutions = backends.mkldnn if device == "cpu" else backends.cudnn
+    switches = products.matmul, convolutions.conv
+    lowered = [(s, s.fp32_precision) for s in switches if s.fp32_precision in ("tf32", "bf16")]
     try:
-        if before in ("tf32", "bf16"):
+        for switch, _ in lowered:
             switch.fp32_precision = "ieee"
         with torch.autocast(device, enabled=False):
             yield
     finally:
-        if before in ("tf32", "bf16"):
+        for switch, before in lowered:
             switch.fp32_precision = before
 
 

@@ -1,4 +1,4 @@
-"""Classifier: standardization and network, which is all that a trial learns from its clips.
+"""Classifier: standardization, network, and a front end that learns: all that a trial learns.
 
 Its state is what `weights/<trial>.safetensors` holds; another trial may take it over, but for the
 last layer (transfer). Contents: Classifier, `of_trial`, `take_over`, `taken`, `show_examples`.
@@ -22,17 +22,29 @@ from scaling.sound import augment
 from scaling.sound.frontends import Standardize
 from scaling.training.inputs import Listener
 
+FRONTEND = "frontend."  # how the names of a learning front end's tensors begin
 USUAL = Prototypes.model_fields["support"].default  # as published: 5, or as many as there are
 
 
 class Classifier(nn.Module):
-    """Features (B, F, N) of clips, or of patches of them, to what the network says of them."""
+    """Features (B, F, N) of clips, or of patches of them, to what the network says of them.
 
-    def __init__(self, standardize: Standardize, network: nn.Module, machine: Machine) -> None:
+    A front end that learns is held here, to be trained and saved; the listener applies it.
+    """
+
+    def __init__(
+        self,
+        standardize: Standardize,
+        network: nn.Module,
+        machine: Machine,
+        frontend: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.standardize = standardize
         self.network = network
         self.machine = machine
+        if frontend is not None:
+            self.frontend = frontend
 
     def forward(self, features_BFN: Tensor) -> Output:
         return self.network_on(self.standardize(features_BFN))
@@ -58,18 +70,19 @@ def of_trial(
     statistics: tuple[Tensor, Tensor] | None,
     source: Mapping[str, Tensor] | None,
 ) -> tuple[Classifier, set[str]]:
-    """A trial's classifier as training begins, and which of its network's parameters are taken
-    over. Without statistics its standardization waits for those of a state.
+    """A trial's classifier as training begins, and which of its parameters are taken over. Without
+    statistics its standardization waits for those of a state.
     """
     classes, mels = len(listener.labels), trial.sound.features.mels
     built = network(trial, classes, torch_stream(trial.seed, "initialization"))
     standardize = Standardize(*(statistics or (torch.zeros(mels), torch.ones(mels))))
-    model = Classifier(standardize, built, machine)
+    learns = trial.sound.features.trainable != "none"
+    model = Classifier(standardize, built, machine, listener.frontend if learns else None)
     if source is None:
         return model, set()
     last = sizes.network_layers(trial, classes)[-1].name
     take_over(model, source, last, trial.transfer.trial or trial.transfer.weights)
-    return model, {name.removeprefix("network.") for name in taken(model.state_dict(), last)}
+    return model, set(taken(model.state_dict(), last))
 
 
 def take_over(model: Classifier, source: Mapping[str, Tensor], last: str, whose: str) -> None:
@@ -81,6 +94,14 @@ def take_over(model: Classifier, source: Mapping[str, Tensor], last: str, whose:
     """
     own = model.state_dict()
     wanted = set(taken(own, last))
+    learnt = {name for name in source if name.startswith(FRONTEND)}
+    if not learnt:  # the source heard through the filters with which this one begins
+        wanted = {name for name in wanted if not name.startswith(FRONTEND)}
+    elif not learnt <= wanted:
+        raise ValueError(
+            f"transfer: the front end of {whose} has learnt, this one cannot take it over: name "
+            "the same sound.features in both, trainable too"
+        )
     # a bottleneck or prototypes stand around the network: their names begin with base
     plain = {name.replace("network.base.", "network."): value for name, value in source.items()}
     for name in sorted(wanted):
@@ -104,8 +125,7 @@ def taken(names: Mapping[str, Tensor], last: str) -> list[str]:
     return [
         name
         for name in names
-        if not head & set(name.split("."))
-        and (name.startswith(inner) or name.startswith("standardize."))
+        if not head & set(name.split(".")) and name.startswith((inner, "standardize.", FRONTEND))
     ]
 
 

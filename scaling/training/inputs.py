@@ -76,7 +76,8 @@ class Listener:
         self.targets = targets.astype(np.int64)  # class indices, as taught
         self.targets[train] = splits.taught(self.table, train, trial.split, trial.seed)
         self.clips = self.read(store)
-        self.frontend = frontends.build(trial.sound.features, store.rate).to(machine.device)
+        front = frontends.build(trial.sound.features, store.rate, machine.frontend)
+        self.frontend = front.to(machine.device)
         self.bank = microphones.build(trial.microphones, trial.sound).to(machine.device)
         self.kept_BFN: Tensor | None = None  # features of the training clips
 

@@ -80,7 +80,7 @@ class _Session:
         network = self.model.network
         self.model.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.views = Views(listener, self.model.standardize)
-        self.optimizer = optimizer.build(network, trial.training, slow, trial.transfer.rate)
+        self.optimizer = optimizer.build(self.model, trial.training, slow, trial.transfer.rate)
         self.patience = Patience()
         if resume:
             take_up(resume, self.model, self.optimizer)

@@ -8,6 +8,7 @@ stopping once training clips are fit. Contents: `learning_rate`, `steps_of`, `ch
 
 import math
 from collections.abc import Callable, Collection, Iterable
+from operator import itemgetter
 from typing import NamedTuple
 
 import torch
@@ -58,16 +59,21 @@ def check_batch(training: settings.Training, clips: int) -> None:
 
 
 def build(
-    network: nn.Module, training: settings.Training, slow: Collection[str] = (), factor: float = 1.0
+    model: nn.Module, training: settings.Training, slow: Collection[str] = (), factor: float = 1.0
 ) -> torch.optim.Optimizer:
-    """The optimizer of a network; parameters named in `slow` learn at `factor` times the rate."""
-    groups = []
-    for chosen, share in ((False, 1.0), (True, factor)):
-        named = [p for name, p in network.named_parameters() if (name in slow) == chosen]
-        if named:
-            groups.append({"params": named, "factor": share})
+    """The optimizer of a model; parameters named in `slow` learn at `factor` times the rate. The
+    filters of a front end do not decay: zero is no filter.
+    """
+    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    for name, parameter in model.named_parameters():
+        key = name.startswith("frontend."), name in slow
+        groups.setdefault(key, []).append(parameter)
+    found = []
+    for (front, chosen), parameters in sorted(groups.items(), key=itemgetter(0)):
+        group = {"params": parameters, "factor": factor if chosen else 1.0}
+        found.append(group | ({"weight_decay": 0.0} if front else {}))
     return OPTIMIZERS[training.optimizer](
-        groups, lr=training.rate, weight_decay=training.weight_decay, fused=True
+        found, lr=training.rate, weight_decay=training.weight_decay, fused=True
     )
 
 

@@ -2,7 +2,8 @@
 
 The way of a copy: the recording (or its pitch-shifted copy) -> room -> microphone -> roll -> front
 end -> standardize -> patch -> masks. Each step is a Stage that says whether it changes the wave or
-the features: where no stage changes the wave, features are computed once and kept. Mixup follows,
+the features: where no stage changes the wave, features are computed once and kept, unless the
+front end learns. Mixup follows,
 in scaling.training.loop, as it mixes what clips are taught too. Sources: Koutini et al. 2021
 (roll), Iqbal et al. 2021 (pitch, rooms, masks), Pons et al. 2019 (patches). Contents: Draws, Stage
 and STAGES, `as_recorded`, Views.
@@ -122,7 +123,11 @@ STAGES = (*TRANSFORMS, *RECORDING, PATCH, MASK)
 
 
 def as_recorded(trial: Trial) -> bool:
-    """Whether training hears every clip as it was recorded, so that its features never change."""
+    """Whether training hears every clip as it was recorded, through a front end that stays as it
+    is, so that its features never change.
+    """
+    if trial.sound.features.trainable != "none":
+        return False
     return not any(stage.changes == "wave" and stage.used(trial) for stage in STAGES)
 
 
@@ -132,6 +137,7 @@ class Views:
     def __init__(self, listener: Listener, standardize: Callable[[Tensor], Tensor]) -> None:
         self.listener, self.standardize = listener, standardize
         self.trial, device = listener.trial, listener.device
+        self.learns = self.trial.sound.features.trainable != "none"
         kinds = augment.kinds(self.trial.augment.transform, self.trial.evaluation.disagreement)
         if as_recorded(self.trial):
             listener.keep()
@@ -146,11 +152,14 @@ class Views:
         store = self.listener.store
         return rooms(store.rate, cache=store.folder.parent, progress=False).responses_MK
 
-    @torch.no_grad()
     def augmented(self, clips: np.ndarray, draws: Draws, share: float) -> Tensor:
-        """One augmented copy of the clips, `share` of them transformed; standardized: (B, F, N)."""
+        """One augmented copy of the clips, `share` of them transformed; standardized: (B, F, N).
+
+        With a gradient to the filters of a front end that learns.
+        """
         copy = self._copy(clips, draws, self.trial.augment.transform, share)
-        return self._made(copy, [stage for stage in STAGES if stage.used(self.trial)])
+        with torch.set_grad_enabled(self.learns):
+            return self._made(copy, [stage for stage in STAGES if stage.used(self.trial)])
 
     @torch.no_grad()
     def transformed(self, clips: np.ndarray, draws: Draws, share: float) -> Tensor:
@@ -169,7 +178,7 @@ class Views:
     def _made(self, copy: Copy, stages: Sequence[Stage]) -> Tensor:
         """The copy after these stages, standardized before those that change features."""
         of_wave = [stage for stage in stages if stage.changes == "wave"]
-        if of_wave:
+        if of_wave or self.learns:
             waves_BT = self.listener.waves(copy.clips)
             for stage in of_wave:
                 waves_BT = stage.apply(self, waves_BT, copy)

@@ -30,7 +30,7 @@ from sweeps.launch import AS_GIVEN, Compute, Recordings
 
 # Those that records depend on, and those that nodes talk through.
 PACKAGES = (
-    *("ray", *LIBRARIES, "nnAudio", "pandas", "pyarrow", "pydantic", "pyroomacoustics"),
+    *("ray", *LIBRARIES, "pandas", "pyarrow", "pydantic", "pyroomacoustics"),
     *("safetensors", "scikit-learn", "scipy"),
 )
 CODE = "code of Overhear"
