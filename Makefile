@@ -38,7 +38,7 @@ bench: .venv/ready  ## speed against what a user would pick instead, in one run
 	@$(BIN)/python benchmarks/sweep.py
 
 docs: .venv/ready  ## the site in site/, without the network; a dead link or anchor fails
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo 'Site: site/index.html'
 
 faults: .venv/ready  ## makes each failure of docs/faults.md happen

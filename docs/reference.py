@@ -134,12 +134,10 @@ def settings() -> str:
     parts: dict[str, list[Any]] = {}
     for each in catalog():
         parts.setdefault(each.name.rpartition(".")[0], []).append(each)
-    return "\n\n".join(
-        f"## {part or 'trial'}\n\n{_settings(part, rows)}" for part, rows in parts.items()
-    )
+    return "\n\n".join(f"## {part or 'trial'}\n\n{_settings(rows)}" for part, rows in parts.items())
 
 
-def _settings(part: str, rows: Iterable[Any]) -> str:
+def _settings(rows: Iterable[Any]) -> str:
     return table(
         ("setting", "value", "default", "meaning"),
         [

@@ -1,4 +1,4 @@
-"""The documents: the site builds strictly, and every command, option, file and import in them exists."""
+"""The documents: the site builds strictly; commands, options, settings, files, imports exist."""
 
 import ast
 import importlib
@@ -48,7 +48,7 @@ def documented(pages: list[Path] = PAGES) -> list[str]:
         shell = "\n".join([*blocks(path, ""), *blocks(path, "bash")]).replace("\\\n", " ")
         for line in shell.splitlines():
             if found := re.match(r"\s*(?:exec |srun )?((?:overhear|ray) .*)", line):
-                lines.append(re.sub(r"\$\{study\}", "width", found[1]))
+                lines.append(re.sub(r"\$\{?\w+\}?", "4", found[1]))  # variables of the shell
     return lines
 
 
@@ -61,24 +61,22 @@ def parse(words: list[str]) -> None:
     program, *words = words
     known = {"ray": ray.scripts.scripts.cli, "overhear": typer.main.get_command(overhear.app)}
     command: Any = known[program]
-    while hasattr(command, "commands"):
-        if not words or words[0].startswith("-"):
-            assert words[0] in [name for p in command.params for name in p.opts], words
-            return
-        name, *words = words
-        assert name in command.commands, f"{program} has no {name}"
-        program, command = f"{program} {name}", command.commands[name]
-    if program == "ray symmetric-run":  # takes the options of `ray start`, and a command
-        return parse(words[words.index("--") + 1 :])
-    values = command.make_context(program, list(words)).params
-    if program == "ray exec":
-        return parse(shlex.split(values["cmd"]))
-    if program == "ray job submit":
-        return parse(list(values["entrypoint"]))
-    return None
+    while hasattr(command, "commands") and words[0] in command.commands:
+        program, command = f"{program} {words[0]}", command.commands[words[0]]
+        words = words[1:]
+    if hasattr(command, "commands"):  # an option of the program itself
+        assert words[0] in [name for p in command.params for name in p.opts], (program, words)
+    elif program == "ray symmetric-run":  # takes the options of `ray start`, then a command
+        parse(words[words.index("--") + 1 :])
+    else:
+        values = command.make_context(program, list(words)).params
+        if program == "ray exec":
+            parse(shlex.split(values["cmd"]))
+        if program == "ray job submit":
+            parse(list(values["entrypoint"]))
 
 
-@pytest.mark.parametrize("line", sorted({*documented()}))
+@pytest.mark.parametrize("line", sorted({*documented()}), ids=str)
 def test_documented_commands_parse(line: str):
     parse(shlex.split(line, comments=True))
 
@@ -88,34 +86,45 @@ def test_a_documented_option_that_is_not_there_is_found():
         parse(shlex.split("ray exec c.yaml 'ray job submit -- overhear sweep x --gpu-per-trial 1'"))
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_pages_name_exists(path: Path):
-    """Options and settings in code, files of the project, and commands in code."""
+def inline(pattern: str) -> list[re.Match[str]]:
+    """What stands in code within the pages' prose and begins like this."""
+    prose = [re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S) for page in PAGES]
+    codes = re.findall(r"`([^`\n]+)`", "\n".join(prose))
+    return [found for code in codes if (found := re.match(pattern, code))]
+
+
+def test_options_and_commands_in_prose_exist():
     import overhear
+
+    command: Any = typer.main.get_command(overhear.app)
+    made = REFERENCE.commands()
+    others = {"--debug", "--help", "--version", "--requeue"}
+    for found in inline(r"--[a-z][a-z-]+"):
+        assert f"`{found[0]}`" in made or found[0] in others, found.string
+    for found in inline(r"overhear (?!COMMAND)(\S+)"):
+        assert found[1] in {*command.commands, *others}, found.string
+
+
+def test_settings_in_prose_exist():
     from scaling.settings.catalog import catalog
 
-    text = path.read_text()
-    inline = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S))
-    command = typer.main.get_command(overhear.app)
-    made = REFERENCE.commands()
-    for code in inline:
-        if found := re.match(r"(--[a-z][a-z-]+)", code):
-            known = f"`{found[1]}`" in made or found[1] in ("--debug", "--help", "--version")
-            assert known or found[1] == "--requeue", code
-        if found := re.match(r"overhear ([a-z]+)(?: ([a-z]+))?", code):
-            inner = command.commands[found[1]]
-            assert not hasattr(inner, "commands") or not found[2] or found[2] in inner.commands
-        if re.fullmatch(r"(?:--set )?[a-z]+(?:\.[a-z_]+)+(=.*)?", code):
-            name = code.removeprefix("--set ").partition("=")[0]
-            if name.partition(".")[0] in {each.name.partition(".")[0] for each in catalog()}:
-                catalog(name)
-        if re.fullmatch(r"(?:scaling|sweeps|analysis|benchmarks|tests|docs|\.ci)/[\w/.]+", code):
-            assert "NAME" in code or (ROOT / code).exists(), code
+    groups = {each.name.partition(".")[0] for each in catalog()}
+    found = [f for f in inline(r"(?:--set )?(([a-z]+)(?:\.[a-z_]+)+)(?:=\S*)?$") if f[2] in groups]
+    assert len(found) > 30
+    for each in found:
+        assert catalog(each[1])
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_python_on_pages_imports_what_exists(path: Path):
-    for block in blocks(path, "python"):
+def test_files_in_prose_exist():
+    folders = "scaling|sweeps|analysis|benchmarks|tests|docs|requirements"
+    found = inline(rf"((?:{folders}|\.ci)/[\w/.-]+)$")
+    assert len(found) > 20
+    for each in found:
+        assert "NAME" in each[1] or (ROOT / each[1]).exists(), each[1]
+
+
+def test_python_on_pages_imports_what_exists():
+    for block in [block for page in PAGES for block in blocks(page, "python")]:
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom) and node.module:
                 module = importlib.import_module(node.module)
@@ -125,17 +134,14 @@ def test_python_on_pages_imports_what_exists(path: Path):
 
 def test_study_files_on_pages_plan(tmp_path: Path):
     """README's and the pages' studies list trials, as `overhear sweep FILE` would."""
-    from sweeps.study import find, plan
+    from sweeps.study import find
 
-    count = 0
-    for path in PAGES:
-        for block in blocks(path, "python"):
-            if "QUESTION" in block:
-                count += 1
-                file = tmp_path / f"study{count}.py"
-                file.write_text(block)
-                assert plan(find(str(file)), {})
-    assert count >= 4
+    studies = [b for page in PAGES for b in blocks(page, "python") if "QUESTION" in b]
+    assert len(studies) >= 4
+    for number, block in enumerate(studies):
+        file = tmp_path / f"study{number}.py"
+        file.write_text(block)
+        assert list(find(str(file)).trials())
 
 
 def test_readme_is_short_and_shows_a_figure():
@@ -165,7 +171,7 @@ def test_every_variable_is_documented():
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site, built strictly: a dead link, a dead anchor or a page outside `nav` ends it."""
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "-d", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(folder)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
@@ -182,24 +188,27 @@ def test_the_site_asks_nobody(site: Path):
         assert not found, f"{page.name}: {found[:2]}"
 
 
-def test_the_reference_has_everything(site: Path):
-    """Each study, setting, column, figure and failure that a test makes is on a page."""
-    from analysis.figures import CURVES, FIGURES
+def test_the_site_has_everything(site: Path):
+    """Each study, dataset, setting, recipe, column and figure, and every failure that a test makes,
+    stands in a cell of its own.
+    """
     from scaling.results.schemas import SCHEMAS
-    from scaling.settings.catalog import catalog
+    from scaling.settings import leaves
+    from scaling.settings.recipes import RECIPES
+    from scaling.sound.datasets import DATASETS
     from sweeps.study import shipped
 
-    def page(name: str) -> str:
-        return (site / f"{name}.html").read_text()
-
-    for name, known in {
-        "studies": [each.name for each in shipped()],
-        "reference/settings": [each.name for each in catalog()],
-        "reference/records": [n for s in SCHEMAS.values() for n in s.names if "." not in n],
-        "reference/figures": [*FIGURES, *CURVES],
+    columns = {name for schema in SCHEMAS.values() for name in schema.names} - leaves().keys()
+    for page, known in {
+        "studies": [study.name for study in shipped()],
+        "data": DATASETS,
+        "reference/settings": [*leaves(), *RECIPES],
+        "reference/records": columns,
     }.items():
-        text = page(name)
-        missing = [each for each in known if f"<code>{each}</code>" not in text]
-        assert name == "reference/records" or not missing, f"{name}: {missing}"
-    assert page("faults").count("<tr>") > 15
+        html = (site / f"{page}.html").read_text()
+        assert [name for name in known if f"<code>{name}</code>" not in html] == [], page
+    rows = (site / "faults.html").read_text().count("<tr>")
+    tests = [path for path in (ROOT / "tests").glob("test_*.py") if path != Path(__file__)]
+    assert rows == 1 + sum(path.read_text().count("mark.fault(") for path in tests)
+    assert (site / "architecture.html").read_text().count(".py</code>") > 200
     assert "<!-- made" not in "".join(path.read_text() for path in site.rglob("*.html"))
