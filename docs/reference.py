@@ -1,8 +1,8 @@
 """Reference: the parts of the site that are made from the code, while mkdocs builds it.
 
 A page marks the place of such a part, `<!-- made: settings -->`; MADE names the parts. README,
-CONTRIBUTING, LOG and CHANGELOG stay where they are and become pages of the site. mkdocs calls
-`on_files` and `on_page_markdown` (mkdocs.yml, hooks).
+CONTRIBUTING, LOG and CHANGELOG stay where they are and become pages of the site. Links work on disk
+and on the site. mkdocs calls `on_files` and `on_page_markdown` (mkdocs.yml, hooks).
 """
 
 import ast
@@ -34,8 +34,13 @@ def on_files(files: Any, config: Any) -> Any:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """A page with its marks replaced; an unknown mark ends the build."""
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """A page with its marks replaced, and links to documents of the root leading to their pages; an
+    unknown mark ends the build.
+    """
+    above = "../" * page.file.src_uri.count("/")
+    for name, made in PAGES.items():
+        markdown = markdown.replace(f"](../{above}{name}", f"]({above}{made}")
     return filled(markdown)
 
 
