@@ -1,6 +1,7 @@
-"""What happens when: each fault is really made, in mid-sweep, and what README says of it checked.
+"""Failures that a sweep survives: each is made to happen during one, and what docs/faults.md says of
+it is checked.
 
-The marks are README's table: see tests/conftest.py. Other faults are in the tests of sweeps, of
+The page's table is made from the marks (docs/reference.py). Other faults are in the tests of sweeps, of
 clusters and of guards; a lock's own tests in tests/test_lock.py.
 """
 
@@ -200,7 +201,7 @@ def room(tmp_path: Path) -> Iterator[Room]:
 
 FOLDER = (
     "the sweep ends with one line and exit code 1; no trial is recorded as failed, and the same "
-    "command resumes it"
+    "command resumes the sweep"
 )
 
 
@@ -437,7 +438,7 @@ def heads_processes(head: subprocess.Popen[bytes]) -> list[psutil.Process]:
 @pytest.mark.fault(
     "head of the cluster killed or restarted",
     "the driver ends within seconds, with one line and exit code 1; with a head at the same "
-    "address the same command resumes it",
+    "address the same command resumes the sweep",
 )
 def test_a_head_that_is_killed_and_started_again(
     planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
