@@ -1,8 +1,7 @@
-"""Failures that a sweep survives: each is made to happen during one, and what docs/faults.md says of
-it is checked.
+"""Failures that a sweep survives: each is made to happen during one, as docs/faults.md says.
 
-The page's table is made from the marks (docs/reference.py). Other faults are in the tests of sweeps, of
-clusters and of guards; a lock's own tests in tests/test_lock.py.
+The page's table is made from the marks (docs/reference.py). Other faults are in the tests of
+sweeps, of clusters and of guards; a lock's own tests in tests/test_lock.py.
 """
 
 import contextlib
