@@ -248,12 +248,11 @@ def records() -> str:
 
 
 def figures() -> str:
-    """The figures of `overhear analyze`, with what each shows."""
-    from analysis.figures import CURVES, FIGURES
+    """The figures by name, with what each shows."""
+    from analysis.figures.registry import FIGURES
 
     return table(
-        ("figure", "shows"),
-        [(code(name), _shown(each)) for name, each in {**FIGURES, **CURVES}.items()],
+        ("figure", "shows"), [(code(name), _shown(each)) for name, each in FIGURES.items()]
     )
 
 

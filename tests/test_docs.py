@@ -192,6 +192,7 @@ def test_the_site_has_everything(site: Path):
     """Each study, dataset, setting, recipe, column and figure, and every failure that a test makes,
     stands in a cell of its own.
     """
+    from analysis.figures.registry import FIGURES
     from scaling.results.schemas import SCHEMAS
     from scaling.settings import leaves
     from scaling.settings.recipes import RECIPES
@@ -204,6 +205,7 @@ def test_the_site_has_everything(site: Path):
         "data": DATASETS,
         "reference/settings": [*leaves(), *RECIPES],
         "reference/records": columns,
+        "reference/figures": FIGURES,
     }.items():
         html = (site / f"{page}.html").read_text()
         assert [name for name in known if f"<code>{name}</code>" not in html] == [], page
