@@ -114,7 +114,7 @@ def _option(parameter: Any, kind: Any) -> tuple[str, str, str, str]:
     value = "" if parameter.is_flag else parameter.metavar or _type(kind)
     if parameter.multiple:
         value = f"{value}, repeatable"
-    default = parameter.default
+    default = parameter.opts[0] if parameter.default is True else parameter.default
     plain = default is None or default is False or default in ("", ()) or callable(default)
     shown = "" if plain else code(str(getattr(default, "value", default)))
     return names, value, shown, parameter.help or ""
