@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint lock bench readme faults clean
+.PHONY: demo test lint lock bench docs faults clean
 
 .venv/ready: requirements/dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else "make: Python %d.%d found, 3.11 or newer needed: make PYTHON=python3.12 ..." % v[:2])'
@@ -18,7 +18,7 @@ demo: .venv/ready  ## the quickstart study, on sounds that need no download, and
 	@echo
 	@echo 'Records: results/quickstart (Parquet; overhear status results/quickstart)'
 	@echo 'Figure:  results/quickstart/figures/accuracy_vs_parameters.png'
-	@echo 'Next:    overhear sweep quickstart --repeats 3, or your own recordings: README.md, "Your own recordings"'
+	@echo 'Next:    overhear sweep quickstart --repeats 3, or your own recordings: docs/tutorial.md'
 
 test: .venv/ready  ## the whole suite; real recordings are found through OVERHEAR_DATA
 	@$(BIN)/python -m pytest
@@ -37,11 +37,12 @@ bench: .venv/ready  ## speed against what a user would pick instead, in one run
 	@$(BIN)/python benchmarks/erf.py
 	@$(BIN)/python benchmarks/sweep.py
 
-readme: .venv/ready  ## the map and the records tables, from the code
-	@$(BIN)/python tests/test_readme.py
+docs: .venv/ready  ## the site in site/, without the network; a dead link or anchor fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo 'Site: site/index.html'
 
-faults: .venv/ready  ## what happens when a worker, a node, a disk, ... fails: does it, and says so in README
-	@$(BIN)/python -m pytest -m fault --faults
+faults: .venv/ready  ## makes each failure of docs/faults.md happen
+	@$(BIN)/python -m pytest -m fault
 
 clean:  ## the environment; results stay
-	rm -rf .venv .venv-lowest build *.egg-info
+	rm -rf .venv .venv-lowest build site *.egg-info

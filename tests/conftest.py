@@ -1,11 +1,8 @@
-"""What tests share: trials that take a second, the real recordings where they are, and README's
-table of faults, which `make faults` makes from the marks of those tests that passed.
-"""
+"""What tests share: trials that take a second, and the real recordings where they are."""
 
 import dataclasses
 import os
 import signal
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -18,37 +15,9 @@ from scaling.sound import datasets
 from scaling.sound.store import Store, pack
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--faults", action="store_true", help="write README's table of faults")
-
-
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's `&`: tests of Ctrl-C need it
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    if config.getoption("--faults") and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Faults())
-
-
-class Faults:
-    """README's table of faults: those whose tests passed, in whichever process."""
-
-    def __init__(self) -> None:
-        self.rows: list[Iterable[str]] = []
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when == "call" and report.passed:
-            self.rows += [row for name, row in report.user_properties if name == "fault"]
-
-    def pytest_sessionfinish(self) -> None:
-        import test_readme
-
-        test_readme.write({"faults": test_readme.faults(self.rows)})
-
-
-@pytest.fixture(autouse=True)
-def _fault(request: pytest.FixtureRequest, record_property) -> None:
-    for mark in request.node.iter_markers("fault"):
-        record_property("fault", mark.args)
 
 
 @pytest.fixture(autouse=True)

@@ -149,7 +149,7 @@ def show(trials: list[Trial], kind: type[Display] = Display) -> Any:
 
 @pytest.mark.fault(
     "node killed",
-    "its trials go on from their last epoch on other nodes, and on those that join meanwhile",
+    "its trials resume from their last epoch on other nodes, and on nodes that join meanwhile",
 )
 def test_a_worker_and_a_node_die_and_another_joins(
     cluster: Any, brief: Trial, packed: Path, tmp_path: Path
@@ -222,8 +222,8 @@ def test_what_a_node_lacks_is_said_before_any_trial(
 
 
 @pytest.mark.fault(
-    "a node joins that lacks data, code or the results folder",
-    "it says what it lacks, and no trial has failed for it",
+    "node joins without the data, the code or the results folder",
+    "one line names what it lacks; no trial is recorded as failed",
 )
 def test_a_node_that_joins_unfit_fails_no_trial(
     cluster: Any, brief: Trial, packed: Path, tmp_path: Path

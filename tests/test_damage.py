@@ -175,9 +175,9 @@ NAMES = [
 
 
 @pytest.mark.fault(
-    "one bit of a file in the results folder flips",
-    "a record or weights are refused in one line that names the file and the remedy, and status "
-    "shows the rest; a checkpoint costs its epochs and a warning",
+    "one bit flips in a file of the results folder",
+    "a record or weights file is refused in one line that names the file and the remedy, and "
+    "status shows the rest; a damaged checkpoint costs its epochs and a warning",
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_one_flipped_bit_is_noticed_or_harmless(folder: dict[str, Kind], name: str):

@@ -1,7 +1,7 @@
-"""What happens when: each fault is really made, in mid-sweep, and what README says of it checked.
+"""Failures that a sweep survives: each is made to happen during one, as docs/faults.md says.
 
-The marks are README's table: see tests/conftest.py. Other faults are in the tests of sweeps, of
-clusters and of guards; a lock's own tests in tests/test_lock.py.
+The page's table is made from the marks (docs/reference.py). Other faults are in the tests of
+sweeps, of clusters and of guards; a lock's own tests in tests/test_lock.py.
 """
 
 import contextlib
@@ -105,14 +105,14 @@ def lines(said: str) -> list[str]:
 
 
 @pytest.mark.fault(
-    "a second sweep is started on the same results folder",
-    "it refuses in one line that names the first one; of another machine, which has to be seen to "
-    "live, after seconds",
+    "second sweep started on the same results folder",
+    "it is refused in one line that names the first; if that one runs on another machine, after "
+    "the seconds it takes to see that it is alive",
 )
 @pytest.mark.fault(
     "driver killed",
-    "the same command, at once, goes on from each trial's last epoch; a worker that outlives its "
-    "driver for a moment writes the same records, whole",
+    "the same command, even at once, resumes each trial from its last epoch; a worker that "
+    "outlives its driver for a moment writes the same records, whole",
 )
 def test_a_second_driver_refuses_and_a_killed_one_is_taken_over(planned, tmp_path: Path):
     words, trials, expected = planned
@@ -199,13 +199,13 @@ def room(tmp_path: Path) -> Iterator[Room]:
 
 
 FOLDER = (
-    "the sweep ends with one line and exit code 1; no trial has failed for it, and the same "
-    "command goes on"
+    "the sweep ends with one line and exit code 1; no trial is recorded as failed, and the same "
+    "command resumes the sweep"
 )
 
 
 @pytest.mark.fault("results folder full", FOLDER)
-@pytest.mark.fault("results folder read-only", FOLDER)
+@pytest.mark.fault("results folder becomes read-only", FOLDER)
 def test_a_folder_that_fills_up_and_one_that_becomes_read_only(planned, room: Room, tmp_path: Path):
     """A real filesystem, filled to its last byte and mounted read-only, in mid-trial."""
     words, trials, expected = planned
@@ -332,10 +332,10 @@ def stores(moto: int, proxy: Proxy) -> tuple[Server, Server]:  # noqa: F811
 
 
 @pytest.mark.fault(
-    "object store busy or gone for a while",
-    "what it refuses is asked again for 30 s (OVERHEAR_PATIENCE), after growing pauses",
+    "object store busy or unreachable for a while",
+    "refused requests are retried with growing pauses for 30 s (OVERHEAR_PATIENCE)",
 )
-@pytest.mark.fault("object store refuses for good", FOLDER)
+@pytest.mark.fault("object store keeps refusing", FOLDER)
 def test_a_store_that_refuses_for_good_and_for_a_while(
     planned, stores: tuple[Server, Server], proxy: Proxy
 ):
@@ -437,7 +437,7 @@ def heads_processes(head: subprocess.Popen[bytes]) -> list[psutil.Process]:
 @pytest.mark.fault(
     "head of the cluster killed or restarted",
     "the driver ends within seconds, with one line and exit code 1; with a head at the same "
-    "address the same command goes on",
+    "address the same command resumes the sweep",
 )
 def test_a_head_that_is_killed_and_started_again(
     planned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -499,8 +499,8 @@ def clock(tmp_path: Path) -> Path:
 
 
 @pytest.mark.fault(
-    "a clock jumps an hour forth and back",
-    "nothing: what takes time is measured by a clock that cannot jump",
+    "clock jumps an hour forwards and back",
+    "nothing: durations are measured by a clock that cannot jump",
 )
 def test_a_clock_that_jumps(planned, clock: Path, tmp_path: Path):
     """The wall clock of the driver, of Ray and of all workers, in mid-trial. (libfaketime 0.9 moves

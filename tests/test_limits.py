@@ -167,7 +167,8 @@ def outcome(ran: Swept, **wanted: int) -> dict[str, Any]:
 
 @pytest.mark.fault(
     "out of memory",
-    "the trial runs once more in a fresh worker; again, and it has failed, with what it held",
+    "the trial runs once more in a fresh worker; if it happens again, the trial fails, and its "
+    "error says how much it held",
 )
 def test_a_trial_that_holds_too_much_runs_once_more_and_fails(disturbed: Swept):
     row = outcome(disturbed, width=512)
@@ -184,7 +185,8 @@ def test_a_trial_that_holds_too_much_runs_once_more_and_fails(disturbed: Swept):
 
 
 @pytest.mark.fault(
-    "trial hangs", "with --hours-per-trial it is ended and has failed; its checkpoint stays"
+    "trial hangs",
+    "with --hours-per-trial it is ended and fails; its checkpoint stays",
 )
 def test_a_trial_that_hangs_is_ended(disturbed: Swept):
     """Though it holds Python's lock; what it reached stays, and it is not run again by itself."""

@@ -55,7 +55,9 @@ def test_every_file_has_its_hash_and_no_host(lock: str):
 
 
 @pytest.mark.parametrize("python", ["3.11.7", "3.12.3", "3.13.1"])
-@pytest.mark.parametrize(("lock", "extras"), [("dev", ["dev"]), ("cluster", ["search", "cluster"])])
+@pytest.mark.parametrize(
+    ("lock", "extras"), [("dev", ["dev", "docs"]), ("cluster", ["search", "cluster"])]
+)
 def test_what_is_locked_is_what_is_allowed(lock: str, extras: list[str], python: str):
     found = pinned(lock, python)
     for name, requirement in direct(*extras).items():

@@ -92,10 +92,10 @@ def starting(process: psutil.Process) -> bool:
 
 
 @pytest.mark.fault(
-    "driver told to end by Ctrl-C, SIGTERM (Slurm, Kubernetes, timeout) or a terminal that is "
-    "closed, at whatever moment, alone or with its whole group",
+    "driver told to end by Ctrl-C, SIGTERM (Slurm, Kubernetes, timeout) or a closed terminal, at "
+    "any moment, alone or with its process group",
     "it says so at once and ends within ten seconds with exit code 130, 143 or 129; what was "
-    "recorded stays, and the same command goes on",
+    "recorded stays, and the same command resumes the sweep",
 )
 def test_the_group_is_told_and_the_same_command_goes_on(trial: Trial, tmp_path: Path):
     """While it imports, while Ray starts, and in mid-trial."""

@@ -95,8 +95,8 @@ WILD = {"training.optimizer": "sgd", "training.rate": 10, "training.warmup": 0} 
 BOTTLENECK = {"objective.kind": "bottleneck", "objective.latent": 4, "objective.beta": 1}
 
 
-@pytest.mark.fault("trial raises", "it has failed, with its error; the others go on")
-@pytest.mark.fault("loss not finite", "the trial has failed, with the epoch and the rate")
+@pytest.mark.fault("trial raises an error", "it fails, with its error; the others continue")
+@pytest.mark.fault("loss not finite", "the trial fails, with the epoch and the learning rate")
 def test_a_sweep_with_trials_that_raise_and_diverge(trial: Trial, tmp_path: Path):
     """They are recorded as failed with their errors, the others complete; again, and nothing
     runs.
@@ -133,7 +133,7 @@ def test_a_sweep_with_trials_that_raise_and_diverge(trial: Trial, tmp_path: Path
 
 @pytest.mark.fault(
     "worker killed",
-    "another takes its trial up from the last epoch; three times, and the trial has failed",
+    "another worker resumes its trial from the last epoch; after three times the trial fails",
 )
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the worker through /proc")
 def test_a_worker_that_dies_is_retried(trial: Trial, tmp_path: Path):

@@ -158,7 +158,7 @@ SCHEMAS: dict[str, pa.Schema] = {
 
 
 def describe(kind: str) -> list[tuple[str, str, str]]:
-    """(column, type, meaning) of one kind of record; README's tables are made from it."""
+    """(column, type, meaning) of one kind of record; the reference is made from it."""
     return [(f.name, str(f.type), f.metadata[b"meaning"].decode()) for f in SCHEMAS[kind]]
 
 
