@@ -148,10 +148,13 @@ def status_table(where: str, now: "StudyStatus", every: bool = False) -> "Group"
             table.add_row("" if place else name, text(detail))
 
     failed = failures(progress).to_dict("records")
-    add("failed", [one_line(f"{f['trials']} x {f['class']}, as: {f['example']}") for f in failed])
+    add(
+        Status.FAILED,
+        [one_line(f"{f['trials']} x {f['class']}, as: {f['example']}") for f in failed],
+    )
     running = progress[progress["status"] == Status.RUNNING].to_dict("records")
     reached = [f"{r['trial']}: epoch {r['epochs']} of {r['training.epochs']}" for r in running]
-    add(_named("running", now), reached)
+    add(_named(Status.RUNNING, now), reached)
     if now.open:
         table.add_row("driver", text(now.driver.words))
         table.add_row("time left", _left(now))

@@ -240,8 +240,7 @@ def settings(
         facts = [each.type, each.bound, "required" if each.required else ""]
         if not each.required:
             facts[-1] = f"default {_written(each.default)}"
-        if each.kinds:
-            facts.append(f"of {', '.join(each.kinds)}")
+        facts.append(each.whose)
         typer.echo(_wrapped(f"{each.name}: {'; '.join(filter(None, facts))}"))
         if each.meaning:
             typer.echo(_wrapped(f"    {each.meaning}"))

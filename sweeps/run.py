@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from scaling.results.manifest import Plan, counted, record
+from scaling.results.outcome import Status
 from scaling.results.records import Refused, Results
 from scaling.sound import prepare
 from scaling.sound.clips import Clips
@@ -109,12 +110,12 @@ def _task(launch: Launch, stores: Mapping[str, Store]) -> Task:
 def _say_end(plan: Plan, results: Results, total: int) -> bool:
     """What the records say now, and the commands that follow; whether nothing is left or failed."""
     statuses = list(schedule.outcomes(results, plan.trials).values())
-    failed, stopped = statuses.count("failed"), statuses.count("stopped")
+    failed, stopped = statuses.count(Status.FAILED), statuses.count(Status.STOPPED)
     missing = total - len(statuses)
     early = f", {stopped} stopped early," if stopped else ""
     typer.echo(f"{statuses.count('complete')} of {total} trials complete{early} in {results.where}")
     folder = shlex.quote(results.where)
-    if statuses.count("complete"):
+    if statuses.count(Status.COMPLETE):
         typer.echo(f"next: overhear analyze {folder}")
     if failed:
         typer.echo(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from scaling.results.manifest import Plan, plan
+from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.settings import Trial
 from sweeps.adaptive import early_stopping, search
@@ -62,7 +63,7 @@ def pending(plan: Plan, results: Results, retry_failed: bool = False) -> list[in
     """
     known = outcomes(results, plan.trials)
     if retry_failed:
-        for trial in [name for name, status in known.items() if status == "failed"]:
+        for trial in [name for name, status in known.items() if status == Status.FAILED]:
             results.remove("outcomes", f"{trial}.parquet")
             del known[trial]
     return left(plan, known)
@@ -72,6 +73,6 @@ def left(plan: Plan, known: Mapping[str, str], retry_failed: bool = False) -> li
     """Which of the plan's trials have not ended, by their known outcomes, the most expensive first;
     failed ones have, unless they are to be retried.
     """
-    over = {trial for trial, status in known.items() if status != "failed" or not retry_failed}
+    over = {trial for trial, status in known.items() if status != Status.FAILED or not retry_failed}
     unended = [index for index, trial in enumerate(plan.trials) if trial.id not in over]
     return sorted(unended, key=plan.work, reverse=True)

@@ -1,11 +1,6 @@
-from typing import Annotated, Literal
-
 import pytest
-from pydantic import Field
 
-from scaling.part import Part
-from scaling.settings import Trial, leaves
-from scaling.settings import catalog as module
+from scaling.settings import leaves
 from scaling.settings.catalog import catalog, defaults
 
 
@@ -29,25 +24,9 @@ def test_an_unknown_prefix_names_the_nearest():
         catalog("netwrok")
 
 
-class Round(Part):
-    kind: Literal["round"]
-    size: Annotated[int, Field(ge=1, description="its diameter")]
-
-
-class Square(Part):
-    kind: Literal["square"]
-    size: Annotated[int, Field(ge=1, description="its side")]
-    tilt: Annotated[float, Field(lt=90)] = 0.0
-
-
-class Whole(Part):
-    shape: Annotated[Round | Square, Field(discriminator="kind")]
-
-
-def test_variants_of_a_union_are_merged(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(module, "Trial", Whole)
-    kind, size, tilt = catalog()
-    assert (kind.name, kind.type, kind.kinds) == ("shape.kind", "round | square", ())
-    assert (size.meaning, size.kinds) == ("its diameter; its side", ("round", "square"))
-    assert (tilt.bound, tilt.kinds) == ("below 90", ("square",))
-    assert Trial is not Whole
+def test_settings_of_kinds_say_whose_they_are():
+    found = {each.name: each for each in catalog("network.")}
+    assert found["network.kind"].type.startswith("cp_resnet | vib_cnn | ")
+    assert found["network.depth"].kinds == ("cp_resnet",)
+    assert found["network.damping"].whose == "of all but mfcc"
+    assert found["network.width"].kinds == ()

@@ -90,11 +90,19 @@ def test_nobody_is_told_to_install_a_stranger():
     """`overhear` on the package index is somebody else's; ours is not there by any name."""
     assert PROJECT["name"] == "overhear-study"
     assert PROJECT["scripts"] == {"overhear": "overhear:main"}
-    paths = [*ROOT.glob("*.md"), *ROOT.glob("docs/*"), ROOT / "cluster.yaml", ROOT / "Makefile"]
+    paths = [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.*"),
+        ROOT / "cluster.yaml",
+        ROOT / "Makefile",
+    ]
     for package in ("scaling", "sweeps", "analysis", "benchmarks"):
         paths += (ROOT / package).rglob("*.py")
     for path in paths:
-        if path.name not in ("LOG.md", "CHANGELOG.md"):  # which tell of the past
+        if path.name not in (
+            "LOG.md",
+            "CHANGELOG.md",
+        ):  # which tell of the past
             told = re.findall(
                 r"pip install[^\n]*?[\s'\"/]overhear(?=[\s'\"\[=<>~])", path.read_text()
             )

@@ -13,7 +13,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from scaling import machine, objectives
+from scaling import machine
+from scaling.objectives.cross_entropy import CrossEntropy
 from scaling.results import checkpoint
 from scaling.results.records import Results
 from scaling.results.run_trial import headline, run_trial
@@ -164,14 +165,14 @@ def test_a_trial_that_raises_has_failed_and_says_why(
 def test_a_loss_that_is_not_finite_is_a_failure_with_its_epoch(
     trial: Trial, store: Store, here: machine.Machine, tmp_path: Path, monkeypatch
 ):
-    real = objectives.OBJECTIVES["cross_entropy"]
+    real = CrossEntropy.loss
 
-    def loss(outputs, targets, settings, epoch):
-        found = real.loss(outputs, targets, settings, epoch)
+    def loss(self, outputs, targets, epoch):
+        found = real(self, outputs, targets, epoch)
         factor = math.nan if epoch == 1 else 1
         return found._replace(parts={name: value * factor for name, value in found.parts.items()})
 
-    monkeypatch.setitem(objectives.OBJECTIVES, "cross_entropy", real._replace(loss=loss))
+    monkeypatch.setattr(CrossEntropy, "loss", loss)
     *_, told = run_trial(trial, store, here, Results(tmp_path))
     assert told.status == "failed"
     (outcome,) = Results(tmp_path).read("outcomes").to_pylist()

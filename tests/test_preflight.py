@@ -311,7 +311,7 @@ def test_the_largest_trial_must_fit_a_node(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(ValueError, match=r"--cpus-per-trial 8: .* has 4 CPUs: .*\(it is gpu \(10"):
         cluster.slots(Resources(cpus=8))
     nodes.append(node("large", CPU=16))
-    with pytest.raises(ValueError, match=r"no node has 8 CPUs and 1 GPU at once, .*: ask"):
+    with pytest.raises(ValueError, match=r"no node has 8 CPUs and 1 GPU together, .*: ask"):
         cluster.slots(Resources(cpus=8, gpus=1))
 
 

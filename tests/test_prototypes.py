@@ -226,9 +226,9 @@ def test_weights_and_examples_are_the_network(
     results = Results(tmp_path)
     *_, told = run_trial(near, store, here, results)
     assert told.status == "complete"
-    model = runs._restored(results, near, 3, here)
-    assert not any("examples" in name for name in model.state_dict())
     listener = Listener(near, store, here)
+    model = runs._restored(results, near, listener, here)
+    assert not any("examples" in name for name in model.state_dict())
     show_examples(model, listener)
     first, second = shown
     assert torch.equal(first[0], second[0])

@@ -9,17 +9,17 @@ import torch
 from safetensors.torch import load
 from test_trial import losses, timeless
 
-from scaling import machine, networks
+from scaling import machine
 from scaling.networks.cost import Cost
 from scaling.receptive_field import runs as maps
 from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
 from scaling.results.transfer import source
-from scaling.settings import Trial, changed
+from scaling.settings import Trial, changed, sizes
 from scaling.sound.store import Store
 from scaling.training import classifier, optimizer
 from scaling.training.inputs import Listener
-from scaling.training.loop import run
+from scaling.training.methods import run
 from scaling.training.views import Draws, Views, as_recorded
 
 STILL = {"augment.roll": 0.0, "augment.mixup": 0.0}
@@ -99,11 +99,11 @@ def test_what_learns_is_counted(
     learning = changed(trial, changes)
     listener = Listener(learning, store, here)
     model, _ = classifier.of_trial(learning, listener, here, None, None)
-    cost: Cost = networks.cost(learning, len(listener.labels))
+    cost: Cost = sizes.cost(learning, len(listener.labels))
     assert sum(p.numel() for p in model.parameters()) == cost.parameters
     assert sum(part.parameters for part in cost.parts) == cost.parameters
     assert sum(part.macs for part in cost.parts) == cost.macs
-    plain = networks.cost(trial, len(listener.labels))
+    plain = sizes.cost(trial, len(listener.labels))
     assert cost.weights == plain.weights
     learnt = learning.sound.features.learnt(16_000)
     assert cost.macs - plain.macs == learnt * learning.sound.frames

@@ -22,6 +22,19 @@ class Entry(NamedTuple):
     meaning: str
     kinds: tuple[str, ...]  # of its part, where only some have it; empty: all have
 
+    @property
+    def whose(self) -> str:
+        """The kinds that have it, or that lack it, whichever are fewer; nothing where all have."""
+        if not self.kinds:
+            return ""
+        every = get_args(settings()[f"{self.name.rpartition('.')[0]}.kind"].type)
+        lacking = [kind for kind in every if kind not in self.kinds]
+        return (
+            f"of all but {', '.join(lacking)}"
+            if len(lacking) < len(self.kinds)
+            else (f"of {', '.join(self.kinds)}")
+        )
+
 
 def catalog(prefix: str = "") -> list[Entry]:
     """The settings whose dotted name begins with a prefix, in the order of Trial's fields.

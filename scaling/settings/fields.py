@@ -30,7 +30,7 @@ class Setting(NamedTuple):
     type: Any
     off: Any  # its default; REQUIRED where each trial states it
     field: FieldInfo  # with its bounds and its description
-    kinds: tuple[str, ...] = ()  # those of its part that have it; none: its part has no kinds
+    kinds: tuple[str, ...] = ()  # those of its part that have it; none: all have
 
     @property
     def column(self) -> Any:
@@ -70,8 +70,9 @@ def _of_kinds(one_of: OneOf, prefix: str, off: Any) -> list[Setting]:
     chosen = merged[f"{prefix}kind"]
     kinds = Literal[tuple(one_of.kinds)]  # type: ignore[valid-type]
     usual = off if off is REQUIRED else off.kind
-    merged[chosen.name] = chosen._replace(type=kinds, off=usual, kinds=())
-    return list(merged.values())
+    merged[chosen.name] = chosen._replace(type=kinds, off=usual)
+    every = tuple(one_of.kinds)
+    return [each._replace(kinds=()) if each.kinds == every else each for each in merged.values()]
 
 
 def leaves() -> dict[str, Any]:
