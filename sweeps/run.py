@@ -113,9 +113,10 @@ def _say_end(plan: Plan, results: Results, total: int) -> bool:
     failed, stopped = statuses.count(Status.FAILED), statuses.count(Status.STOPPED)
     missing = total - len(statuses)
     early = f", {stopped} stopped early," if stopped else ""
-    typer.echo(f"{statuses.count('complete')} of {total} trials complete{early} in {results.where}")
+    complete = statuses.count(Status.COMPLETE)
+    typer.echo(f"{complete} of {total} trials complete{early} in {results.where}")
     folder = shlex.quote(results.where)
-    if statuses.count(Status.COMPLETE):
+    if complete:
         typer.echo(f"next: overhear analyze {folder}")
     if failed:
         typer.echo(
