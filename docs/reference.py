@@ -174,18 +174,18 @@ def _written(value: Any) -> str:
 
 
 def recipes() -> str:
-    """Each recipe with its settings that are not at their default, on one line."""
+    """Each recipe with what it is for and its settings that are not at their default."""
     from scaling.settings import flat
     from scaling.settings.catalog import defaults
-    from scaling.settings.recipes import RECIPES
+    from scaling.settings.recipes import ABOUT, RECIPES
 
     off = defaults()
     rows = []
     for name, trial in RECIPES.items():
         stated = {k: v for k, v in flat(trial).items() if k not in off or v != off[k]}
         words = [f"{k}={_written(v)}" for k, v in stated.items() if v not in (None, "")]
-        rows.append((code(name), " ".join(map(code, words))))
-    return table(("recipe", "what it states"), rows)
+        rows.append((code(name), ABOUT[name], " ".join(map(code, words))))
+    return table(("recipe", "for", "settings"), rows)
 
 
 def studies(*names: str) -> str:
