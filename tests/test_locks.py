@@ -92,7 +92,8 @@ def test_nobody_is_told_to_install_a_stranger():
     assert PROJECT["scripts"] == {"overhear": "overhear:main"}
     paths = [
         *ROOT.glob("*.md"),
-        *ROOT.glob("docs/**/*.*"),
+        *ROOT.glob("docs/**/*.md"),
+        ROOT / "docs" / "kuberay.yaml",
         ROOT / "cluster.yaml",
         ROOT / "Makefile",
     ]
