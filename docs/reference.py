@@ -142,19 +142,30 @@ def settings() -> str:
     return "\n\n".join(f"## {part or 'trial'}\n\n{_settings(rows)}" for part, rows in parts.items())
 
 
-def _settings(rows: Iterable[Any]) -> str:
-    return table(
-        ("setting", "value", "default", "meaning"),
-        [
-            (
-                code(each.name),
-                ", ".join(filter(None, (_kind(each.type), each.bound))),
-                "required" if each.required else code(_written(each.default)) or "none",
-                "".join((f"({', '.join(each.kinds)}) " if each.kinds else "", each.meaning)),
-            )
-            for each in rows
-        ],
-    )
+def _settings(rows: Sequence[Any]) -> str:
+    kinds = next((r.type.split(" | ") for r in rows if r.name.endswith(".kind")), [])
+    kinds = kinds if any(each.kinds for each in rows) else []
+    made = [
+        (
+            code(each.name),
+            ", ".join(filter(None, (_kind(each.type), each.bound))),
+            "required" if each.required else code(_written(each.default)) or "none",
+            *([_some(each.kinds, kinds)] if kinds else []),
+            each.meaning,
+        )
+        for each in rows
+    ]
+    return table(("setting", "value", "default", *(["of"] if kinds else []), "meaning"), made)
+
+
+def _some(kinds: Sequence[str], among: Sequence[str]) -> str:
+    """Some of these kinds in the fewest words."""
+    others = [code(each) for each in among if each not in kinds]
+    if not kinds or not others:
+        return "all"
+    if len(others) < len(kinds):
+        return f"all but {', '.join(others)}"
+    return ", ".join(map(code, kinds))
 
 
 def _kind(words: str) -> str:
