@@ -207,15 +207,9 @@ def studies(*names: str) -> str:
     rows = []
     for name in names:
         group = [known[each] for each in (name, f"{name}_esc10") if each in known]
-        rows.append(
-            (
-                ", ".join(code(study.name) for study in group),
-                group[-1].question,
-                ", ".join(f"{study.size:,}" for study in group),
-                group[0].source,
-            )
-        )
-    return table(("study", "question", "trials", "source"), rows)
+        both = ", ".join(code(study.name) for study in group)
+        rows.append((both, group[-1].question, group[0].source))
+    return table(("study", "question", "source"), rows)
 
 
 def other_studies() -> str:
