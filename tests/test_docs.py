@@ -96,7 +96,7 @@ def test_options_and_commands_in_prose_exist():
 
     command: Any = typer.main.get_command(overhear.app)
     made = REFERENCE.commands()
-    others = {"--debug", "--help", "--version", "--requeue"}
+    others = {"--debug", "--help", "--version", "--requeue", "--exclusive"}
     for found in inline(r"--[a-z][a-z-]+"):
         assert f"`{found[0]}`" in made or found[0] in others, found.string
     for found in inline(r"overhear (?!COMMAND)(\S+)"):
