@@ -143,29 +143,18 @@ def settings() -> str:
 
 
 def _settings(rows: Sequence[Any]) -> str:
-    kinds = next((r.type.split(" | ") for r in rows if r.name.endswith(".kind")), [])
-    kinds = kinds if any(each.kinds for each in rows) else []
+    told = any(each.whose for each in rows)
     made = [
         (
             code(each.name),
             ", ".join(filter(None, (_kind(each.type), each.bound))),
             "required" if each.required else code(_written(each.default)) or "none",
-            *([_some(each.kinds, kinds)] if kinds else []),
+            *([each.whose.removeprefix("of ") or "all"] if told else []),
             each.meaning,
         )
         for each in rows
     ]
-    return table(("setting", "value", "default", *(["of"] if kinds else []), "meaning"), made)
-
-
-def _some(kinds: Sequence[str], among: Sequence[str]) -> str:
-    """Some of these kinds in the fewest words."""
-    others = [code(each) for each in among if each not in kinds]
-    if not kinds or not others:
-        return "all"
-    if len(others) < len(kinds):
-        return f"all but {', '.join(others)}"
-    return ", ".join(map(code, kinds))
+    return table(("setting", "value", "default", *(["of"] if told else []), "meaning"), made)
 
 
 def _kind(words: str) -> str:
