@@ -142,19 +142,19 @@ def settings() -> str:
     return "\n\n".join(f"## {part or 'trial'}\n\n{_settings(rows)}" for part, rows in parts.items())
 
 
-def _settings(rows: Iterable[Any]) -> str:
-    return table(
-        ("setting", "value", "default", "meaning"),
-        [
-            (
-                code(each.name),
-                ", ".join(filter(None, (_kind(each.type), each.bound))),
-                "required" if each.required else code(_written(each.default)) or "none",
-                "".join((f"({', '.join(each.kinds)}) " if each.kinds else "", each.meaning)),
-            )
-            for each in rows
-        ],
-    )
+def _settings(rows: Sequence[Any]) -> str:
+    told = any(each.whose for each in rows)
+    made = [
+        (
+            code(each.name),
+            ", ".join(filter(None, (_kind(each.type), each.bound))),
+            "required" if each.required else code(_written(each.default)) or "none",
+            *([each.whose.removeprefix("of ") or "all"] if told else []),
+            each.meaning,
+        )
+        for each in rows
+    ]
+    return table(("setting", "value", "default", *(["of"] if told else []), "meaning"), made)
 
 
 def _kind(words: str) -> str:
@@ -174,18 +174,18 @@ def _written(value: Any) -> str:
 
 
 def recipes() -> str:
-    """Each recipe with its settings that are not at their default, on one line."""
+    """Each recipe with what it is for and its settings that are not at their default."""
     from scaling.settings import flat
     from scaling.settings.catalog import defaults
-    from scaling.settings.recipes import RECIPES
+    from scaling.settings.recipes import ABOUT, RECIPES
 
     off = defaults()
     rows = []
     for name, trial in RECIPES.items():
         stated = {k: v for k, v in flat(trial).items() if k not in off or v != off[k]}
         words = [f"{k}={_written(v)}" for k, v in stated.items() if v not in (None, "")]
-        rows.append((code(name), " ".join(map(code, words))))
-    return table(("recipe", "what it states"), rows)
+        rows.append((code(name), ABOUT[name], " ".join(map(code, words))))
+    return table(("recipe", "for", "settings"), rows)
 
 
 def studies(*names: str) -> str:
@@ -196,15 +196,9 @@ def studies(*names: str) -> str:
     rows = []
     for name in names:
         group = [known[each] for each in (name, f"{name}_esc10") if each in known]
-        rows.append(
-            (
-                ", ".join(code(study.name) for study in group),
-                group[-1].question,
-                ", ".join(f"{study.size:,}" for study in group),
-                group[0].source,
-            )
-        )
-    return table(("study", "question", "trials", "source"), rows)
+        both = ", ".join(code(study.name) for study in group)
+        rows.append((both, group[-1].question, group[0].source))
+    return table(("study", "question", "source"), rows)
 
 
 def other_studies() -> str:

@@ -93,7 +93,7 @@ def test_nobody_is_told_to_install_a_stranger():
     paths = [
         *ROOT.glob("*.md"),
         *ROOT.glob("docs/**/*.md"),
-        *ROOT.glob("docs/*.yaml"),
+        ROOT / "docs" / "kuberay.yaml",
         ROOT / "cluster.yaml",
         ROOT / "Makefile",
     ]
