@@ -148,10 +148,8 @@ def status_table(where: str, now: "StudyStatus", every: bool = False) -> "Group"
             table.add_row("" if place else name, text(detail))
 
     failed = failures(progress).to_dict("records")
-    add(
-        Status.FAILED,
-        [one_line(f"{f['trials']} x {f['class']}, as: {f['example']}") for f in failed],
-    )
+    classes = [one_line(f"{f['trials']} x {f['class']}, as: {f['example']}") for f in failed]
+    add(Status.FAILED, classes)
     running = progress[progress["status"] == Status.RUNNING].to_dict("records")
     reached = [f"{r['trial']}: epoch {r['epochs']} of {r['training.epochs']}" for r in running]
     add(_named(Status.RUNNING, now), reached)

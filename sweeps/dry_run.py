@@ -53,7 +53,7 @@ def dry_run(launch: Launch, speed: float | None, as_json: bool) -> None:
     if launch.rule:
         typer.echo(early_stopping.described(launch.rule, plan), err=as_json)
     results = Results(launch.results)
-    known = schedule.outcomes(results, plan.trials)
+    known = results.outcomes(trial.id for trial in plan.trials)
     to_run = schedule.left(plan, known, launch.retry_failed)
     found = launch_forecast.predict(plan, to_run, launch, speed) if to_run else None
     if found:
@@ -62,7 +62,7 @@ def dry_run(launch: Launch, speed: float | None, as_json: bool) -> None:
         except (OSError, ValueError) as error:
             warnings.warn(f"the forecast is not kept: {error}", stacklevel=2)
     running = {plan.trials[index].id for index in to_run}
-    states = {trial: status for trial, status in known.items() if trial not in running}
+    states = {trial: ended.status for trial, ended in known.items() if trial not in running}
     _show(plan, states, found, results.where, as_json)
 
 
@@ -102,11 +102,12 @@ def _show_incomplete(launch: Launch, plan: Plan, missing: Mapping[str, str], as_
     why it is not, and how to get it.
     """
     results = Results(launch.results)
-    known, labels = schedule.outcomes(results, launch.trials), trial_labels(launch.trials)
+    known = results.outcomes(trial.id for trial in launch.trials)
+    labels = trial_labels(launch.trials)
     places = {trial.id: index for index, trial in enumerate(plan.trials)}
     table = _table()
     for trial in launch.trials:
-        state = known.get(trial.id, TO_RUN)
+        state = known[trial.id].status if trial.id in known else TO_RUN
         if trial.id in places:
             facts = _facts(plan, places[trial.id])
         else:

@@ -89,7 +89,7 @@ def _run(
             for stage in [trials] if proposals else lineage.stages(trials):
                 task = _task(launch, stores)
                 ray_tune.sweep(stage, task, launch.resources, display, watch, proposals, lock)
-                if len(schedule.ended(results, stage)) < len(stage):
+                if len(results.ended(trial.id for trial in stage)) < len(stage):
                     break  # stopped by Ctrl-C: trials that take over from these have to wait
         launch_forecast.say_error(results, plan, to_run, monotonic() - begun)
     return _say_end(ledger.plan if ledger else plan, results, total)
@@ -109,11 +109,12 @@ def _task(launch: Launch, stores: Mapping[str, Store]) -> Task:
 
 def _say_end(plan: Plan, results: Results, total: int) -> bool:
     """What the records say now, and the commands that follow; whether nothing is left or failed."""
-    statuses = list(schedule.outcomes(results, plan.trials).values())
-    failed, stopped = statuses.count(Status.FAILED), statuses.count(Status.STOPPED)
+    outcomes = results.outcomes(trial.id for trial in plan.trials)
+    statuses = [outcome.status for outcome in outcomes.values()]
+    complete, failed = statuses.count(Status.COMPLETE), statuses.count(Status.FAILED)
+    stopped = statuses.count(Status.STOPPED)
     missing = total - len(statuses)
     early = f", {stopped} stopped early," if stopped else ""
-    complete = statuses.count(Status.COMPLETE)
     typer.echo(f"{complete} of {total} trials complete{early} in {results.where}")
     folder = shlex.quote(results.where)
     if complete:

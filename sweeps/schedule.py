@@ -2,17 +2,16 @@
 
 A trial that is complete is never run again, one that was cut off resumes from its checkpoint, one
 that failed stays failed unless it is to be retried. Contents: `planned`, `check_adaptive`,
-`ledger`; `ended`, `outcomes`, `pending`, `left`.
+`ledger`; `pending`, `left`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import pandas as pd
 
 from scaling.results.manifest import Plan, plan
-from scaling.results.outcome import Status
+from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Results
-from scaling.settings import Trial
 from sweeps.adaptive import early_stopping, search
 from sweeps.launch import Launch
 
@@ -45,34 +44,24 @@ def ledger(launch: Launch, tables: Mapping[str, pd.DataFrame]) -> search.Ledger 
     return search.Ledger(launch.study.name, searched, tables, Results(launch.results))
 
 
-def ended(results: Results, trials: Sequence[Trial]) -> set[str]:
-    """The ids of those of the trials that have ended."""
-    return {trial.id for trial in trials}.intersection(results.names("outcomes"))
-
-
-def outcomes(results: Results, trials: Sequence[Trial]) -> dict[str, str]:
-    """The status of those of the trials that have ended, by id."""
-    table = results.read("outcomes", sorted(ended(results, trials)))
-    return dict(zip(table["trial"].to_pylist(), table["status"].to_pylist(), strict=True))
-
-
 def pending(plan: Plan, results: Results, retry_failed: bool = False) -> list[int]:
     """Which of the plan's trials still have to run, the most expensive first.
 
     With `retry_failed` the outcomes of failed trials are removed, so that they run again.
     """
-    known = outcomes(results, plan.trials)
+    known = results.outcomes(trial.id for trial in plan.trials)
     if retry_failed:
-        for trial in [name for name, status in known.items() if status == Status.FAILED]:
-            results.remove("outcomes", f"{trial}.parquet")
+        for trial in [name for name, ended in known.items() if ended.status == Status.FAILED]:
+            results.reopen(trial)
             del known[trial]
     return left(plan, known)
 
 
-def left(plan: Plan, known: Mapping[str, str], retry_failed: bool = False) -> list[int]:
+def left(plan: Plan, known: Mapping[str, Outcome], retry_failed: bool = False) -> list[int]:
     """Which of the plan's trials have not ended, by their known outcomes, the most expensive first;
     failed ones have, unless they are to be retried.
     """
-    over = {trial for trial, status in known.items() if status != Status.FAILED or not retry_failed}
+    retried = {each.trial for each in known.values() if each.status == Status.FAILED}
+    over = known.keys() - (retried if retry_failed else ())
     unended = [index for index, trial in enumerate(plan.trials) if trial.id not in over]
     return sorted(unended, key=plan.work, reverse=True)

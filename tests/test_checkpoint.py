@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_perform import records
+from test_run_trial import records
 
 from scaling import machine
 from scaling.results import checkpoint

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from test_perform import records
+from test_run_trial import records
 
 from scaling import machine
 from scaling.results import checkpoint, continuation

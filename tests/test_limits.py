@@ -175,7 +175,7 @@ def test_a_trial_that_holds_too_much_runs_once_more_and_fails(disturbed: Swept):
     held = r"held 1(\.\d)? GiB, more than --memory-per-trial 1 GiB"
     assert row["status"] == "failed"
     assert re.fullmatch(f"OutOfMemory: {held}, twice", row["error"])
-    once = rf"^out of memory, {held}: .*width=512.*\({row['trial']}\) runs once more from its last"
+    once = rf"^out of memory, {held}: .*W512 \({row['trial']}\) resumes once more from its last"
     assert len(re.findall(once, disturbed.said, re.MULTILINE)) == 1
     assert disturbed.said.count("OutOfMemory: ") == 1
     ran = [attempt["pid"] for attempt in disturbed.attempts if attempt["trial"] == row["trial"]]

@@ -1,24 +1,11 @@
 from pathlib import Path
 
 from scaling.results.manifest import plan
+from scaling.results.outcome import Status
 from scaling.results.records import Results
+from scaling.results.run_trial import outcome_here
 from scaling.settings import Trial, changed
 from sweeps import lineage, schedule
-
-
-def outcome(trial: Trial, status: str) -> dict[str, object]:
-    return {
-        "trial": trial.id,
-        "status": status,
-        "error": None,
-        "epochs": 3,
-        "wall_s": 1.0,
-        "node": "n",
-        "device": "cpu",
-        "precision": "float32",
-        "peak_memory_bytes": 1,
-        "versions": "{}",
-    }
 
 
 def test_only_what_has_no_outcome_is_pending_largest_first(trial, tables, tmp_path: Path):
@@ -26,11 +13,11 @@ def test_only_what_has_no_outcome_is_pending_largest_first(trial, tables, tmp_pa
     planned = plan("s", trials, tables)
     results = Results(tmp_path)
     assert schedule.pending(planned, results) == [2, 3, 1, 0]
-    results.write("outcomes", trials[2].id, [outcome(trials[2], "complete")])
-    results.write("outcomes", trials[0].id, [outcome(trials[0], "failed")])
+    results.end(outcome_here(trials[2], Status.COMPLETE, None, epochs=3))
+    results.end(outcome_here(trials[0], Status.FAILED, None, epochs=3))
     assert schedule.pending(planned, results) == [3, 1]
     assert schedule.pending(planned, results, retry_failed=True) == [3, 1, 0]
-    assert results.names("outcomes") == [trials[2].id]
+    assert results.ended() == {trials[2].id}
 
 
 def staged(trials: list[Trial]) -> list[list[int]]:

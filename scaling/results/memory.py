@@ -34,14 +34,11 @@ def read(trial: str, results: Folder) -> Excess | None:
         found = seal.noted(note)
         times, reason = found.get("times"), found.get("reason")
         if type(times) is not int or not 0 < times < MOST or not isinstance(reason, str):
-            raise ValueError("it holds no number of times and no reason")
+            raise ValueError("it lacks a number of times or a reason")
     except Refused:
         raise
     except ValueError as error:
-        warnings.warn(
-            f"trial {trial}: its {FILE} is damaged ({error}), as if it had never held too much",
-            stacklevel=2,
-        )
+        warnings.warn(f"trial {trial}: its {FILE} is damaged ({error}) and ignored", stacklevel=2)
         return None
     return Excess(times, brief(reason))
 

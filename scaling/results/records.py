@@ -4,6 +4,7 @@ A results folder is a local path or any pyarrow filesystem URI. Below it lie
 - one Parquet file per launch: `manifest/<launch>`; per forecast: `forecasts/<time>`,
   `forecast_errors/<time>`; per trial: `metrics/`, `predictions/`, `pairs/`, `maps/` and
   `outcomes/<trial>`. Their columns are in scaling.results.schemas. Any Parquet reader opens them.
+- `code/<digest>.diff`, how the code that planned a launch differs from its commit (code_version).
 - `weights/<trial>.safetensors` (scaling.results.weights), and `checkpoints/<trial>/`, which a trial
   continues from (checkpoint) and whose `memory.json` says that it held too much (memory).
 - `sweep.json`, by which one sweep at a time writes to the folder (lock_file).
@@ -38,7 +39,7 @@ RECORD = 2**30  # bytes of a record file; of 10 million rows, a few hundred MB
 _SWEEP = "run the same sweep again"
 _REMEDIES = {  # for a file that cannot be read or believed, by its kind
     "manifest": f"delete it, and {_SWEEP}, which writes it anew",
-    "outcomes": f"delete it, and {_SWEEP}: it goes on with this trial",
+    "outcomes": f"delete it, and {_SWEEP}: it resumes this trial",
     "maps": "delete it, and run overhear erf again, which computes it anew",
     "forecasts": "delete it; overhear sweep --dry-run predicts again",
     "forecast_errors": "delete it",
