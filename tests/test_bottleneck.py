@@ -7,6 +7,7 @@ import torch
 
 from scaling import machine
 from scaling.networks.cost import count
+from scaling.networks.modules.kernels import Prunable
 from scaling.networks.modules.stochastic import reseed
 from scaling.networks.vib_cnn import VIBCNN
 from scaling.objectives import bottleneck
@@ -122,3 +123,16 @@ def test_trained_and_resumed_on_every_network(
     (last,) = run(vib, store, here, again)
     for name, value in whole[-1].state["model"].items():
         assert torch.equal(value, last.state["model"][name]), name
+
+
+@pytest.mark.parametrize("kind", ["cp_resnet", "vgg9", "vib_cnn", "vgg5", "sb_cnn"])
+@pytest.mark.parametrize("behind", [{}, {n: v for n, v in VIB.items() if "objective" in n}])
+def test_layers_have_one_name(trial: Trial, kind: str, behind: dict[str, object]):
+    """In the cost, in the module tree and in the state, with a head behind them or without."""
+    size = {"sound.features.mels": 64, "sound.features.hop": 128}
+    each = changed(trial, {"network.kind": kind, **size, **behind})
+    network = classifier.network(each, 4, torch_stream(0, "t"))
+    costs = {part.name: part.weights for part in sizes.cost(each, 4).parts}
+    built = {n: m.weight for n, m in network.named_modules() if isinstance(m, Prunable)}
+    assert {name: weight.numel() for name, weight in built.items()} == costs
+    assert {f"{name}.weight" for name in costs} <= network.state_dict().keys()

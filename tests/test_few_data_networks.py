@@ -131,9 +131,9 @@ def normalized(x: Tensor, norm: nn.Module) -> Tensor:
 def sb_cnn_twin(model: nn.Module, x_B1NF: Tensor) -> Tensor:
     x = normalized(x_B1NF, model.input_norm)
     for name, pool in (("conv1", (4, 2)), ("conv2", (4, 2)), ("conv3", (1, 1))):
-        x = functional.conv2d(x, *turned(model.blocks[name])).clamp(min=0)
+        x = functional.conv2d(x, *turned(model.get_submodule(name))).clamp(min=0)
         x = functional.max_pool2d(x, pool)
-    hidden, dense = model.blocks["hidden"], model.dense
+    hidden, dense = model.get_submodule("hidden"), model.dense
     read = (x.transpose(2, 3).flatten(1) @ hidden.weight.T + hidden.bias).clamp(min=0)
     return read @ dense.weight.T + dense.bias
 
@@ -141,9 +141,9 @@ def sb_cnn_twin(model: nn.Module, x_B1NF: Tensor) -> Tensor:
 def vgg5_twin(model: nn.Module, x_B1NF: Tensor) -> Tensor:
     x = normalized(x_B1NF, model.input_norm)
     for name in ("conv1", "conv2", "conv3", "conv4", "conv5"):
-        x = functional.conv2d(x, *turned(model.blocks[name]), padding=1)
+        x = functional.conv2d(x, *turned(model.get_submodule(name)), padding=1)
         x = torch.where(x > 0, x, x.exp() - 1)
-        x = functional.max_pool2d(normalized(x, model.norms[name]), 2)
+        x = functional.max_pool2d(normalized(x, model.get_submodule(f"{name}_norm")), 2)
     return x.transpose(2, 3).flatten(1) @ model.dense.weight.T + model.dense.bias
 
 
@@ -184,7 +184,7 @@ def test_costs_are_those_of_the_built_network(kind: str, others: dict[str, Any])
     cost = count(network.layers(5, channels), size)
     assert sum(p.numel() for p in model.parameters()) == cost.parameters
     weighed = {
-        name.removeprefix("blocks."): module.weight.numel()
+        name: module.weight.numel()
         for name, module in model.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear)
     }

@@ -37,7 +37,7 @@ def here() -> machine.Machine:
 def kernels(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The convolutions' weights of a saved classifier, by the names that records use."""
     return {
-        name.removeprefix("network.").removeprefix("blocks.").removesuffix(".weight"): value
+        name.removeprefix("network.").removeprefix("").removesuffix(".weight"): value
         for name, value in state.items()
         if value.ndim == 4
     }

@@ -108,10 +108,6 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Tensor]]:
     return found
 
 
-def plain(name: str) -> str:
-    return name.replace("network.base.", "network.")
-
-
 # From another trial
 
 
@@ -223,19 +219,19 @@ def test_heads_stand_around_what_is_taken_over(
     for each in (first, second):
         *_, told = run_trial(each, store, here, results)
         assert told.error is None
-    learned = {plain(name): value for name, value in weights(results, first).items()}
+    learned = weights(results, first)
     state = begun[1]
     alike = {
         name
         for name, value in state.items()
-        if plain(name) in learned
-        and value.shape == learned[plain(name)].shape
-        and torch.equal(value, learned[plain(name)])
+        if name in learned
+        and value.shape == learned[name].shape
+        and torch.equal(value, learned[name])
     }
-    taken = {name for name in state if not plain(name).startswith((*LAST, "network.answer"))}
+    taken = {name for name in state if not name.startswith((*LAST, "network.answer"))}
     assert taken <= alike
     kernels = {"network.classifier.weight", "network.answer.weight"}
-    assert not kernels & {plain(name) for name in alike}, "the last layer and the head are new"
+    assert not kernels & alike, "the last layer and the head are new"
 
 
 @pytest.mark.parametrize(
@@ -243,11 +239,11 @@ def test_heads_stand_around_what_is_taken_over(
     [
         (
             {"network.width": 3},
-            r"ValueError: transfer: network\.blocks\.\S+ is \(.*\) here, {id} has \(.*\): name the",
+            r"ValueError: transfer: network\.\S+ is \(.*\) here, {id} has \(.*\): name the",
         ),
         (
             {"network.depth": 2},
-            r"transfer: network\.blocks\.\S+ is \(.*\) here, {id} has none: name",
+            r"transfer: network\.\S+ is \(.*\) here, {id} has none: name",
         ),
         (
             {"sound.features.mels": 40},
@@ -338,7 +334,7 @@ def public(vggish: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> di
     found = {}
     for theirs, ours in vggish_weights.LAYERS.items():
         for kind in vggish_weights.KINDS:
-            value = network.get_parameter(f"blocks.{ours}.{kind}").detach() + 0.01
+            value = network.get_parameter(f"{ours}.{kind}").detach() + 0.01
             found[f"{theirs}.{kind}"] = value.transpose(2, 3) if value.ndim == 4 else value
     found = {name: value.contiguous() for name, value in found.items()}
     (tmp_path / "data" / "weights").mkdir(parents=True)
@@ -363,8 +359,8 @@ def test_public_weights_are_taken_over(
     for theirs, ours in vggish_weights.LAYERS.items():
         value = public[f"{theirs}.weight"]
         turned = value.transpose(2, 3) if value.ndim == 4 else value
-        assert torch.equal(state[f"network.blocks.{ours}.weight"], turned)
-        assert torch.equal(state[f"network.blocks.{ours}.bias"], public[f"{theirs}.bias"])
+        assert torch.equal(state[f"network.{ours}.weight"], turned)
+        assert torch.equal(state[f"network.{ours}.bias"], public[f"{theirs}.bias"])
     drawn = classifier.network(vggish, 2, torch_stream(vggish.seed, "initialization"))
     assert torch.equal(state["network.dense.weight"], drawn.get_parameter("dense.weight"))
     assert torch.equal(state["standardize.mean_F"], torch.zeros(1, 64, 1))

@@ -57,7 +57,7 @@ def test_costs_are_those_of_the_built_network(width, size, channels):
     cost = count(network.layers(5, channels), size)
     assert sum(p.numel() for p in model.parameters()) == cost.parameters
     weighed = {
-        name.removeprefix("blocks."): module.weight.numel()
+        name: module.weight.numel()
         for name, module in model.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear)
     }
@@ -83,8 +83,8 @@ def test_field_is_where_gradients_are(monkeypatch, size):
     for module in model.modules():
         if isinstance(module, Convolution):
             nn.init.constant_(module.weight, 1 / module.weight[0].numel())
-    for name in list(model.norms):
-        model.norms[name] = nn.Identity()
+    for stage in model.stages:
+        setattr(model, f"{stage.name}_norm", nn.Identity())
     average = nn.functional.avg_pool2d
     monkeypatch.setattr("scaling.networks.modules.chain.functional.max_pool2d", average)
     ones, layers = torch.ones(1, 1, *size, dtype=torch.float64), network.layers(10)
@@ -126,7 +126,7 @@ def test_equal_seeds_start_alike_damped_or_not():
         first.named_parameters(), damped.parameters(), other.parameters(), strict=True
     ):
         assert torch.equal(a, b), name
-        assert torch.equal(a, c) == (name.startswith("norms") or name.endswith("bias")), name
+        assert torch.equal(a, c) == ("_norm." in name or name.endswith("bias")), name
     x = torch.randn(2, 1, 32, 40)
     assert not torch.equal(first(x).features_BCFN, damped(x).features_BCFN)
 

@@ -101,7 +101,7 @@ def test_costs_are_those_of_the_built_network(size: tuple[int, int], channels: i
     cost = count(network.layers(5, channels), size)
     assert sum(p.numel() for p in model.parameters()) == cost.parameters
     weighed = {
-        name.removeprefix("blocks."): module.weight.numel()
+        name: module.weight.numel()
         for name, module in model.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear)
     }

@@ -77,7 +77,7 @@ def test_costs_are_those_of_the_built_network(width, size, padding, flatten):
     model, cost = build(network, 5, size), count(network.layers(5), size)
     assert sum(p.numel() for p in model.parameters()) == cost.parameters
     weighed = {
-        name.removeprefix("blocks."): module.weight.numel()
+        name: module.weight.numel()
         for name, module in model.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear)
     }
@@ -173,7 +173,7 @@ def test_damping_acts_on_every_kernel_along_frequency():
     for name, weight in base.state_dict().items():
         assert torch.equal(weight, damped.state_dict()[name]), name
     factors = torch.tensor([0.01, 0.67, 0.67, 0.01])[:, None]
-    for block in damped.blocks.values():
+    for block in (damped.get_submodule(stage.name) for stage in damped.stages):
         assert isinstance(block, Convolution)
         torch.testing.assert_close(block.kernel, block.weight * factors)
     x = torch.randn(2, 1, 40, 60)

@@ -39,9 +39,7 @@ class Pruner:
         """
         self.settings, self.optimizer, self.target = settings, optimizer, target
         self.layers = {
-            name.removeprefix("base.").removeprefix("blocks."): module
-            for name, module in network.named_modules()
-            if isinstance(module, Prunable)
+            name: module for name, module in network.named_modules() if isinstance(module, Prunable)
         }
         self.dense = sum(layer.weight.numel() for layer in self.layers.values())
         if masks is None:

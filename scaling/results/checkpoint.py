@@ -16,14 +16,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from scaling.networks.modules.state import Misfit
+from scaling.networks.modules.state import Misfit, renamed
 from scaling.results import seal
 from scaling.results.records import Damaged, Refused, Results
 from scaling.settings import Trial
 from scaling.storage import trouble
 
 NAME = "last.pt"
-VERSION = 2  # of what a checkpoint holds: that of any other is not taken up
+VERSION = 3  # of what a checkpoint holds
+EARLIER = 2  # the same by earlier names of layers; that of any other version is not taken up
 
 
 def save(trial: Trial, results: Results, state: Mapping[str, Any]) -> None:
@@ -40,10 +41,13 @@ def load(trial: Trial, results: Results) -> dict[str, Any] | None:
         if saved is None:
             return None
         state = _opened(saved)
-        if isinstance(state, dict) and state.get("version") != VERSION:
+        version = state.get("version") if isinstance(state, dict) else VERSION
+        if version not in (VERSION, EARLIER):
             _warn(trial, "is of another version of Overhear")
             return None
         _check(trial, state)
+        if version == EARLIER:
+            state["model"] = renamed(state["model"])
     except Damaged as error:
         _warn(trial, f"is damaged ({error})")
     except Refused:

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 import safetensors.torch
 from torch import Tensor
 
+from scaling.networks.modules.state import renamed
 from scaling.results import seal
 from scaling.results.records import Results
 from scaling.storage import trouble
 
 FIELD = "overhear"  # one field only: safetensors writes several in no fixed order
 HEADER = 8  # bytes that hold the header's length
+NAMES = "names-2"  # says that layers have the names of this version
 KIND, ENDING = "weights", ".safetensors"
 
 
@@ -44,7 +46,7 @@ def packed(trial: str, weights: Mapping[str, Tensor]) -> bytearray:
     """The weights of the trial of this id, by name, as a file's content."""
     # in the plain layout that safetensors holds
     plain = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    about = {FIELD: f"trial {trial} {seal.BLANK}"}
+    about = {FIELD: f"trial {trial} {NAMES} {seal.BLANK}"}
     return seal.sealed(safetensors.torch.save(plain, about))
 
 
@@ -57,9 +59,11 @@ def unpacked(content: bytes, trial: str, path: str) -> dict[str, Tensor]:
     try:
         seal.check(content)
         weights: dict[str, Tensor] = safetensors.torch.load(content)
-        owner = _owner(content)
-        if owner not in (None, trial):
-            raise ValueError(f"it holds the weights of trial {owner}")
+        said = _said(content)
+        if len(said) > 1 and said[1] != trial:
+            raise ValueError(f"it holds the weights of trial {said[1]}")
+        if NAMES not in said:
+            weights = renamed(weights)
     except Exception as error:  # noqa: BLE001
         # safetensors raises its own error and many of Python's for a damaged file
         reason = trouble(error).reason
@@ -78,9 +82,8 @@ def _remedy(trial: str) -> str:
     )
 
 
-def _owner(content: bytes) -> str | None:
-    """The id of the trial that a file says it is of."""
+def _said(content: bytes) -> list[str]:
+    """What a file says of itself: `trial`, its id, and more; nothing in the earliest files."""
     length = int.from_bytes(content[:HEADER], "little")
     header = json.loads(content[HEADER : HEADER + length])
-    words = str(header.get("__metadata__", {}).get(FIELD, "")).split()
-    return words[1] if len(words) > 1 else None
+    return str(header.get("__metadata__", {}).get(FIELD, "")).split()

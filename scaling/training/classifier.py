@@ -6,7 +6,7 @@ last layer (transfer). Contents: Classifier, `of_trial`, `take_over`, `taken`, `
 
 # B clips, S examples, F mel bands, N frames
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import torch
@@ -80,20 +80,23 @@ def of_trial(
     model = Classifier(standardize, built, machine, listener.frontend if learns else None)
     if source is None:
         return model, set()
-    last = sizes.network_layers(trial, classes)[-1].name
-    take_over(model, source, last, trial.transfer.trial or trial.transfer.weights)
-    return model, set(taken(model.state_dict(), last))
+    last = sizes.network_layers(trial, classes)[-1]
+    new = {layer.name for layer in (last, *trial.objective.head_layers(classes))}
+    take_over(model, source, new, trial.transfer.trial or trial.transfer.weights)
+    return model, set(taken(model.state_dict(), new))
 
 
-def take_over(model: Classifier, source: Mapping[str, Tensor], last: str, whose: str) -> None:
+def take_over(
+    model: Classifier, source: Mapping[str, Tensor], new: Collection[str], whose: str
+) -> None:
     """Copy what another classifier learned, all but its last layer, into this one.
 
-    `source` is that one's state, or part of it; `last` names this network's last layer; `whose`
-    says where the weights come from. Raises ValueError where a tensor is missing or has another
-    shape: the networks must be alike but for their classes.
+    `source` is that one's state, or part of it; `new` names this network's last layer and those of
+    its head; `whose` says where the weights come from. Raises ValueError where a tensor is missing
+    or has another shape: the networks must be alike but for their classes.
     """
     own = model.state_dict()
-    wanted = set(taken(own, last))
+    wanted = set(taken(own, new))
     learnt = {name for name in source if name.startswith(FRONTEND)}
     if not learnt:  # the source heard through the filters with which this one begins
         wanted = {name for name in wanted if not name.startswith(FRONTEND)}
@@ -102,10 +105,8 @@ def take_over(model: Classifier, source: Mapping[str, Tensor], last: str, whose:
             f"transfer: the front end of {whose} has learnt, this one cannot take it over: name "
             "the same sound.features in both, trainable too"
         )
-    # a bottleneck or prototypes stand around the network: their names begin with base
-    plain = {name.replace("network.base.", "network."): value for name, value in source.items()}
     for name in sorted(wanted):
-        found = plain.get(name.replace("network.base.", "network."))
+        found = source.get(name)
         if found is None or found.shape != own[name].shape:
             other = "has none" if found is None else f"has {tuple(found.shape)}"
             raise ValueError(
@@ -115,18 +116,10 @@ def take_over(model: Classifier, source: Mapping[str, Tensor], last: str, whose:
         own[name].copy_(found)
 
 
-def taken(names: Mapping[str, Tensor], last: str) -> list[str]:
-    """Those of the names that are taken over: not the last layer's, nor its normalization's, nor
-    those of a head around the network.
-    """
-    head = {last, f"{last}_norm"}
-    wrapped = any(name.startswith("network.base.") for name in names)
-    inner = "network.base." if wrapped else "network."
-    return [
-        name
-        for name in names
-        if not head & set(name.split(".")) and name.startswith((inner, "standardize.", FRONTEND))
-    ]
+def taken(names: Iterable[str], new: Collection[str]) -> list[str]:
+    """Those of the names that are taken over: not those of new layers and their normalization."""
+    own = {part for layer in new for part in (layer, f"{layer}_norm")}
+    return [name for name in names if not own & set(name.split("."))]
 
 
 @torch.no_grad()

@@ -79,45 +79,45 @@ class Chain(nn.Module):
         self.style, self.activation = style, ACTIVATIONS[style.activation]
         self.stages = [layer for layer in layers if layer.reads == "pixels"]
         dense = [layer for layer in layers if layer.reads != "pixels"]
-        self.hidden = [layer.name for layer in dense[:-1]]
-        self.flat = dense[0].reads == "map"
+        self._hidden = [layer.name for layer in dense[:-1]]
+        self._flat = dense[0].reads == "map"
         self.input_norm = input_norm(layers[0], style, size)
-        self.blocks = nn.ModuleDict()
-        self.norms = nn.ModuleDict()
         self.dropouts = nn.ModuleDict()
         for stage in self.stages:
-            self.blocks[stage.name] = convolution(stage, damping)
-            self.norms[stage.name] = _norm(style, stage.outputs) if stage.norm else nn.Identity()
+            self.add_module(stage.name, convolution(stage, damping))
             self.dropouts[stage.name] = SpatialDropout(dropout)
         pixels = 1
-        if self.flat:
+        if self._flat:
             assert size is not None, "a dense layer on the whole map needs the size of the input"
             pixels = math.prod(last_map(layers, size))
         for layer in dense:
             share = style.dropout
             self.dropouts[layer.name] = SpatialDropout(share) if share else nn.Identity()
-            built = Dense(layer.inputs * pixels, layer.outputs)
-            if layer.name in self.hidden:
-                self.blocks[layer.name] = built
-            else:
-                self.dense = built
-            pixels = 1
+            if layer is not dense[-1]:
+                self.add_module(layer.name, Dense(layer.inputs * pixels, layer.outputs))
+                pixels = 1
+        for stage in self.stages:
+            norm = _norm(style, stage.outputs) if stage.norm else nn.Identity()
+            self.add_module(f"{stage.name}_norm", norm)
+        self._last = dense[-1].name
+        self.add_module(self._last, Dense(dense[-1].inputs * pixels, dense[-1].outputs))
 
     def forward(self, x_BCFN: Tensor) -> Output:
         x_BCFN = self.input_norm(x_BCFN)
         for stage in self.stages:
-            x_BCFN = self.blocks[stage.name](x_BCFN)
+            norm: nn.Module = getattr(self, f"{stage.name}_norm")
+            x_BCFN = getattr(self, stage.name)(x_BCFN)
             if self.style.norm_last:
-                x_BCFN = self.norms[stage.name](self.activation(x_BCFN))
+                x_BCFN = norm(self.activation(x_BCFN))
             else:
-                x_BCFN = self.activation(self.norms[stage.name](x_BCFN))
+                x_BCFN = self.activation(norm(x_BCFN))
             x_BCFN = self.dropouts[stage.name](x_BCFN)
             if stage.pool != 1:
                 x_BCFN = functional.max_pool2d(x_BCFN, stage.window)
-        read_BD = x_BCFN.flatten(1) if self.flat else x_BCFN.mean(dim=(2, 3))
-        for name in self.hidden:
-            read_BD = self.activation(self.blocks[name](self.dropouts[name](read_BD)))
-        return Output(self.dense(self.dropouts["dense"](read_BD)), x_BCFN)
+        read_BD = x_BCFN.flatten(1) if self._flat else x_BCFN.mean(dim=(2, 3))
+        for name in self._hidden:
+            read_BD = self.activation(getattr(self, name)(self.dropouts[name](read_BD)))
+        return Output(getattr(self, self._last)(self.dropouts[self._last](read_BD)), x_BCFN)
 
 
 def build(

@@ -31,6 +31,7 @@ class Residual(nn.Module):
             self.shortcut_norm = nn.BatchNorm2d(outputs)
         self.pool = block.pool
         self.dropout = SpatialDropout(dropout)
+        self.dropout.stream = f"blocks.{block.name}.dropout"  # whatever the block is called within
 
     def forward(self, x_BCFN: Tensor) -> Tensor:
         y_BCFN = functional.relu(self.norm1(self.conv1(x_BCFN)))
@@ -59,13 +60,20 @@ class CPResNet(nn.Module):
         super().__init__()
         self.stem = Convolution(channels, width, 5, stride=2, damping=damping)
         self.stem_norm = nn.BatchNorm2d(width)
-        self.blocks = nn.ModuleDict({b.name: Residual(b, damping, dropout) for b in blocks})
+        self.names = [block.name for block in blocks]
+        for block in blocks:
+            self.add_module(block.name, Residual(block, damping, dropout))
         self.classifier = Convolution(blocks[-1].outputs, classes, 1)
         self.classifier_norm = nn.BatchNorm2d(classes)
 
+    @property
+    def blocks(self) -> list[Residual]:
+        """Its residual blocks, in the order of the forward pass."""
+        return [getattr(self, name) for name in self.names]
+
     def forward(self, x_BCFN: Tensor) -> Output:
         x_BCFN = functional.relu(self.stem_norm(self.stem(x_BCFN)))
-        for block in self.blocks.values():
+        for block in self.blocks:
             x_BCFN = block(x_BCFN)
         scores_BYFN = self.classifier_norm(self.classifier(x_BCFN))
         return Output(scores_BYFN.mean(dim=(2, 3)), x_BCFN)
@@ -84,8 +92,7 @@ def _fixup(model: CPResNet, generator: torch.Generator) -> None:
     section 1.2).
     """
     model.classifier.weight.zero_()
-    for block in model.blocks.values():
-        assert isinstance(block, Residual)
+    for block in model.blocks:
         fan_out = block.conv1.kernel_size[0] ** 2 * block.conv1.out_channels
         _normal(block.conv1.weight, 2 / (fan_out * len(model.blocks)), generator)
         block.conv2.weight.zero_()

@@ -18,6 +18,7 @@ class Stochastic(nn.Module):
     """A module that draws in training, from `generator`; in evaluation it draws nothing."""
 
     generator: torch.Generator | None = None
+    stream: str | None = None  # the name of its stream; else that of the module
 
     def drawn_from(self) -> torch.Generator:
         """The generator, which must have been set."""
@@ -46,7 +47,7 @@ class SpatialDropout(Stochastic):
 
 
 def reseed(network: nn.Module, make: Callable[[str], torch.Generator]) -> None:
-    """Give every module that draws the generator that `make` returns for its name."""
+    """Give every module that draws the generator that `make` returns for its stream's name."""
     for name, module in network.named_modules():
         if isinstance(module, Stochastic):
-            module.generator = make(name)
+            module.generator = make(name if module.stream is None else module.stream)

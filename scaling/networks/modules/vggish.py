@@ -26,28 +26,27 @@ class VGGish(nn.Module):
         self.linear = linear
         self.last_map = last_map(layers, size)
         self.stages = [layer for layer in layers if layer.reads == "pixels"]
-        self.blocks = nn.ModuleDict()
         self.dropouts = nn.ModuleDict()
         for stage in self.stages:
-            self.blocks[stage.name] = convolution(stage, damping)
+            self.add_module(stage.name, convolution(stage, damping))
             self.dropouts[stage.name] = SpatialDropout(dropout)
         *hidden, last = layers[len(self.stages) :]
         pixels = math.prod(self.last_map)
         for layer in hidden:
-            self.blocks[layer.name] = Dense(layer.inputs * pixels, layer.outputs)
+            self.add_module(layer.name, Dense(layer.inputs * pixels, layer.outputs))
             pixels = 1
         self.dense = Dense(last.inputs, last.outputs)
 
     def forward(self, x_BCFN: Tensor) -> Output:
         for stage in self.stages:
-            x_BCFN = functional.relu(self.blocks[stage.name](x_BCFN))
+            x_BCFN = functional.relu(getattr(self, stage.name)(x_BCFN))
             x_BCFN = self.dropouts[stage.name](x_BCFN)
             if stage.pool != 1:
                 x_BCFN = functional.max_pool2d(x_BCFN, stage.window)
         read_BD = x_BCFN.permute(0, 3, 2, 1).flatten(1)
         for name in ("dense1", "dense2"):
-            read_BD = functional.relu(self.blocks[name](read_BD))
-        embedding_BE = self.blocks["embedding"](read_BD)
+            read_BD = functional.relu(getattr(self, name)(read_BD))
+        embedding_BE = getattr(self, "embedding")(read_BD)  # noqa: B009  its type is not declared
         if not self.linear:
             embedding_BE = functional.relu(embedding_BE)
         return Output(self.dense(embedding_BE), x_BCFN, embedding_BE=embedding_BE)

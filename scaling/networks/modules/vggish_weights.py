@@ -62,7 +62,7 @@ def convert(found: Mapping[str, Tensor], model: VGGish) -> dict[str, Tensor]:
             "is {} x {}".format(*MAP, *model.last_map)
         )
     converted: dict[str, Tensor] = {}
-    names = {f"{a}.{kind}": f"blocks.{b}.{kind}" for a, b in LAYERS.items() for kind in KINDS}
+    names = {f"{a}.{kind}": f"{b}.{kind}" for a, b in LAYERS.items() for kind in KINDS}
     for theirs, ours in names.items():
         if theirs not in found:
             first = next(iter(found), "nothing")

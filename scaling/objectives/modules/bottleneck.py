@@ -14,12 +14,12 @@ from torch.nn import functional
 
 from scaling.networks.modules.kernels import Dense, initialize
 from scaling.networks.modules.output import Output
-from scaling.networks.modules.stochastic import Stochastic
+from scaling.objectives.modules.head import Head
 
 SMALLEST = 1e-8  # deviation, so that its logarithm is finite; the public code's
 
 
-class Bottleneck(Stochastic):
+class Bottleneck(Head):
     """Features (B, channels, F, N) to logits (B, Y), by way of a Gaussian of K dimensions.
 
     deviation = softplus(what the base puts out - offset): an offset of 5 begins with next to none.
@@ -33,8 +33,8 @@ class Bottleneck(Stochastic):
         offset: float,
         generator: torch.Generator,
     ) -> None:
-        super().__init__()
-        self.base, self.offset = base, offset
+        super().__init__(base)
+        self.offset = offset
         self.answer = Dense(latent, classes)
         initialize(self.answer, generator)
 

@@ -14,17 +14,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scaling.networks.modules.output import Output
+from scaling.objectives.modules.head import Head
 
 
-class Prototypes(nn.Module):
+class Prototypes(Head):
     """Features (B, C, F, N) to logits (B, Y): minus the distances to the prototypes.
 
     distance: `mean_squared` or `squared` (sum) over the dimensions, or `cosine` (1 - cosine).
     """
 
     def __init__(self, base: nn.Module, classes: int, distance: str) -> None:
-        super().__init__()
-        self.base, self.classes, self.distance = base, classes, distance
+        super().__init__(base)
+        self.classes, self.distance = classes, distance
         # not saved: who restores a network knows its trial's examples, too
         self.register_buffer("examples_SCFN", None, persistent=False)
         self.register_buffer("classes_S", None, persistent=False)
