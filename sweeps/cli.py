@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from scaling.cli import Column, Device, GroupFrom, Json, Precision, Root, Skip, pairs
+from scaling.cli import (
+    Column,
+    Device,
+    FrontendBackend,
+    GroupFrom,
+    Json,
+    Precision,
+    Root,
+    Skip,
+    pairs,
+)
 from scaling.typed import filled, number, whole
 
 
@@ -123,6 +133,7 @@ def sweep(
     ] = None,
     device: Device = "auto",
     precision: Precision = "auto",
+    frontend_backend: FrontendBackend = "auto",
     skip_unreadable: Skip = False,
     tensorboard: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Also write metrics as TensorBoard files.")
@@ -133,6 +144,7 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Run the missing trials of a study on Ray Tune; records go to the results folder."""
+    from scaling.sound import frontends
     from scaling.sound.datasets.reading import reading
     from sweeps.adaptive import early_stopping
     from sweeps.dry_run import dry_run as show_trials
@@ -145,7 +157,7 @@ def sweep(
     filled(data=data, root=root, out=out, address=address, tensorboard=tensorboard)
     filled(device=device, precision=precision)
     check_speed(speed)
-    compute = Compute(device, precision)
+    compute = Compute(device, precision, frontend_backend)
     resources = Resources(
         address,
         cpus_per_trial,
@@ -169,6 +181,8 @@ def sweep(
         tensorboard,
         plain,
     )
+    for features in {trial.sound.features for trial in launch.trials}:
+        frontends.chosen(features, frontend_backend)
     if dry_run:
         show_trials(launch, speed, as_json)
         return

@@ -20,6 +20,7 @@ class Compute:
 
     device: str = "auto"
     precision: str = "auto"
+    frontend: str = "auto"  # backend of the front end
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load
 from test_trial import losses, timeless
+from typer.testing import CliRunner
 
+import overhear
 from scaling import machine
 from scaling.networks.cost import Cost
 from scaling.receptive_field import runs as maps
@@ -21,6 +23,8 @@ from scaling.training import classifier, optimizer
 from scaling.training.inputs import Listener
 from scaling.training.methods import run
 from scaling.training.views import Draws, Views, as_recorded
+from sweeps.engine import preflight
+from sweeps.launch import Compute
 
 STILL = {"augment.roll": 0.0, "augment.mixup": 0.0}
 CQT = {
@@ -169,3 +173,30 @@ def test_what_learns_beside_what_keeps_features(trial: Trial):
     nearest = {"objective.kind": "neighbours", "network.kind": "mfcc", **STILL}
     with pytest.raises(ValueError, match=r"trainable=mel changes nothing: network.kind=mfcc hears"):
         changed(trial, MEL | nearest | {"network.depth": 0, "network.pointwise": 0})
+
+
+def test_workers_of_a_sweep_compute_with_the_backend_named():
+    task = preflight.Task({}, "", 1, Compute("cpu", "float32", "nnaudio"))
+    assert preflight.machine_of(task).frontend == "nnaudio"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--frontend-backend", "nnaudo"], "frontend_backend='nnaudo': no such backend .*nnaudio"),
+        (
+            ["--frontend-backend", "torchaudio", "sound.features.trainable=stft"],
+            "frontend_backend=torchaudio has no trainable=stft: take nnaudio, or auto",
+        ),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "sweep"])
+def test_a_backend_that_cannot_is_said_before_anything_runs(
+    command: str, words: list[str], line: str, tmp_path: Path
+):
+    option, name, *settings = words
+    changes = [word for each in settings for word in ("--set", each)]
+    stated = ["quickstart", *changes] if command == "sweep" else settings
+    asked = [command, *stated, option, name, "--dry-run", "--out", str(tmp_path)]
+    with pytest.raises(ValueError, match=line):
+        CliRunner().invoke(overhear.app, asked, catch_exceptions=False)

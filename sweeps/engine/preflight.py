@@ -180,7 +180,8 @@ def machine_of(task: Task) -> machine.Machine:
     """
     threads = min(task.cpus, os.cpu_count() or 1)  # Ray's count of a node may be a person's
     try:
-        return machine.here(task.compute.device, task.compute.precision, threads)
+        compute = task.compute
+        return machine.here(compute.device, compute.precision, threads, compute.frontend)
     except ValueError as error:
         if task.driver is None:
             raise
