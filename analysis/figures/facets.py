@@ -24,6 +24,7 @@ from matplotlib.transforms import ScaledTranslation
 from analysis.aggregate import ACCURACY, Measure, in_order
 from analysis.figures.axes import Axis
 from analysis.figures.layout import GREY, PLAIN, Page, Style, drawing, folded, page, palette
+from scaling.text import printable
 
 MARKERS = "osD^vPX*<>"
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (4, 1, 1, 1)), (0, (2, 1)))  # told without colour
@@ -38,7 +39,7 @@ DESCRIBED = {
 }
 SHIFT = 3.0  # typographic points from colour to colour, at most
 NAME = 24  # letters of a name along an axis, at most
-REACH = 2.0  # how far chance may lie below all points, over their range, and still be a line
+REACH = 3.0  # how far chance may lie below all points, over their range, and still be a line
 
 
 class Frame(NamedTuple):
@@ -51,6 +52,7 @@ class Frame(NamedTuple):
     measure: Measure = ACCURACY
     dotted: str = ""  # the marker whose lines are dotted
     alike: Literal["all", "row"] = "all"  # the panels that share a vertical axis
+    from_chance: bool = False  # whether chance is a line, however far below all points it lies
 
 
 class Level(NamedTuple):
@@ -106,7 +108,7 @@ def draw_facets(
         for panel in made.leftmost():
             panel.set_ylabel(folded(style.renamed(frame.measure.label), made.high))
         for panel in made.lowest():
-            panel.set_xlabel(style.renamed(frame.label))
+            panel.set_xlabel(folded(style.renamed(frame.label), made.letters))
         if frame.measure.factor == 100:  # a share: intervals that pass 0 or 100 % are cut off there
             for panel in made.figure.axes:  # last: a limit that is set fits no panel drawn after it
                 bottom, top = panel.get_ylim()
@@ -125,7 +127,8 @@ def _draw_names(
         key: ", ".join(style.renamed(k) for k, varies in zip(key, several, strict=True) if varies)
         for key in looks
     }
-    texts = {key: folded(text, NAME) if text else "" for key, text in named.items()}
+    # names of ticks are set anew when a figure is drawn: what is escaped later does not last
+    texts = {key: folded(printable(text), NAME) if text else "" for key, text in named.items()}
     longest = max(len(line) for text in texts.values() for line in text.split("\n"))
     only = float(curves["x"].iloc[0])
     at = f"{frame.label} {only:,.15g}" if frame.label else ""
@@ -177,7 +180,7 @@ def _draw_names(
                 sns.despine(ax=panel)
                 _name(panel, here, usual, made, style)
         for panel in made.lowest():
-            panel.set_xlabel(style.renamed(frame.measure.label))
+            panel.set_xlabel(folded(style.renamed(frame.measure.label), made.letters))
     return made.figure
 
 
@@ -213,7 +216,8 @@ def _chances(curves: pd.DataFrame, frame: Frame) -> tuple[list[Level], str]:
     known = curves[["split", "row", "chance"]].dropna().drop_duplicates()
     bottom = curves[["mean", "low"]].min().min()
     span = curves[["mean", "high"]].max().max() - bottom
-    if span and known["chance"].min() < bottom - REACH * span:
+    lowest = known["chance"].min()
+    if span and lowest < bottom - REACH * span and not frame.from_chance:
         said = ", ".join(f"{100 * chance:.3g} %" for chance in sorted(known["chance"].unique()))
         return [], f"chance is {said}, below the axis"
     return [
