@@ -468,8 +468,11 @@ def test_at_80_columns_nothing_that_tells_rows_apart_is_lost(
     names = set(pd.read_csv(Path(results.path("figures", f"{NAME}.csv")))["family"])
     words = {word for name in names for word in name.split()}
     assert words <= set(said.split())
-    assert "No room for: " in said
     assert "All rows: depth 1; pointwise 1" in said
+    complete(results, {trial(seed=s): {"test": [0.5, s / 9]} for s in range(3)})
+    monkeypatch.setenv("COLUMNS", "40")
+    cli.analyze(results.where, figure=[NAME], study=["s"])
+    assert "No room for: " in capsys.readouterr().out
 
 
 def test_twenty_rows_unless_all_are_asked_for(

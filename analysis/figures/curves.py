@@ -170,7 +170,7 @@ def draw_curves(
                 named = ": ".join(map(style.renamed, filter(None, (column.title, row))))
                 panel.set_title(folded(named, made.letters), loc="left")
                 first = [c.metric for c in columns].index(column.metric)
-                if style.width is not None or columns[first] is column:
+                if columns[first] is column or panel in made.leftmost():
                     panel.set_ylabel(folded(style.renamed(measure.label), made.high))
         for panel in made.lowest():
             panel.set_xlabel(style.renamed("Epoch"))
