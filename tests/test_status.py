@@ -11,7 +11,6 @@ from test_analysis_table import complete, end, measure, mixed, plan, results, tr
 
 from analysis import cli, console, status, table
 from scaling.results import lock_file, records
-from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.settings import Trial
 
@@ -160,7 +159,7 @@ def test_json_is_one_object(results: Results, capsys: pytest.CaptureFixture[str]
     trials = mixed(results)
     cli.status(results.where, json=True)
     said = json.loads(capsys.readouterr().out)
-    assert {k: said[k] for k in table.STATUSES} == table.counts(table.progress(results))
+    assert {k: said[k] for k in Status} == table.counts(table.progress(results))
     example = "OutOfMemoryError: CUDA out of memory. Tried to 3 it"
     assert said["failures"] == [{"class": "OutOfMemoryError", "trials": 2, "example": example}]
     running = {"trial": trials[5].id, "epochs": 2, "training.epochs": 3}
@@ -187,7 +186,13 @@ def test_done_has_nothing_left(results: Results, tmp_path: Path) -> None:
 
 def holding(results: Results, **more: object) -> None:
     """What a sweep of this process says of itself, but for `more`."""
-    said = {"host": "here", "machine": lock_file.machine(), "pid": os.getpid(), "slots": 2, "beat": 7}
+    said = {
+        "host": "here",
+        "machine": lock_file.machine(),
+        "pid": os.getpid(),
+        "slots": 2,
+        "beat": 7,
+    }
     said |= {"started": lock_file.started(os.getpid()), **more}
     results.put(json.dumps(said).encode(), lock_file.FILE)
 

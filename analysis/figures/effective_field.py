@@ -378,7 +378,7 @@ def _numbers(panel: Panel, letters: int) -> str:
         [f"Luo {of['luo_side']:.1f}", f"participation {of['participation']:,.0f}"],
     ]
     joined = [",  ".join(line) for line in lines]
-    wide = all(len(line) <= letters + 4 for line in joined)
+    wide = all(len(line) <= letters - 3 for line in joined)
     return "\n".join(joined if wide else [part for line in lines for part in line])
 
 
