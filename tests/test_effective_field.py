@@ -282,3 +282,23 @@ def test_draw_refuses_in_one_line():
         draw(made, "logarithmic")
     with pytest.raises(ValueError, match=r"^no panel to draw: give the maps of at least one trial"):
         draw([])
+
+
+def test_the_target_is_marked_and_padding_is_hatched():
+    """Only where a field reaches beyond its input, and the caption says so."""
+    for side, hatched in ((41, False), (201, True)):
+        one = trial()
+        figure = draw(panels(pd.DataFrame([record(one, spot(4))]), planned(one, side=side)))
+        (place,) = maps_of(figure)
+        (cross,) = [line for line in place.lines if line.get_marker() == "+"]
+        assert (list(cross.get_xdata()), list(cross.get_ydata())) == ([0], [CENTRE[0]])
+        strips = [patch for patch in place.patches if patch.get_hatch()]
+        assert bool(strips) == hatched
+        said = " ".join(texts(figure)).replace("\n", " ")
+        assert ("hatched: padding, outside the clip" in said) == hatched
+        if hatched:  # outside the map on all sides, inside the axes
+            left, right, bottom, top = place.images[0].get_extent()
+            assert len(strips) == 4
+            for strip in strips:
+                box = strip.get_bbox()
+                assert box.x1 <= left or box.x0 >= right or box.y1 <= bottom or box.y0 >= top

@@ -511,8 +511,9 @@ def test_accuracy_against_the_share_of_the_training_clips(results: Results) -> N
     complete(
         results,
         {
-            one: {"test": [one.split.fraction / 2 + one.seed / 10 + one.objective.beta]}
+            one: {"test": [one.split.fraction / 2 + one.seed / 10 + 0.01 * bottleneck]}
             for one in shares()
+            for bottleneck in (one.objective.kind == "bottleneck",)
         },
     )
     data = Data(results)

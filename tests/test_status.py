@@ -11,6 +11,7 @@ from test_analysis_table import complete, end, measure, mixed, plan, results, tr
 
 from analysis import cli, console, status, table
 from scaling.results import lock_file, records
+from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.settings import Trial
 
