@@ -38,6 +38,7 @@ DESCRIBED = {
     "train": "Training clips",
 }
 SHIFT = 3.0  # typographic points from colour to colour, at most
+SPREAD = 10.0  # from the first to the last, at most
 NAME = 24  # letters of a name along an axis, at most
 REACH = 3.0  # how far chance may lie below all points, over their range, and still be a line
 
@@ -73,6 +74,7 @@ class Look(NamedTuple):
     marker: str
     shift: float  # to the right, in typographic points: curves of one x would hide each other
     line: Any  # its style
+    size: float  # of the marker in typographic points: what is drawn first looks out from under
 
 
 def draw_facets(
@@ -151,7 +153,7 @@ def _draw_names(
                         xerr=[(mean - low).tolist(), (high - mean).tolist()],
                         color=look.colour,
                         marker=look.marker,
-                        markersize=5,
+                        markersize=look.size,
                         linestyle="",
                         elinewidth=1,
                         capsize=2,
@@ -234,7 +236,8 @@ def _looks(curves: pd.DataFrame, frame: Frame) -> dict[tuple[str, str], Look]:
     hues = palette(len(colours))
     drawn = set(zip(curves["colour"], curves["marker"], strict=True))
     pairs = [pair for pair in product(colours, markers) if pair in drawn]
-    step = min(SHIFT, 2 * SHIFT / max(len(pairs) - 1, 1))
+    last = max(len(pairs) - 1, 1)
+    step = min(SHIFT, SPREAD / last)
     looks = {}
     for place, (colour, marker) in enumerate(pairs):
         i, j = colours.index(colour), markers.index(marker)
@@ -242,7 +245,8 @@ def _looks(curves: pd.DataFrame, frame: Frame) -> dict[tuple[str, str], Look]:
         line = LINES[i % len(LINES)]
         if frame.dotted:
             line = ":" if marker == frame.dotted else "-"
-        looks[colour, marker] = Look(hues[i], sign, step * (place - (len(pairs) - 1) / 2), line)
+        shift, size = step * (place - (len(pairs) - 1) / 2), 6.5 - 2 * place / last
+        looks[colour, marker] = Look(hues[i], sign, shift, line, size)
     return looks
 
 
@@ -267,7 +271,7 @@ def _panel(
             yerr=[(mean - low).tolist(), (high - mean).tolist()],
             color=look.colour,
             marker=look.marker,
-            markersize=5,
+            markersize=look.size,
             markeredgecolor="white",
             markeredgewidth=0.6,
             linewidth=1.4,
@@ -280,7 +284,7 @@ def _panel(
             panel.update_datalim(np.column_stack([line["x"], edge]))
         if steep and "mark" in line:
             for x, y, mark in zip(line["x"], mean, line["mark"], strict=True):
-                _beside(panel, mark, (x, y), (look.shift + 5, 0), look, ha="left", va="center")
+                _beside(panel, mark, (x, y), (SPREAD / 2 + 5, 0), look, ha="left", va="center")
         counted = zip(line["n"], line["unit"], strict=True)
         for x, y, bottom, (n, unit) in zip(line["x"], mean, low, counted, strict=True):
             if (n, unit) != usual:
