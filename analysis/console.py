@@ -145,7 +145,7 @@ def status_table(where: str, now: "StudyStatus", every: bool = False) -> "Group"
         if len(shown) < len(details):
             shown = [*shown, f"... and {len(details) - len(shown)} more: --all"]
         for place, detail in enumerate(shown):
-            table.add_row("" if place else name, text(detail))
+            table.add_row("" if place else f"[bold]{name}[/bold]", text(detail))
 
     failed = failures(progress).to_dict("records")
     classes = [one_line(f"{f['trials']} x {f['class']}, as: {f['example']}") for f in failed]
@@ -154,8 +154,8 @@ def status_table(where: str, now: "StudyStatus", every: bool = False) -> "Group"
     reached = [f"{r['trial']}: epoch {r['epochs']} of {r['training.epochs']}" for r in running]
     add(_named(Status.RUNNING, now), reached)
     if now.open:
-        table.add_row("driver", text(now.driver.words))
-        table.add_row("time left", _left(now))
+        table.add_row("[bold]driver[/bold]", text(now.driver.words))
+        table.add_row("[bold]time left[/bold]", _left(now))
     address = text(where)
     address.overflow = "fold"
     each = _counted(now)

@@ -1,6 +1,7 @@
 """analysis.cli: what the commands write and print, and that --help stays light."""
 
 import json
+import re
 import subprocess
 import sys
 import warnings
@@ -12,13 +13,27 @@ import typer
 from test_analysis_table import complete, end, measure, mixed, plan, results, trial
 from typer.testing import CliRunner
 
-from analysis import cli, table
-from analysis.figures import CURVES, FIGURES
+from analysis import cli
+from analysis.data import Data
 from analysis.figures.accuracy_vs_parameters import points
+from analysis.figures.registry import FIGURES
 from scaling.results.records import Results
 
 __all__ = ["results"]  # the fixture
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As wide as a table that no terminal shows."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 NAME = "accuracy_vs_parameters"
+
+
+def cells(said: str) -> list[list[str]]:
+    """The lines of what was printed, in columns."""
+    return [re.split(r"\s{2,}", line.strip()) for line in said.splitlines()]
 
 
 def whole(results: Results) -> str:
@@ -39,7 +54,7 @@ def test_analyze_writes_each_figure_that_applies_with_its_points(results: Result
         f"{n}.{e}" for n in applying for e in ("png", "csv")
     }
     written = pd.read_csv(folder / f"{NAME}.csv")
-    expected = points(table.scores(results))
+    expected = points(Data(results))
     pd.testing.assert_frame_equal(written, expected, check_dtype=False, rtol=1e-15)
 
 
@@ -64,15 +79,14 @@ def test_analyze_prints_points_files_and_counts(
     cli.analyze(whole(results))
     said = capsys.readouterr()
     assert said.err == ""
-    rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.out.splitlines()]
-    family = "cp_resnet"
+    rows = cells(said.out)
     # t(0.975, 2 degrees) = 4.303: 80 +- 4.303 x 10 / sqrt(3), cut to 100
-    size = ["8", "1", "1", "16,000"]
-    assert ["seen", family, *size, "80.0", "55.2 to 100.0", "3", "10.0", "-", "10.0"] in rows
-    size = ["16", "1", "1", "32,000"]
-    assert ["unseen", family, *size, "60.0", "one run", "1 run", "-", "-", "-"] in rows
-    values = ["80.0", "55.2 to 100.0", "3", "10.0", "-", "10.0"]
-    assert ["seen", family, "8", "1", "1", *values] in rows
+    assert ["seen", "8", "16,000", "80.0", "55.2 to 100.0", "3", "10.0", "10.0"] in rows
+    assert ["unseen", "16", "32,000", "60.0", "one run", "1 run", "-", "-"] in rows
+    assert ["seen", "8", "80.0", "55.2 to 100.0", "3", "10.0", "10.0"] in rows
+    assert ["All rows: family cp_resnet; depth 1; pointwise 1"] in rows
+    highest = "highest accuracy on unseen devices: width 8, 60.0 % (60.0 to 60.0); lowest: width 8"
+    assert f"{NAME}: {highest}" in said.out
     assert "n, seeds" in said.out
     assert f"{NAME}.png" in said.out
     assert f"{NAME}.csv" in said.out
@@ -88,14 +102,13 @@ def test_curves_are_drawn_and_a_few_of_their_points_printed(
     said = capsys.readouterr().out
     folder = Path(results.path("figures"))
     assert {f.name for f in folder.iterdir()} == {"learning_curves.png", "learning_curves.csv"}
-    rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.splitlines()]
+    rows = cells(said)
     # 60 +- 4.303 x 10 / sqrt(3); the losses are the accuracies + 1
-    family = "cp_resnet"
-    best = ["accuracy %", "validation", family, "best epoch", "2"]
-    assert [*best, "60.0", "35.2 to 84.8", "3", "-"] in rows
-    assert len([row for row in rows if row[:2] == ["accuracy %", "validation"]]) == 2
-    lowest = ["cross-entropy, nats", "validation", family, "best epoch", "1"]
-    assert [*lowest, "1.100", "1.100 to 1.100", "3", "-"] in rows
+    assert ["accuracy %", "best epoch", "2", "60.0", "35.2 to 84.8", "-"] in rows
+    assert len([row for row in rows if row[0] == "accuracy %"]) == 2
+    lowest = ["cross-entropy, nats", "best epoch", "1", "1.100", "1.100 to 1.100", "-"]
+    assert lowest in rows
+    assert "split validation; " in said
     assert len(pd.read_csv(folder / "learning_curves.csv")) == 6
     cli.analyze(results.where, figure=["learning_curves"], json=True)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -117,11 +130,11 @@ def test_losses_are_printed_in_nats_with_their_rise(
     complete(results, trials)
     cli.analyze(results.where)
     said = capsys.readouterr().out
-    rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.splitlines()]
+    rows = cells(said)
     # losses are 1 + these; 1.65 +- 4.303 x 0.15 / sqrt(3), 0.45 +- 4.303 x 0.05 / sqrt(3)
     rise = ["1.650", "1.277 to 2.023", "3", "+0.450", "+0.326 to +0.574", "3"]
-    assert ["test", "synthetic", "cp_resnet", "4", "8", "1.0", *rise] in rows
-    assert [row[-3:] for row in rows if "0.01" in row] == [["+0.000", "-", "3"]]
+    assert ["1", *rise[:2], *rise[3:5]] in rows
+    assert [row[-2:] for row in rows if "0.01" in row] == [["+0.000", "-"]]
 
 
 def test_what_only_one_figure_needs_stops_no_other(
@@ -146,7 +159,7 @@ def test_json_lines_are_the_points(results: Results, capsys: pytest.CaptureFixtu
     every = [json.loads(line) for line in said.out.splitlines()]
     assert {line["figure"] for line in every} == {NAME, "accuracy_vs_width"}
     lines = [line for line in every if line["figure"] == NAME]
-    expected = points(table.scores(results, last=2))
+    expected = points(Data(results, last=2))
     assert len(lines) == len(expected) == 4
     for line, row in zip(lines, expected.to_dict("records"), strict=True):
         assert line.pop("figure") == NAME
@@ -165,10 +178,11 @@ def test_the_spread_over_epochs_is_printed_in_points(
     complete(results, {trial(seed=s): {"test": [0.5, 0.6 + s / 10]} for s in range(2)})
     cli.analyze(results.where, last=2)
     said = capsys.readouterr().out
-    rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.splitlines()]
+    rows = cells(said)
     # runs 0.55 and 0.60; over epochs deviations +-0.05 and +-0.10 on two degrees of freedom
     # all four around their mean: 0.575 -+ 0.075, +-0.025, +0.125, -0.075
-    assert [r[-3:] for r in rows if r[:1] == ["test"]] == [["3.5", "11.2", "9.6"]]
+    assert rows[rows.index(["All rows: split test; family cp_resnet; width 8; depth 1; pointwise 1;"
+                            " parameters 16,000"]) + 2][-3:] == ["3.5", "11.2", "9.6"]  # fmt: skip
     assert "a run is the mean of" not in said  # it was asked for
 
 
@@ -179,11 +193,11 @@ def test_the_study_s_own_last_epochs_are_the_default(
     cli.analyze(results.where)
     said = capsys.readouterr().out
     assert "a run is the mean of its last 2 evaluated epochs, as evaluation.last of all" in said
-    assert "│       60.0 │" in said
+    assert "accuracy on test clips: 60.0 %" in said
     cli.analyze(results.where, last=1)
     said = capsys.readouterr().out
     assert "a run is the mean of" not in said
-    assert "│       80.0 │" in said
+    assert "accuracy on test clips: 80.0 %" in said
 
 
 def test_trials_that_disagree_on_the_last_epochs_are_named(results: Results) -> None:
@@ -202,15 +216,15 @@ def test_differences_are_printed_and_saved(
     where = whole(results)
     cli.analyze(where, figure=[NAME], differences=True)
     said = capsys.readouterr().out
-    rows = [[c.strip() for c in line.split("│")[1:-1]] for line in said.splitlines()]
-    assert ["seen", "width 16 - width 8", "", "+30.0", "one run", "1 run"] in rows
+    rows = cells(said)
+    assert ["seen", "width 16 - width 8", "+30.0", "one run", "1 run"] in rows
     # gaps of -10, -20 and -30 at width 8: -20 +- 4.303 x 10 / sqrt(3)
     assert ["unseen - seen", "unseen - seen", "width 8", "-20.0", "-44.8 to +4.8", "3"] in rows
     written = pd.read_csv(Path(results.path("figures", "differences.csv")), keep_default_na=False)
     assert list(written.columns) == [
         *("split", "comparison", "at", "mean", "low", "high", "n", "unit"),
     ]
-    assert "differences.csv (of 1 intervals of 95 % expect 0.1 to miss)" in said
+    assert "differences.csv (of 1 intervals of 95 %, expect 0.1 to miss)" in said
     cli.analyze(where, figure=[NAME], differences=True, json=True)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     compared = [line for line in lines if line.get("table") == "differences"]
@@ -223,19 +237,21 @@ def test_what_cannot_be_drawn_says_why_in_one_line(results: Results) -> None:
     cli.analyze(results.where)
     assert {f.stem for f in Path(results.path("figures")).iterdir()} == {NAME}
     reasons = {
-        "accuracy_vs_width": "no two dense networks of one family differ in width alone",
-        "accuracy_vs_depth": "no two dense networks of one family differ in depth alone",
-        "accuracy_vs_pointwise": "no two dense networks of one family differ in pointwise alone",
+        "accuracy_vs_width": "no two dense networks of one condition differ in width alone",
+        "accuracy_vs_depth": "no two dense networks of one condition differ in depth alone",
+        "accuracy_vs_pointwise": "no two dense networks of one condition differ in pointwise alone",
         "ways_of_scaling": "the dense networks of these trials are of one size: two ways of",
         "sparse_width": "no trial of these is pruned",
         "random_labels": "no trial of these was taught random labels",
-        "accuracy_vs_fraction": "no two trials of one family and size differ in split.fraction",
-        "accuracy_vs_clips": "no two trials of one family and size differ in split.clips_per_class",
+        "accuracy_vs_fraction": "no two trials of one condition and size differ in split.fraction",
+        "accuracy_vs_clips": "no two trials of one condition and size differ in split.clips",
         "vib_beta": "no two trials with a bottleneck differ in objective.beta alone",
         "learning_curves": "held-out clips were scored in 1 epochs of some trial, a curve needs 3",
+        "effective_field_log": "no map of feature was computed: run `overhear erf`",
+        "effective_field_linear": "no map of feature was computed: run `overhear erf`",
         "disagreement_curves": "no complete trial measured how far views of a clip are apart",
     }
-    assert {NAME, *reasons} == {*FIGURES, *CURVES}
+    assert {NAME, *reasons} == {*FIGURES}
     for name, reason in reasons.items():
         with pytest.raises(ValueError, match=f"^figure {name}: {reason}"):
             cli.analyze(results.where, figure=[name])
@@ -313,18 +329,15 @@ def test_status_groups_failures_and_names_running_trials(
 ) -> None:
     running = mixed(results)[5]
     cli.status(results.where)
-    rows = [
-        [c.strip() for c in line.split("│")[1:-1]] for line in capsys.readouterr().out.splitlines()
-    ]
+    said = capsys.readouterr().out
+    rows = cells(said)
     # nobody says that he sweeps into this folder
-    numbers = {"planned": 7, "complete": 2, "stopped": 1, "failed": 2, "cut off": 1, "missing": 1}
-    for state, number in numbers.items():
-        assert [state, str(number), ""] in rows
-    example = "OutOfMemoryError, as: OutOfMemoryError: CUDA out of memory. Tried to 3 it"
-    assert ["", "2", example] in rows
-    assert ["", "", f"{running.id}: epoch 2 of 3"] in rows
-    assert ["time left", "", "about 1 s (1 at once)"] in rows
-    assert ["driver", "", "none: run the same command again to resume"] in rows
+    assert "7 trials: 2 complete, 1 stopped, 2 failed, 1 cut off, 1 missing" in said
+    example = "2 x OutOfMemoryError, as: OutOfMemoryError: CUDA out of memory. Tried to 3 it"
+    assert ["failed", example] in rows
+    assert ["cut off", f"{running.id}: epoch 2 of 3"] in rows
+    assert ["time left", "about 1 s (1 at once)"] in rows
+    assert ["driver", "none: run the same command again to resume"] in rows
 
 
 def test_watch_ends_when_all_is_done(
@@ -365,7 +378,7 @@ def test_watch_redraws_in_a_terminal(
     complete(results, {trial(): {"test": [0.5]}})
     monkeypatch.setenv("FORCE_COLOR", "1")
     cli.status(results.where, watch=True)
-    assert "planned" in capsys.readouterr().out
+    assert "1 trials: 1 complete" in capsys.readouterr().out
 
 
 def test_commands_take_their_options(results: Results, tmp_path: Path) -> None:
@@ -420,3 +433,111 @@ def test_what_intervals_are_over_can_be_asked_for(
         cli.analyze(results.where, unit="runs")
     with pytest.raises(ValueError, match=r"^--unit devices: the scores of three devices"):
         cli.analyze(results.where, figure=[NAME], unit="devices")
+
+
+def many(results: Results) -> None:
+    """Conditions of long names at three widths: 24 points on two splits."""
+    runs = [
+        trial(network__width=w, network__damping=d, split__fraction=f, training__weight_decay=k)
+        for w in (8, 16, 32)
+        for d in (0.0, 0.99)
+        for f in (0.05, 1.0)
+        for k in (0.0, 1e-4)
+    ]
+    complete(results, {one: {"seen": [0.5, 0.6], "unseen": [0.4, 0.5]} for one in runs})
+
+
+def test_at_80_columns_nothing_that_tells_rows_apart_is_lost(
+    results: Results, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The spreads make room, and say so; long names are folded, never cut."""
+    monkeypatch.setenv("COLUMNS", "80")
+    many(results)
+    cli.analyze(results.where, figure=[NAME], every=True)
+    said = capsys.readouterr().out
+    lines = said[: said.index(f"{NAME}: /")].splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in said
+    found = {
+        (row[0], width)
+        for row in cells(said)
+        for width in ("8", "16", "32")
+        if row[0] in ("seen", "unseen") and width in row
+    }
+    assert len(found) == 6
+    names = set(pd.read_csv(Path(results.path("figures", f"{NAME}.csv")))["family"])
+    words = {word for name in names for word in name.split()}
+    assert words <= set(said.split())
+    assert "All rows: depth 1; pointwise 1" in said
+    complete(results, {trial(seed=s): {"test": [0.5, s / 9]} for s in range(3)})
+    monkeypatch.setenv("COLUMNS", "40")
+    cli.analyze(results.where, figure=[NAME], study=["s"])
+    assert "No room for: " in capsys.readouterr().out
+
+
+def test_twenty_rows_unless_all_are_asked_for(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many(results)
+    cli.analyze(results.where, figure=[NAME])
+    said = capsys.readouterr().out
+    assert len([row for row in cells(said) if row[0] in ("seen", "unseen")]) == 20
+    assert f"... and 28 more rows: --all or {NAME}.csv" in said
+    cli.analyze(results.where, figure=[NAME], every=True)
+    said = capsys.readouterr().out
+    assert len([row for row in cells(said) if row[0] in ("seen", "unseen")]) == 48
+
+
+def test_status_fits_80_columns(
+    results: Results, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    trials = [trial(seed=s) for s in range(60)]
+    plan(results, "launch", trials)
+    for one in trials[:30]:
+        measure(results, one, {"test": [0.5]})
+    for one in trials[30:]:
+        end(results, one, "failed", f"Error{one.seed}: {'words ' * 30}")
+    for every, shown in ((False, 20), (True, 30)):
+        cli.status(results.where, every=every)
+        said = capsys.readouterr().out
+        assert max(map(len, said.splitlines()[1:])) <= 80
+        assert said.count(": epoch 1 of 3") == shown
+        assert said.count("1 x Error") == shown
+        assert said.count("... and 10 more: --all") == (0 if every else 2)
+
+
+def test_figures_as_a_paper_asks_for_them(results: Results, tmp_path: Path) -> None:
+    app = typer.Typer()
+    app.command()(cli.analyze)
+    words = [whole(results), "--figure", NAME, "--out", str(tmp_path), "--format", "svg"]
+    words += ["--width", "3.3in", "--height", "50mm", "--font-size", "7", "--no-title"]
+    said = CliRunner().invoke(app, [*words, "--label", "Unseen devices=New"])
+    assert said.exit_code == 0, said.output
+    drawing = (tmp_path / f"{NAME}.svg").read_text()
+    assert f'width="{3.3 * 72:g}pt" height="{50 / 25.4 * 72:.6f}pt"' in drawing
+    assert ">New<" in drawing
+    assert "Unseen devices" not in drawing
+    assert "Accuracy against parameters" not in drawing
+    said = CliRunner().invoke(app, [*words[:5], "--dpi", "100", "--width", "3.3in"])
+    assert said.exit_code == 0, said.output
+    header = (tmp_path / f"{NAME}.png").read_bytes()[16:20]
+    assert int.from_bytes(header) == 330
+
+
+def test_a_label_that_no_figure_has_is_named(results: Results) -> None:
+    with pytest.warns(UserWarning, match="^--label bsae: no figure drawn here has this text$"):
+        cli.analyze(whole(results), figure=[NAME], label=["bsae=Baseline"])
+    with pytest.raises(ValueError, match=r"^--label 'base': write OLD=NEW"):
+        cli.analyze(whole(results), label=["base"])
+    with pytest.raises(ValueError, match=r"^'wide' is no size from 1in to 50in"):
+        cli.analyze(whole(results), width="wide")
+
+
+def test_every_option_has_help() -> None:
+    app = typer.Typer()
+    app.command()(cli.analyze)
+    app.command()(cli.status)
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        for option in command.params:
+            assert option.help, f"{name} {option.name}"

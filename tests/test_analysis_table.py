@@ -19,7 +19,7 @@ import pytest
 import scipy.stats
 
 from analysis import table
-from analysis.conditions import PRUNING, families, prunings
+from analysis.conditions import PRUNING, labels, prunings
 from analysis.units import crossed, estimate
 from scaling import settings
 from scaling.results.records import VERSION, Results
@@ -290,7 +290,7 @@ def test_family(results: Results, changes: list[dict[str, Any]], expected: list[
     trials = [trial(**change) for change in changes]
     plan(results, "launch", trials)
     frame = table.manifest(results)
-    named = dict(zip(frame["trial"], families(frame), strict=True))
+    named = dict(zip(frame["trial"], labels(frame), strict=True))
     assert [named[one.id] for one in trials] == expected
 
 
@@ -298,20 +298,20 @@ def test_family_without_its_pruning(results: Results) -> None:
     damped = {"network__damping": 0.99}
     plan(results, "launch", [trial(**MAGNITUDE, **damped), trial(**STATIC, **damped), trial()])
     frame = table.manifest(results)
-    assert sorted(families(frame, PRUNING)) == ["base", "damped 0.99", "damped 0.99"]
+    assert sorted(labels(frame, PRUNING)) == ["base", "damped 0.99", "damped 0.99"]
     assert sorted(prunings(frame)) == ["dense", "iterative", "static"]
     pruned = frame[frame["pruning.kind"] == "static"]
-    assert list(families(pruned)) == ["cp_resnet"]
+    assert list(labels(pruned)) == ["cp_resnet"]
     assert list(prunings(pruned)) == ["static"]
 
 
-def test_scores_tell_family_pruning_and_what_pruning_leaves(results: Results) -> None:
+def test_scores_tell_what_pruning_leaves(results: Results) -> None:
     sparse, dense = trial(**STATIC), trial()
     complete(results, {sparse: {"test": [0.5]}, dense: {"test": [0.5]}})
     rows = table.scores(results).drop_duplicates("trial").set_index("trial")
-    told = ["family", "unpruned", "pruning", "parameters", "kept_weights", "kept_parameters"]
-    assert list(rows.loc[sparse.id, told]) == ["static", "cp_resnet", "static", 16000, 7992, 8000]
-    assert list(rows.loc[dense.id, told]) == ["dense", "cp_resnet", "dense", 16000, 15992, 16000]
+    told = ["pruning.kind", "parameters", "kept_weights", "kept_parameters"]
+    assert list(rows.loc[sparse.id, told]) == ["static", 16000, 7992, 8000]
+    assert list(rows.loc[dense.id, told]) == ["none", 16000, 15992, 16000]
 
 
 def predict(results: Results, of: Trial, classes: int) -> None:
@@ -343,13 +343,6 @@ def test_the_study_says_how_many_epochs_are_averaged(results: Results) -> None:
     assert table.stated_last(results) == 1
 
 
-def test_family_looks_at_planned_trials_not_only_complete_ones(results: Results) -> None:
-    plan(results, "launch", [trial(), trial(network__damping=0.5)])
-    measure(results, trial(), {"test": [0.5]})
-    end(results, trial())
-    assert set(table.scores(results)["family"]) == {"base"}
-
-
 def test_a_setting_younger_than_its_manifest_is_off(results: Results) -> None:
     plan(results, "old", [trial()])
     path = results.path("manifest", "old.parquet")
@@ -357,7 +350,7 @@ def test_a_setting_younger_than_its_manifest_is_off(results: Results) -> None:
     plan(results, "new", [trial(network__damping=0.5), trial(seed=1)])
     frame = table.manifest(results)
     assert frame["augment.mixup"].tolist() == [0.0] * 3
-    assert sorted(families(frame)) == ["base", "base", "damped 0.5"]
+    assert sorted(labels(frame)) == ["base", "base", "damped 0.5"]
 
 
 def test_errors_are_one_line(results: Results, tmp_path: Path) -> None:

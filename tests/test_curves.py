@@ -10,9 +10,9 @@ import pytest
 from matplotlib.figure import Figure
 from test_analysis_table import end, plain, plan, results, same, trial
 
-from analysis import table
-from analysis.figures import CURVES, curves, disagreement_curves, learning_curves
-from analysis.table import Study
+from analysis.data import Data
+from analysis.figures import curves, disagreement_curves, learning_curves
+from analysis.figures.registry import FIGURES
 from scaling.results.records import Results
 from scaling.settings import Trial
 
@@ -22,7 +22,7 @@ ALIKE = {"evaluation__disagreement": "pitch"}
 
 def over_epochs(
     results: Results, trials: Mapping[Trial, Mapping[tuple[str, str], Sequence[float]]]
-) -> Study:
+) -> Data:
     """Completed trials with these values of each (split, metric) in epochs 1, 2, ..."""
     plan(results, next(iter(trials)).id, list(trials))
     for one, series in trials.items():
@@ -37,7 +37,7 @@ def over_epochs(
         ]  # fmt: skip
         results.write("metrics", one.id, rows)
         end(results, one)
-    return table.load(results)
+    return Data(results)
 
 
 def learnt(
@@ -84,7 +84,7 @@ def said(figure: Figure) -> str:
 def test_points_are_means_by_epoch_with_intervals(results: Results) -> None:
     study = over_epochs(results, learnt(0) | learnt(1))
     points = learning_curves.points(study)
-    assert list(points.columns) == curves.COLUMNS
+    assert list(points.columns)[: len(curves.COLUMNS)] == curves.COLUMNS
     # two metrics x two splits x three epochs; neither device a nor what train minimizes
     assert len(points) == 12
     key = ["metric", "split", "epoch"]
@@ -196,7 +196,7 @@ def test_of_many_sizes_a_few_are_drawn_and_all_are_points(results: Results) -> N
 def summarized(results: Results, held_out: str) -> list[list[object]]:
     """The summary of two runs that scored these held-out clips."""
     trials = learnt(0, held_out=held_out) | learnt(1, held_out=held_out)
-    summary = learning_curves.summary(learning_curves.points(over_epochs(results, trials)))
+    summary = curves.last_and_best(learning_curves.points(over_epochs(results, trials)))
     columns = ["metric", "split", "at", "epoch", "mean", "training"]
     return summary[columns].to_dict("split")["data"]
 
@@ -234,7 +234,7 @@ def test_disagreement_of_training_and_held_out_clips(results: Results) -> None:
     assert sorted(drawn[1]) == [[0.4, 0.2, 0.1], [0.8, 0.4, 0.2]]
     assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
     assert "at most ln 3 = 1.10" in said(figure)
-    assert list(disagreement_curves.summary(points)["at"]) == ["last epoch"] * 2
+    assert list(curves.last_and_best(points, best=False)["at"]) == ["last epoch"] * 2
     alone = disagreement_curves.draw(points[points["split"] == "test"])
     assert "training clips were not scored" in said(alone)
 
@@ -253,20 +253,23 @@ def test_what_cannot_be_drawn_says_why(results: Results) -> None:
     study = over_epochs(results, learnt(seed=1))
     assert learning_curves.obstacle(study) is not None  # each trial must have three
     enough = study.manifest["trial"] == trial(seed=1).id
-    assert learning_curves.obstacle(study._replace(manifest=study.manifest[enough])) is None
+    assert (
+        learning_curves.obstacle(Data(study.snapshot._replace(manifest=study.manifest[enough])))
+        is None
+    )
 
 
-@pytest.mark.parametrize("name", CURVES)
+@pytest.mark.parametrize("name", ["learning_curves", "disagreement_curves"])
 @pytest.mark.parametrize("several", [False, True])
 def test_all_words_stand_on_the_page(results: Results, name: str, several: bool) -> None:
     levels = range(8) if several else [0]
     trials = [disagreeing(0.5 + m, augment__mixup=m / 10, network__width=w)
               for m in levels for w in ((8, 16) if several else (8,))]  # fmt: skip
     study = over_epochs(results, {k: v for each in trials for k, v in each.items()})
-    points = CURVES[name].points(study)
+    points = FIGURES[name].points(study)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figure = CURVES[name].draw(points)
+        figure = FIGURES[name].draw(points)
         figure.draw_without_rendering()
     width, height = figure.bbox.size
     title, caption = figure.texts

@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from test_analysis_table import trial
 
-from analysis.figures.effective_field import FLOOR, NUMBERS, Bands, Panel, draw, panels
+from analysis.conditions import marked
+from analysis.figures import effective_field
+from analysis.figures.effective_field import FLOOR, NUMBERS, Bands, Panel, draw
 from scaling import settings
 from scaling.results.schemas import SCHEMAS
 from scaling.settings import Trial
@@ -37,7 +39,12 @@ def record(of: Trial, values: NDArray[np.float64], **changes: object) -> dict[st
 
 def planned(*trials: Trial, side: int = 41) -> pd.DataFrame:
     rows = [{"trial": t.id, **settings.flat(t), "receptive_field": side} for t in trials]
-    return pd.DataFrame(rows)
+    return marked(pd.DataFrame(rows))
+
+
+def panels(maps: pd.DataFrame, manifest: pd.DataFrame, *of: str, **more: str) -> list[Panel]:
+    """The panels of these maps."""
+    return effective_field.panels(effective_field.means(maps, manifest, *of, **more))
 
 
 def study(widths: tuple[int, ...] = (8, 16)) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -174,7 +181,7 @@ def test_axes_are_bands_hertz_and_seconds():
     figure.canvas.draw()
     first = maps_of(figure)[0]
     assert first.get_ylabel() == "Mel band"
-    assert "Time from the target (s)" in texts(figure)
+    assert first.get_xlabel().startswith("Time from the target (s)\n")
     (hertz,) = maps_of(figure)[-1].child_axes
     assert hertz.get_ylabel() == "Frequency (Hz)"
     labels = {
@@ -197,7 +204,7 @@ def test_every_panel_says_its_numbers_and_n():
     figure = draw(panels(maps, manifest))
     for place in maps_of(figure):
         assert place.get_title("left").endswith("(n = 2)")
-        assert place.get_xlabel().splitlines() == [
+        assert place.get_xlabel().splitlines()[-3:] == [
             "σ 17.1 × 25.2",
             "50 %: 9 × 21,  95 %: 27 × 75",
             "Luo 59.2,  participation 2,576",
@@ -275,3 +282,23 @@ def test_draw_refuses_in_one_line():
         draw(made, "logarithmic")
     with pytest.raises(ValueError, match=r"^no panel to draw: give the maps of at least one trial"):
         draw([])
+
+
+def test_the_target_is_marked_and_padding_is_hatched():
+    """Only where a field reaches beyond its input, and the caption says so."""
+    for side, hatched in ((41, False), (201, True)):
+        one = trial()
+        figure = draw(panels(pd.DataFrame([record(one, spot(4))]), planned(one, side=side)))
+        (place,) = maps_of(figure)
+        (cross,) = [line for line in place.lines if line.get_marker() == "+"]
+        assert (list(cross.get_xdata()), list(cross.get_ydata())) == ([0], [CENTRE[0]])
+        strips = [patch for patch in place.patches if patch.get_hatch()]
+        assert bool(strips) == hatched
+        said = " ".join(texts(figure)).replace("\n", " ")
+        assert ("hatched: padding, outside the clip" in said) == hatched
+        if hatched:  # outside the map on all sides, inside the axes
+            left, right, bottom, top = place.images[0].get_extent()
+            assert len(strips) == 4
+            for strip in strips:
+                box = strip.get_bbox()
+                assert box.x1 <= left or box.x0 >= right or box.y1 <= bottom or box.y0 >= top

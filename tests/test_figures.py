@@ -1,7 +1,8 @@
 """analysis.figures: points are exact, and the drawing shows them and says what they are."""
 
 import warnings
-from itertools import pairwise
+from collections.abc import Callable
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import matplotlib
@@ -20,20 +21,18 @@ from test_analysis_table import (
     same,
     trial,
 )
+from test_curves import disagreeing, over_epochs
+from test_effective_field import record, spot
 
-from analysis import table
-from analysis.figures import (
-    FIGURES,
-    axes,
-    random_labels,
-    sparse_width,
-    vib_beta,
-    ways_of_scaling,
-)
+from analysis.conditions import CONTEXT
+from analysis.data import Data
+from analysis.figures import axes, random_labels, sparse_width, vib_beta, ways_of_scaling
 from analysis.figures.accuracy_vs_dimension import DEPTH, POINTWISE, WIDTH, AccuracyVsDimension
 from analysis.figures.accuracy_vs_parameters import draw, points
 from analysis.figures.accuracy_vs_training_clips import CLIPS, FRACTION
-from analysis.figures.facets import DESCRIBED, Frame, draw_panels
+from analysis.figures.facets import DESCRIBED, Frame, draw_facets
+from analysis.figures.layout import Style, inches
+from analysis.figures.registry import FIGURES
 from scaling import settings
 from scaling.results.records import Results
 from scaling.settings import Trial
@@ -41,8 +40,8 @@ from scaling.settings import Trial
 __all__ = ["results"]  # the fixture
 
 
-def study(results: Results) -> pd.DataFrame:
-    """Scores of two families x two widths x three seeds, less one run."""
+def study(results: Results) -> Data:
+    """Two families x two widths x three seeds, less one run."""
     accuracy = {
         trial(seed=s, network__width=w, network__damping=d): {
             "seen": [0.1, 0.5 + w / 100 + s / 50],
@@ -56,13 +55,13 @@ def study(results: Results) -> pd.DataFrame:
         if (s, w, d) != (2, 16, 0.5)
     }
     complete(results, accuracy)
-    return table.scores(results)
+    return Data(results)
 
 
 def scored(
     results: Results, trials: list[Trial], splits: tuple[str, ...] = ("seen", "unseen")
-) -> pd.DataFrame:
-    """Scores of these trials: 0.5 and a bit more with width, seed and damping; twice evaluated."""
+) -> Data:
+    """Results of these trials: 0.5 and a bit more with width, seed and damping; twice evaluated."""
     values = {
         one: 0.5
         + one.network.width / 1000
@@ -71,7 +70,7 @@ def scored(
         for one in trials
     }
     complete(results, {one: {s: [v, v + 0.02] for s in splits} for one, v in values.items()})
-    return table.scores(results, last=2)
+    return Data(results, last=2)
 
 
 def star(damped: tuple[float, ...] = (0.0, 0.99), seeds: int = 3) -> list[Trial]:
@@ -135,7 +134,7 @@ def betas(weights: tuple[float, ...] = (0.0, 0.01, 1.0), seeds: int = 2) -> list
     ]
 
 
-def losses(results: Results, trials: list[Trial], splits: tuple[str, ...]) -> pd.DataFrame:
+def losses(results: Results, trials: list[Trial], splits: tuple[str, ...]) -> Data:
     """Losses 1 + |beta - 0.01| of the first seed, and of others as much more as their seed, times
     1 + beta; half of it on training clips.
     """
@@ -148,12 +147,17 @@ def losses(results: Results, trials: list[Trial], splits: tuple[str, ...]) -> pd
             for one, v in values.items()
         },
     )
-    return table.scores(results, "loss")  # `measure` writes accuracy + 1
+    return Data(results)  # `measure` writes losses: accuracy + 1
 
 
 def legend(figure: Figure) -> list[str]:
     found = figure.axes[0].figure.findobj(matplotlib.legend.Legend)
     return [text.get_text() for one in found for text in one.get_texts()]  # type: ignore[attr-defined]
+
+
+def across(line: matplotlib.lines.Line2D) -> bool:
+    """Whether a line goes across its panel, as chance and references do."""
+    return list(line.get_xdata()) == [0, 1]
 
 
 def texts(figure: Figure) -> list[str]:
@@ -176,36 +180,35 @@ def test_points_are_exact_means_with_intervals(results: Results) -> None:
 
 
 def test_points_use_device_all_only(results: Results) -> None:
-    scores = study(results)
-    pd.testing.assert_frame_equal(points(scores), points(scores[scores["device"] == "all"]))
+    data = study(results)
+    drawn = points(data)
+    assert drawn["mean"].min() == pytest.approx(0.4), "device a has half of it"
 
 
 def test_folds_and_seeds_are_runs_of_one_point(results: Results) -> None:
     runs = [trial(seed=s, split__fold=f) for s in range(2) for f in (1, 2)]
     complete(results, {one: {"test": [k / 10]} for k, one in enumerate(runs)})
-    (row,) = points(table.scores(results)).to_dict("records")
+    (row,) = points(Data(results)).to_dict("records")
     assert (row["n"], row["unit"], row["family"]) == (2, "folds", "cp_resnet")
     assert row["mean"] == pytest.approx(0.15)
     assert len(row["trials"].split()) == 4
 
 
 def test_validation_and_training_clips_only_when_asked_for(results: Results) -> None:
-    scores = study(results)
-    assert list(points(scores)["split"].unique()) == ["seen", "unseen"]
-    asked = points(scores, ["train", "validation"])
+    data = study(results)
+    assert list(points(data)["split"].unique()) == ["seen", "unseen"]
+    asked = points(data, ["train", "validation"])
     assert list(asked["split"].unique()) == ["validation", "train"]
     assert set(asked["mean"]) == {0.0, 1.0}
     with pytest.raises(ValueError, match=r"^no accuracy of the split test to draw: .*seen, train"):
-        points(scores, ["seen", "test"])
-    with pytest.raises(ValueError, match=r"^no accuracy of held-out clips to draw: .* train$"):
-        points(scores[scores["split"] == "train"])
+        points(data, ["seen", "test"])
 
 
 def test_sizes_of_nearly_equal_parameters_stay_apart(results: Results) -> None:
     # 16 x (0 + 1) and 8 x (1 + 1) thousand parameters are equal
     alike = {trial(network__width=16, network__depth=0): 0.9, trial(network__width=8): 0.1}
     complete(results, {one: {"test": [value]} for one, value in alike.items()})
-    drawn = points(table.scores(results))
+    drawn = points(Data(results))
     assert list(drawn["parameters"]) == [16000, 16000]
     assert list(zip(drawn["width"], drawn["mean"], strict=True)) == [(8, 0.1), (16, 0.9)]
     assert {"depth 0", "depth 1"} <= set(texts(draw(drawn)))
@@ -262,7 +265,7 @@ def test_caption_says_interval_and_n(results: Results) -> None:
 def test_caption_where_most_points_are_single_runs(results: Results) -> None:
     runs = [trial(network__width=w) for w in (8, 16, 32)] + [trial(seed=1)]
     complete(results, {one: {"test": [0.5 + one.seed / 10]} for one in runs})
-    figure = draw(points(table.scores(results)))
+    figure = draw(points(Data(results)))
     figure.draw_without_rendering()
     assert figure.texts[1].get_window_extent().x1 < figure.bbox.x1
     said = texts(figure)
@@ -276,7 +279,7 @@ def test_one_run_per_point_has_no_interval_and_says_so(results: Results) -> None
     complete(results, {trial(network__width=w): {"test": [w / 100]} for w in (8, 16)})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figure = draw(points(table.scores(results)))
+        figure = draw(points(Data(results)))
         figure.draw_without_rendering()
     assert "cp_resnet; one run per point, no interval" in texts(figure)
     assert len(figure.axes) == 1
@@ -289,7 +292,7 @@ def test_parameter_labels_are_at_least_two_and_do_not_touch(
     results: Results, widths: tuple[int, ...]
 ) -> None:
     complete(results, {trial(network__width=w): {"test": [0.5]} for w in widths})
-    figure = draw(points(table.scores(results)))
+    figure = draw(points(Data(results)))
     figure.draw_without_rendering()
     (panel,) = figure.axes
     left, right = panel.get_xlim()
@@ -313,7 +316,7 @@ def test_labels_of_sizes_are_values_that_do_not_touch(
     about["unit"] = "run"
     curve = pd.DataFrame({"x": values, "mean": 0.5, "high": np.nan, **about})
     both = pd.concat([curve.assign(split=split) for split in ("seen", "unseen")])
-    figure = draw_panels(both, Frame("title", "label", axis))
+    figure = draw_facets(both, Frame("title", "label", axis))
     figure.draw_without_rendering()
     panel = figure.axes[0]
     shown = [t for t in panel.get_xticklabels() if t.get_text()]
@@ -335,9 +338,9 @@ def test_labels_of_sizes_are_values_that_do_not_touch(
 def test_a_dial_is_drawn_with_the_others_held_still(
     results: Results, figure: AccuracyVsDimension, dial: str, values: list[int], others: str
 ) -> None:
-    scores = scored(results, star())
-    assert figure.obstacle(scores) is None
-    drawn = figure.points(scores)
+    data = scored(results, star())
+    assert figure.obstacle(data) is None
+    drawn = figure.points(data)
     for _, line in drawn.groupby(["split", "unpruned"]):
         assert list(line.sort_values(dial)[dial]) == values
         assert set(line["n"]) == {3}
@@ -362,11 +365,10 @@ def test_a_grid_of_sizes_has_a_line_for_each_setting_of_the_others(results: Resu
 def test_dials_leave_pruned_networks_and_random_labels_out(results: Results) -> None:
     pruned = [trial(network__width=w, **STATIC) for w in (8, 16)]
     random = [trial(network__width=w, split__labels="uniform") for w in (8, 16)]
-    scores = scored(results, [*pruned, *random, trial()])
-    assert WIDTH.obstacle(scores) == "no two dense networks of one family differ in width alone"
+    data = scored(results, [*pruned, *random, trial()])
+    assert WIDTH.obstacle(data) == "no two dense networks of one condition differ in width alone"
     again = scored(results, [*pruned, *random, trial(), trial(network__width=16)])
     assert set(WIDTH.points(again)["pruning"]) == {"dense"}
-    assert set(WIDTH.points(again)["unpruned"]) == {"true labels"}
 
 
 def test_spreads_between_and_within_runs_stand_beside_the_interval(results: Results) -> None:
@@ -381,9 +383,9 @@ def test_spreads_between_and_within_runs_stand_beside_the_interval(results: Resu
 def test_ways_of_scaling_begin_at_the_size_that_most_differ_from_in_one_number(
     results: Results,
 ) -> None:
-    scores = scored(results, star())
-    assert ways_of_scaling.reference(scores) == (16, 1, 1)
-    drawn = ways_of_scaling.points(scores)
+    data = scored(results, star())
+    assert ways_of_scaling.reference(data.scores()) == (16, 1, 1)
+    drawn = ways_of_scaling.points(data)
     sizes = {way: set(zip(r["width"], r["depth"], r["pointwise"], strict=True))
              for way, r in drawn.groupby("way")}  # fmt: skip
     assert sizes == {
@@ -456,7 +458,7 @@ def test_sparse_width_beside_the_dense_network_of_as_many_weights(results: Resul
         "base", "damped 0.99", "dense", "iterative", "static", "dense, as many weights",
     ]  # fmt: skip
     for panel, split in zip(figure.axes, ["seen", "unseen"], strict=True):
-        levels = [line.get_ydata()[0] for line in panel.lines if line.get_linestyle() == "--"]
+        levels = [line.get_ydata()[0] for line in panel.lines if across(line)]
         expected = 100 * dense.loc[dense["split"] == split, "mean"]
         assert sorted(levels) == pytest.approx(sorted(expected))
     assert [t for t in texts(figure) if t.startswith("each network keeps 7,992 weights; one run")]
@@ -464,37 +466,39 @@ def test_sparse_width_beside_the_dense_network_of_as_many_weights(results: Resul
 
 def test_sparse_width_without_a_dense_partner_has_no_reference(results: Results) -> None:
     pruned = [trial(network__width=w, **STATIC) for w in (8, 16)]
-    scores = scored(results, [*pruned, trial(network__width=4, network__damping=0.5), trial()])
-    drawn = sparse_width.points(scores)
+    data = scored(results, [*pruned, trial(network__width=4, network__damping=0.5), trial()])
+    drawn = sparse_width.points(data)
     assert set(drawn["pruning"]) == {"static"}
     assert legend(sparse_width.draw(drawn)) == []
-    only_dense = scores[scores["pruning.kind"] == "none"]
-    assert sparse_width.obstacle(only_dense) == (
+
+
+def test_without_pruning_there_is_no_sparse_width(results: Results) -> None:
+    assert sparse_width.obstacle(scored(results, [trial()])) == (
         "no trial of these is pruned (pruning.kind is none in all of them)"
     )
 
 
 def test_random_labels_with_chance(results: Results) -> None:
-    scores = scored(results, taught(), ("seen", "train_clean"))
-    drawn = random_labels.points(scores)
+    data = scored(results, taught(), ("seen", "train_clean"))
+    drawn = random_labels.points(data)
     assert set(drawn["split"]) == {"train_clean"}
     assert drawn["chance"].isna().all()
     assert legend(random_labels.draw(drawn)) == ["random labels", "true labels"]
     predict(results, taught()[0], 10)
-    drawn = random_labels.points(table.scores(results, last=2))
+    drawn = random_labels.points(Data(results, last=2))
     figure = random_labels.draw(drawn)
     assert legend(figure) == ["random labels", "true labels", "chance (10 %)"]
     (panel,) = figure.axes
-    (chance,) = [line for line in panel.lines if line.get_linestyle() == "--"]
+    (chance,) = [line for line in panel.lines if across(line)]
     assert list(chance.get_ydata()) == pytest.approx([10, 10])
     low, high = panel.get_ylim()
     assert low < 10 < 100 * drawn["high"].max() < high
-    assert list(points(scores)["split"].unique()) == ["seen"]  # clean clips are not held out
+    assert list(points(data)["split"].unique()) == ["seen"]  # clean clips are not held out
 
 
 def test_random_labels_say_what_is_missing(results: Results) -> None:
-    scores = scored(results, [trial()])
-    assert random_labels.obstacle(scores) == (
+    data = scored(results, [trial()])
+    assert random_labels.obstacle(data) == (
         "no trial of these was taught random labels (split.labels is true in all of them)"
     )
     unscored = random_labels.obstacle(scored(results, taught(), ("seen",)))
@@ -507,15 +511,15 @@ def test_accuracy_against_the_share_of_the_training_clips(results: Results) -> N
     complete(
         results,
         {
-            one: {"test": [one.split.fraction / 2 + one.seed / 10 + one.objective.beta]}
+            one: {"test": [one.split.fraction / 2 + one.seed / 10 + 0.01 * bottleneck]}
             for one in shares()
+            for bottleneck in (one.objective.kind == "bottleneck",)
         },
     )
-    scores = table.scores(results)
-    assert FRACTION.obstacle(scores) is None
-    drawn = FRACTION.points(scores)
+    data = Data(results)
+    assert FRACTION.obstacle(data) is None
+    drawn = FRACTION.points(data)
     assert set(drawn["family"]) == {"cross-entropy", "bottleneck"}
-    assert set(FRACTION.COLUMNS) <= set(drawn.columns)
     row = drawn.set_index(["family", "fraction"]).loc[("bottleneck", 0.3)]
     assert same(row[["mean", "low", "high", "n", "unit"]], plain([0.16, 0.26]))
     assert (row["parameters"], row["dataset"]) == (16000, "synthetic")
@@ -559,14 +563,14 @@ def test_clips_per_class_of_those_that_have_a_number(results: Results) -> None:
 def test_one_share_is_no_line(results: Results) -> None:
     lone = [trial(), trial(split__fraction=0.5, augment__mixup=0.3), trial(seed=1)]
     assert FRACTION.obstacle(scored(results, lone)) == (
-        "no two trials of one family and size differ in split.fraction alone"
+        "no two trials of one condition and size differ in split.fraction alone"
     )
 
 
 def test_loss_against_beta_with_its_rise_above_the_lowest(results: Results) -> None:
-    scores = losses(results, betas(seeds=3), ("train_clean", "validation", "test"))
-    assert vib_beta.obstacle(scores) is None
-    drawn = vib_beta.points(scores)
+    data = losses(results, betas(seeds=3), ("train_clean", "validation", "test"))
+    assert vib_beta.obstacle(data) is None
+    drawn = vib_beta.points(data)
     assert list(drawn["split"].unique()) == ["validation", "train_clean"]
     held_out = drawn[drawn["split"] == "validation"].set_index("beta")
     # seed 0: 1.01, 1, 1.99; seed 1: 2.01, 2.01, 3.99; seed 2: 3.01, 3.02, 5.99
@@ -636,53 +640,109 @@ def test_one_beta_is_no_line(results: Results) -> None:
     assert vib_beta.obstacle(scored(results, two)) == reason
 
 
+def with_mixup(trials: list[Trial]) -> list[Trial]:
+    """Each of these trials with and without mixup."""
+    return [settings.changed(one, {"augment.mixup": m}) for one in trials for m in (0, 0.3)]
+
+
+def mapped(results: Results) -> Data:
+    """Four models with ERF maps."""
+    trials = star((0.0, 0.99), 1)[:2] + star((0.99,), 1)[:2]
+    data = scored(results, trials)
+    widths = dict.fromkeys(("f50", "t50", "f95", "t95"), 9)
+    for one in trials:
+        results.write("maps", one.id, [record(one, spot(4.0 + one.network.width), **widths)])
+    return data
+
+
+def evaluated(results: Results) -> Data:
+    """Two conditions of two sizes with curves over five epochs."""
+    trials = with_mixup([trial(network__width=w) for w in (8, 16)])
+    return over_epochs(results, {k: v for one in trials for k, v in disagreeing_as(one).items()})
+
+
+def disagreeing_as(one: Trial) -> dict[Trial, dict[tuple[str, str], list[float]]]:
+    changes = {"network__width": one.network.width, "augment__mixup": one.augment.mixup}
+    return disagreeing(0.5 + one.augment.mixup, **changes)
+
+
+# a new figure needs no line here unless none of these fills it
+SPLITS = ("seen", "unseen", "train_clean")
+STUDIES: dict[str, Callable[[Results], Data]] = {
+    "sizes": lambda results: scored(results, with_mixup(star(seeds=1)), SPLITS),
+    "pruned": lambda results: scored(results, with_mixup(sparse()), SPLITS),
+    "labels": lambda results: scored(results, with_mixup(taught()), SPLITS),
+    "shares": lambda results: scored(results, with_mixup(shares()), SPLITS),
+    "clips": lambda results: scored(
+        results, with_mixup([trial(split__clips_per_class=n) for n in (1, 10)]), SPLITS
+    ),
+    "betas": lambda results: scored(results, with_mixup(betas()), SPLITS),
+    "maps": mapped,
+    "curves": evaluated,
+}
+
+
+def filling(results: Results, name: str) -> Data:
+    """The first of STUDIES that this figure can be drawn from."""
+    for study_of, made in STUDIES.items():
+        data = made(Results(results.path(study_of)))
+        if FIGURES[name].obstacle(data) is None:
+            return data
+    raise AssertionError(f"no study of STUDIES fills {name}: add one")
+
+
+WIDTHS = [None, 7.0, 3.3]
+
+
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_shows_all_its_words_on_the_page(results: Results, name: str) -> None:
-    studies = {
-        "sparse_width": sparse(),
-        "random_labels": taught(),
-        "accuracy_vs_fraction": shares(),
-        "accuracy_vs_clips": [trial(split__clips_per_class=n) for n in (1, 10)],
-        "vib_beta": betas(),
-    }
-    trials = [
-        settings.changed(one, {"augment.mixup": m})
-        for one in studies.get(name, star(seeds=1))
-        for m in (0, 0.3)
-    ]
-    scores = scored(results, trials, ("seen", "unseen", "train_clean"))
-    module = FIGURES[name]
-    assert module.obstacle(scores) is None
-    drawn = module.points(scores)
-    assert set(module.COLUMNS) <= set(drawn.columns)
-    figure = module.draw(drawn)
-    figure.draw_without_rendering()
-    title, caption = figure.texts
-    titles = [panel._left_title for panel in figure.axes]  # type: ignore[attr-defined]
+def test_every_figure_keeps_its_protocol(results: Results, name: str) -> None:
+    """Points are pure, tell their conditions in columns and are listed and drawn, all words on the
+    page, at any width; nothing that is process-wide changes.
+    """
+    data = filling(results, name)
+    before = data.scores().copy(), dict(matplotlib.rcParams)
+    drawn = FIGURES[name].points(data)
+    pd.testing.assert_frame_equal(drawn, FIGURES[name].points(data))
+    assert set(CONTEXT) <= set(drawn.columns)
+    identity = [c for c in drawn if c in {*settings.leaves(), *CONTEXT, "dataset", "fraction"}]
+    points_of = [*identity, "width", "depth", "pointwise"]
+    points_of += [c for c in ("split", "metric", "epoch", "beta", "latent", "fraction",
+                              "clips_per_class", "way") if c in drawn]  # fmt: skip
+    assert not drawn.duplicated([*dict.fromkeys(points_of)]).any(), "columns tell points apart"
+    listing = FIGURES[name].listing(name, drawn)
+    assert listing.rows > 0
+    assert listing.result
+    assert any(not column.constant for column in listing.about)
+    for width in WIDTHS:
+        figure = FIGURES[name].draw(drawn, Style(width=width))
+        figure.draw_without_rendering()
+        if width is not None:
+            assert figure.get_figwidth() == width
+        all_on_the_page(figure)
+    bare = FIGURES[name].draw(drawn, Style(title=False, font_size=7, height=4))
+    assert not bare.texts
+    assert bare.get_figheight() == 4
+    pd.testing.assert_frame_equal(data.scores(), before[0])
+    assert dict(matplotlib.rcParams) == before[1]
+    assert plt.get_fignums() == []
+
+
+def all_on_the_page(figure: Figure) -> None:
+    """No word leaves the page, no heading lies over another or over a panel."""
+    panels = [panel for panel in figure.axes if panel.get_subplotspec() is not None]
+    titles = [panel._left_title for panel in panels]  # type: ignore[attr-defined]
     labels = [w for panel in figure.axes for w in (panel.xaxis.label, panel.yaxis.label)]
     legends = [t for one in figure.findobj(matplotlib.legend.Legend) for t in one.get_texts()]  # type: ignore[attr-defined]
     width, height = figure.bbox.size
-    for word in (title, caption, *titles, *labels, *legends):
-        if word.get_text():
+    for word in (*figure.texts, *titles, *labels, *legends):
+        if word.get_text() and word.get_visible():
             box = word.get_window_extent()
-            assert 0 <= box.x0 < box.x1 <= width, word
-            assert 0 <= box.y0 < box.y1 <= height, word
-    boxes = [word.get_window_extent() for word in (title, caption, titles[0])]
+            assert 0 <= box.x0 < box.x1 <= width + 1, word
+            assert 0 <= box.y0 < box.y1 <= height + 1, word
+    boxes = [word.get_window_extent() for word in (*figure.texts[:2], titles[0])]
     assert all(above.y0 > below.y1 for above, below in pairwise(boxes))
-    if len(titles) > 1:
-        assert titles[0].get_window_extent().x1 < titles[1].get_window_extent().x0
-
-
-def test_leaves_no_global_state(results: Results) -> None:
-    scores = study(results)
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        before = dict(matplotlib.rcParams)
-        for module in FIGURES.values():
-            if module.obstacle(scores) is None:
-                module.draw(module.points(scores))
-        assert dict(matplotlib.rcParams) == before
-    assert plt.get_fignums() == []
+    named = [t.get_window_extent() for t in titles if t.get_text()]
+    assert not any(a.overlaps(b) for a, b in combinations(named, 2))
 
 
 def test_draws_the_same_picture_twice(results: Results, tmp_path: Path) -> None:
@@ -714,3 +774,98 @@ def test_prototypes_and_transfer_have_panels_of_their_own(results: Results) -> N
     filled = [sum(len(c.lines[0].get_xdata()) > 0 for c in p.containers) for p in drawn.axes]
     assert filled == [2, 2, 2]
     assert all(panel.get_ylim()[1] <= 103 for panel in drawn.axes)
+
+
+def test_one_size_is_no_curve(results: Results) -> None:
+    """Conditions of one size stand below each other by name, each at its mean."""
+    trials = [trial(seed=s, network__damping=d) for s in range(3) for d in (0.0, 0.5)]
+    drawn = points(scored(results, trials))
+    figure = draw(drawn)
+    left = figure.axes[0]
+    assert [t.get_text() for t in left.get_yticklabels()] == ["base", "damped 0.5"]
+    for bars, family in zip(left.containers, ["base", "damped 0.5"], strict=True):
+        line, _, _ = bars.lines  # type: ignore[attr-defined]
+        rows = drawn[(drawn["split"] == "seen") & (drawn["family"] == family)]
+        assert line.get_linestyle() == "None"
+        assert line.get_xdata() == pytest.approx(100 * rows["mean"])
+    assert [t for t in texts(figure) if t.startswith("Parameters 16,000; mean and 95 %")]
+
+
+def test_pruned_networks_stand_at_what_pruning_leaves(results: Results) -> None:
+    """Two widths pruned to one are joined by no line, and named."""
+    figure = draw(points(scored(results, sparse())))
+    (panel, _) = figure.axes
+    pruned = [c.lines[0] for c in panel.containers if list(c.lines[0].get_xdata()) == [8000, 8000]]  # type: ignore[attr-defined]
+    assert len(pruned) == 4  # static and iterative, base and damped
+    assert {line.get_linestyle() for line in pruned} == {"None"}
+    assert panel.get_xlabel() == "Parameters left by pruning"
+    assert texts(figure).count("width 16") == 8
+
+
+def test_conditions_that_coincide_are_told_apart(results: Results) -> None:
+    """By place, marker and style of line, not by colour alone."""
+    trials = [trial(network__width=w, augment__mixup=m) for w in (8, 16) for m in (0.0, 0.3)]
+    figure = draw(points(scored(results, trials)))
+    one, other = (bars.lines[0] for bars in figure.axes[0].containers)  # type: ignore[attr-defined]
+    assert list(one.get_ydata()) == list(other.get_ydata())
+    assert one.get_marker() != other.get_marker()
+    assert one.get_linestyle() != other.get_linestyle()
+    apart = one.get_transform().transform((8000, 50)) - other.get_transform().transform((8000, 50))
+    assert abs(apart[0]) > 1
+
+
+def test_chance_is_a_line_where_accuracy_is_an_axis(results: Results) -> None:
+    trials = [trial(network__width=w) for w in (8, 16)]
+    complete(results, {one: {"test": [one.network.width / 20]} for one in trials})
+    predict(results, trials[0], 10)
+    figure = draw(points(Data(results)))
+    (chance,) = [line for line in figure.axes[0].lines if across(line)]
+    assert list(chance.get_ydata()) == pytest.approx([10, 10])
+    complete(results, {one: {"test": [0.9 + one.network.width / 1000]} for one in trials})
+    figure = draw(points(Data(results)))
+    assert not [line for line in figure.axes[0].lines if across(line)], "it would press all flat"
+    assert [t for t in texts(figure) if "chance is 10 %, below the axis" in t]
+
+
+def test_labels_are_renamed_wherever_they_stand(results: Results) -> None:
+    drawn = points(study(results))
+    renamed = {"base": "Baseline", "Unseen devices": "New", "Accuracy (%)": "Acc.", "none": "x"}
+    style = Style(labels=renamed)
+    figure = draw(drawn, style)
+    assert legend(figure) == ["Baseline", "damped 0.5"]
+    assert {"New", "Acc."} <= set(texts(figure))
+    assert style.found == {"base", "Unseen devices", "Accuracy (%)"}
+    assert Style(labels={"static": "random"}).renamed("base, static") == "base, random"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("3.3in", 3.3), ("84mm", 84 / 25.4), ("8.4cm", 8.4 / 2.54), ("240pt", 240 / 72), ("7", 7)],
+)
+def test_sizes_have_units(text: str, size: float) -> None:
+    assert inches(text) == pytest.approx(size)
+
+
+@pytest.mark.parametrize("text", ["", "wide", "3.3ft", "-3in", "0.5in", "99in", "3,3in"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no size from 1in to 50in: write it as 3\.3in"):
+        inches(text)
+
+
+def test_points_are_grouped_by_columns_not_by_their_labels(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one label for all, as many points with the same means."""
+    data = scored(results, star())
+    names = [name for name in FIGURES if FIGURES[name].obstacle(data) is None]
+    drawn = {name: FIGURES[name].points(data) for name in names}
+
+    def alike(frame: pd.DataFrame, *_: object) -> "pd.Series[str]":
+        return pd.Series("x", index=frame.index, dtype="str")
+
+    monkeypatch.setattr("analysis.aggregate.labels", alike)
+    monkeypatch.setattr("analysis.aggregate.prunings", alike)
+    assert len(names) == 5
+    for name in names:
+        again = FIGURES[name].points(data)
+        assert sorted(again["mean"]) == sorted(drawn[name]["mean"])

@@ -16,8 +16,9 @@ import pytest
 from test_analysis_table import complete, end, plan, results, trial
 from test_main import main
 
-from analysis import table
-from analysis.figures import FIGURES, effective_field, letters
+from analysis.data import Data
+from analysis.figures import effective_field, fonts
+from analysis.figures.registry import FIGURES
 from scaling.results.records import Results
 from scaling.settings import Trial, changed
 
@@ -144,11 +145,9 @@ def test_dollars_in_labels_are_dollars(results: Results, tmp_path: Path) -> None
     """As math, `$x_1$` loses its dollars and `$\\frac$` cannot be drawn at all."""
     trials = [trial(sound__classes=("$x_1$", "b")), trial(sound__classes=(r"$\frac$", "b"))]
     complete(results, {each: {"seen": [0.1, 0.2, 0.3]} for each in trials})
-    scores = table.scores(results)
-    figure = FIGURES["accuracy_vs_parameters"].draw(
-        FIGURES["accuracy_vs_parameters"].points(scores)
-    )
-    letters.fit(figure)
+    data = Data(results)
+    figure = FIGURES["accuracy_vs_parameters"].draw(FIGURES["accuracy_vs_parameters"].points(data))
+    fonts.fit(figure)
     figure.savefig(tmp_path / "f.svg")
     assert any("$x_1$" in text for text in ink(figure))
     assert any(r"$\frac$" in text for text in ink(figure))
@@ -161,13 +160,13 @@ def test_letters_that_the_default_font_lacks_are_drawn_or_named_once(tmp_path: P
         figure.text(0.1, 0.1 * place, label)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        letters.fit(figure)
-        with letters.without_glyph_warnings():
+        fonts.fit(figure)
+        with fonts.without_glyph_warnings():
             figure.savefig(tmp_path / "f.png")
     installed = [
         font.fname
         for font in matplotlib.font_manager.fontManager.ttflist
-        if not font.name.startswith(letters.LAST_RESORT)
+        if not font.name.startswith(fonts.LAST_RESORT)
     ]
     known = set().union(*(matplotlib.font_manager.get_font(f).get_charmap() for f in installed))
     missing = [letter for letter in (rare, "犬") if ord(letter) not in known]

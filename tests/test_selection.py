@@ -10,7 +10,7 @@ import pytest
 from test_analysis_table import complete, results, trial
 
 from analysis import table
-from analysis.selection import chosen
+from analysis.selection import select
 from scaling.results.records import Results
 from scaling.seeds import stream
 from scaling.settings import Trial
@@ -42,7 +42,7 @@ def ids(*some: Trial) -> set[str]:
 
 def test_the_best_on_validation_is_read_on_test(results: Results) -> None:
     scores = scored(results, {vib(20): (0.5, 0.9), vib(50): (0.6, 0.1)})
-    frame = chosen(scores, AMONG, together=True)
+    frame = select(scores, AMONG, together=True)
     assert trials(frame) == ids(vib(50))
     pd.testing.assert_frame_equal(frame, scores[scores["trial"] == vib(50).id])
     assert set(frame["split"]) == {"validation", "test"}
@@ -58,13 +58,13 @@ def test_no_test_score_has_a_say(results: Results) -> None:
     }
     scores = scored(results, values)
     hidden = scores.assign(value=scores["value"].where(scores["split"] == "validation", np.nan))
-    assert trials(chosen(scores, AMONG, together=True)) == trials(
-        chosen(hidden, AMONG, together=True)
+    assert trials(select(scores, AMONG, together=True)) == trials(
+        select(hidden, AMONG, together=True)
     )
     means = {(k, b): np.mean([values[vib(k, b, seed=s)][0] for s in range(3)])
              for k in (20, 50) for b in (0.002, 0.05)}  # fmt: skip
     best = max(means, key=lambda pair: means[pair])
-    assert trials(chosen(scores, AMONG, together=True)) == ids(
+    assert trials(select(scores, AMONG, together=True)) == ids(
         *(vib(*best, seed=s) for s in range(3))
     )
 
@@ -72,7 +72,7 @@ def test_no_test_score_has_a_say(results: Results) -> None:
 def test_the_mean_over_runs_decides_not_the_luckiest_run(results: Results) -> None:
     lucky = {vib(20, seed=0): (0.9, 0), vib(20, seed=1): (0.1, 0)}
     steady = {vib(50, seed=0): (0.6, 0), vib(50, seed=1): (0.6, 0)}
-    assert trials(chosen(scored(results, lucky | steady), AMONG, together=True)) == ids(*steady)
+    assert trials(select(scored(results, lucky | steady), AMONG, together=True)) == ids(*steady)
 
 
 def test_each_model_has_its_own_choice(results: Results) -> None:
@@ -86,19 +86,19 @@ def test_each_model_has_its_own_choice(results: Results) -> None:
         },
     )  # fmt: skip
     expected = ids(vib(50), vib(50, split__fold=2), vib(20, **few))
-    assert trials(chosen(scores, AMONG, together=True)) == expected
+    assert trials(select(scores, AMONG, together=True)) == expected
 
 
 @pytest.mark.parametrize("order", [(20, 50), (50, 20)])
-def test_of_several_best_the_smallest_is_chosen(results: Results, order: tuple[int, int]) -> None:
+def test_of_several_best_the_smallest_is_select(results: Results, order: tuple[int, int]) -> None:
     # 0.1 + 0.2 is not 0.3 in binary: a tie all the same
     values = {20: (0.3, 0.0, 0.0), 50: (0.1, 0.2, 0.0)}
     runs = {vib(k, seed=s): (values[k][s], 0.0) for k in order for s in range(3)}
-    assert trials(chosen(scored(results, runs), AMONG, together=True)) == ids(
+    assert trials(select(scored(results, runs), AMONG, together=True)) == ids(
         *(vib(20, seed=s) for s in range(3))
     )
     ties = {vib(20, b): (0.5, 0.0) for b in (0.02, 0.002)}
-    assert trials(chosen(scored(Results(results.path("more")), ties), AMONG, together=True)) == ids(
+    assert trials(select(scored(Results(results.path("more")), ties), AMONG, together=True)) == ids(
         vib(20, 0.002)
     )
 
@@ -107,29 +107,29 @@ def test_who_has_no_competitor_stays_without_validation(results: Results) -> Non
     alone = {trial(): {"test": [0.5]}, trial(network__dropout=0.2): {"test": [0.5]}}
     competing = {vib(k): {"validation": [k / 100], "test": [0.5]} for k in (20, 50)}
     complete(results, alone | competing)
-    assert trials(chosen(table.scores(results), AMONG, together=True)) == ids(*alone, vib(50))
+    assert trials(select(table.scores(results), AMONG, together=True)) == ids(*alone, vib(50))
 
 
 def test_only_the_mean_over_all_clips_counts(results: Results) -> None:
     scores = scored(results, {vib(20): (0.5, 0), vib(50): (0.6, 0)})
     one_device = (scores["device"] == "a") & (scores["trial"] == vib(20).id)
     louder = scores.assign(value=scores["value"].mask(one_device, 99))
-    assert trials(chosen(louder, AMONG, together=True)) == ids(vib(50))
+    assert trials(select(louder, AMONG, together=True)) == ids(vib(50))
 
 
 def test_no_trials_choose_none(results: Results) -> None:
     scores = scored(results, {vib(20): (0.5, 0)})
-    assert chosen(scores[:0], AMONG, together=True).empty
+    assert select(scores[:0], AMONG, together=True).empty
 
 
 def test_unequal_repeats_are_told(results: Results) -> None:
     runs = {vib(20, seed=0): (0.5, 0.0), vib(20, seed=1): (0.5, 0.0), vib(50, seed=0): (0.6, 0.0)}
     scores = scored(results, runs)
     with pytest.warns(UserWarning, match=r"1 of 2 candidates lack seeds or folds"):
-        assert trials(chosen(scores, AMONG, together=True)) == ids(vib(50, seed=0))
+        assert trials(select(scores, AMONG, together=True)) == ids(vib(50, seed=0))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        chosen(scores[scores["seed"] == 0], AMONG, together=True)
+        select(scores[scores["seed"] == 0], AMONG, together=True)
 
 
 def test_errors_are_one_line(results: Results) -> None:
@@ -137,14 +137,14 @@ def test_errors_are_one_line(results: Results) -> None:
     scores = table.scores(results)
     with pytest.raises(ValueError, match=r"^objective.latent and objective.beta: 1 of 2 trials.*"
                                          r"not scored on the split validation"):  # fmt: skip
-        chosen(scores, AMONG, together=True)
+        select(scores, AMONG, together=True)
     for split in ("test", "seen", "unseen"):
         with pytest.raises(ValueError, match=f"^by={split}: nothing is chosen by clips held out"):
-            chosen(scores, AMONG, by=split)
+            select(scores, AMONG, by=split)
     with pytest.raises(ValueError, match=r"^objective.lattent: .*did you mean objective.latent"):
-        chosen(scores, ["objective.lattent"])
+        select(scores, ["objective.lattent"])
     with pytest.raises(ValueError, match=r"^seed: repeats are averaged, never chosen"):
-        chosen(scores, ["seed"])
+        select(scores, ["seed"])
 
 
 def test_every_run_chooses_for_itself(results: Results) -> None:
@@ -155,8 +155,8 @@ def test_every_run_chooses_for_itself(results: Results) -> None:
         vib(50, seed=1): (0.5, 0.4),
     }
     scores = scored(results, runs)
-    assert trials(chosen(scores, AMONG)) == ids(vib(20, seed=0), vib(50, seed=1))
-    assert trials(chosen(scores, AMONG, together=True)) == ids(vib(50, seed=0), vib(50, seed=1))
+    assert trials(select(scores, AMONG)) == ids(vib(20, seed=0), vib(50, seed=1))
+    assert trials(select(scores, AMONG, together=True)) == ids(vib(50, seed=0), vib(50, seed=1))
 
 
 def test_a_fold_chooses_by_its_own_validation_clips(results: Results) -> None:
@@ -169,4 +169,4 @@ def test_a_fold_chooses_by_its_own_validation_clips(results: Results) -> None:
         vib(20, **second): (0.1, 0.0),
         vib(50, **second): (0.9, 0.0),
     }
-    assert trials(chosen(scored(results, runs), AMONG)) == ids(vib(20, **first), vib(50, **second))
+    assert trials(select(scored(results, runs), AMONG)) == ids(vib(20, **first), vib(50, **second))

@@ -64,7 +64,7 @@ class AccuracyVsTrainingClips(NamedTuple):
             marker=other_dimensions(points, ""),
             x=self.factor * points[self.amount],
         )
-        frame = Frame(self.title, self.label, logarithmic, alike="row")
+        frame = Frame(self.title, self.label, logarithmic, alike="row", from_chance=True)
         return draw_facets(curves, frame, (), style)
 
     def listing(self, name: str, points: pd.DataFrame) -> Listing:

@@ -20,6 +20,7 @@ from matplotlib.ticker import (
 
 Axis = Callable[[Axes, np.ndarray], None]
 LABEL = 0.03  # of an axis: what a letter of a label takes, and a gap of one
+ROOMY = 2.2  # inches of page for a panel that has room for five labels of large numbers
 BREAK = 0.8  # decades: how far 0 stands from the smallest other value
 
 
@@ -32,12 +33,21 @@ def parameters(panel: Axes, values: np.ndarray) -> None:
     panel.set_xlim(left, right)
     decades = np.log10(right / left)
     if decades < 1.2:
-        panel.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
+        panel.xaxis.set_major_locator(MaxNLocator(_bins(panel), steps=[1, 2, 5, 10]))
         panel.xaxis.set_minor_locator(NullLocator())
     else:
         panel.xaxis.set_major_locator(LogLocator(subs=(1, 3) if decades < 2.2 else (1,)))
     panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     panel.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _bins(panel: Axes) -> int:
+    """How many intervals between labels such as 250k have room in a panel."""
+    spec = panel.get_subplotspec()
+    columns = spec.get_gridspec().ncols if spec else 1
+    figure = panel.get_figure(root=True)
+    assert figure is not None
+    return 5 if figure.get_figwidth() / columns >= ROOMY else 3
 
 
 def logarithmic(panel: Axes, values: np.ndarray) -> None:

@@ -170,7 +170,7 @@ def draw_curves(
                 named = ": ".join(map(style.renamed, filter(None, (column.title, row))))
                 panel.set_title(folded(named, made.letters), loc="left")
                 first = [c.metric for c in columns].index(column.metric)
-                if style.width is not None or columns[first] is column:
+                if columns[first] is column or panel in made.leftmost():
                     panel.set_ylabel(folded(style.renamed(measure.label), made.high))
         for panel in made.lowest():
             panel.set_xlabel(style.renamed("Epoch"))
@@ -208,14 +208,16 @@ def _panel(panel: Axes, rows: pd.DataFrame, looks: dict[str, Look]) -> None:
         low, high = (factor * line[edge].to_numpy() for edge in ("low", "high"))
         step = max(1, round(len(line) / MARKED))
         offset = look.place * step // max(len(looks), 1)
+        # what is drawn first looks out from under what hides it
+        under = 1.2 * (len(looks) - 1 - look.place) / max(len(looks) - 1, 1)
         panel.plot(
             line["epoch"],
             factor * line["mean"],
             color=look.colour,
             linestyle="--" if split in TRAINING else "-",
-            linewidth=1.3,
+            linewidth=1.3 + under,
             marker=look.marker if len(looks) > 1 else "",
-            markersize=4,
+            markersize=3.5 + 1.5 * under,
             markeredgecolor="white",
             markeredgewidth=0.5,
             markevery=(min(offset, len(line) - 1), step),

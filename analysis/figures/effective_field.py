@@ -21,7 +21,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from analysis.aggregate import DIMENSIONS, SPLITS
@@ -34,6 +34,7 @@ NUMBERS = ("sigma_f", "sigma_t", "f50", "t50", "f95", "t95", "luo_side", "partic
 Scale = Literal["linear", "log"]
 SCALES: tuple[Scale, ...] = ("linear", "log")
 TITLE = "Effective receptive fields"
+SECONDS = "Time from the target (s)"
 FLOOR = 1e-3  # of a map's maximum: the darkest colour of the logarithmic scale
 PEAK = 99.9  # percentile of all panels' pixels that the linear scale ends at: single ones go higher
 INSIDE = 1 - 1e-6  # share of the mass inside the maximum field below which the crop hides some
@@ -253,8 +254,8 @@ def draw(panels: list[Panel], scale: Scale = "log", style: Style = PLAIN) -> Fig
         title = folded(style.renamed(TITLE), int((width - 0.2) / (BOLD * size)))
         heading = 0.28 * size * (title.count("\n") + 1) + 0.17 if style.title else 0.05
         heading += line * len(caption)
-        more = line * (_lines(panels, letters, style) - 5)
-        total = heading + 0.4 + rows * (height + below + more) + (0.75 * size if narrow else 0)
+        more = line * (_lines(panels, letters, style) - 5.5)
+        total = heading + 0.4 + rows * (height + below + more) + (0.55 * size if narrow else 0)
         total = style.height or total
         figure = Figure(figsize=(width, total))
         figure.set_layout_engine("compressed", rect=(0, 0, 1, 1 - heading / total), h_pad=0.06)
@@ -266,7 +267,7 @@ def draw(panels: list[Panel], scale: Scale = "log", style: Style = PLAIN) -> Fig
             _padding(place, panel)
         for place in grid.flat[len(panels) :]:
             place.set_visible(False)
-        _axes(list(grid.flat[: len(panels)]), panels, columns)
+        _axes(list(grid.flat[: len(panels)]), panels, columns, style, narrow)
         bar = figure.colorbar(
             ScalarMappable(norm, COLOURS),
             ax=grid,
@@ -277,8 +278,6 @@ def draw(panels: list[Panel], scale: Scale = "log", style: Style = PLAIN) -> Fig
             extend="min" if scale == "log" else "max",
             format=FuncFormatter(lambda share, _: f"{share:g}"),  # matplotlib's own is a formula
         )
-        seconds = style.renamed("Time from the target (s)")
-        figure.supxlabel(seconds, fontsize="medium")
         bar.set_label("Over the map's maximum" if scale == "log" else "Share of the map's sum")
         if style.title:
             at = 0.08 / width, 1 - 0.10 / total
@@ -379,7 +378,7 @@ def _numbers(panel: Panel, letters: int) -> str:
         [f"Luo {of['luo_side']:.1f}", f"participation {of['participation']:,.0f}"],
     ]
     joined = [",  ".join(line) for line in lines]
-    wide = all(len(line) <= letters + 4 for line in joined)
+    wide = all(len(line) <= letters - 3 for line in joined)
     return "\n".join(joined if wide else [part for line in lines for part in line])
 
 
@@ -389,12 +388,19 @@ def _lines(panels: list[Panel], letters: int, style: Style) -> int:
     return title + max(_numbers(panel, letters).count("\n") + 1 for panel in panels)
 
 
-def _axes(places: list[Axes], panels: list[Panel], columns: int) -> None:
+def _axes(
+    places: list[Axes], panels: list[Panel], columns: int, style: Style, narrow: bool
+) -> None:
     """Ticks: mel bands on the left, Hz on the right, seconds below the lowest panels."""
     alike = len({panel.bands for panel in panels}) == 1
     for i, (place, panel) in enumerate(zip(places, panels, strict=True)):
-        place.tick_params(labelbottom=i + columns >= len(panels), labelsize="small")
+        lowest = i + columns >= len(panels)
+        place.tick_params(labelbottom=lowest, labelsize="small")
         place.locator_params(nbins=5)
+        place.xaxis.set_major_locator(MaxNLocator(3 if narrow else 5))
+        place.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{seconds:g}"))
+        if lowest:
+            place.xaxis.label.set_text(f"{style.renamed(SECONDS)}\n{place.get_xlabel()}")
         hertz = place.secondary_yaxis("right")
         last = i % columns == columns - 1 or i == len(panels) - 1
         ticks = _ticks(panel.bands, *place.get_ylim())
@@ -402,9 +408,9 @@ def _axes(places: list[Axes], panels: list[Panel], columns: int) -> None:
         hertz.set_yticklabels([f"{hz:g}" if hz < 1000 else f"{hz / 1000:g}k" for hz in ticks])
         hertz.tick_params(labelright=last or not alike, labelsize="small")
         if last:
-            hertz.set_ylabel("Frequency (Hz)", fontsize="small")
+            hertz.set_ylabel(style.renamed("Frequency (Hz)"), fontsize="small")
         if i % columns == 0:
-            place.set_ylabel("Mel band", fontsize="small")
+            place.set_ylabel(style.renamed("Mel band"), fontsize="small")
 
 
 def _ticks(bands: Bands, bottom: float, top: float) -> list[float]:

@@ -24,6 +24,7 @@ from matplotlib.transforms import ScaledTranslation
 from analysis.aggregate import ACCURACY, Measure, in_order
 from analysis.figures.axes import Axis
 from analysis.figures.layout import GREY, PLAIN, Page, Style, drawing, folded, page, palette
+from scaling.text import printable
 
 MARKERS = "osD^vPX*<>"
 LINES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (4, 1, 1, 1)), (0, (2, 1)))  # told without colour
@@ -37,8 +38,9 @@ DESCRIBED = {
     "train": "Training clips",
 }
 SHIFT = 3.0  # typographic points from colour to colour, at most
+SPREAD = 10.0  # from the first to the last, at most
 NAME = 24  # letters of a name along an axis, at most
-REACH = 2.0  # how far chance may lie below all points, over their range, and still be a line
+REACH = 3.0  # how far chance may lie below all points, over their range, and still be a line
 
 
 class Frame(NamedTuple):
@@ -51,6 +53,7 @@ class Frame(NamedTuple):
     measure: Measure = ACCURACY
     dotted: str = ""  # the marker whose lines are dotted
     alike: Literal["all", "row"] = "all"  # the panels that share a vertical axis
+    from_chance: bool = False  # whether chance is a line, however far below all points it lies
 
 
 class Level(NamedTuple):
@@ -71,6 +74,7 @@ class Look(NamedTuple):
     marker: str
     shift: float  # to the right, in typographic points: curves of one x would hide each other
     line: Any  # its style
+    size: float  # of the marker in typographic points: what is drawn first looks out from under
 
 
 def draw_facets(
@@ -106,7 +110,7 @@ def draw_facets(
         for panel in made.leftmost():
             panel.set_ylabel(folded(style.renamed(frame.measure.label), made.high))
         for panel in made.lowest():
-            panel.set_xlabel(style.renamed(frame.label))
+            panel.set_xlabel(folded(style.renamed(frame.label), made.letters))
         if frame.measure.factor == 100:  # a share: intervals that pass 0 or 100 % are cut off there
             for panel in made.figure.axes:  # last: a limit that is set fits no panel drawn after it
                 bottom, top = panel.get_ylim()
@@ -125,7 +129,8 @@ def _draw_names(
         key: ", ".join(style.renamed(k) for k, varies in zip(key, several, strict=True) if varies)
         for key in looks
     }
-    texts = {key: folded(text, NAME) if text else "" for key, text in named.items()}
+    # names of ticks are set anew when a figure is drawn: what is escaped later does not last
+    texts = {key: folded(printable(text), NAME) if text else "" for key, text in named.items()}
     longest = max(len(line) for text in texts.values() for line in text.split("\n"))
     only = float(curves["x"].iloc[0])
     at = f"{frame.label} {only:,.15g}" if frame.label else ""
@@ -148,7 +153,7 @@ def _draw_names(
                         xerr=[(mean - low).tolist(), (high - mean).tolist()],
                         color=look.colour,
                         marker=look.marker,
-                        markersize=5,
+                        markersize=look.size,
                         linestyle="",
                         elinewidth=1,
                         capsize=2,
@@ -177,7 +182,7 @@ def _draw_names(
                 sns.despine(ax=panel)
                 _name(panel, here, usual, made, style)
         for panel in made.lowest():
-            panel.set_xlabel(style.renamed(frame.measure.label))
+            panel.set_xlabel(folded(style.renamed(frame.measure.label), made.letters))
     return made.figure
 
 
@@ -213,7 +218,8 @@ def _chances(curves: pd.DataFrame, frame: Frame) -> tuple[list[Level], str]:
     known = curves[["split", "row", "chance"]].dropna().drop_duplicates()
     bottom = curves[["mean", "low"]].min().min()
     span = curves[["mean", "high"]].max().max() - bottom
-    if span and known["chance"].min() < bottom - REACH * span:
+    lowest = known["chance"].min()
+    if span and lowest < bottom - REACH * span and not frame.from_chance:
         said = ", ".join(f"{100 * chance:.3g} %" for chance in sorted(known["chance"].unique()))
         return [], f"chance is {said}, below the axis"
     return [
@@ -230,7 +236,8 @@ def _looks(curves: pd.DataFrame, frame: Frame) -> dict[tuple[str, str], Look]:
     hues = palette(len(colours))
     drawn = set(zip(curves["colour"], curves["marker"], strict=True))
     pairs = [pair for pair in product(colours, markers) if pair in drawn]
-    step = min(SHIFT, 2 * SHIFT / max(len(pairs) - 1, 1))
+    last = max(len(pairs) - 1, 1)
+    step = min(SHIFT, SPREAD / last)
     looks = {}
     for place, (colour, marker) in enumerate(pairs):
         i, j = colours.index(colour), markers.index(marker)
@@ -238,7 +245,8 @@ def _looks(curves: pd.DataFrame, frame: Frame) -> dict[tuple[str, str], Look]:
         line = LINES[i % len(LINES)]
         if frame.dotted:
             line = ":" if marker == frame.dotted else "-"
-        looks[colour, marker] = Look(hues[i], sign, step * (place - (len(pairs) - 1) / 2), line)
+        shift, size = step * (place - (len(pairs) - 1) / 2), 6.5 - 2 * place / last
+        looks[colour, marker] = Look(hues[i], sign, shift, line, size)
     return looks
 
 
@@ -263,7 +271,7 @@ def _panel(
             yerr=[(mean - low).tolist(), (high - mean).tolist()],
             color=look.colour,
             marker=look.marker,
-            markersize=5,
+            markersize=look.size,
             markeredgecolor="white",
             markeredgewidth=0.6,
             linewidth=1.4,
@@ -276,7 +284,7 @@ def _panel(
             panel.update_datalim(np.column_stack([line["x"], edge]))
         if steep and "mark" in line:
             for x, y, mark in zip(line["x"], mean, line["mark"], strict=True):
-                _beside(panel, mark, (x, y), (look.shift + 5, 0), look, ha="left", va="center")
+                _beside(panel, mark, (x, y), (SPREAD / 2 + 5, 0), look, ha="left", va="center")
         counted = zip(line["n"], line["unit"], strict=True)
         for x, y, bottom, (n, unit) in zip(line["x"], mean, low, counted, strict=True):
             if (n, unit) != usual:

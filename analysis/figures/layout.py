@@ -190,7 +190,7 @@ def page(
         text = "\n".join(lines_of)
         figure.text(left, at, text, va="top", fontsize="medium", color=GREY)
     high = WORDS if style.width is None else int(tall / letter)
-    return Page(figure, panels, min(WORDS, int(panel / letter)), high)
+    return Page(figure, panels, min(WORDS, int(0.92 * panel / letter)), high)
 
 
 def _panel_width(width: float, across: int, axis: float, alike: str) -> float:

@@ -46,7 +46,7 @@ def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:
         row="", colour=labels(points), marker=other_dimensions(points, "width"), x=points["width"]
     )
     title, label = "Fit of true and random labels", "Width (channels of the first stage)"
-    return draw_facets(curves, Frame(title, label, logarithmic), (), style)
+    return draw_facets(curves, Frame(title, label, logarithmic, from_chance=True), (), style)
 
 
 def listing(name: str, points: pd.DataFrame) -> Listing:

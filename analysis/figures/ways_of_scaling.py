@@ -49,7 +49,7 @@ def points(data: Data) -> pd.DataFrame:
     and `is_reference`.
     """
     taught = _taught(data.scores())
-    at_reference = (taught[list(SIZE)] == reference(taught)).all(axis="columns")
+    at_reference = (taught[list(SIZE)] == list(reference(taught))).all(axis="columns")
     begins = at_reference & (taught["pruning.kind"] == "none")
     scores = on_splits(taught.assign(way=_ways(taught), is_reference=begins))
     return means(scores, varied(scores), ["way", "is_reference"])

@@ -63,13 +63,14 @@ def differences(scores: pd.DataFrame) -> pd.DataFrame:
         order=order, place=family.map(in_order(family).index), pruning=prunings(values)
     )
     values = values.sort_values([*SIZE, DAMPING, "pruning", "order", "place"])
-    gaps = values[values["split"] == GAP]
-    found = [_Compared(gaps.assign(comparison=GAP, at=_shared(values, ())), _alike(values, ()))]
+    itself = values.assign(comparison=GAP, at=_shared(values, ()))
+    found = [_Compared(itself[itself["split"] == GAP], _alike(values, ()))]
     found += [_from_smallest(values, name) for name in (DAMPING, *SIZE)]
     found += [_from_dense(values), *_from_simpler(values)]
     rows = [
         pairs.iloc[0][COLUMNS[:3]].to_dict() | estimate(pairs, DIFFERENCE)._asdict()
         for compared in found
+        if len(compared.pairs)
         for _, pairs in compared.pairs.groupby(["split", *compared.by], sort=False, dropna=False)
     ]
     return pd.DataFrame(rows, columns=COLUMNS)
