@@ -9,21 +9,10 @@ folder that the environment variable OVERHEAR_DATA names, else below data/. Cont
 import os
 import warnings
 from pathlib import Path
+from pkgutil import resolve_name
 
 from scaling.sound.clips import Clips, Dataset, Report, check_copies
-from scaling.sound.datasets import (
-    audiomnist,
-    esc50,
-    folders,
-    fsdd,
-    labels,
-    manifest,
-    synthetic,
-    tau,
-    tess,
-    tut2017,
-    urbansound8k,
-)
+from scaling.sound.datasets import labels
 from scaling.sound.datasets.reading import AS_IT_IS, Reading, grouped
 from scaling.sound.fetch import mirror
 from scaling.spelling import nearest
@@ -37,18 +26,21 @@ class Missing(ValueError):
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
     for dataset in (
-        synthetic.DATASET,
-        esc50.ESC10,
-        esc50.ESC50,
-        urbansound8k.DATASET,
-        tau.DATASET,
-        tut2017.DATASET,
-        tut2017.ALONE,
-        fsdd.DATASET,
-        audiomnist.DATASET,
-        tess.DATASET,
-        manifest.DATASET,
-        folders.DATASET,
+        resolve_name(f"{__name__}.{where}")
+        for where in (
+            "synthetic:DATASET",
+            "esc50:ESC10",
+            "esc50:ESC50",
+            "urbansound8k:DATASET",
+            "tau:DATASET",
+            "tut2017:DATASET",
+            "tut2017:ALONE",
+            "fsdd:DATASET",
+            "audiomnist:DATASET",
+            "tess:DATASET",
+            "manifest:DATASET",
+            "folders:DATASET",
+        )
     )
 }
 
