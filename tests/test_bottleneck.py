@@ -11,7 +11,7 @@ from scaling.networks.modules.kernels import Prunable
 from scaling.networks.modules.stochastic import reseed
 from scaling.networks.vib_cnn import VIBCNN
 from scaling.objectives import bottleneck
-from scaling.objectives.modules.bottleneck import Bottleneck
+from scaling.objectives.modules.bottleneck import BottleneckHead
 from scaling.seeds import torch_stream
 from scaling.settings import Trial, changed, sizes
 from scaling.sound.store import Store
@@ -44,10 +44,10 @@ def test_published_sizes(classes: int, frames: int):
         assert count(whole, (40, frames)).parameters == parameters
 
 
-def built(trial: Trial, kind: str, **more: object) -> Bottleneck:
+def built(trial: Trial, kind: str, **more: object) -> BottleneckHead:
     settings = {**VIB, "network.kind": kind, "sound.features.mels": 64, **more}
     network = classifier.network(changed(trial, settings), 4, torch_stream(0, "t"))
-    assert isinstance(network, Bottleneck)
+    assert isinstance(network, BottleneckHead)
     return network
 
 

@@ -9,8 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.networks import Network
 from scaling.networks.cost import Axis, count, field
-from scaling.networks.cp_resnet import CPResNet as Settings
-from scaling.networks.modules.cp_resnet import CPResNet
+from scaling.networks.cp_resnet import CPResNetModule as Settings
+from scaling.networks.modules.cp_resnet import CPResNetModule
 from scaling.networks.modules.stochastic import reseed
 
 INPUT = (256, 431)  # 10 s at 22,050 Hz
@@ -51,9 +51,9 @@ def settings(width: int, depth: int, pointwise: int, **others: object) -> Networ
     return Settings(width=width, depth=depth, pointwise=pointwise, **others)  # type: ignore[arg-type]
 
 
-def build(network: Network, seed: int = 0, classes: int = 10) -> CPResNet:
+def build(network: Network, seed: int = 0, classes: int = 10) -> CPResNetModule:
     model = network.build(classes, torch.Generator().manual_seed(seed))
-    assert isinstance(model, CPResNet)
+    assert isinstance(model, CPResNetModule)
     return model
 
 

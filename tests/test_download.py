@@ -575,5 +575,7 @@ def test_archives_are_found_by_their_readers(name: str):
 
 def test_an_archive_that_is_a_pipe_is_not_waited_for(tmp_path: Path):
     os.mkfifo(tmp_path / "archive.zip")
-    with pytest.raises(unpack.Refused, match=r"^archive\.zip is no file: remove it, and download"):
+    with pytest.raises(
+        unpack.UnsafeArchive, match=r"^archive\.zip is no file: remove it, and download"
+    ):
         unpack.unpack(tmp_path / "archive.zip", tmp_path / "data", files=10)

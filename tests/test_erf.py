@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from scaling.networks import Network
 from scaling.networks.cost import Axis, Field, field
-from scaling.networks.cp_resnet import CPResNet as Settings
-from scaling.networks.modules.cp_resnet import CPResNet
+from scaling.networks.cp_resnet import CPResNetModule as Settings
+from scaling.networks.modules.cp_resnet import CPResNetModule
 from scaling.networks.modules.kernels import Convolution
 from scaling.receptive_field import gradients as erf
 from scaling.receptive_field.gradients import Numbers, Place
@@ -41,9 +41,9 @@ def settings(width: int, depth: int, pointwise: int, **others: object) -> Networ
     return Settings(width=width, depth=depth, pointwise=pointwise, **others)  # type: ignore[arg-type]
 
 
-def build(network: Network, seed: int = 0) -> CPResNet:
+def build(network: Network, seed: int = 0) -> CPResNetModule:
     model = network.build(10, torch.Generator().manual_seed(seed))
-    assert isinstance(model, CPResNet)
+    assert isinstance(model, CPResNetModule)
     return model
 
 

@@ -17,7 +17,7 @@ from scaling.networks import NETWORKS, Network
 from scaling.networks.cost import Axis, Field, Layer, any_size, count, field, last_map
 from scaling.networks.modules.kernels import Convolution, Prunable
 from scaling.networks.modules.stochastic import Stochastic, reseed
-from scaling.objectives.modules.bottleneck import Bottleneck
+from scaling.objectives.modules.bottleneck import BottleneckHead
 from scaling.pruning.pruner import Pruner
 from scaling.receptive_field import gradients
 from scaling.seeds import torch_stream
@@ -399,7 +399,7 @@ def test_a_bottleneck_behind_each(trial: Trial, kind: str):
     }
     vib = changed(trial, changes)
     network = classifier.network(vib, 4, torch_stream(0, "t")).eval()
-    assert isinstance(network, Bottleneck)
+    assert isinstance(network, BottleneckHead)
     assert sizes.cost(vib, 4).parameters == sum(p.numel() for p in network.parameters())
     assert network(torch.randn(2, 1, *vib.sound.shape)).logits_BY.shape == (2, 4)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from scaling import machine
 from scaling.networks.modules.output import Output
-from scaling.objectives.modules.prototypes import Prototypes, distances
+from scaling.objectives.modules.prototypes import PrototypesHead, distances
 from scaling.receptive_field import runs
 from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
@@ -63,10 +63,10 @@ class Place(nn.Module):
         return Output(self.linear(x_BCFN.flatten(1)), x_BCFN)
 
 
-def toy(kind: str) -> tuple[Prototypes, Tensor, Tensor, Tensor]:
+def toy(kind: str) -> tuple[PrototypesHead, Tensor, Tensor, Tensor]:
     """Prototypes of three classes on seven examples of four numbers; with five clips."""
     torch.manual_seed(0)
-    model = Prototypes(Place(), 3, kind)
+    model = PrototypesHead(Place(), 3, kind)
     examples_SCFN, clips_BCFN = torch.randn(7, 1, 2, 2), torch.randn(5, 1, 2, 2)
     classes_S = torch.tensor([2, 0, 1, 2, 2, 0, 2])
     model.show(examples_SCFN, classes_S)
@@ -125,7 +125,7 @@ def test_clips_and_examples_both_teach(kind: str):
 
 
 def test_examples_that_are_none():
-    model = Prototypes(Place(), 3, "squared")
+    model = PrototypesHead(Place(), 3, "squared")
     with pytest.raises(AssertionError, match="show"):
         model(torch.randn(1, 1, 2, 2))
     for classes, line in (([0, 1], "without an example"), ([0, 1, 2, 3], "that there is not")):
@@ -142,13 +142,13 @@ Shown = list[tuple[Tensor, list[int]]]
 def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
     """The examples of every network that is shown some, and their classes."""
     found: Shown = []
-    real = Prototypes.show
+    real = PrototypesHead.show
 
-    def spying(self: Prototypes, examples_SCFN: Tensor, classes_S: Tensor) -> None:
+    def spying(self: PrototypesHead, examples_SCFN: Tensor, classes_S: Tensor) -> None:
         found.append((examples_SCFN, classes_S.tolist()))
         real(self, examples_SCFN, classes_S)
 
-    monkeypatch.setattr(Prototypes, "show", spying)
+    monkeypatch.setattr(PrototypesHead, "show", spying)
     return found
 
 

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.networks import Network
 from scaling.networks.cost import Axis, Field, count, field, last_map
-from scaling.networks.modules.chain import Chain
+from scaling.networks.modules.chain import ChainModule
 from scaling.networks.modules.kernels import Convolution, Prunable
 from scaling.networks.vgg9 import VGG9
 from scaling.pruning.pruner import Pruner
@@ -24,9 +24,9 @@ def settings(width: int = 64, **others: object) -> Network:
     return VGG9(width=width, **others)  # type: ignore[arg-type]
 
 
-def build(network: Network, classes: int = 10, seed: int = 0) -> Chain:
+def build(network: Network, classes: int = 10, seed: int = 0) -> ChainModule:
     model = network.build(classes, torch.Generator().manual_seed(seed))
-    assert isinstance(model, Chain)
+    assert isinstance(model, ChainModule)
     return model
 
 

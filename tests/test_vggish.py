@@ -16,9 +16,9 @@ from scaling.networks import Network
 from scaling.networks.cost import Axis, Field, any_size, count, field
 from scaling.networks.modules.kernels import Convolution
 from scaling.networks.modules.stochastic import reseed
-from scaling.networks.modules.vggish import VGGish
+from scaling.networks.modules.vggish import VGGishModule
 from scaling.networks.modules.vggish_weights import convert, load, postprocess
-from scaling.networks.vggish import VGGish as Settings
+from scaling.networks.vggish import VGGishModule as Settings
 from scaling.pruning.pruner import Pruner
 from scaling.seeds import torch_stream
 from scaling.settings import Trial, changed, sizes
@@ -35,9 +35,9 @@ def settings(width: int = 2, **others: object) -> Network:
     return Settings(width=width, **others)  # type: ignore[arg-type]
 
 
-def build(network: Network, size: tuple[int, int] = PATCH, seed: int = 0) -> VGGish:
+def build(network: Network, size: tuple[int, int] = PATCH, seed: int = 0) -> VGGishModule:
     model = network.build(5, torch.Generator().manual_seed(seed), size=size)
-    assert isinstance(model, VGGish)
+    assert isinstance(model, VGGishModule)
     return model
 
 
@@ -88,7 +88,7 @@ def test_published_size(classes: int, more: int):
     assert float(f"{cost.macs / 1e9:.2g}") == 0.86
     assert [part.map for part in cost.parts if part.name.startswith("conv")][-1] == (4, 6)
     with torch.device("meta"):
-        model = VGGish(settings(64).layers(classes), 0.0, 0.0, False, PATCH)
+        model = VGGishModule(settings(64).layers(classes), 0.0, 0.0, False, PATCH)
     assert sum(p.numel() for p in model.parameters()) == cost.parameters
     assert field(settings().layers(5)) == Field(Axis(70, 16, 7.5), Axis(70, 16, 7.5))
     assert not any_size(settings().layers(5))
@@ -141,7 +141,7 @@ def test_public_weights_give_the_public_embedding(tmp_path: Path, name: str, lin
 def test_full_width_fits_the_public_shapes():
     """Without the memory: no value is read."""
     with torch.device("meta"):
-        model = VGGish(settings(64).layers(10), 0.0, 0.0, False, PATCH)
+        model = VGGishModule(settings(64).layers(10), 0.0, 0.0, False, PATCH)
     tensors = port(64, "meta")
     assert tensors["embeddings.0.weight"].shape == (4096, 12_288)
     assert sum(tensor.numel() for tensor in tensors.values()) == 72_141_184

@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.networks import Network
 from scaling.networks.cost import Axis, Field, count, field, last_map
-from scaling.networks.modules.chain import Chain
+from scaling.networks.modules.chain import ChainModule
 from scaling.networks.modules.kernels import Convolution, Dense
 from scaling.networks.vib_cnn import VIBCNN
 from scaling.receptive_field import gradients
@@ -35,10 +35,10 @@ def settings(width: int = 32, **others: object) -> Network:
 
 def build(
     network: Network, classes: int = 10, size: tuple[int, int] | None = None, seed: int = 0
-) -> Chain:
+) -> ChainModule:
     generator = torch.Generator().manual_seed(seed)
     model = network.build(classes, generator, size=size)
-    assert isinstance(model, Chain)
+    assert isinstance(model, ChainModule)
     return model
 
 

@@ -53,7 +53,7 @@ class Panels(NamedTuple):
     title: str
 
 
-class Look(NamedTuple):
+class CurveLook(NamedTuple):
     """How the curves of one condition are drawn."""
 
     colour: tuple[float, float, float]
@@ -145,7 +145,7 @@ def draw_curves(
     rows = [every[k] for k in keep]
     names = in_order(placed["condition"])
     hues = palette(len(names))
-    looks = {n: Look(hues[k], MARKERS[k % len(MARKERS)], k) for k, n in enumerate(names)}
+    looks = {n: CurveLook(hues[k], MARKERS[k % len(MARKERS)], k) for k, n in enumerate(names)}
     splits = list(dict.fromkeys(split for column in columns for split in column.splits))
     with drawing(style):
         shown = placed[placed["row"].isin(rows)]
@@ -200,7 +200,7 @@ def _rows(points: pd.DataFrame) -> "pd.Series[str]":
     return varying(told, ["dataset", "size", "share"])
 
 
-def _panel(panel: Axes, rows: pd.DataFrame, looks: dict[str, Look]) -> None:
+def _panel(panel: Axes, rows: pd.DataFrame, looks: dict[str, CurveLook]) -> None:
     """One panel's curves with their bands; a marker now and then tells curves that coincide."""
     for (name, split), line in rows.groupby(["condition", "split"]):
         look = looks[str(name)]
@@ -266,7 +266,7 @@ def _caption(points: pd.DataFrame, names: Sequence[str], note: str, rows: int) -
 
 
 def _legend(
-    looks: dict[str, Look], splits: Sequence[str], chances: Collection[float]
+    looks: dict[str, CurveLook], splits: Sequence[str], chances: Collection[float]
 ) -> list[Line2D]:
     """Conditions where there are several, then what is dashed and what is not, and chance."""
     handles = [

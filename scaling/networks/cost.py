@@ -57,7 +57,7 @@ class Layer(NamedTuple):
         return self.inputs * self.outputs * math.prod(self.kernel)
 
 
-class Part(NamedTuple):
+class LayerCost(NamedTuple):
     """What one layer costs."""
 
     name: str
@@ -74,7 +74,7 @@ class Cost(NamedTuple):
     weights: int
     macs: int
     receptive_field: int  # its larger side
-    parts: tuple[Part, ...]
+    parts: tuple[LayerCost, ...]
 
 
 class Axis(NamedTuple):
@@ -141,7 +141,7 @@ def count(layers: Sequence[Layer], size: Sides) -> Cost:
     """The cost of these layers on an input of this size. Raises ValueError when the input is too
     small for them.
     """
-    parts: list[Part] = []
+    parts: list[LayerCost] = []
     for layer in layers:
         parts.append(_part(layer, parts[-1].map if parts else size))
         if min(parts[-1].map) < 1:
@@ -159,7 +159,7 @@ def count(layers: Sequence[Layer], size: Sides) -> Cost:
     )
 
 
-def _part(layer: Layer, size: Sides) -> Part:
+def _part(layer: Layer, size: Sides) -> LayerCost:
     """One layer on a map of this size."""
     weights, at, pooled = layer.weights, (1, 1), (1, 1)
     if layer.reads == "map":
@@ -173,4 +173,4 @@ def _part(layer: Layer, size: Sides) -> Part:
         at, pooled = (rows, columns), (rows // layer.window[0], columns // layer.window[1])
     normalized = {"none": 0, "channel": layer.inputs, "time": size[1]}[layer.input_norm]
     parameters = weights + layer.outputs * (2 * layer.norm + layer.bias) + 2 * normalized
-    return Part(layer.name, parameters, weights, weights * math.prod(at), pooled)
+    return LayerCost(layer.name, parameters, weights, weights * math.prod(at), pooled)

@@ -77,7 +77,7 @@ class CPResNet(Network):
         """The network, for inputs of any size; see Network.build."""
         from scaling.networks.modules import cp_resnet
 
-        model = cp_resnet.CPResNet(
+        model = cp_resnet.CPResNetModule(
             self.blocks(), self.width, classes, channels, self.damping, self.dropout
         )
         cp_resnet.initialize(model, generator, fixup=self.initialization == "fixup")

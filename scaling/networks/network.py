@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from scaling.networks.cost import Layer, Sides
-from scaling.networks.plan import Style
+from scaling.networks.plan import ChainStyle
 from scaling.part import Kind
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Chain(Network):
     damping: Damping = 0.0
     dropout: Dropout = 0.0
 
-    style: ClassVar[Style] = Style()
+    style: ClassVar[ChainStyle] = ChainStyle()
 
     def build(
         self,

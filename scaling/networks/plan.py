@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 
-class Style(NamedTuple):
+class ChainStyle(NamedTuple):
     """What the layers of a chain have in common; the defaults are torch's."""
 
     activation: Literal["relu", "elu"] = "relu"  # behind each layer but the last
@@ -14,7 +14,8 @@ class Style(NamedTuple):
     initialization: Literal["he", "glorot"] = "he"
 
 
-TENSORFLOW = Style(epsilon=1e-3, momentum=0.01, initialization="glorot")  # TensorFlow's defaults
+# TensorFlow's defaults
+TENSORFLOW = ChainStyle(epsilon=1e-3, momentum=0.01, initialization="glorot")
 
 
 class Block(NamedTuple):

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 
 from scaling.networks.cost import Layer
 from scaling.networks.network import Chain
-from scaling.networks.plan import TENSORFLOW, Style
+from scaling.networks.plan import TENSORFLOW, ChainStyle
 
 FILTERS = (1, 2, 2)  # times W
 KERNEL = (5, 5)
@@ -22,7 +22,7 @@ class SBCNN(Chain):
 
     kind: Literal["sb_cnn"] = "sb_cnn"
 
-    style: ClassVar[Style] = TENSORFLOW._replace(dropout=0.5)
+    style: ClassVar[ChainStyle] = TENSORFLOW._replace(dropout=0.5)
 
     def layers(self, classes: int, channels: int = 1) -> list[Layer]:
         """Its layers in the order of the forward pass."""

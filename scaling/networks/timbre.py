@@ -46,6 +46,6 @@ class TIMBRE(Network):
         from scaling.networks.modules.kernels import initialize
 
         (layer,) = self.layers(classes, channels)
-        model = timbre.Timbre(layer, classes, self.damping)
+        model = timbre.TimbreModule(layer, classes, self.damping)
         initialize(model, generator, TENSORFLOW.initialization)
         return model

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from scaling.networks.cost import Layer
 from scaling.networks.network import Chain
-from scaling.networks.plan import TENSORFLOW, Style
+from scaling.networks.plan import TENSORFLOW, ChainStyle
 
 CONVOLUTIONS = 5
 
@@ -27,7 +27,7 @@ class VGG5(Chain):
         Field(description="time: its input is normalized frame by frame"),
     ] = "channel"
 
-    style: ClassVar[Style] = TENSORFLOW._replace(activation="elu", norm_last=True, dropout=0.5)
+    style: ClassVar[ChainStyle] = TENSORFLOW._replace(activation="elu", norm_last=True, dropout=0.5)
 
     def layers(self, classes: int, channels: int = 1) -> list[Layer]:
         """Its layers in the order of the forward pass."""

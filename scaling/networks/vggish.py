@@ -62,6 +62,6 @@ class VGGish(Network):
 
         assert size is not None, "a dense layer on the whole map needs the size of the input"
         layers = self.layers(classes, channels)
-        model = vggish.VGGish(layers, self.damping, self.dropout, self.linear_embedding, size)
+        model = vggish.VGGishModule(layers, self.damping, self.dropout, self.linear_embedding, size)
         initialize(model, generator, TENSORFLOW.initialization)
         return model

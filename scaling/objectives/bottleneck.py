@@ -53,7 +53,7 @@ class Bottleneck(Objective):
         """See Objective.with_head."""
         from scaling.objectives.modules import bottleneck
 
-        return bottleneck.Bottleneck(network, self.latent, classes, self.offset, generator)
+        return bottleneck.BottleneckHead(network, self.latent, classes, self.offset, generator)
 
     def loss(self, outputs: "Sequence[Output]", targets_BY: "Tensor", epoch: int) -> "Loss":  # noqa: ARG002
         """See Objective.loss."""

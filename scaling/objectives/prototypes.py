@@ -51,6 +51,6 @@ class Prototypes(Objective):
         """See Objective.with_head; the examples are shown later."""
         from scaling.objectives.modules import prototypes
 
-        return prototypes.Prototypes(network, classes, self.distance)
+        return prototypes.PrototypesHead(network, classes, self.distance)
 
     loss = CrossEntropy.loss  # of distances: the head makes them

@@ -5,7 +5,7 @@ from typing import Literal
 from scaling.pruning.pruning import Pruning
 
 
-class Dense(Pruning):
+class Unpruned(Pruning):
     """All weights stay."""
 
     kind: Literal["none"] = "none"

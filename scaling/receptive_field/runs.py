@@ -34,7 +34,7 @@ from scaling.sound.datasets.reading import AS_IT_IS, Reading
 from scaling.sound.store import Store
 from scaling.spelling import nearest
 from scaling.training.classifier import Classifier, of_trial, show_examples
-from scaling.training.inputs import Heard, Listener
+from scaling.training.inputs import EvaluationSet, Listener
 
 BATCH = 16  # clips of one backward pass; no result depends on it
 
@@ -187,7 +187,7 @@ def _restored(results: Results, trial: Trial, listener: Listener, machine: Machi
 
 
 @torch.no_grad()
-def _inputs(listener: Listener, model: Classifier, heard: Heard) -> Iterator[Tensor]:
+def _inputs(listener: Listener, model: Classifier, heard: EvaluationSet) -> Iterator[Tensor]:
     """What the network is given for these clips: (B, 1, F, N)."""
     for microphone in heard.through:
         for at in range(0, len(heard.clips), BATCH):

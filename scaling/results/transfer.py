@@ -34,7 +34,7 @@ def source(trial: Trial, results: Results) -> dict[str, Tensor] | None:
         return None
     path = public_weights.find(trial.transfer.weights)
     network = trial.network.build(2, torch_stream(0, "any"), size=trial.sound.shape)
-    assert isinstance(network, vggish.VGGish), "Trial checks that they are VGGish's"
+    assert isinstance(network, vggish.VGGishModule), "Trial checks that they are VGGish's"
     vggish_weights.load(network, path)
     mels = trial.sound.features.mels
     state = {f"network.{name}": value for name, value in network.state_dict().items()}

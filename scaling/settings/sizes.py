@@ -1,6 +1,6 @@
 """Sizes: what a trial's network costs, as its settings say; nothing is built. No torch."""
 
-from scaling.networks.cost import Cost, Layer, Part, count
+from scaling.networks.cost import Cost, Layer, LayerCost, count
 from scaling.pruning.pruning import Cutting
 from scaling.settings.trial import Trial
 
@@ -27,7 +27,7 @@ def cost(trial: Trial, classes: int) -> Cost:
     found, sound = count(layers(trial, classes), trial.sound.shape), trial.sound
     if learnt := sound.features.learnt(sound.rate):
         size = sound.features.mels, sound.frames
-        front = Part("frontend", learnt, 0, learnt * sound.frames, size)
+        front = LayerCost("frontend", learnt, 0, learnt * sound.frames, size)
         found = found._replace(
             parameters=found.parameters + front.parameters,
             macs=found.macs + front.macs,

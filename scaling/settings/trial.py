@@ -21,7 +21,7 @@ from scaling.objectives.prototypes import Prototypes
 from scaling.part import OneOf, Part, without_effect
 from scaling.pruning import PRUNINGS, Pruning
 from scaling.pruning.magnitude import Magnitude
-from scaling.pruning.none import Dense
+from scaling.pruning.none import Unpruned
 from scaling.pruning.pruning import Cutting
 from scaling.settings.sound import Augment, Microphones, Sound, Split
 from scaling.settings.training import Evaluation, Training
@@ -42,7 +42,7 @@ class Trial(Part):
     objective: Annotated[Objective, OneOf(OBJECTIVES)] = CrossEntropy()
     evaluation: Evaluation = Evaluation()
     microphones: Microphones = Microphones()
-    pruning: Annotated[Pruning, OneOf(PRUNINGS)] = Dense()
+    pruning: Annotated[Pruning, OneOf(PRUNINGS)] = Unpruned()
     transfer: Transfer = Transfer()
 
     # Settings that its kinds lack, by their dotted names: an earlier version took them, and the id

@@ -27,7 +27,7 @@ from rich.progress import (
 
 from scaling.sound import datasets
 from scaling.sound.clips import Report
-from scaling.sound.unpack import Refused, check_room, in_words, unpack
+from scaling.sound.unpack import UnsafeArchive, check_room, in_words, unpack
 
 TRIES = 5  # connections, before a person has to start again where it was
 PAUSE = 1.0  # seconds between them
@@ -150,11 +150,11 @@ def _fetch_and_unpack(
     def check_unpacked(folder: Path) -> None:
         if check and not archive.checksum and (problem := check(folder).problem):
             problem = problem.replace(str(folder), packed.name)
-            raise Refused(f"{problem}; nothing unpacked")
+            raise UnsafeArchive(f"{problem}; nothing unpacked")
 
     try:
         count = unpack(packed, base / archive.folder, archive.files, check=check_unpacked)
-    except Refused:
+    except UnsafeArchive:
         packed.unlink()
         raise
     packed.unlink()

@@ -25,7 +25,7 @@ WORKERS = 16  # files at once: each waits for the store longer than it works
 CHUNK = 16 * 2**20  # bytes of a file that one request asks for
 
 
-class Entry(NamedTuple):
+class RemoteFile(NamedTuple):
     """A file as it is listed."""
 
     size: int  # bytes
@@ -38,7 +38,7 @@ class Source(NamedTuple):
     name: str  # as it may be printed
     filesystem: fs.FileSystem
     base: str
-    files: dict[str, Entry]  # by their paths below base
+    files: dict[str, RemoteFile]  # by their paths below base
 
 
 def mirror(uri: str, *, cache: Path | None = None, progress: bool = True) -> Path:
@@ -75,7 +75,7 @@ def _listed(name: str, filesystem: fs.FileSystem, base: str) -> tuple[Source, st
         selector = fs.FileSelector(top, recursive=True, allow_not_found=True)
         infos = filesystem.get_file_info(selector)
     files = {
-        each.path.removeprefix(f"{top}/"): Entry(each.size, (each.mtime_ns or 0) // 10**9)
+        each.path.removeprefix(f"{top}/"): RemoteFile(each.size, (each.mtime_ns or 0) // 10**9)
         for each in infos
         if each.is_file
     }
@@ -87,14 +87,14 @@ def _listed(name: str, filesystem: fs.FileSystem, base: str) -> tuple[Source, st
     return Source(name, filesystem, top, files), table
 
 
-def _found(folder: Path) -> dict[str, Entry]:
+def _found(folder: Path) -> dict[str, RemoteFile]:
     """What lies in a mirror."""
     found = {}
     for above, _, names in os.walk(folder):
         for name in names:
             path = Path(above) / name
             facts = path.stat()
-            entry = Entry(facts.st_size, facts.st_mtime_ns // 10**9)
+            entry = RemoteFile(facts.st_size, facts.st_mtime_ns // 10**9)
             found[path.relative_to(folder).as_posix()] = entry
     return found
 

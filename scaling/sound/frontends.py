@@ -294,7 +294,7 @@ class Overhear(Plain):
         return power.clamp_(min=floor).log2_()
 
 
-class Convolution(nn.Module):
+class ConvolutionSpectrum(nn.Module):
     """Padded waves (B, T) to power_BQN by nnAudio's STFT, a convolution with sines and cosines.
 
     In float64: in float32 its long sums miss librosa by more than 2e-4 on 3 of ESC-10's 400 clips.
@@ -348,7 +348,7 @@ def _nnaudio(features: Features, rate: int) -> nn.Module:
         features.window, hop_length=features.hop, center=False, sr=rate, verbose=False
     )
     if features.trainable != "stft":
-        return Plain(features, rate, Convolution(stft))
+        return Plain(features, rate, ConvolutionSpectrum(stft))
     kernels_KT = (stft.wcos - 1j * stft.wsin)[:, 0].numpy()
     return Plain(features, rate, Kernels(kernels_KT, features.hop, trainable=True))
 

@@ -2,7 +2,7 @@
 
 Nothing is written before all entries are known to be harmless: no path leads out of the folder,
 none is a link or a device, and there are no more files and bytes than recordings have. Contents:
-`unpack`, Refused; `in_words` and `check_room`, which downloads need too.
+`unpack`, UnsafeArchive; `in_words` and `check_room`, which downloads need too.
 """
 
 import errno
@@ -37,7 +37,7 @@ ENCRYPTED = 1  # the bit of a zip's entry
 SMALL = 1_000_000  # bytes that any archive may unpack to
 
 
-class Refused(ValueError):
+class UnsafeArchive(ValueError):
     """An archive that cannot be unpacked, or must not be."""
 
 
@@ -73,24 +73,24 @@ def unpack(
 ) -> int:
     """Unpack a zip or tar archive so that all of it becomes `folder`; how many files it has.
 
-    A single folder that holds all the rest becomes `folder` itself. Raises Refused, and leaves
-    nothing, for an archive that is damaged, has more than `files` entries, or one that is absolute,
-    leads out of the folder, is a link, is there twice or is larger than it says, and for what
-    `check` refuses of what was unpacked; ValueError for too little room.
+    A single folder that holds all the rest becomes `folder` itself. Raises UnsafeArchive, and
+    leaves nothing, for an archive that is damaged, has more than `files` entries, or one that is
+    absolute, leads out of the folder, is a link, is there twice or is larger than it says, and for
+    what `check` refuses of what was unpacked; ValueError for too little room.
     """
     if not packed.is_file():  # a pipe would be waited for without end
-        raise Refused(f"{packed.name} is no file: remove it, and download the archive again")
+        raise UnsafeArchive(f"{packed.name} is no file: remove it, and download the archive again")
     hidden = folder.with_name(f".{folder.name}.unpacking")
     shutil.rmtree(hidden, ignore_errors=True)
     try:
         try:
             count = _extract(packed, hidden, files)
-        except (Refused, NoRoom):
+        except (UnsafeArchive, NoRoom):
             raise
         except (*DAMAGED, ValueError, OSError) as error:
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 raise  # the disk's, not the archive's
-            raise Refused(
+            raise UnsafeArchive(
                 f"{packed.name} is damaged ({_reason(error)}): download it again"
             ) from None
         inside = [*hidden.iterdir()]
@@ -119,7 +119,7 @@ def _extract(packed: Path, folder: Path, files: int) -> int:
         with zipfile.ZipFile(packed) as zipped:
             entries = zipped.infolist()
             if any(entry.flag_bits & ENCRYPTED for entry in entries):
-                raise Refused(f"{packed.name} asks for a password: refused, nothing unpacked")
+                raise UnsafeArchive(f"{packed.name} asks for a password: refused, nothing unpacked")
             members = (
                 Member(entry.filename, entry.file_size, not stat.S_ISLNK(entry.external_attr >> 16))
                 for entry in entries
@@ -145,12 +145,12 @@ def _read_to_the_end(tarred: tarfile.TarFile, packed: Path) -> None:
     while tarred.fileobj and (block := tarred.fileobj.read(BLOCK)):
         behind += len(block)
         if behind > SMALL:
-            raise Refused(f"{packed.name} goes on behind its end: refused, nothing unpacked")
+            raise UnsafeArchive(f"{packed.name} goes on behind its end: refused, nothing unpacked")
 
 
 def _check(members: Iterable[Member], packed: Path, folder: Path, files: int) -> None:
-    """Raises Refused for an entry that could write outside the folder or over another one, and for
-    more than an honest archive holds; ValueError for no room.
+    """Raises UnsafeArchive for an entry that could write outside the folder or over another one,
+    and for more than an honest archive holds; ValueError for no room.
     """
     size, seen = 0, set[str]()
     most = BLOAT * packed.stat().st_size + SMALL
@@ -160,18 +160,20 @@ def _check(members: Iterable[Member], packed: Path, folder: Path, files: int) ->
         ways = (PurePosixPath(name), PureWindowsPath(name))
         if not plain or any(way.anchor or ".." in way.parts for way in ways):
             kind = "leads out of the folder" if plain else "is a link or a device"
-            raise Refused(f"{packed.name} holds {shown}, which {kind}: refused, nothing unpacked")
+            raise UnsafeArchive(
+                f"{packed.name} holds {shown}, which {kind}: refused, nothing unpacked"
+            )
         place = os.path.normpath(name)
         if place in seen and not name.endswith("/"):
-            raise Refused(f"{packed.name} holds {shown} twice: refused, nothing unpacked")
+            raise UnsafeArchive(f"{packed.name} holds {shown} twice: refused, nothing unpacked")
         seen.add(place)
         size += length
         if number > files or size > most:
             bound = f"{files:,} files" if number > files else in_words(most)
-            raise Refused(
+            raise UnsafeArchive(
                 f"{packed.name} unpacks to more than {bound}, as recordings do not: refused, "
                 "nothing unpacked"
             )
     if not seen:
-        raise Refused(f"{packed.name} holds no files: download it again")
+        raise UnsafeArchive(f"{packed.name} holds no files: download it again")
     check_room(folder.parent, size, packed.name)

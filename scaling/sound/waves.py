@@ -82,7 +82,7 @@ def write(clips: Clips, rate: int, path: Path, workers: int | None, label: str) 
     return Packed(reads, lengths, faults, bad, limited, content.hexdigest())
 
 
-class Outcome(NamedTuple):
+class Converted(NamedTuple):
     """What has become of one clip."""
 
     read: Read  # of its file
@@ -92,7 +92,7 @@ class Outcome(NamedTuple):
     limited: int = 0  # samples beyond full scale
 
 
-def _samples(clips: Clips, rate: int | None, name: str, is_file: bool) -> Outcome:
+def _samples(clips: Clips, rate: int | None, name: str, is_file: bool) -> Converted:
     """One clip as stored (rate None: without its wave), hashed while it is read."""
     path, read = clips.path(name), contents.NONE
     try:
@@ -100,16 +100,16 @@ def _samples(clips: Clips, rate: int | None, name: str, is_file: bool) -> Outcom
             read = contents.read_file(path)
         samples, own_rate = clips.decode(path)
         if is_file and checksums.stamp(path) != read.stamp:
-            return Outcome(contents.NONE, "it changed while it was read: run again")
+            return Converted(contents.NONE, "it changed while it was read: run again")
     except (ValueError, OSError) as error:
-        return Outcome(read, str(error))
+        return Converted(read, str(error))
     wave_T = samples.mean(axis=1)
     wrong = fault(samples, wave_T)
     if rate is None:
-        return Outcome(read, "", wrong)
+        return Converted(read, "", wrong)
     if rate != own_rate:
         wave_T = soxr.resample(wave_T, own_rate, rate, quality="HQ")
     if not len(wave_T):
-        return Outcome(read, f"too short: nothing is left of it at {rate} Hz")
+        return Converted(read, f"too short: nothing is left of it at {rate} Hz")
     whole_T = np.clip(np.rint(32768 * wave_T), -32768, 32767).astype("<i2")
-    return Outcome(read, "", wrong, whole_T, int(np.count_nonzero(np.abs(wave_T) > 1)))
+    return Converted(read, "", wrong, whole_T, int(np.count_nonzero(np.abs(wave_T) > 1)))

@@ -133,7 +133,7 @@ def show_examples(model: Classifier, listener: Listener) -> None:
     objective = listener.trial.objective
     if not isinstance(objective, Prototypes):
         return
-    assert isinstance(model.network, prototypes.Prototypes)
+    assert isinstance(model.network, prototypes.PrototypesHead)
     trial, train = listener.trial, listener.parts["train"]
     order = stream(trial.seed, "support").permutation(train)
     classes = listener.targets[order]

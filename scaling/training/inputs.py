@@ -24,7 +24,7 @@ from scaling.sound.pitch import Pitched
 from scaling.sound.store import Store
 
 
-class Heard(NamedTuple):
+class EvaluationSet(NamedTuple):
     """What is scored under one name: every clip through every one of the microphones."""
 
     split: str
@@ -41,7 +41,7 @@ def fits(trial: Trial, clips: int) -> bool:
     return 4 * clips * trial.sound.features.mels * trial.sound.frames <= KEPT
 
 
-def scored(trial: Trial, parts: Mapping[str, np.ndarray]) -> Iterator[Heard]:
+def scored(trial: Trial, parts: Mapping[str, np.ndarray]) -> Iterator[EvaluationSet]:
     """What of the parts of a trial's clips is scored, name by name."""
     heard = trial.microphones
     trained = tuple(range(len(heard.train)))
@@ -49,13 +49,13 @@ def scored(trial: Trial, parts: Mapping[str, np.ndarray]) -> Iterator[Heard]:
     for split, clips in parts.items():
         if split == "train":
             if trial.evaluation.training_clips:
-                yield Heard("train_clean", clips, (RECORDED,))
+                yield EvaluationSet("train_clean", clips, (RECORDED,))
         elif split == "test" and heard.heard:
-            yield Heard("seen", clips, (RECORDED, *trained))
+            yield EvaluationSet("seen", clips, (RECORDED, *trained))
             if unseen:
-                yield Heard("unseen", clips, unseen)
+                yield EvaluationSet("unseen", clips, unseen)
         else:
-            yield Heard(split, clips, (RECORDED,))
+            yield EvaluationSet(split, clips, (RECORDED,))
 
 
 class Listener:
@@ -142,7 +142,7 @@ class Listener:
         size = sound.patch or features_BFN.shape[2]
         return features_BFN.unfold(2, size, hop or size).transpose(1, 2)
 
-    def scored(self) -> Iterator[Heard]:
+    def scored(self) -> Iterator[EvaluationSet]:
         """What is scored, name by name."""
         return scored(self.trial, self.parts)
 

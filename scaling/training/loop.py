@@ -31,7 +31,7 @@ from scaling.sound import augment, frontends
 from scaling.sound.microphones import RECORDED
 from scaling.training import classifier, evaluation, optimizer
 from scaling.training.epoch import Diverged, Epoch, Metric, Prediction
-from scaling.training.inputs import Heard, Listener
+from scaling.training.inputs import EvaluationSet, Listener
 from scaling.training.optimizer import Patience, learning_rate
 from scaling.training.resume import take_up
 from scaling.training.views import Draws, Views
@@ -140,7 +140,7 @@ class _Session:
     def _fit(self) -> float:
         """How well training clips are fit as recorded, which patience goes by."""
         clips = self.listener.parts["train"]
-        logits_BY, targets, _ = self._judge(Heard("train", clips, (RECORDED,)))
+        logits_BY, targets, _ = self._judge(EvaluationSet("train", clips, (RECORDED,)))
         accuracy = float((logits_BY.argmax(dim=1).numpy() == targets).mean())
         self.patience = self.patience.after(accuracy, self.trial.training)
         return accuracy
@@ -149,7 +149,7 @@ class _Session:
         """Whether the trial's patience is at its end."""
         return 0 < self.trial.training.patience < self.patience.worse
 
-    def _judge(self, heard: Heard) -> tuple[Tensor, np.ndarray, pd.DataFrame]:
+    def _judge(self, heard: EvaluationSet) -> tuple[Tensor, np.ndarray, pd.DataFrame]:
         """Logits of what is heard, its classes, and its rows of the clip table."""
         logits, tables = [], []
         for microphone in heard.through:

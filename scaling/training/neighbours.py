@@ -4,7 +4,7 @@ Source: J. Pons, J. Serra, X. Serra, Training neural audio classifiers with few 
 MFCC statistics of whole clips, and embeddings of patches whose clip takes a vote, each given the
 class of its nearest neighbour by cosine. Conventions: classes and clips are numbered; equal
 distances and equal votes are decided by what comes first, so that nothing is left to chance.
-Contents: `mfcc_statistics`, `nearest`, and of a trial `run` and Neighbours.
+Contents: `mfcc_statistics`, `nearest`, and of a trial `run` and NearestNeighbours.
 """
 
 # B clips, D numbers of each, P patches, T samples, M coefficients, N frames
@@ -96,7 +96,7 @@ def nearest(
     return classes
 
 
-class Neighbours:
+class NearestNeighbours:
     """Answers for clips of a trial, from the classes of their nearest training clips.
 
     Without a model clips are compared by MFCC statistics, else patch by patch by what the model's
@@ -166,7 +166,7 @@ def run(
     if source is not None:
         model, _ = classifier.of_trial(trial, listener, machine, None, source)
         model.to(machine.device)
-    neighbours = Neighbours(listener, model)
+    neighbours = NearestNeighbours(listener, model)
     metrics: list[Metric] = []
     predictions: list[Prediction] = []
     for heard in listener.scored():

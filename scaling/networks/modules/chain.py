@@ -19,7 +19,7 @@ from scaling.networks.cost import Layer, Sides, last_map
 from scaling.networks.modules.kernels import Convolution, Dense, initialize
 from scaling.networks.modules.output import Output
 from scaling.networks.modules.stochastic import SpatialDropout
-from scaling.networks.plan import Style
+from scaling.networks.plan import ChainStyle
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
@@ -27,14 +27,14 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-def _norm(style: Style, channels: int) -> nn.BatchNorm2d:
+def _norm(style: ChainStyle, channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, style.epsilon, style.momentum)
 
 
 class FrameNorm(nn.Module):
     """Batch normalization of (B, C, F, N) with one mean and deviation for each of the N frames."""
 
-    def __init__(self, frames: int, style: Style) -> None:
+    def __init__(self, frames: int, style: ChainStyle) -> None:
         super().__init__()
         self.norm = _norm(style, frames)
 
@@ -56,7 +56,7 @@ def convolution(layer: Layer, damping: float) -> Convolution:
     )
 
 
-def input_norm(layer: Layer, style: Style, size: Sides | None) -> nn.Module:
+def input_norm(layer: Layer, style: ChainStyle, size: Sides | None) -> nn.Module:
     """The normalization of what a network's first layer reads; the identity where it has none."""
     if layer.input_norm == "time":
         assert size is not None, "a normalization by frame needs the size of the input"
@@ -64,13 +64,13 @@ def input_norm(layer: Layer, style: Style, size: Sides | None) -> nn.Module:
     return _norm(style, layer.inputs) if layer.input_norm == "channel" else nn.Identity()
 
 
-class Chain(nn.Module):
+class ChainModule(nn.Module):
     """Features (B, channels, F, N) to logits (B, Y)."""
 
     def __init__(
         self,
         layers: Sequence[Layer],
-        style: Style,
+        style: ChainStyle,
         damping: float,
         dropout: float,
         size: Sides | None,
@@ -122,17 +122,17 @@ class Chain(nn.Module):
 
 def build(
     layers: Sequence[Layer],
-    style: Style,
+    style: ChainStyle,
     damping: float,
     dropout: float,
     size: Sides | None,
     generator: torch.Generator,
-) -> Chain:
+) -> ChainModule:
     """The chain of these layers, the last of which is dense, initialized from `generator`.
 
     `size` (mel bands, frames) is that of its input; only a dense layer on the whole map and a
     normalization by frame need it. Raises ValueError where the input is then too small.
     """
-    model = Chain(layers, style, damping, dropout, size)
+    model = ChainModule(layers, style, damping, dropout, size)
     initialize(model, generator, style.initialization)
     return model

@@ -45,7 +45,7 @@ class Residual(nn.Module):
         return dropped_BCFN
 
 
-class CPResNet(nn.Module):
+class CPResNetModule(nn.Module):
     """Features (B, channels, F, N) to logits (B, Y)."""
 
     def __init__(
@@ -79,7 +79,7 @@ class CPResNet(nn.Module):
         return Output(scores_BYFN.mean(dim=(2, 3)), x_BCFN)
 
 
-def initialize(model: CPResNet, generator: torch.Generator, *, fixup: bool) -> None:
+def initialize(model: CPResNetModule, generator: torch.Generator, *, fixup: bool) -> None:
     """Draw its weights from `generator`: equal seeds give equal weights, damped or not."""
     kernels.initialize(model, generator)
     if fixup:
@@ -87,7 +87,7 @@ def initialize(model: CPResNet, generator: torch.Generator, *, fixup: bool) -> N
 
 
 @torch.no_grad()
-def _fixup(model: CPResNet, generator: torch.Generator) -> None:
+def _fixup(model: CPResNetModule, generator: torch.Generator) -> None:
     """The ancestor's default: every block starts as its shortcut, the classifier at zero (facts,
     section 1.2).
     """

@@ -10,7 +10,7 @@ from scaling.networks.modules.output import Output
 from scaling.networks.plan import TENSORFLOW
 
 
-class Timbre(nn.Module):
+class TimbreModule(nn.Module):
     """Features (B, channels, F, N) to logits (B, Y); the W filters of a class follow each other."""
 
     def __init__(self, layer: Layer, classes: int, damping: float) -> None:

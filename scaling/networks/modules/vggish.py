@@ -16,7 +16,7 @@ from scaling.networks.modules.output import Output
 from scaling.networks.modules.stochastic import SpatialDropout
 
 
-class VGGish(nn.Module):
+class VGGishModule(nn.Module):
     """Features (B, channels, F, N) to an embedding (B, E) and from it to logits (B, Y)."""
 
     def __init__(

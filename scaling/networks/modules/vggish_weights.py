@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from scaling.networks.modules.vggish import VGGish
+from scaling.networks.modules.vggish import VGGishModule
 
 # the port's layer -> ours; its numbers count activations and poolings
 LAYERS = {
@@ -35,7 +35,7 @@ MAP = (4, 6)  # rows and columns of the last map of 64 mel bands x 96 frames
 LARGEST = 2.0  # of a whitened dimension, either way; vggish_params of the public code
 
 
-def load(model: VGGish, path: str | Path) -> None:
+def load(model: VGGishModule, path: str | Path) -> None:
     """Replace a network's weights, but for those of its classes, with those of a file: one of
     `torch.save`, or one that ends in `.safetensors`.
 
@@ -50,7 +50,7 @@ def load(model: VGGish, path: str | Path) -> None:
             model.get_parameter(name).copy_(tensor)
 
 
-def convert(found: Mapping[str, Tensor], model: VGGish) -> dict[str, Tensor]:
+def convert(found: Mapping[str, Tensor], model: VGGishModule) -> dict[str, Tensor]:
     """The port's tensors by our names and with our axes; `model` says what shapes they must have.
 
     Raises ValueError that names the first tensor that is missing, of another shape or unknown, and

@@ -19,7 +19,7 @@ from scaling.objectives.modules.head import Head
 SMALLEST = 1e-8  # deviation, so that its logarithm is finite; the public code's
 
 
-class Bottleneck(Head):
+class BottleneckHead(Head):
     """Features (B, channels, F, N) to logits (B, Y), by way of a Gaussian of K dimensions.
 
     deviation = softplus(what the base puts out - offset): an offset of 5 begins with next to none.

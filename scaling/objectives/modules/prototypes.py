@@ -17,7 +17,7 @@ from scaling.networks.modules.output import Output
 from scaling.objectives.modules.head import Head
 
 
-class Prototypes(Head):
+class PrototypesHead(Head):
     """Features (B, C, F, N) to logits (B, Y): minus the distances to the prototypes.
 
     distance: `mean_squared` or `squared` (sum) over the dimensions, or `cosine` (1 - cosine).

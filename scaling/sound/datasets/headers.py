@@ -1,6 +1,6 @@
 """Headers: how long clips are, at which rates and in how many channels, without decoding them.
 
-Contents: Heard, `look` at the files, `facts` of all clips and of those of each class and device.
+Contents: Header, `look` at the files, `facts` of all clips and of those of each class and device.
 """
 
 from collections import Counter
@@ -15,7 +15,7 @@ from scaling.sound.clips import Clips, open_regular
 LOOKED_AT = 20_000  # clips: some seconds on a laptop's disk
 
 
-class Heard(NamedTuple):
+class Header(NamedTuple):
     """What a file's header announces."""
 
     seconds: float
@@ -23,17 +23,17 @@ class Heard(NamedTuple):
     channels: int
 
 
-def look(clips: Clips, first: int = LOOKED_AT) -> list[Heard | None]:
+def look(clips: Clips, first: int = LOOKED_AT) -> list[Header | None]:
     """The headers of the first clips; None for one that cannot be read."""
 
-    def heard(clip: str) -> Heard | None:
+    def heard(clip: str) -> Header | None:
         try:
             # not by its path: the library would guess by the files beside it
             with open_regular(clips.path(clip)) as file:
                 found = soundfile.info(file)
         except (OSError, soundfile.SoundFileError, TypeError, ValueError):
             return None
-        return Heard(found.duration, found.samplerate, found.channels)
+        return Header(found.duration, found.samplerate, found.channels)
 
     return list(each(heard, clips.table["clip"].head(first).tolist(), None, ""))
 
@@ -56,7 +56,7 @@ def facts(clips: Clips, first: int = LOOKED_AT) -> dict[str, Any]:
     return found
 
 
-def _of(heard: list[Heard | None]) -> dict[str, Any]:
+def _of(heard: list[Header | None]) -> dict[str, Any]:
     read = [each for each in heard if each]
     if not read:
         return {"unread": len(heard)}

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from scaling.sound.decode import containers, counts, kinds, mpeg, ogg
-from scaling.sound.decode.library import SAMPLES, Decoded, Part, check_bounds, decoded
+from scaling.sound.decode.library import SAMPLES, Decoded, SoundPart, check_bounds, decoded
 
 __all__ = ["FILE", "Decoded", "decode_bytes", "decode_file", "read_regular"]
 
@@ -103,17 +103,17 @@ def decode_bytes(content: bytes | memoryview) -> Decoded:
     return Decoded(wave, rate)
 
 
-def _parts(content: memoryview) -> Iterator[Part]:
+def _parts(content: memoryview) -> Iterator[SoundPart]:
     """The recordings in a file, each checked to be whole as far as its container tells."""
     tag = kinds.tag_length(content)
     sound = content[tag:]
     if bytes(sound[:4]) == b"OggS":
-        yield from map(Part, ogg.links(sound))
+        yield from map(SoundPart, ogg.links(sound))
         return
     kinds.check_readable(bytes(sound[:16]))
     stream = containers.checked(sound)
     if mpeg.begins(stream):
         frames, counted = mpeg.normalized(stream)
-        yield Part(memoryview(frames), counted)
+        yield SoundPart(memoryview(frames), counted)
     else:
-        yield Part(stream, counts.flac(sound), counts.gsm(sound))
+        yield SoundPart(stream, counts.flac(sound), counts.gsm(sound))

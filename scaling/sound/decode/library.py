@@ -37,7 +37,7 @@ class Decoded(NamedTuple):
     rate: int  # Hz
 
 
-class Part(NamedTuple):
+class SoundPart(NamedTuple):
     """What libsndfile is given: a file, or one of the recordings that it joins."""
 
     content: memoryview
@@ -105,7 +105,7 @@ class _Forward(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
-def decoded(part: Part) -> Decoded:
+def decoded(part: SoundPart) -> Decoded:
     """What libsndfile makes of one recording, as long as announced. Raises ValueError."""
     try:
         file = _Forward(_Bytes(part.content))

@@ -25,7 +25,7 @@ TAGS = 1_000  # between frames; a file of nothing else would take minutes to wal
 INFO_BYTES = 192  # enough for an Info header and the encoder's part of it, which stays empty
 
 
-class Frame(NamedTuple):
+class MpegFrame(NamedTuple):
     """What the four bytes at the beginning of a frame say."""
 
     layer: int
@@ -40,7 +40,7 @@ class Frame(NamedTuple):
 
 class _Stream(NamedTuple):
     frames: list[tuple[int, int]]  # where each frame of sound begins, and its bytes
-    first: Frame
+    first: MpegFrame
     announced: int | None  # frames, by the Xing header of the first stream
     announced_bytes: int | None
     headers: int  # how many frames hold a Xing, Info or VBRI header in place of sound
@@ -58,7 +58,7 @@ def begins(content: memoryview) -> bool:
     return start + found.length >= len(content) or (after is not None and _alike(after, found))
 
 
-def frame(content: memoryview, start: int) -> Frame | None:
+def frame(content: memoryview, start: int) -> MpegFrame | None:
     """The frame whose header lies at `start`; None where there is none."""
     head = bytes(content[start : start + 4])
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
@@ -75,7 +75,7 @@ def frame(content: memoryview, start: int) -> Frame | None:
     bits = BITRATES[version, layer][bitrate - 1] * 1000 if bitrate else 0
     length = (samples // 8 // slot * bits // rate + padding) * slot if bits else 0
     side = {(1, 2): 32, (1, 1): 17, (2, 2): 17, (2, 1): 9}[version, channels]
-    return Frame(layer, version, rate, channels, length, padding * slot, samples, side)
+    return MpegFrame(layer, version, rate, channels, length, padding * slot, samples, side)
 
 
 def normalized(content: memoryview) -> tuple[bytes | memoryview, int]:
@@ -178,12 +178,12 @@ def _free_length(content: memoryview, at: int) -> int:
     raise ValueError(f"damaged: frames of free format have no clear length: {REPAIR}")
 
 
-def _alike(one: Frame, other: Frame) -> bool:
+def _alike(one: MpegFrame, other: MpegFrame) -> bool:
     """Whether two frames can be of one recording."""
     return one[:4] == other[:4]
 
 
-def _header(content: memoryview, at: int, found: Frame) -> tuple[int | None, int | None] | None:
+def _header(content: memoryview, at: int, found: MpegFrame) -> tuple[int | None, int | None] | None:
     """Frames and bytes that a Xing, Info or VBRI header announces; None where a frame has none."""
     begin = at + 4 + found.side
     mark = bytes(content[begin : begin + 4])
@@ -227,7 +227,7 @@ def _not_sound(content: memoryview, at: int) -> int | None:
     )
 
 
-def _info(head: bytes, first: Frame, frames: int) -> bytes:
+def _info(head: bytes, first: MpegFrame, frames: int) -> bytes:
     """A frame without sound that announces `frames`, of the kind of those that follow."""
     kinds = (
         bytes((0xFF, head[1] | 1, index << 4 | head[2] & 0x0C, head[3])) for index in range(1, 15)

@@ -20,7 +20,7 @@ RECORDINGS = 10_000  # in one file: a chain of more is damaged or made to exhaus
 CODECS = {b"\x01vorbis": "Vorbis", b"OpusHead": "Opus", b"\x7fFLAC": "FLAC", b"Speex   ": "Speex"}
 
 
-class Page(NamedTuple):
+class OggPage(NamedTuple):
     """One page: where it lies, in bytes, and what its header says."""
 
     start: int
@@ -31,7 +31,7 @@ class Page(NamedTuple):
     packet: bytes  # the first bytes of its content
 
 
-def pages(content: memoryview) -> Iterator[Page]:
+def pages(content: memoryview) -> Iterator[OggPage]:
     """Every page of a file, each whole. Raises ValueError for one that is cut off or damaged."""
     start = 0
     while start < len(content):
@@ -53,7 +53,7 @@ def pages(content: memoryview) -> Iterator[Page]:
             raise ValueError(f"damaged: the Ogg page at byte {start} has changed: {REPAIR}")
         stream, number = (int.from_bytes(head[at : at + 4], "little") for at in (14, 18))
         packet = page[HEADER + len(lengths) :][:8]
-        yield Page(start, end, head[5], stream, number, packet)
+        yield OggPage(start, end, head[5], stream, number, packet)
         start = end
 
 
@@ -63,7 +63,7 @@ def links(content: memoryview) -> Iterator[memoryview]:
     Raises ValueError where pages are missing or damaged, and where several recordings sound at the
     same time.
     """
-    recordings: list[list[Page]] = []
+    recordings: list[list[OggPage]] = []
     beginning = False
     for page in pages(content):
         if page.flags & FIRST and not beginning:
@@ -79,7 +79,7 @@ def links(content: memoryview) -> Iterator[memoryview]:
         yield content[recording[0].start : recording[-1].end]
 
 
-def _check(recording: list[Page]) -> None:
+def _check(recording: list[OggPage]) -> None:
     """Raise ValueError unless one stream of sound has all its pages, up to the last."""
     heads = [page for page in recording if page.flags & FIRST]
     sounds = [page for page in heads if any(page.packet.startswith(mark) for mark in CODECS)]
