@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from scaling.cli import Column, Device, GroupFrom, Json, Precision, Root, Skip, pairs
+from scaling.cli import (
+    Column,
+    Device,
+    FrontendBackend,
+    GroupFrom,
+    Json,
+    Precision,
+    Root,
+    Skip,
+    pairs,
+)
 from scaling.typed import filled, number, whole
 
 
@@ -123,6 +133,7 @@ def sweep(
     ] = None,
     device: Device = "auto",
     precision: Precision = "auto",
+    frontend_backend: FrontendBackend = "auto",
     skip_unreadable: Skip = False,
     tensorboard: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Also write metrics as TensorBoard files.")
@@ -145,7 +156,7 @@ def sweep(
     filled(data=data, root=root, out=out, address=address, tensorboard=tensorboard)
     filled(device=device, precision=precision)
     check_speed(speed)
-    compute = Compute(device, precision)
+    compute = Compute(device, precision, frontend_backend)
     resources = Resources(
         address,
         cpus_per_trial,

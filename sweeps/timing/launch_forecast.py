@@ -55,6 +55,7 @@ def predict(
             cpus=resources.cpus,
             gpus=resources.gpus,
             slots=at_once,
+            frontend=launch.compute.frontend,
         )
         try:
             expected, reasons = forecast.measured(planned, to_run, way, BUDGET)
