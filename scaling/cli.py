@@ -45,7 +45,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print the same facts as JSON
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
 FrontendBackend = Annotated[
-    str, typer.Option(help="Computes the features: auto, overhear, torchaudio or nnaudio.")
+    str,
+    typer.Option(help="What computes the features: auto, overhear, torchaudio or nnaudio."),
 ]
 Column = Annotated[
     list[str] | None,
@@ -199,6 +200,7 @@ def compute_maps(
     from scaling import machine
     from scaling.receptive_field import runs as maps
     from scaling.results.records import Results
+    from scaling.settings.label import trial_labels
     from scaling.sound.datasets.reading import reading
 
     folder = Results(results)
@@ -209,10 +211,12 @@ def compute_maps(
         raise ValueError(
             f"these trials are scored on {', '.join(sorted(splits))}: name one --split"
         )
+    labels = trial_labels(chosen)
     found = maps.compute(folder, chosen, asked, machine.here(*where), root, reading(*read))
     for number, (trial, computed) in enumerate(found, start=1):
         if computed:
-            typer.echo(f"{number}/{len(chosen)} {trial.id}: computed", err=True)
+            named = f"{labels[trial.id]} ({trial.id})"
+            typer.echo(f"{number}/{len(chosen)} {named}: map computed", err=True)
     return splits.pop()
 
 

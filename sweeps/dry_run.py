@@ -46,7 +46,7 @@ def dry_run(launch: Launch, speed: float | None, as_json: bool) -> None:
         reasons = {name: f"{reason}{remedy(name)}" for name, reason in missing.items()}
         _show_incomplete(launch, plan, reasons, as_json)
         return
-    schedule.check_adaptive(launch, plan)
+    schedule.check(launch, plan)
     if ledger := schedule.ledger(launch, tables):
         typer.echo(search.described(ledger.search), err=as_json)
         plan = ledger.plan if ledger.plan.trials else plan

@@ -20,7 +20,7 @@ class Compute:
 
     device: str = "auto"
     precision: str = "auto"
-    frontend: str = "auto"  # backend of the front end
+    frontend: str = "auto"  # backend of scaling.sound.frontends
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def run(launch: Launch) -> bool:
     clips = prepare.scan(launch.trials, launch.recordings.root, launch.recordings.reading)
     tables = {name: each.table for name, each in clips.items()}
     plan = schedule.planned(launch, tables)
-    schedule.check_adaptive(launch, plan)
+    schedule.check(launch, plan)
     with _alone(launch) as lock:
         return _run(launch, plan, clips, schedule.ledger(launch, tables), lock)
 

@@ -1,8 +1,8 @@
 """Schedule: the plan of a launch, which of its trials still have to run, and in which order.
 
 A trial that is complete is never run again, one that was cut off resumes from its checkpoint, one
-that failed stays failed unless it is to be retried. Contents: `planned`, `check_adaptive`,
-`ledger`; `pending`, `left`.
+that failed stays failed unless it is to be retried. Contents: `planned`, `check`, `ledger`;
+`pending`, `left`.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ import pandas as pd
 from scaling.results.manifest import Plan, plan
 from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Results
+from scaling.sound import frontends
 from sweeps.adaptive import early_stopping, search
 from sweeps.launch import Launch
 
@@ -25,8 +26,12 @@ def planned(launch: Launch, tables: Mapping[str, pd.DataFrame]) -> Plan:
     return plan(launch.study.name, there, tables)
 
 
-def check_adaptive(launch: Launch, plan: Plan) -> None:
-    """Raises ValueError where trials cannot be stopped early, or searched, as the launch asks."""
+def check(launch: Launch, plan: Plan) -> None:
+    """Raises ValueError where trials cannot be heard, stopped early or searched as the launch asks,
+    before anything runs.
+    """
+    for features in {trial.sound.features for trial in launch.trials}:
+        frontends.chosen(features, launch.compute.frontend)
     if launch.rule:
         early_stopping.check(launch.rule, launch.trials)
         if not launch.study.search:  # a search proposes others

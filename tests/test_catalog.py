@@ -30,3 +30,8 @@ def test_settings_of_kinds_say_whose_they_are():
     assert found["network.depth"].kinds == ("cp_resnet",)
     assert found["network.damping"].whose == "of all but mfcc"
     assert found["network.width"].kinds == ()
+
+
+def test_every_setting_has_a_meaning():
+    assert [each.name for each in catalog() if not each.meaning] == []
+    assert catalog("network.kind")[0].meaning == "which network"

@@ -305,6 +305,7 @@ def test_data():
             for hours in ("0", "-1", "1e308")
         ),
         (["sweep", "quickstart", "--gpus-per-trial", "-1"], r"a share of one GPU"),
+        (["sweep", "quickstart", "--frontend-backend", "nn"], r"^frontend_backend='nn': no such b"),
         (["sweep", "quickstart", "--memory-per-trial", "٤GiB"], r"is no size: a number and its u"),
         (["sweep", "quickstart", "--speed", "-1", "--dry-run"], r"^--speed -1: .* from 1e-06 to"),
         (["analyze", "nowhere"], r"nowhere"),

@@ -347,3 +347,8 @@ def test_a_head_that_runs_no_trials_has_nodes_to_come(monkeypatch: pytest.Monkey
     with pytest.warns(UserWarning, match="no node has room for a trial yet: waiting"):
         assert cluster.slots(Resources(cpus=4, gpus=1)) == 1
     assert cluster.label(head) == "host (10.0.0.1, ffffffff)"
+
+
+def test_a_worker_computes_as_the_launch_asks():
+    there = preflight.machine_of(Task({}, "r", 1, Compute("cpu", "float32", "torchaudio")))
+    assert (there.name, there.precision_name, there.frontend) == ("cpu", "float32", "torchaudio")

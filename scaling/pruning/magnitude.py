@@ -21,7 +21,10 @@ class Magnitude(Cutting):
     """Global magnitude pruning by a schedule over epochs."""
 
     kind: Literal["magnitude"] = "magnitude"
-    schedule: Literal["geometric", "saturating", "ramp"] = "geometric"
+    schedule: Annotated[
+        Literal["geometric", "saturating", "ramp"],
+        Field(description="how the kept weights fall to the target over the epochs of pruning"),
+    ] = "geometric"
     start: Annotated[int, Field(ge=0, description="epochs trained before")] = 0
     length: Annotated[int, Field(ge=1, description="epochs of pruning")] = 50
     rate: Annotated[float, Field(gt=0, le=100, description="saturating: a; larger: sooner")] = 5.0

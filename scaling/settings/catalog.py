@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from scaling.settings.fields import REQUIRED, settings
+from scaling.settings.fields import REQUIRED, Setting, settings
 from scaling.spelling import closest
 
 BOUNDS = {"ge": "{} or more", "gt": "above {}", "le": "at most {}", "lt": "below {}"}
@@ -48,7 +48,7 @@ def catalog(prefix: str = "") -> list[Entry]:
             None if each.off is REQUIRED else each.off,
             each.off is REQUIRED,
             _bound(each.field),
-            each.field.description or "",
+            _meaning(each),
             each.kinds,
         )
         for each in settings().values()
@@ -66,6 +66,11 @@ def catalog(prefix: str = "") -> list[Entry]:
 def defaults() -> dict[str, Any]:
     """The default of each setting that has one, by its dotted name."""
     return {each.name: each.off for each in settings().values() if each.off is not REQUIRED}
+
+
+def _meaning(each: Setting) -> str:
+    part, _, leaf = each.name.rpartition(".")
+    return each.field.description or (f"which {part}" if leaf == "kind" else "")
 
 
 def _type(annotation: Any) -> str:

@@ -22,7 +22,10 @@ def power_of_two(samples: int) -> int:
 class Features(Part):
     """What the front end computes from a wave; scaling.sound.frontends says how."""
 
-    kind: Literal["perceptual", "log_mel", "vggish", "gammatone", "cqt", "vqt"]
+    kind: Annotated[
+        Literal["perceptual", "log_mel", "vggish", "gammatone", "cqt", "vqt"],
+        Field(description="the front end"),
+    ]
     window: Annotated[
         int,
         Field(
@@ -254,7 +257,13 @@ class Sound(Part):
 class Split(Part):
     """Which clips train, which are held out; scaling.sound.splits says how."""
 
-    protocol: Literal["folds", "made_folds", "leaking_folds", "pairs"]
+    protocol: Annotated[
+        Literal["folds", "made_folds", "leaking_folds", "pairs"],
+        Field(
+            description="what is held out: a published fold, a made one (by recording, or by "
+            "chance: leaking), or pairs of city and class"
+        ),
+    ]
     fold: Annotated[
         int,
         Field(ge=0, description="the fold held out for the test; pairs: the rotation"),

@@ -14,7 +14,7 @@ from scaling.part import Part
 class Training(Part):
     """How long, how fast."""
 
-    epochs: Annotated[int, Field(ge=1, le=100_000)]
+    epochs: Annotated[int, Field(ge=1, le=100_000, description="how often it sees its clips")]
     batch: Annotated[
         int, Field(ge=2, description="clips per step; a last, partial batch is dropped")
     ]
@@ -25,8 +25,12 @@ class Training(Part):
     partial: Annotated[
         bool, Field(description="keep the last, partial batch, unless it is of one clip")
     ] = False
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.0
+    optimizer: Annotated[
+        Literal["adam", "adamw", "sgd"], Field(description="what takes the steps")
+    ] = "adam"
+    weight_decay: Annotated[
+        float, Field(ge=0, le=1, description="of the optimizer: decoupled for adamw, else L2")
+    ] = 0.0
     penalty: Annotated[
         float,
         Field(ge=0, le=1, description="L2: of half the squared weights of kernels, in the loss"),
@@ -40,7 +44,9 @@ class Training(Part):
     final: Annotated[
         float, Field(gt=0, le=1, description="last rate over peak, reached linearly; 1: no decay")
     ] = 1.0
-    stepping: Literal["epoch", "step"] = "epoch"
+    stepping: Annotated[
+        Literal["epoch", "step"], Field(description="how often warm-up and final change the rate")
+    ] = "epoch"
     decay: Annotated[
         float, Field(gt=0, le=1, description="factor of the rate every `decay_every` epochs")
     ] = 1.0

@@ -33,7 +33,7 @@ class Trial(Part):
     everywhere.
     """
 
-    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    seed: Annotated[int, Field(ge=0, lt=2**63, description="what every random draw follows from")]
     sound: Sound
     split: Split
     network: Annotated[Network, OneOf(NETWORKS)]

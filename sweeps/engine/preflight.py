@@ -178,9 +178,9 @@ def machine_of(task: Task) -> machine.Machine:
     Raises Unfit where a cluster's node lacks what another one may have, ValueError where all is on
     the driver's own machine.
     """
+    compute = task.compute
     threads = min(task.cpus, os.cpu_count() or 1)  # Ray's count of a node may be a person's
     try:
-        compute = task.compute
         return machine.here(compute.device, compute.precision, threads, compute.frontend)
     except ValueError as error:
         if task.driver is None:

@@ -29,7 +29,7 @@ class Way(NamedTuple):
     cpus: int = 1  # of one trial
     gpus: float = 0.0  # of one trial; 0: it sees none
     slots: int = 1  # trials at once
-    frontend: str = "auto"  # backend of the front end
+    frontend: str = "auto"  # as in sweeps.launch.Compute
 
 
 def measure(
@@ -113,8 +113,7 @@ class _Crew:
     def ask(self, probe: Probe) -> Speed | str | None:
         """What the members measured, on average; why one could not; None where time was over."""
         trial = probe.trial.model_dump(mode="json", exclude_defaults=True)
-        way = self.way
-        machine = way.device, way.precision, way.cpus, way.frontend
+        machine = self.way.device, self.way.precision, self.way.cpus, self.way.frontend
         line = json.dumps({"trial": trial, "numbers": probe[1:], "machine": machine})
         try:
             for member in self.members:
