@@ -15,14 +15,15 @@ import soxr
 import torch
 from scipy import signal
 
-from scaling.sound import datasets, pitch
-from scaling.sound import rooms as module
-from scaling.sound.augment import RT60, SEMITONES, UNCHANGED
+from scaling.sound import datasets
 from scaling.sound.clips import from_files
 from scaling.sound.microphones import Bank
-from scaling.sound.pitch import Pitched, pitched, shift, window
-from scaling.sound.rooms import Rooms, reverberate, rooms
 from scaling.sound.store import WAVES, Mapped, Store, pack
+from scaling.sound.transforms import pitch
+from scaling.sound.transforms import reverb as module
+from scaling.sound.transforms.pitch import SEMITONES, Pitched, pitched, shift, window
+from scaling.sound.transforms.reverb import RT60, Rooms, reverberate, rooms
+from scaling.sound.transforms.transform import UNCHANGED
 
 RATE = 8_000
 TONE = 700.0  # Hz

@@ -14,8 +14,9 @@ import torch
 
 from scaling import machine
 from scaling.settings import Augment, Microphones, Trial, changed
-from scaling.sound.rooms import Rooms
 from scaling.sound.store import Store
+from scaling.sound.transforms import pitch, reverb
+from scaling.sound.transforms.reverb import Rooms
 from scaling.training import classifier, views
 from scaling.training.inputs import Listener
 from scaling.training.methods import run
@@ -53,8 +54,8 @@ def few_rooms(monkeypatch: pytest.MonkeyPatch):
     responses_MK = torch.zeros(2, 8)
     responses_MK[:, 3] = -1.0
     made = Rooms(responses_MK, torch.tensor([0.3, 0.4]))
-    monkeypatch.setattr(views, "rooms", lambda *_, **__: made)
-    monkeypatch.setattr(views, "pitched", lambda *_, **__: Silent())
+    monkeypatch.setattr(reverb, "rooms", lambda *_, **__: made)
+    monkeypatch.setattr(pitch, "pitched", lambda *_, **__: Silent())
 
 
 def seen(trial: Trial, store: Store, here: machine.Machine, share: float) -> torch.Tensor:
@@ -63,7 +64,7 @@ def seen(trial: Trial, store: Store, here: machine.Machine, share: float) -> tor
     made = Views(listener, lambda x: x)
     listener.frontend = torch.nn.Identity()  # type: ignore[assignment]
     clips = listener.parts["train"][:60]
-    return made.augmented(clips, Draws.of(1, 0, 0), share), listener.waves(clips)
+    return made.augmented(clips, Draws(1, 0, 0), share), listener.waves(clips)
 
 
 def test_without_share_a_view_is_the_clip(trial: Trial, store: Store, here: machine.Machine):
@@ -90,7 +91,7 @@ def test_masks_hide_standardized_features(trial: Trial, store: Store, here: mach
     clips = listener.parts["train"][:60]
     made = Views(listener, lambda x: x + 1000.0)
     plain = listener.features(clips) + 1000.0
-    view_BFN = made.augmented(clips, Draws.of(1, 0, 0), 0.5)
+    view_BFN = made.augmented(clips, Draws(1, 0, 0), 0.5)
     changed_B = (view_BFN != plain).flatten(1).any(dim=1)
     assert 15 < int(changed_B.sum()) < 45
     assert (view_BFN[view_BFN != plain] == 0).all(), "what is hidden is the training mean"
@@ -99,8 +100,8 @@ def test_masks_hide_standardized_features(trial: Trial, store: Store, here: mach
 def test_views_differ_in_their_draws_only(trial: Trial, store: Store, here: machine.Machine):
     listener = Listener(changed(trial, CONSISTENT), store, here)
     made, clips = Views(listener, lambda x: x), listener.parts["train"][:30]
-    first, same = (made.augmented(clips, Draws.of(1, 0, 1), 1.0) for _ in range(2))
-    other = made.augmented(clips, Draws.of(1, 0, 2), 1.0)
+    first, same = (made.augmented(clips, Draws(1, 0, 1), 1.0) for _ in range(2))
+    other = made.augmented(clips, Draws(1, 0, 2), 1.0)
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
 
