@@ -13,9 +13,10 @@ import soundfile
 import torch
 
 from scaling import machine
+from scaling.seeds import stream
 from scaling.settings import Augment, Microphones, Trial, changed
 from scaling.sound.store import Store
-from scaling.sound.transforms import pitch, reverb
+from scaling.sound.transforms import TRANSFORMS, pitch, reverb
 from scaling.sound.transforms.reverb import Rooms
 from scaling.training import classifier, views
 from scaling.training.inputs import Listener
@@ -104,6 +105,17 @@ def test_views_differ_in_their_draws_only(trial: Trial, store: Store, here: mach
     other = made.augmented(clips, Draws(1, 0, 2), 1.0)
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
+
+
+def test_each_purpose_has_a_stream_of_its_own():
+    """A transform's is named like it, so that what it draws depends on no other."""
+    draws = Draws(3, 2, 1)
+    others = {"transform", "microphone", "roll", "patch"}
+    assert others.isdisjoint(TRANSFORMS), "a transform of this name would share a stream"
+    firsts = {name: draws[name].random() for name in (*TRANSFORMS, *others)}
+    assert firsts == {name: stream(3, name, 2, 1).random() for name in firsts}
+    assert len(set(firsts.values())) == len(firsts)
+    assert draws["mask"].random() != firsts["mask"], "the next batch draws on"
 
 
 def test_consistency_trains_records_and_resumes(trial: Trial, store: Store, here: machine.Machine):
