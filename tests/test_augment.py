@@ -4,21 +4,21 @@ import torch
 from torch.nn import functional
 
 from scaling.seeds import stream
-from scaling.sound.augment import (
-    ROOMS,
-    SEMITONES,
-    UNCHANGED,
-    Masks,
-    Mix,
-    draw_masks,
-    draw_microphone,
-    draw_mixup,
-    draw_roll,
-    draw_transform,
-    mask,
-    mixup,
-    roll,
-)
+from scaling.sound.augment import Mix, draw_microphone, draw_mixup, draw_roll, mixup, roll
+from scaling.sound.transforms import TRANSFORMS, draw
+from scaling.sound.transforms.mask import Masks, draw_masks, mask
+from scaling.sound.transforms.pitch import SEMITONES
+from scaling.sound.transforms.reverb import ROOMS
+from scaling.sound.transforms.transform import UNCHANGED
+
+DRAWN = {  # by what is named, the draws of two batches of 6 clips
+    "combination": [
+        {"pitch": [-1, -1, 5, -1, -1, -1], "reverb": [41, -1, -1, 44, 7, -1]},
+        {"pitch": [-1, -1, -1, -1, 0, -1], "reverb": [27, -1, 28, 9, -1, 39]},
+    ],
+    "pitch": [{"pitch": [5, -1, 5, 9, 3, -1]}, {"pitch": [1, -1, 6, 8, 0, 6]}],
+    "mask": [{"mask": [0, -1, 0, 0, 0, -1]}, {"mask": [0, -1, 0, 0, 0, 0]}],
+}
 
 
 def test_roll_equals_rolling_each_wave():
@@ -140,41 +140,43 @@ def test_masks_fit_into_few_bands():
     assert (masks.bands_BM2[..., 0] <= masks.bands_BM2[..., 1]).all()
 
 
-@pytest.mark.parametrize("kind", ["none", "pitch", "reverb", "mask", "combination"])
-def test_transforms_come_in_their_kind_and_share(kind: str):
-    drawn = draw_transform(stream(0, "transform"), 60_000, kind, 0.6)
-    assert drawn.pitch_B.dtype == drawn.room_B.dtype == torch.int64
-    assert drawn.masked_B.dtype == torch.bool
-    shifted, roomed = drawn.pitch_B != UNCHANGED, drawn.room_B != UNCHANGED
-    assert ((shifted.int() + roomed.int() + drawn.masked_B.int()) <= 1).all()
-    wanted = {
-        "none": (0, 0, 0),
-        "pitch": (0.6, 0, 0),
-        "reverb": (0, 0.6, 0),
-        "mask": (0, 0, 0.6),
-        "combination": (0.3, 0.3, 0),
-    }[kind]
-    shares = [part.double().mean().item() for part in (shifted, roomed, drawn.masked_B)]
-    for share, expected in zip(shares, wanted, strict=True):
-        assert share == pytest.approx(expected, abs=0.01 if expected else 0)
+@pytest.mark.parametrize("named", ["none", *TRANSFORMS, "combination"])
+def test_transforms_come_as_named_and_in_their_share(named: str):
+    drawn = draw(stream(0, "transform"), 60_000, named, 0.6)
+    halves = {"pitch": 0.3, "reverb": 0.3}
+    wanted = {"none": {}, "combination": halves}.get(named, {named: 0.6})
+    assert drawn.keys() == wanted.keys()
+    for name, share in wanted.items():
+        assert drawn[name].dtype == torch.int64
+        assert (drawn[name] != UNCHANGED).double().mean().item() == pytest.approx(share, abs=0.01)
 
 
 def test_shifts_and_rooms_are_drawn_all_alike():
-    drawn = draw_transform(stream(0, "transform"), 100_000, "combination", 1.0)
-    assert (drawn.pitch_B != UNCHANGED).logical_xor(drawn.room_B != UNCHANGED).all()
-    shifts = np.bincount(drawn.pitch_B[drawn.pitch_B != UNCHANGED])
+    drawn = draw(stream(0, "transform"), 100_000, "combination", 1.0)
+    shifts_B, rooms_B = drawn["pitch"], drawn["reverb"]
+    assert (shifts_B != UNCHANGED).logical_xor(rooms_B != UNCHANGED).all()
+    shifts = np.bincount(shifts_B[shifts_B != UNCHANGED])
     assert shifts.tolist() == pytest.approx([5_000] * len(SEMITONES), abs=300)
-    heard = np.bincount(drawn.room_B[drawn.room_B != UNCHANGED], minlength=ROOMS)
+    heard = np.bincount(rooms_B[rooms_B != UNCHANGED], minlength=ROOMS)
     assert len(heard) == ROOMS
     assert heard.min() > 50  # of 100 expected each
-    few = draw_transform(stream(0, "transform"), 1_000, "reverb", 1.0, rooms=4)
-    assert sorted(set(few.room_B.tolist())) == [0, 1, 2, 3]
+    few = draw(stream(0, "transform"), 1_000, "reverb", 1.0, {"reverb": 4})
+    assert sorted(set(few["reverb"].tolist())) == [0, 1, 2, 3]
 
 
 def test_a_share_of_no_or_all_transforms_is_exact():
-    none = draw_transform(stream(0, "transform"), 1_000, "pitch", 0.0)
-    assert (none.pitch_B == UNCHANGED).all()
-    assert (draw_transform(stream(0, "transform"), 1_000, "pitch", 1.0).pitch_B >= 0).all()
+    none = draw(stream(0, "transform"), 1_000, "pitch", 0.0)
+    assert (none["pitch"] == UNCHANGED).all()
+    assert (draw(stream(0, "transform"), 1_000, "pitch", 1.0)["pitch"] >= 0).all()
+
+
+def test_draws_are_those_of_every_version():
+    """Frozen: another would give the same trial other records. So are those of a second batch."""
+    for named, wanted in DRAWN.items():
+        drawing = stream(3, "transform", 2, 1)
+        for batch in wanted:
+            drawn = draw(drawing, 6, named, 0.7, {"reverb": 50})
+            assert {name: variants_B.tolist() for name, variants_B in drawn.items()} == batch
 
 
 def test_shifts_are_half_semitones_without_none():

@@ -16,8 +16,9 @@ import soundfile
 
 from scaling.settings import Trial, changed
 from scaling.sound import checksums, datasets, prepare
-from scaling.sound.rooms import Rooms
 from scaling.sound.store import Store
+from scaling.sound.transforms import reverb
+from scaling.sound.transforms.reverb import Rooms
 
 RATE = 16_000
 
@@ -150,16 +151,14 @@ def test_damaged_pitch_copies_are_made_again(mine: Trial, recordings: Path, cach
 
 @pytest.mark.parametrize("name", ["responses.npy", "rooms.parquet", "rooms.json", "seal.json"])
 def test_damaged_rooms_are_made_again(cache: Path, monkeypatch: pytest.MonkeyPatch, name: str):
-    from scaling.sound import rooms
-
     shape = {"rt60": 0.5, "unreachable": 0, "outside": 0}
-    room = rooms.Room(np.array([0.6, 0.8], np.float32), shape)
-    monkeypatch.setattr(rooms, "_room", lambda rate, number: room)
-    made: Rooms = rooms.rooms(8_000, 3, progress=False)
+    room = reverb.Room(np.array([0.6, 0.8], np.float32), shape)
+    monkeypatch.setattr(reverb, "_room", lambda rate, number: room)
+    made: Rooms = reverb.rooms(8_000, 3, progress=False)
     (folder,) = cache.glob("rooms-v*-3")
     flip(folder / name)
     with pytest.warns(UserWarning, match="damaged"):
-        again = rooms.rooms(8_000, 3, progress=False)
+        again = reverb.rooms(8_000, 3, progress=False)
     assert (again.responses_MK == made.responses_MK).all()
 
 

@@ -228,7 +228,7 @@ def test_a_lost_connection_is_taken_up(
 def test_the_same_command_goes_on(server: Server, tmp_path: Path):
     server.cuts = [5000, 1000, 0, 0, 0]
     line = (
-        rf"^{server.address}: connection lost 5 times, 0 MB are here \(.*\): the same command goes "
+        rf"^{server.address}: connection lost 5 times, 6 KB are here \(.*\): the same command goes "
         "on from there$"
     )
     with pytest.raises(ValueError, match=line):
@@ -324,7 +324,7 @@ def test_a_server_without_it(server: Server, tmp_path: Path, status: int):
 def test_no_server(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     nowhere = download.ARCHIVES["fsdd"]._replace(address="http://127.0.0.1:1/archive.zip")
     monkeypatch.setitem(download.ARCHIVES, "fsdd", nowhere)
-    with pytest.raises(ValueError, match="connection lost 5 times, 0 MB are here"):
+    with pytest.raises(ValueError, match="connection lost 5 times, 0 B are here"):
         run("download", "fsdd", "--to", str(tmp_path))
 
 
@@ -505,13 +505,13 @@ def test_too_little_room(server: Server, tmp_path: Path, monkeypatch: pytest.Mon
     size = len(server.body)
     free(monkeypatch, 2 * size - 1)
     with pytest.raises(
-        ValueError, match=r"^http.* needs 0 MB below .*, where 0 MB are free: make r"
+        ValueError, match=r"^http.* needs 39.5 KB below .*, where 39.5 KB are free: make r"
     ):
         run("download", "fsdd", "--to", str(tmp_path))
     assert left(tmp_path) == set()
     free(monkeypatch, 2 * size, 20 * 844 - 1)
     with pytest.raises(
-        ValueError, match=r"^free-spoken.*zip needs 0 MB below .* are free: make room"
+        ValueError, match=r"^free-spoken.*zip needs 16.9 KB below .* are free: make room"
     ):
         run("download", "fsdd", "--to", str(tmp_path))
     assert left(tmp_path) == {f"{FOLDER}-archive.zip"}

@@ -366,10 +366,9 @@ def test_place_of_a_field_that_fits(depth, rows, columns):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert erf.place_of(whole, (7, 13), INPUT) == Place((120, 216), (rows, columns))
-    erf.check_fits(whole, INPUT)
 
 
-def test_a_clipped_field_warns_and_the_strict_check_refuses():
+def test_a_clipped_field_warns():
     whole = field(settings(8, 3, 1).layers(10))
     with pytest.warns(
         UserWarning,
@@ -378,12 +377,6 @@ def test_a_clipped_field_warns_and_the_strict_check_refuses():
     ):
         place = erf.place_of(whole, (7, 13), INPUT)
     assert place == Place((120, 216), ((0, 255), (69, 363)))
-    with pytest.raises(
-        ValueError,
-        match=r"^the maximum field of 295 x 295 pixels is larger than the input of 256 mel bands x "
-        r"431 frames: more bands, longer clips or less depth$",
-    ):
-        erf.check_fits(whole, INPUT)
 
 
 def test_place_of_a_rectangular_field():
@@ -395,10 +388,6 @@ def test_place_of_a_rectangular_field():
     assert place == Place((12.5, 23.5), ((6, 19), (8, 39)))
     with pytest.warns(UserWarning, match=r"of 14 x 32 pixels .* of 20 mel bands x 39 .* 14 x 31$"):
         erf.place_of(whole, (3, 2), (20, 39))
-    erf.check_fits(whole, (14, 32))
-    for size in ((13, 50), (32, 31)):
-        with pytest.raises(ValueError, match=r"^the maximum field of 14 x 32 pixels is larger"):
-            erf.check_fits(whole, size)
 
 
 @pytest.mark.parametrize(

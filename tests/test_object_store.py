@@ -416,7 +416,7 @@ def test_a_root_in_a_store_is_the_same_dataset(
     assert there.digest == local.digest
     assert there.root.is_relative_to(cache)
     said = capsys.readouterr().err
-    assert said.startswith("copying 7 of 7 files, 0.0 MB, of s3://")
+    assert said.startswith("copying 7 of 7 files, 10 KB, of s3://")
     assert one_line(ValueError(said.rstrip()))
     for name in there.table["clip"]:
         assert (there.root / name).read_bytes() == (recordings / name).read_bytes()

@@ -123,12 +123,12 @@ def test_resumed_patches_are_the_same(
 def test_views_draw_patches_of_their_own():
     """As all else that is drawn for a view; disagreement alone looks at the same patch."""
     drawn = {
-        name: augment.draw_patch(draws.patch, 50, 16).tolist()
+        name: augment.draw_patch(draws["patch"], 50, 16).tolist()
         for name, draws in {
-            "again": Draws.of(1, 2, 0),
-            "first": Draws.of(1, 2, 0),
-            "second": Draws.of(1, 2, 1),
-            "later": Draws.of(1, 3, 0),
+            "again": Draws(1, 2, 0),
+            "first": Draws(1, 2, 0),
+            "second": Draws(1, 2, 1),
+            "later": Draws(1, 3, 0),
         }.items()
     }
     assert drawn["again"] == drawn["first"]
@@ -145,12 +145,11 @@ def test_disagreement_is_about_the_same_patches(
     whole = next(run(masked, store, here)).metrics
     (value,) = (r.value for r in whole if (r.metric, r.split) == ("disagreement", "seen"))
     assert value > 0
-    real = views.augment.draw_transform
-    off = {"share": 0.0}
+    real = views.transforms.draw
     monkeypatch.setattr(
-        views.augment,
-        "draw_transform",
-        lambda draws, batch, kind, share, rooms: real(draws, batch, kind, off["share"], rooms),
+        views.transforms,
+        "draw",
+        lambda draws, batch, named, share, variants: real(draws, batch, named, 0.0, variants),
     )
     none = next(run(masked, store, here)).metrics
     assert [r.value for r in none if r.metric == "disagreement"] == [0.0, 0.0]

@@ -23,8 +23,8 @@ from scaling.sound.cache import each
 from scaling.sound.clips import Clips, Decoded, decode_file, digest, from_files, glance
 from scaling.sound.datasets import scan
 from scaling.sound.decode.kinds import CONVERT
-from scaling.sound.pitch import pitched
 from scaling.sound.store import Mapped, Pinned, Store, Uploaded, pack
+from scaling.sound.transforms.pitch import pitched
 from scaling.sound.waves import examine
 
 RATE = 16_000

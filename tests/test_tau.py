@@ -15,7 +15,7 @@ import overhear
 from scaling.settings import Split
 from scaling.sound import datasets
 from scaling.sound.clips import UNUSED, table
-from scaling.sound.datasets import tau
+from scaling.sound.datasets import published, tau
 from scaling.sound.splits import make, pairs
 
 SCENES = [
@@ -323,7 +323,7 @@ def test_check_of_a_tree_that_is_not_whole(root: Path):
     os.link(root / small()["train"][0], root / "audio/tram-milan-99-9-b.wav")
     code, output, line = check(root)
     assert code != 0
-    assert output.count("missing: audio/") == tau.NAMED
+    assert output.count("missing: audio/") == published.NAMED
     assert "missing: 10 more" in output
     assert "not in meta.csv: audio/tram-milan-99-9-b.wav" in output
     rows = [row.split() for row in output.splitlines()]

@@ -76,7 +76,7 @@ def test_steps_reach_the_filters_through_augmented_views(
 ):
     for changes in ({}, STILL):
         listener = Listener(changed(trial, MEL | changes), store, here)
-        clips, draws = listener.parts["train"][:4], Draws.of(0, 0, 0)
+        clips, draws = listener.parts["train"][:4], Draws(0, 0, 0)
         assert Views(listener, torch.nn.Identity()).augmented(clips, draws, 0.0).requires_grad
         assert listener.kept_BFN is None
     fixed = Listener(trial, store, here)

@@ -15,14 +15,16 @@ import soxr
 import torch
 from scipy import signal
 
-from scaling.sound import datasets, pitch
-from scaling.sound import rooms as module
-from scaling.sound.augment import RT60, SEMITONES, UNCHANGED
+from scaling.settings import Features, Sound
+from scaling.sound import datasets
 from scaling.sound.clips import from_files
 from scaling.sound.microphones import Bank
-from scaling.sound.pitch import Pitched, pitched, shift, window
-from scaling.sound.rooms import Rooms, reverberate, rooms
 from scaling.sound.store import WAVES, Mapped, Store, pack
+from scaling.sound.transforms import TRANSFORMS, pitch
+from scaling.sound.transforms import reverb as module
+from scaling.sound.transforms.pitch import SEMITONES, Pitched, pitched, shift, window
+from scaling.sound.transforms.reverb import RT60, Rooms, reverberate, rooms
+from scaling.sound.transforms.transform import UNCHANGED, Batch
 
 RATE = 8_000
 TONE = 700.0  # Hz
@@ -402,3 +404,28 @@ def test_rooms_on_the_gpu(pool: Rooms):
     for responses_MK in (pool.responses_MK, pool.responses_MK.cuda()):
         heard_BT = reverberate(waves_BT.cuda(), responses_MK, which_B)
         assert torch.allclose(heard_BT.cpu(), plain_BT, atol=1e-5)
+
+
+# What is simulated, to measure how long steps take
+
+
+def test_simulated_copies_and_rooms_have_the_sizes_of_real_ones(store: Store, tmp_path: Path):
+    features = Features(kind="log_mel", window=256, hop=256, mels=8)
+    sound = Sound(dataset="mine", rate=RATE, seconds=1.0, features=features)
+    silent = replace(store, folder=tmp_path / "simulated" / "noise")
+    silent.folder.parent.mkdir()
+    for each in TRANSFORMS.values():
+        each.simulate(silent)
+    here = torch.device("cpu")
+    real, copies = pitched(store, progress=False).copies, pitch.Pitch(silent, sound, here).copies
+    assert copies.copies.table.equals(real.table)
+    assert isinstance(real.read, Mapped)
+    assert isinstance(copies.copies.read, Mapped)
+    assert copies.copies.read.lengths_N.tolist() == real.read.lengths_N.tolist()
+    assert not copies.copies.read.waves.any()
+    room = module.Reverb(silent, sound, here)
+    assert room.responses_MK.shape == (module.ROOMS, RATE)  # the longest RT60 is 1 s
+    assert room.variants == module.ROOMS
+    waves_BT = torch.randn(2, 100)
+    which = Batch(np.arange(2), torch.tensor([7, UNCHANGED]), np.random.default_rng(0))
+    assert torch.allclose(room.apply(waves_BT.clone(), which), waves_BT, atol=1e-5)

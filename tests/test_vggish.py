@@ -17,8 +17,8 @@ from scaling.networks.cost import Axis, Field, any_size, count, field
 from scaling.networks.modules.kernels import Convolution
 from scaling.networks.modules.stochastic import reseed
 from scaling.networks.modules.vggish import VGGishModule
-from scaling.networks.modules.vggish_weights import convert, load, postprocess
-from scaling.networks.vggish import VGGishModule as Settings
+from scaling.networks.modules.vggish_weights import convert, load
+from scaling.networks.vggish import VGGish as Settings
 from scaling.pruning.pruner import Pruner
 from scaling.seeds import torch_stream
 from scaling.settings import Trial, changed, sizes
@@ -218,15 +218,6 @@ def test_weights_fit_one_size_of_input():
     with pytest.raises(ValueError, match=r"map is 4 x 6: that of this input is 6 x 4$"):
         convert(port(2), build(settings(2), (96, 64)))
     convert(port(2), build(settings(2), (64, 97)))
-
-
-def test_postprocess_is_closed_form():
-    means, turn = torch.tensor([[1.0], [2.0], [0.0]]), torch.tensor([[0.0, 1, 0], [2, 0, 0]])
-    embedding_BE = torch.tensor([[1.0, 2.0, 9.0], [1.5, 1.0, 9.0], [-9.0, 9.0, 9.0], [1.1, 1, 1]])
-    # whitened: (0, 0), (-1, 1), (7, -20), (-1, 0.2)
-    expected = [[128.0, 128.0], [64.0, 191.0], [255.0, 0.0], [64.0, 140.0]]
-    assert postprocess(embedding_BE, turn, means).tolist() == expected
-    assert postprocess(embedding_BE, turn, means[:, 0]).tolist() == expected
 
 
 def test_equal_seeds_start_alike_damped_or_not():

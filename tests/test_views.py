@@ -13,9 +13,11 @@ import soundfile
 import torch
 
 from scaling import machine
+from scaling.seeds import stream
 from scaling.settings import Augment, Microphones, Trial, changed
-from scaling.sound.rooms import Rooms
 from scaling.sound.store import Store
+from scaling.sound.transforms import TRANSFORMS, pitch, reverb
+from scaling.sound.transforms.reverb import Rooms
 from scaling.training import classifier, views
 from scaling.training.inputs import Listener
 from scaling.training.methods import run
@@ -53,8 +55,8 @@ def few_rooms(monkeypatch: pytest.MonkeyPatch):
     responses_MK = torch.zeros(2, 8)
     responses_MK[:, 3] = -1.0
     made = Rooms(responses_MK, torch.tensor([0.3, 0.4]))
-    monkeypatch.setattr(views, "rooms", lambda *_, **__: made)
-    monkeypatch.setattr(views, "pitched", lambda *_, **__: Silent())
+    monkeypatch.setattr(reverb, "rooms", lambda *_, **__: made)
+    monkeypatch.setattr(pitch, "pitched", lambda *_, **__: Silent())
 
 
 def seen(trial: Trial, store: Store, here: machine.Machine, share: float) -> torch.Tensor:
@@ -63,7 +65,7 @@ def seen(trial: Trial, store: Store, here: machine.Machine, share: float) -> tor
     made = Views(listener, lambda x: x)
     listener.frontend = torch.nn.Identity()  # type: ignore[assignment]
     clips = listener.parts["train"][:60]
-    return made.augmented(clips, Draws.of(1, 0, 0), share), listener.waves(clips)
+    return made.augmented(clips, Draws(1, 0, 0), share), listener.waves(clips)
 
 
 def test_without_share_a_view_is_the_clip(trial: Trial, store: Store, here: machine.Machine):
@@ -90,7 +92,7 @@ def test_masks_hide_standardized_features(trial: Trial, store: Store, here: mach
     clips = listener.parts["train"][:60]
     made = Views(listener, lambda x: x + 1000.0)
     plain = listener.features(clips) + 1000.0
-    view_BFN = made.augmented(clips, Draws.of(1, 0, 0), 0.5)
+    view_BFN = made.augmented(clips, Draws(1, 0, 0), 0.5)
     changed_B = (view_BFN != plain).flatten(1).any(dim=1)
     assert 15 < int(changed_B.sum()) < 45
     assert (view_BFN[view_BFN != plain] == 0).all(), "what is hidden is the training mean"
@@ -99,10 +101,21 @@ def test_masks_hide_standardized_features(trial: Trial, store: Store, here: mach
 def test_views_differ_in_their_draws_only(trial: Trial, store: Store, here: machine.Machine):
     listener = Listener(changed(trial, CONSISTENT), store, here)
     made, clips = Views(listener, lambda x: x), listener.parts["train"][:30]
-    first, same = (made.augmented(clips, Draws.of(1, 0, 1), 1.0) for _ in range(2))
-    other = made.augmented(clips, Draws.of(1, 0, 2), 1.0)
+    first, same = (made.augmented(clips, Draws(1, 0, 1), 1.0) for _ in range(2))
+    other = made.augmented(clips, Draws(1, 0, 2), 1.0)
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
+
+
+def test_each_purpose_has_a_stream_of_its_own():
+    """A transform's is named like it, so that what it draws depends on no other."""
+    draws = Draws(3, 2, 1)
+    others = {"transform", "microphone", "roll", "patch"}
+    assert others.isdisjoint(TRANSFORMS), "a transform of this name would share a stream"
+    firsts = {name: draws[name].random() for name in (*TRANSFORMS, *others)}
+    assert firsts == {name: stream(3, name, 2, 1).random() for name in firsts}
+    assert len(set(firsts.values())) == len(firsts)
+    assert draws["mask"].random() != firsts["mask"], "the next batch draws on"
 
 
 def test_consistency_trains_records_and_resumes(trial: Trial, store: Store, here: machine.Machine):

@@ -6,7 +6,7 @@ both leave open, facts, cp_resnet, sections 7 and 12. Conventions: maps are (row
 networks (mel bands, frames), in float64; nothing is normalized, and no number of a map depends on
 its scale. A clip's gradient depends on no other clip, so one backward pass serves a whole batch.
 Contents: `effective_field` and its Map; the targets `output_of` (any model), `target_of` (our
-networks) and `cropped` (faster); `place_of` and `check_fits` (the maximum field); `numbers`.
+networks) and `cropped` (faster); `place_of` (the maximum field); `numbers`.
 """
 
 # B clips, C channels, F rows of the input (mel bands), N columns (frames), Y classes
@@ -184,7 +184,7 @@ def place_of(field: Field, pixel: tuple[int, int], size: tuple[int, int]) -> Pla
 
     A field that reaches beyond the input is clipped to it, with a warning: a published network of
     295 x 295 is asked about 256 mel bands. Its numbers are of what is left, and are comparable only
-    at one input size. Who cannot accept that calls `check_fits` first.
+    at one input size.
     """
     centre = (field.rows.centre(pixel[0]), field.columns.centre(pixel[1]))
     rows, columns = (
@@ -199,16 +199,6 @@ def place_of(field: Field, pixel: tuple[int, int], size: tuple[int, int]) -> Pla
             stacklevel=2,
         )
     return Place(centre, (rows, columns))
-
-
-def check_fits(field: Field, size: tuple[int, int]) -> None:
-    """Raise ValueError when an input of this size (rows, columns) cannot hold the maximum field."""
-    if field.rows.side > size[0] or field.columns.side > size[1]:
-        raise ValueError(
-            f"the maximum field of {field.rows.side} x {field.columns.side} pixels is larger than "
-            f"the input of {size[0]} mel bands x {size[1]} frames: more bands, longer clips or "
-            "less depth"
-        )
 
 
 def numbers(values_FN: NDArray[np.floating], place: Place) -> Numbers:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from scaling.part import Part, repeated
+from scaling.settings.transforms import Transforms
 
 SHORTEST, LONGEST = 16, 65536  # samples of an STFT window; of a bin's filter at most, too
 
@@ -335,8 +336,8 @@ class Split(Part):
 
 
 class Augment(Part):
-    """What happens to training clips before the network sees them; scaling.sound.augment says
-    how.
+    """What happens to training clips before the network sees them; scaling.sound.augment and
+    scaling.sound.transforms say how.
     """
 
     roll: Annotated[
@@ -346,7 +347,7 @@ class Augment(Part):
         0.0
     )
     transform: Annotated[
-        Literal["none", "pitch", "reverb", "mask", "combination"],
+        Transforms,
         Field(description="what else may happen to a clip; combination: pitch or reverb"),
     ] = "none"
     transform_share: Annotated[

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from scaling.part import Part
+from scaling.settings.transforms import Transforms
 
 
 class Training(Part):
@@ -92,6 +93,6 @@ class Evaluation(Part):
         Field(description="what is averaged over a clip's patches"),
     ] = "probabilities"
     disagreement: Annotated[
-        Literal["none", "pitch", "reverb", "mask", "combination"],
+        Transforms,
         Field(description="measure the divergence between a clip and two copies changed like this"),
     ] = "none"

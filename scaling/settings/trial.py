@@ -26,6 +26,7 @@ from scaling.pruning.pruning import Cutting
 from scaling.settings.sound import Augment, Microphones, Sound, Split
 from scaling.settings.training import Evaluation, Training
 from scaling.settings.transfer import Transfer
+from scaling.settings.transforms import TRANSFORMS, named
 
 
 class Trial(Part):
@@ -58,6 +59,11 @@ class Trial(Part):
     def epochs(self) -> int:
         """How many epochs it has: one where nothing is trained."""
         return self.training.epochs if self.objective.trains else 1
+
+    @property
+    def transforms(self) -> tuple[str, ...]:
+        """The names of the transforms that clips go through, in training or to be agreed on."""
+        return named(self.augment.transform, self.evaluation.disagreement)
 
     @cached_property
     def id(self) -> str:
@@ -103,7 +109,7 @@ class Trial(Part):
         if consistency and not transformed:
             raise ValueError(
                 "objective.kind=consistency compares views of a clip: augment.transform=none "
-                "leaves one, name pitch, reverb, mask or combination"
+                f"leaves one, name {', '.join(TRANSFORMS)} or combination"
             )
         if not consistency and transformed != (augment.transform_share > 0):
             raise ValueError(

@@ -1,6 +1,6 @@
 """Batches: clips of a packed store, read from its file or from a GPU's memory.
 
-Contents: Mapped, Pinned, Uploaded.
+Contents: `full_scale`; Mapped, Pinned, Uploaded.
 """
 
 # B clips of a batch, N clips of the store, T samples of a clip
@@ -10,6 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+
+
+def full_scale(batch_BT: Tensor, device: torch.device) -> Tensor:
+    """int16 samples as waves on the device, full scale 1."""
+    return batch_BT.to(device, non_blocking=True).float().div_(32768)
 
 
 class Mapped(NamedTuple):

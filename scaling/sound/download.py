@@ -25,9 +25,10 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from scaling.byte_size import file_size
 from scaling.sound import datasets
 from scaling.sound.clips import Report
-from scaling.sound.unpack import UnsafeArchive, check_room, in_words, unpack
+from scaling.sound.unpack import UnsafeArchive, check_room, unpack
 
 TRIES = 5  # connections, before a person has to start again where it was
 PAUSE = 1.0  # seconds between them
@@ -106,7 +107,7 @@ def download(name: str, to: str | os.PathLike[str] | None = None) -> Iterator[st
             f"{base / dataset.folders[0]} (licence: {dataset.licence})"
         )
     archive = ARCHIVES[name]
-    yield f"{archive.address} ({in_words(archive.size)}; licence: {dataset.licence})"
+    yield f"{archive.address} ({file_size(archive.size)}; licence: {dataset.licence})"
     base.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(base / f".{archive.folder}.lock", timeout=0):
@@ -122,7 +123,7 @@ def remedy(name: str) -> str:
     """How to fetch a dataset, to be said behind what is missing; empty where nobody can."""
     if name not in ARCHIVES:
         return ""
-    return f"; `overhear data download {name}` fetches it ({in_words(ARCHIVES[name].size)})"
+    return f"; `overhear data download {name}` fetches it ({file_size(ARCHIVES[name].size)})"
 
 
 def _fetch_and_unpack(
@@ -186,7 +187,7 @@ def resume(address: str, output: str, _: object, *, part: Path, archive: Archive
         else:
             have = part.stat().st_size if part.exists() else 0
             raise ValueError(
-                f"{address}: connection lost {TRIES} times, {in_words(have)} are here ({reason}): "
+                f"{address}: connection lost {TRIES} times, {file_size(have)} are here ({reason}): "
                 "the same command goes on from there"
             )
     _tag(part).unlink(missing_ok=True)
@@ -233,8 +234,8 @@ def _go_on(address: str, part: Path, archive: Archive, show: Callable[..., None]
 
 def _too_large(address: str, archive: Archive) -> str:
     return (
-        f"{address}: the server sends more than {in_words(LARGEST * archive.size)}, where the "
-        f"archive has {in_words(archive.size)}: not that archive, nothing kept"
+        f"{address}: the server sends more than {file_size(LARGEST * archive.size)}, where the "
+        f"archive has {file_size(archive.size)}: not that archive, nothing kept"
     )
 
 

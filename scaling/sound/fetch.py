@@ -18,6 +18,7 @@ from urllib.parse import parse_qs
 import pyarrow as pa
 import pyarrow.fs as fs
 
+from scaling.byte_size import file_size
 from scaling.sound.cache import each, kept
 from scaling.storage import flush, opened, shown, trouble
 
@@ -106,8 +107,8 @@ def _copy(source: Source, folder: Path, progress: bool) -> Path:
         (folder / path).unlink()
     wanted = [path for path, entry in source.files.items() if there.get(path) != entry]
     if progress:
-        size = sum(source.files[path].size for path in wanted) / 1e6
-        line = f"copying {len(wanted)} of {len(source.files)} files, {size:,.1f} MB, of"
+        size = sum(source.files[path].size for path in wanted)
+        line = f"copying {len(wanted)} of {len(source.files)} files, {file_size(size)}, of"
         print(line, f"{source.name} to {folder}", file=sys.stderr, flush=True)
     label = f"copying {source.name}" if progress else ""
     copied = each(lambda path: _copy_one(source, path, folder), wanted, WORKERS, label)

@@ -12,13 +12,12 @@ from functools import lru_cache
 from pathlib import Path
 
 from scaling.settings import Trial
-from scaling.sound import augment, contents, copies, datasets, microphones, public_weights, suited
+from scaling.sound import contents, copies, datasets, microphones, public_weights, suited
 from scaling.sound.cache import kept, place, whole
 from scaling.sound.clips import Clips, digest
 from scaling.sound.datasets.reading import AS_IT_IS, Reading
-from scaling.sound.pitch import pitched
-from scaling.sound.rooms import rooms
 from scaling.sound.store import Store, pack
+from scaling.sound.transforms import TRANSFORMS
 from scaling.storage import shown
 
 
@@ -97,8 +96,8 @@ def stores(
             found[key] = pack(clips[sound.dataset], sound.rate, skip_unreadable=skip_unreadable)
     for trial in {trial.sound: trial for trial in trials}.values():
         suited.check(trial.sound, clips[trial.sound.dataset], found[store_key(trial)])
-    for trial in {(store_key(trial), _copied(trial)): trial for trial in trials}.values():
-        _make_copies(trial, found[store_key(trial)])
+    for trial in {(store_key(trial), trial.transforms): trial for trial in trials}.values():
+        _prepare(trial, found[store_key(trial)])
     return found
 
 
@@ -111,18 +110,10 @@ def _microphones(trials: Iterable[Trial]) -> set[tuple[tuple[str, ...], str, int
     }
 
 
-def _copied(trial: Trial) -> frozenset[augment.Kind]:
-    """The kinds of transforms that a trial's clips go through."""
-    return frozenset(augment.kinds(trial.augment.transform, trial.evaluation.disagreement))
-
-
-def _make_copies(trial: Trial, store: Store) -> None:
-    """Pitch copies and rooms, made with a progress bar, so that no training step waits for them."""
-    kinds = _copied(trial)
-    if "pitch" in kinds:
-        pitched(store)
-    if "reverb" in kinds:
-        rooms(trial.sound.rate, cache=store.folder.parent)
+def _prepare(trial: Trial, store: Store) -> None:
+    """What the trial's transforms need, so that no training step waits for it."""
+    for name in trial.transforms:
+        TRANSFORMS[name].prepare(store)
 
 
 def digests(trials: Iterable[Trial], stores: dict[str, Store]) -> dict[str, str]:
@@ -254,7 +245,7 @@ def reopened(
     if store is None:  # not under the store's own name: `pack` takes that lock
         store = kept(None, f"{folder.name}.reopened", lambda _: found(folder), packed)
     if store.folder != folder:  # beside the other folder they are made already
-        _make_copies(trial, store)
+        _prepare(trial, store)
     return store
 
 

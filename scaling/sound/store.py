@@ -6,18 +6,18 @@ offset and length in samples, and what is wrong with its sound), `store.json` (w
 seal over them. It is memory-mapped, so that all processes of a machine share one copy.
 Conventions: mono is the mean of the channels; the resampler is soxr's HQ; a sample is
 round(32768 x value), limited to full scale, and how many lay beyond it stands in store.json.
-Contents: Store, `proven`, `pack`.
+Contents: Store, `ready`, `proven`, `pack`; `describe`, which writes what a store is.
 """
 
 # B clips of a batch, N clips of the store, T samples of a clip
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
+from scaling.settings import Sound
 from scaling.sound import checksums, contents, waves
 from scaling.sound.batches import Mapped, Pinned, Uploaded
 from scaling.sound.cache import draft, kept, whole
@@ -123,6 +124,25 @@ class Store:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Store.open, (self.folder,)
+
+
+class Packed(Protocol):
+    """Clips of a store, or of one that is made from it."""
+
+    def tiled(self) -> Self:
+        """See Store.tiled."""
+
+    def resident(self, device: torch.device, samples: int) -> Self:
+        """See Store.resident."""
+
+
+P = TypeVar("P", bound=Packed)
+
+
+def ready(packed: P, sound: Sound, device: torch.device) -> P:
+    """Clips as a trial hears them: short ones filled, and on its device where they fit."""
+    filled = packed.tiled() if sound.fill == "tile" else packed
+    return filled.resident(device, sound.samples)
 
 
 def proven(folder: Path) -> Store:
@@ -223,33 +243,44 @@ def _pack(
     return proven(final)
 
 
+def describe(
+    folder: Path,
+    table: pd.DataFrame,
+    lengths: Sequence[int] | np.ndarray,
+    named: str,
+    rate: int,
+    facts: Mapping[str, Any],
+    faults: Sequence[str] | None = None,
+) -> None:
+    """Write the table of a store, with where each clip lies in its waves, and what it is: `named`
+    is the digest of its clips.
+    """
+    ends = np.cumsum(lengths)
+    columns = pa.Table.from_pandas(table, preserve_index=False)
+    columns = columns.append_column("offset", pa.array(ends - lengths))
+    columns = columns.append_column("length", pa.array(lengths))
+    if faults is not None:
+        columns = columns.append_column("fault", pa.array(faults))
+    # Without pandas' own metadata any version of it reads what any other has written.
+    pq.write_table(columns.replace_schema_metadata(None), folder / CLIPS)
+    own = {"version": VERSION, "digest": named, "rate": rate}
+    own |= {"clips": len(table), "samples": int(ends[-1])}
+    (folder / FACTS).write_text(json.dumps(own | dict(facts), indent=1))
+
+
 def _write_facts(clips: Clips, rate: int, draft: Path, packed: waves.Packed) -> str:
     """Write the table and the description of a draft; the digest of the table."""
     rest = clips.table[~clips.table["clip"].isin(list(packed.bad))].reset_index(drop=True)
-    ends, limited = np.cumsum(packed.lengths), packed.limited
-    columns = pa.Table.from_pandas(rest, preserve_index=False)
-    columns = columns.append_column("offset", pa.array(ends - packed.lengths))
-    columns = columns.append_column("length", pa.array(packed.lengths))
-    columns = columns.append_column("fault", pa.array(packed.faults))
-    # Without pandas' own metadata any version of it reads what any other has written.
-    pq.write_table(columns.replace_schema_metadata(None), draft / CLIPS)
-    facts = {
-        "version": VERSION,
-        "dataset": clips.dataset,
-        "digest": digest(rest),
-        "rate": rate,
-        "clips": len(rest),
-        "samples": int(ends[-1]),
-        "samples_beyond_full_scale": limited,
-    }
-    (draft / FACTS).write_text(json.dumps(facts, indent=1))
-    if limited > LIMITED * ends[-1]:
+    named, samples, limited = digest(rest), sum(packed.lengths), packed.limited
+    facts = {"dataset": clips.dataset, "samples_beyond_full_scale": limited}
+    describe(draft, rest, packed.lengths, named, rate, facts, packed.faults)
+    if limited > LIMITED * samples:
         warnings.warn(
-            f"{clips.dataset}: {limited} of {ends[-1]} samples lay beyond full scale and were "
+            f"{clips.dataset}: {limited} of {samples} samples lay beyond full scale and were "
             "limited: floating-point sound files must keep within -1 and 1",
             stacklevel=2,
         )
-    return str(facts["digest"])
+    return named
 
 
 def _damaged(folder: Path, reason: str) -> ValueError:

@@ -2,7 +2,7 @@
 
 Nothing is written before all entries are known to be harmless: no path leads out of the folder,
 none is a link or a device, and there are no more files and bytes than recordings have. Contents:
-`unpack`, UnsafeArchive; `in_words` and `check_room`, which downloads need too.
+`unpack`, UnsafeArchive; `check_room`, which downloads need too.
 """
 
 import errno
@@ -17,6 +17,8 @@ import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
+
+from scaling.byte_size import file_size
 
 BLOCK = 1 << 15  # bytes
 BLOAT = 4  # times the archive's size that its files may have: sound is hardly packed
@@ -53,18 +55,13 @@ class Member(NamedTuple):
     plain: bool  # a file or a folder, no link and no device
 
 
-def in_words(size: int) -> str:
-    """Bytes as `27 MB`."""
-    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.0f} MB"
-
-
 def check_room(base: Path, needed: int, what: str) -> None:
     """Raises NoRoom where `needed` bytes do not fit below `base`."""
     free = shutil.disk_usage(base).free
     if needed > free:
         raise NoRoom(
-            f"{what} needs {in_words(needed)} below {base}, where {in_words(free)} are free: make "
-            "room, or name another folder with --to"
+            f"{what} needs {file_size(needed)} below {base}, where {file_size(free)} are free: "
+            "make room, or name another folder with --to"
         )
 
 
@@ -169,7 +166,7 @@ def _check(members: Iterable[Member], packed: Path, folder: Path, files: int) ->
         seen.add(place)
         size += length
         if number > files or size > most:
-            bound = f"{files:,} files" if number > files else in_words(most)
+            bound = f"{files:,} files" if number > files else file_size(most)
             raise UnsafeArchive(
                 f"{packed.name} unpacks to more than {bound}, as recordings do not: refused, "
                 "nothing unpacked"

@@ -8,7 +8,7 @@ holds the trial's classes only; `at` says which row of the store that is.
 # B clips, T samples, F mel bands, N frames, P patches of a clip
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,9 @@ from torch import Tensor
 from scaling.machine import Machine
 from scaling.settings import Trial
 from scaling.sound import frontends, microphones, splits
-from scaling.sound.batches import Mapped
+from scaling.sound.batches import Mapped, full_scale
 from scaling.sound.microphones import RECORDED
-from scaling.sound.pitch import Pitched
-from scaling.sound.store import Store
+from scaling.sound.store import Store, ready
 
 
 class EvaluationSet(NamedTuple):
@@ -32,7 +31,6 @@ class EvaluationSet(NamedTuple):
     through: tuple[int, ...]
 
 
-Packed = TypeVar("Packed", Store, Pitched)
 KEPT = 2**29  # bytes of features that are kept, where training clips are heard as recorded
 
 
@@ -75,17 +73,11 @@ class Listener:
         _, targets = np.unique(store.targets[self.at], return_inverse=True)
         self.targets = targets.astype(np.int64)  # class indices, as taught
         self.targets[train] = splits.taught(self.table, train, trial.split, trial.seed)
-        self.clips = self.read(store)
+        self.clips = ready(store, trial.sound, self.device)
         front = frontends.build(trial.sound.features, store.rate, machine.frontend)
         self.frontend = front.to(machine.device)
         self.bank = microphones.build(trial.microphones, trial.sound).to(machine.device)
         self.kept_BFN: Tensor | None = None  # features of the training clips
-
-    def read(self, packed: Packed) -> Packed:
-        """Clips as this trial reads them: short ones filled, and on its device where they fit."""
-        sound = self.trial.sound
-        filled = packed.tiled() if sound.fill == "tile" else packed
-        return filled.resident(self.device, sound.samples)
 
     def lengths(self, clips: np.ndarray) -> np.ndarray:
         """How many samples of what `waves` gives are the clips' own: (B,)."""
@@ -95,11 +87,8 @@ class Listener:
 
     def waves(self, clips: np.ndarray) -> Tensor:
         """The clips at these rows of the table, on the device: (B, T), full scale 1."""
-        return self.full_scale(self.clips.batch(self.at[clips], self.trial.sound.samples))
-
-    def full_scale(self, batch_BT: Tensor) -> Tensor:
-        """int16 samples of a store as waves on the device, full scale 1."""
-        return batch_BT.to(self.device, non_blocking=True).float().div_(32768)
+        batch_BT = self.clips.batch(self.at[clips], self.trial.sound.samples)
+        return full_scale(batch_BT, self.device)
 
     @torch.no_grad()
     def features(self, clips: np.ndarray, microphone: int = RECORDED) -> Tensor:

@@ -170,11 +170,9 @@ class _Session:
         The copies are the same in every epoch. Source: Iqbal et al. 2021, Figure 1.
         """
         total, size, seed = 0.0, evaluation.BATCH, self.trial.seed
-        draws = [
-            # of copies that are to be answered alike, the same patch is looked at
-            Draws.of(seed, -1, view)._replace(patch=stream(seed, "patch", -1, 0))
-            for view in range(3)
-        ]
+        draws = [Draws(seed, -1, view) for view in range(3)]
+        for each in draws:  # of copies that are to be answered alike, the same patch is looked at
+            each["patch"] = stream(seed, "patch", -1, 0)
         self.model.eval()
         for batch in (clips[at : at + size] for at in range(0, len(clips), size)):
             views = [
@@ -194,7 +192,7 @@ class _Session:
         shuffle = stream(trial.seed, "order", epoch)
         order = np.concatenate([shuffle.permutation(self.train) for _ in range(training.passes)])
         steps = optimizer.steps_of(training, len(order))
-        views = [Draws.of(trial.seed, epoch, view) for view in range(self.objective.views)]
+        views = [Draws(trial.seed, epoch, view) for view in range(self.objective.views)]
         mixes = stream(trial.seed, "mixup", epoch)
         sums: dict[str, Tensor] = {}
         minimized: set[str] = set()

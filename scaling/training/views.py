@@ -1,17 +1,17 @@
 """Views: copies of clips as the network is given them in training, each augmented by its own draws.
 
-The way of a copy: the recording (or its pitch-shifted copy) -> room -> microphone -> roll -> front
-end -> standardize -> patch -> masks. Each step is a Stage that says whether it changes the wave or
-the features: where no stage changes the wave, features are computed once and kept, unless the
-front end learns. Mixup follows,
-in scaling.training.loop, as it mixes what clips are taught too. Sources: Koutini et al. 2021
-(roll), Iqbal et al. 2021 (pitch, rooms, masks), Pons et al. 2019 (patches). Contents: Draws, Stage
-and STAGES, `as_recorded`, Views.
+The way of a copy: the recording -> transforms of the wave (pitch, room) -> microphone -> roll ->
+front end -> standardize -> patch -> transforms of features (masks). Each step is a Stage that says
+whether it changes the wave or the features: where no stage changes the wave, features are computed
+once and kept, unless the front end learns. Mixup follows, in scaling.training.loop, as it mixes
+what clips are taught too. Sources: Koutini et al. 2021 (roll), Iqbal et al. 2021 (pitch, rooms,
+masks), Pons et al. 2019 (patches). Contents: Draws, Stage and STAGES, `as_recorded`, Views.
 """
 
 # B clips, T samples, F mel bands, N frames (of the clip, or of a patch of it)
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -20,26 +20,22 @@ from torch import Tensor
 
 from scaling.seeds import stream
 from scaling.settings import Trial
-from scaling.sound import augment
-from scaling.sound.augment import ROOMS, UNCHANGED, Kind, Transform
-from scaling.sound.pitch import pitched
-from scaling.sound.rooms import reverberate, rooms
+from scaling.settings.transforms import named
+from scaling.sound import augment, transforms
+from scaling.sound.transforms import TRANSFORMS
+from scaling.sound.transforms.transform import Batch
 from scaling.training.inputs import Listener
 
 
-class Draws(NamedTuple):
-    """The random streams of one view of an epoch's clips."""
+class Draws(dict[str, np.random.Generator]):
+    """The random streams of one view of an epoch's clips, by purpose, each made when it is used."""
 
-    transform: np.random.Generator
-    microphone: np.random.Generator
-    roll: np.random.Generator
-    mask: np.random.Generator
-    patch: np.random.Generator
+    def __init__(self, seed: int, epoch: int, view: int) -> None:
+        self.of = seed, epoch, view
 
-    @classmethod
-    def of(cls, seed: int, epoch: int, view: int) -> "Draws":
-        """Fresh ones, each named by its purpose."""
-        return cls(*(stream(seed, purpose, epoch, view) for purpose in cls._fields))
+    def __missing__(self, purpose: str) -> np.random.Generator:
+        seed, epoch, view = self.of
+        return self.setdefault(purpose, stream(seed, purpose, epoch, view))
 
 
 class Copy(NamedTuple):
@@ -47,11 +43,11 @@ class Copy(NamedTuple):
 
     clips: np.ndarray  # rows of the clip table
     draws: Draws
-    change: Transform  # drawn already: its parts belong to several stages
+    variants: Mapping[str, Tensor]  # by transform, which variant of each clip: transforms.draw
 
 
 class Stage(NamedTuple):
-    """A step on the way of a copy; a new augmentation is one of these, in its place in STAGES."""
+    """A step on the way of a copy, in its place in STAGES."""
 
     changes: Literal["wave", "features"]
     used: Callable[[Trial], bool]  # whether it can change any training clip of this trial
@@ -59,26 +55,26 @@ class Stage(NamedTuple):
     apply: Callable[["Views", Tensor, Copy], Tensor]
 
 
-def _shift_pitch(views: "Views", waves_BT: Tensor, copy: Copy) -> Tensor:
-    shifted = (copy.change.pitch_B != UNCHANGED).numpy()
-    if shifted.any():
-        assert views.pitched is not None
-        samples = views.trial.sound.samples
-        recorded = views.listener.at[copy.clips[shifted]]
-        copies = views.pitched.batch(recorded, copy.change.pitch_B.numpy()[shifted], samples)
-        rows = torch.from_numpy(np.flatnonzero(shifted)).to(waves_BT.device)
-        waves_BT[rows] = views.listener.full_scale(copies)
-    return waves_BT
+def _transform(name: str, views: "Views", x_B: Tensor, copy: Copy) -> Tensor:
+    if name not in copy.variants:
+        return x_B
+    rows_B = views.listener.at[copy.clips]
+    batch = Batch(rows_B, copy.variants[name], copy.draws[name])
+    return views.transforms[name].apply(x_B, batch) if batch.chosen_B.any() else x_B
 
 
-def _reverberate(views: "Views", waves_BT: Tensor, copy: Copy) -> Tensor:
-    if views.rooms is None:
-        return waves_BT
-    return reverberate(waves_BT, views.rooms, copy.change.room_B)
+def _of_transforms(changes: Literal["wave", "features"]) -> tuple[Stage, ...]:
+    def stage(name: str) -> Stage:
+        def used(trial: Trial) -> bool:
+            return name in named(trial.augment.transform)
+
+        return Stage(changes, used, partial(_transform, name))
+
+    return tuple(stage(name) for name, each in TRANSFORMS.items() if each.changes == changes)
 
 
 def _hear_through(views: "Views", waves_BT: Tensor, copy: Copy) -> Tensor:
-    heard, draws = views.trial.microphones, copy.draws.microphone
+    heard, draws = views.trial.microphones, copy.draws["microphone"]
     which_B = augment.draw_microphone(draws, len(copy.clips), heard.share, len(heard.train))
     through_BT: Tensor = views.listener.bank(waves_BT, which_B)
     return through_BT
@@ -86,7 +82,7 @@ def _hear_through(views: "Views", waves_BT: Tensor, copy: Copy) -> Tensor:
 
 def _roll(views: "Views", waves_BT: Tensor, copy: Copy) -> Tensor:
     limit = _roll_limit(views.trial)
-    return augment.roll(waves_BT, augment.draw_roll(copy.draws.roll, len(copy.clips), limit))
+    return augment.roll(waves_BT, augment.draw_roll(copy.draws["roll"], len(copy.clips), limit))
 
 
 def _roll_limit(trial: Trial) -> int:
@@ -96,30 +92,18 @@ def _roll_limit(trial: Trial) -> int:
 
 def _cut_patch(views: "Views", view_BFN: Tensor, copy: Copy) -> Tensor:
     size = views.trial.sound.patch
-    starts_B = augment.draw_patch(copy.draws.patch, len(view_BFN), view_BFN.shape[2] - size)
+    starts_B = augment.draw_patch(copy.draws["patch"], len(view_BFN), view_BFN.shape[2] - size)
     return augment.patch(view_BFN, starts_B, size)
 
 
-def _mask(views: "Views", view_BFN: Tensor, copy: Copy) -> Tensor:
-    del views
-    if not copy.change.masked_B.any():
-        return view_BFN
-    masks = augment.draw_masks(copy.draws.mask, *view_BFN.shape)
-    return augment.mask(view_BFN, masks, where_B=copy.change.masked_B)
-
-
-# In the order of the way. Copies to be agreed on go through TRANSFORMS, PATCH and MASK only.
-TRANSFORMS = (
-    Stage("wave", lambda trial: "pitch" in augment.kinds(trial.augment.transform), _shift_pitch),
-    Stage("wave", lambda trial: "reverb" in augment.kinds(trial.augment.transform), _reverberate),
-)
+# In the order of the way. Copies to be agreed on go through transforms and PATCH only.
+WAVE, FEATURES = _of_transforms("wave"), _of_transforms("features")
 RECORDING = (
     Stage("wave", lambda trial: trial.microphones.share > 0, _hear_through),
     Stage("wave", lambda trial: _roll_limit(trial) > 0, _roll),
 )
 PATCH = Stage("features", lambda trial: trial.sound.patch > 0, _cut_patch)
-MASK = Stage("features", lambda trial: "mask" in augment.kinds(trial.augment.transform), _mask)
-STAGES = (*TRANSFORMS, *RECORDING, PATCH, MASK)
+STAGES = (*WAVE, *RECORDING, PATCH, *FEATURES)
 
 
 def as_recorded(trial: Trial) -> bool:
@@ -132,25 +116,18 @@ def as_recorded(trial: Trial) -> bool:
 
 
 class Views:
-    """Makes the views of one trial's clips; pitch copies and rooms are those of the cache."""
+    """Makes the views of one trial's clips; what its transforms need is in the cache."""
 
     def __init__(self, listener: Listener, standardize: Callable[[Tensor], Tensor]) -> None:
         self.listener, self.standardize = listener, standardize
-        self.trial, device = listener.trial, listener.device
+        self.trial = listener.trial
         self.learns = self.trial.sound.features.trainable != "none"
-        kinds = augment.kinds(self.trial.augment.transform, self.trial.evaluation.disagreement)
         if as_recorded(self.trial):
             listener.keep()
-        self.pitched = self.rooms = None
-        if "pitch" in kinds:
-            copies = pitched(listener.store, progress=False)
-            self.pitched = listener.read(copies)
-        if "reverb" in kinds:
-            self.rooms = self._pool().to(device)
-
-    def _pool(self) -> Tensor:
-        store = self.listener.store
-        return rooms(store.rate, cache=store.folder.parent, progress=False).responses_MK
+        self.transforms = {
+            name: TRANSFORMS[name](listener.store, self.trial.sound, listener.device)
+            for name in self.trial.transforms
+        }
 
     def augmented(self, clips: np.ndarray, draws: Draws, share: float) -> Tensor:
         """One augmented copy of the clips, `share` of them transformed; standardized: (B, F, N).
@@ -168,11 +145,11 @@ class Views:
         """
         copy = self._copy(clips, draws, self.trial.evaluation.disagreement, share)
         patch = [PATCH] if PATCH.used(self.trial) else []
-        return self._made(copy, [*TRANSFORMS, *patch, MASK])
+        return self._made(copy, [*WAVE, *patch, *FEATURES])
 
-    def _copy(self, clips: np.ndarray, draws: Draws, kind: Kind, share: float) -> Copy:
-        count = ROOMS if self.rooms is None else len(self.rooms)
-        drawn = augment.draw_transform(draws.transform, len(clips), kind, share, count)
+    def _copy(self, clips: np.ndarray, draws: Draws, which: str, share: float) -> Copy:
+        counts = {name: each.variants for name, each in self.transforms.items()}
+        drawn = transforms.draw(draws["transform"], len(clips), which, share, counts)
         return Copy(clips, draws, drawn)
 
     def _made(self, copy: Copy, stages: Sequence[Stage]) -> Tensor:

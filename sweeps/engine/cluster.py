@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from scaling.byte_size import memory_size
 from scaling.results.records import Results
 from scaling.settings import Trial
 from sweeps.engine import addresses, limits, local, preflight
@@ -73,7 +74,7 @@ def check(resources: Resources, compute: Compute) -> None:
     }
     for kind, much in resources.of_a_trial().items():
         if much > there[kind]:
-            of_them = limits.shown(much) if kind == "memory" else f"{much:g}"
+            of_them = memory_size(much) if kind == "memory" else f"{much:g}"
             most = _amount(kind, there[kind])
             raise ValueError(f"{OPTIONS[kind]} {of_them}: this machine has {most}: ask for less")
     addresses.ignored()
@@ -241,7 +242,7 @@ def slots(resources: Resources) -> int:
         largest = max(there, key=lambda node: float(node["Resources"].get(kind, 0)))
         most = largest["Resources"].get(kind, 0)
         if much > most and not grows:
-            of_them = limits.shown(much) if kind == "memory" else f"{much:g}"
+            of_them = memory_size(much) if kind == "memory" else f"{much:g}"
             raise ValueError(
                 f"{OPTIONS[kind]} {of_them}: the largest node has {_amount(kind, most)}: ask for "
                 f"less (it is {label(largest)})"
@@ -257,7 +258,7 @@ def slots(resources: Resources) -> int:
 
 def _amount(kind: str, much: float) -> str:
     if kind == "memory":
-        return f"{limits.shown(much)} of memory"
+        return f"{memory_size(much)} of memory"
     return f"{much:g} {kind}{'' if much == 1 else 's'}"
 
 

@@ -4,14 +4,13 @@ A worker whose trial holds too much ends itself, so that neither the kernel ends
 nor Ray's memory monitor the sweep (Ray 2.60: its kill of one trial ends all). The reason is left
 beside the trial's checkpoint, where every driver and every node finds it. Conventions: sizes in
 bytes, of pages that only this process has: those of mapped clips are shared by all workers.
-Contents: `size`, `shown`, `memory_per_trial`, Limit, `watched`, Excess, `excess`, `forget`,
-`broken`, `monitored`, `control_groups`, `occupied`.
+Contents: `memory_per_trial`, Limit, `watched`, Excess, `excess`, `forget`, `broken`, `monitored`,
+`control_groups`, `occupied`.
 """
 
 import ctypes
 import os
 import platform
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -21,6 +20,7 @@ from typing import NamedTuple
 
 import psutil
 
+from scaling.byte_size import byte_size, memory_size
 from scaling.results import memory
 from scaling.results.records import Results
 
@@ -30,11 +30,6 @@ LAST_WORDS = 10  # seconds to write the note in, while memory may still grow
 EXIT = 137  # as of a process that the kernel ended for its memory
 WORKER = 400 * 2**20  # bytes of a worker before its trial begins; measured: 420 MiB
 MONITOR = "RAY_memory_monitor_refresh_ms"  # of a Ray as it is started; 0: its monitor is off
-UNITS = {"B": 1} | {
-    f"{prefix}{unit}": base**power
-    for unit, base in (("B", 1000), ("iB", 1024))
-    for power, prefix in enumerate("KMGT", 1)
-}
 
 
 class Limit(NamedTuple):
@@ -44,32 +39,16 @@ class Limit(NamedTuple):
     node: float = 0.95  # share of a node's memory above which its largest trial is ended
 
 
-def size(text: str) -> int:
-    """`4GiB` or `500 MB` as bytes. Raises ValueError for what is no size."""
-    known = {unit.lower(): factor for unit, factor in UNITS.items()}
-    found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]+)\s*", text.lower())
-    if not found or found[2] not in known:
-        raise ValueError(f"{text!r} is no size: a number and its unit, as 4GiB or 500MB")
-    return int(float(found[1]) * known[found[2]])
-
-
-def shown(count: float) -> str:
-    """Bytes as a person reads them: `4 GiB`, `1.5 GiB`, `700 MiB`."""
-    unit = "GiB" if count >= 2**30 else "MiB"
-    number = f"{count / UNITS[unit]:.{1 if unit == 'GiB' else 0}f}"
-    return f"{number.removesuffix('.0')} {unit}"
-
-
 def memory_per_trial(text: str) -> int:
     """The bytes that --memory-per-trial names. Raises ValueError for what no trial can run in."""
     try:
-        asked = size(text)
+        asked = byte_size(text)
     except ValueError as error:
         raise ValueError(f"--memory-per-trial {error}") from None
     if asked <= WORKER:
         raise ValueError(
-            f"--memory-per-trial {text}: a worker holds {shown(WORKER)} before its trial begins: "
-            "ask for more"
+            f"--memory-per-trial {text}: a worker holds {memory_size(WORKER)} before its trial "
+            "begins: ask for more"
         )
     return asked
 
@@ -129,12 +108,13 @@ def _too_much(own: psutil.Process, others: int, groups: Sequence[Path], limit: L
     """
     held = _held(own)
     if limit.trial and held - others > limit.trial:
-        return f"held {shown(held - others)}, more than --memory-per-trial {shown(limit.trial)}"
+        most = memory_size(limit.trial)
+        return f"held {memory_size(held - others)}, more than --memory-per-trial {most}"
     share = occupied(groups, limit.node)
     if share > limit.node and _largest(own, held):
         return (
-            f"held {shown(held)}, the most of the trials on {platform.node()}, whose memory was "
-            f"{share:.0%} full (--memory-per-trial runs fewer at once)"
+            f"held {memory_size(held)}, the most of the trials on {platform.node()}, whose memory "
+            f"was {share:.0%} full (--memory-per-trial runs fewer at once)"
         )
     return ""
 

@@ -1,12 +1,10 @@
-"""Public VGGish weights into our network, and what the public code then does to its embeddings.
+"""Public VGGish weights into our network.
 
 Layout: the state dict of the PyTorch port torchvggish (its release v0.1, `vggish-10086976.pth`),
 whose kernels are (outputs, inputs, frames, mel bands): ours are (outputs, inputs, mel bands,
 frames). Both flatten the last map by frame, mel band and channel. Nothing is downloaded. Source:
 facts, vib_few_data_consistency, sections B6 and E.
 """
-
-# B clips, E dimensions of the embedding
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,7 +30,6 @@ LAYERS = {
 }
 KINDS = ("weight", "bias")
 MAP = (4, 6)  # rows and columns of the last map of 64 mel bands x 96 frames
-LARGEST = 2.0  # of a whitened dimension, either way; vggish_params of the public code
 
 
 def load(model: VGGishModule, path: str | Path) -> None:
@@ -77,17 +74,6 @@ def convert(found: Mapping[str, Tensor], model: VGGishModule) -> dict[str, Tenso
     if unknown := [name for name in found if name not in names]:
         raise ValueError(f"{unknown[0]} is unknown: leave only the network's own tensors")
     return converted
-
-
-def postprocess(embedding_BE: Tensor, eigenvectors_EE: Tensor, means_E: Tensor) -> Tensor:
-    """Embeddings as they were published with AudioSet: whitened, clipped to [-2, 2] and quantized
-    to the whole numbers 0 to 255, as floats (B, E).
-
-    `eigenvectors_EE` has a row for each dimension that is put out; `means_E` may be (E, 1). The
-    port's rounding; TensorFlow's own code truncates. Pons et al. use embeddings without it.
-    """
-    whitened_BE = (embedding_BE - means_E.flatten()) @ eigenvectors_EE.T
-    return ((whitened_BE.clamp(-LARGEST, LARGEST) + LARGEST) * (255 / (2 * LARGEST))).round()
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 from scaling.sound.clips import UNUSED, Clips, Dataset, Report, from_files, some
 from scaling.sound.datasets.layout import Layout, locate
-from scaling.sound.datasets.published import NAMED as NAMED
 from scaling.sound.datasets.published import listed, lower_ending, wavs
 from scaling.sound.datasets.tables import read_published
 from scaling.sound.datasets.tree import walk

@@ -9,13 +9,12 @@ slow. Iqbal et al. 2021 shift so, by SEMITONES; with which tool they do not say.
   resampled. What is shifted beyond half the rate is lost all the same.
 - Copies are int16 like their clips, limited to full scale; store.json counts what lay beyond it.
 The copies of a store are a store themselves, `<store>-pitched-v1` beside it: ten clips for each.
-Contents: `pitched`, Pitched, `shift`.
+Contents: SEMITONES, `pitched`, Pitched, `shift`; Pitch, the transform.
 """
 
 # B clips of a batch, S shifts, T samples of a clip, F bins, N frames
 
 import hashlib
-import json
 import math
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -24,20 +23,21 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import soxr
 import torch
 from torch import Tensor
 
+from scaling.settings import Sound
 from scaling.sound import checksums
 from scaling.sound import store as stores
-from scaling.sound.augment import SEMITONES
-from scaling.sound.batches import Mapped
+from scaling.sound.batches import Mapped, full_scale
 from scaling.sound.cache import draft, each, kept, whole
 from scaling.sound.clips import some
-from scaling.sound.store import CLIPS, FACTS, WAVES, Store
+from scaling.sound.store import WAVES, Store
+from scaling.sound.transforms.transform import Batch, Transform
 
+# In semitones, as Iqbal et al. 2021.
+SEMITONES = (-2.5, -2.0, -1.5, -1.0, -0.5, 0.5, 1.0, 1.5, 2.0, 2.5)
 VERSION = 1  # of how copies are made: those of any other are not looked at
 WINDOW = 0.046  # seconds, about: 1024 samples at 22,050 Hz
 OVERLAP = 4  # hops in a window: the least with which a Hann window's vocoder is smooth
@@ -75,11 +75,15 @@ def pitched(store: Store, *, workers: int | None = None, progress: bool = True) 
     """
     copies = kept(
         store.folder.parent,
-        f"{store.folder.name}-pitched-v{VERSION}",
+        _name(store),
         partial(whole, partial(_open, store), verified=True),
         lambda folder: _make(store, folder, workers, progress),
     )
     return Pitched(copies)
+
+
+def _name(store: Store) -> str:
+    return f"{store.folder.name}-pitched-v{VERSION}"
 
 
 def _open(store: Store, folder: Path) -> Store:
@@ -159,30 +163,53 @@ def _make(store: Store, folder: Path, workers: int | None, progress: bool) -> St
                     file.write(copies_ST.data)
                     content.update(copies_ST.data)
                     limited += beyond
-            _describe(store, writing, limited)
+            _describe(store, writing, {"samples_beyond_full_scale": limited})
             checksums.settle(writing, folder, {WAVES: content.hexdigest()})
     finally:
         torch.set_num_threads(threads)
     return Store.open(folder)
 
 
-def _describe(store: Store, writing: Path, limited: int) -> None:
-    """The table of the copies, and what they are."""
+def _describe(store: Store, folder: Path, facts: dict[str, int]) -> None:
+    """Write what the copies of a store are."""
     assert isinstance(store.read, Mapped)
     rows = np.repeat(np.arange(len(store.table)), len(SEMITONES))
+    more = facts | {"semitones": SEMITONES, "window": window(store.rate)}
     lengths = store.read.lengths_N[rows]
-    table = pa.Table.from_pandas(store.table.iloc[rows], preserve_index=False)
-    table = table.append_column("offset", pa.array(np.cumsum(lengths) - lengths))
-    table = table.append_column("length", pa.array(lengths))
-    pq.write_table(table.replace_schema_metadata(None), writing / CLIPS)
-    facts = {
-        "version": stores.VERSION,
-        "digest": store.digest,
-        "rate": store.rate,
-        "clips": len(rows),
-        "samples": int(lengths.sum()),
-        "samples_beyond_full_scale": limited,
-        "semitones": SEMITONES,
-        "window": window(store.rate),
-    }
-    (writing / FACTS).write_text(json.dumps(facts, indent=1))
+    stores.describe(folder, store.table.iloc[rows], lengths, store.digest, store.rate, more)
+
+
+class Pitch(Transform):
+    """Each chosen clip shifted by one of SEMITONES, all with the same probability."""
+
+    changes = "wave"
+    variants = len(SEMITONES)
+
+    def __init__(self, store: Store, sound: Sound, device: torch.device) -> None:
+        self.copies = stores.ready(pitched(store, progress=False), sound, device)
+        self.samples = sound.samples
+
+    @classmethod
+    def prepare(cls, store: Store, progress: bool = True) -> None:
+        """Shift every clip, with a progress bar."""
+        pitched(store, progress=progress)
+
+    @classmethod
+    def simulate(cls, store: Store) -> None:
+        """Silent copies, which take no disk space."""
+        assert isinstance(store.read, Mapped)
+        folder = store.folder.with_name(_name(store))
+        folder.mkdir()
+        with (folder / WAVES).open("wb") as file:
+            file.truncate(2 * len(SEMITONES) * int(store.read.lengths_N.sum()))
+        _describe(store, folder, {})
+        checksums.vouch(folder)
+
+    def apply(self, x_B: Tensor, batch: Batch) -> Tensor:
+        """In place of the chosen clips, their copies."""
+        chosen = batch.chosen_B.numpy()
+        which = batch.variants_B.numpy()[chosen]
+        copies = self.copies.batch(batch.rows_B[chosen], which, self.samples)
+        rows = torch.from_numpy(np.flatnonzero(chosen)).to(x_B.device)
+        x_B[rows] = full_scale(copies, x_B.device)
+        return x_B

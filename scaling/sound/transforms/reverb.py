@@ -1,4 +1,4 @@
-"""Rooms: a clip as it would sound in one of 500 rooms, simulated once and kept.
+"""Reverb: a clip as it would sound in one of 500 rooms, simulated once and kept.
 
 Iqbal et al. 2021 convolve with one of 500 random room responses with an RT60 of 0.2 to 1 s; how
 theirs were made they do not say. Ours are shoebox rooms by pyroomacoustics (Scheibler et al. 2018):
@@ -13,12 +13,13 @@ Conventions:
 - Rooms are drawn from a seed of their own: all trials, and all rates, share the same ones.
 The pool is a folder `<cache>/rooms-v1-<rate>-<count>/`: `responses.npy`, `rooms.parquet` (sizes,
 places, wish and RT60 of each, draws before it), `rooms.json` (what it is), and the seal over them.
-Contents: `rooms`, Rooms, `reverberate`.
+Contents: ROOMS, RT60, `rooms`, Rooms, `reverberate`; Reverb, the transform.
 """
 
 # B clips, R of them in a room, T samples, M rooms, K samples of a response, Q FFT bins
 
 import json
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -33,10 +34,15 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 
 from scaling.seeds import stream
+from scaling.settings import Sound
 from scaling.sound import checksums
-from scaling.sound.augment import ROOMS, RT60, UNCHANGED
 from scaling.sound.cache import draft, each, kept, whole
+from scaling.sound.store import Store
+from scaling.sound.transforms.transform import UNCHANGED, Batch, Transform
 
+# Iqbal et al. 2021: how many rooms, and their range of RT60 in seconds.
+ROOMS = 500
+RT60 = (0.2, 1.0)
 VERSION = 1  # of how rooms are made and kept: those of any other are not looked at
 RESPONSES, TABLE, FACTS = "responses.npy", "rooms.parquet", "rooms.json"
 SEED = 0
@@ -80,7 +86,7 @@ def rooms(
     """
     return kept(
         cache,
-        f"rooms-v{VERSION}-{rate}-{count}",
+        _name(rate, count),
         partial(whole, _open, verified=True),
         lambda folder: _make(rate, count, folder, workers, progress),
     )
@@ -110,6 +116,10 @@ def reverberate(waves_BT: Tensor, responses_MK: Tensor, which_B: Tensor) -> Tens
     return waves_BT.index_copy(0, rows_R, heard_RT)
 
 
+def _name(rate: int, count: int) -> str:
+    return f"rooms-v{VERSION}-{rate}-{count}"
+
+
 def _open(folder: Path) -> Rooms:
     """Open a pool in milliseconds. Raises ValueError when a look shows damage."""
     try:
@@ -127,21 +137,33 @@ def _make(rate: int, count: int, folder: Path, workers: int | None, progress: bo
     """Write the pool under another name, then rename it. The caller holds the lock."""
     label = f"simulating rooms at {rate} Hz" if progress else ""
     made = list(each(partial(_room, rate), range(count), workers, label))
-    samples = max(len(room.response_K) for room in made)
-    responses_MK = np.zeros((count, samples), np.float32)
-    for row_K, room in zip(responses_MK, made, strict=True):
-        row_K[: len(room.response_K)] = room.response_K
     table = pd.DataFrame([room.row for room in made])
     facts: dict[str, int | str] = {"seed": SEED, "rate": rate, "count": count}
     facts["pyroomacoustics"] = version("pyroomacoustics")
     facts |= {name: int(table[name].sum()) for name in ("unreachable", "outside")}
     with draft(folder) as writing:
-        np.save(writing / RESPONSES, responses_MK)
-        packed = pa.Table.from_pandas(table, preserve_index=False)
-        pq.write_table(packed.replace_schema_metadata(None), writing / TABLE)
-        (writing / FACTS).write_text(json.dumps(facts, indent=1))
+        responses = [room.response_K for room in made]
+        _write(writing, responses, max(map(len, responses)), table, facts)
         checksums.settle(writing, folder)
     return _open(folder)
+
+
+def _write(
+    folder: Path,
+    responses: Sequence[np.ndarray],
+    samples: int,
+    table: pd.DataFrame,
+    facts: Mapping[str, int | str],
+) -> None:
+    """Write responses, each followed by zeros up to `samples`, their table, and what they are."""
+    shape = len(responses), samples
+    responses_MK = np.lib.format.open_memmap(folder / RESPONSES, "w+", np.float32, shape)
+    for row_K, response_K in zip(responses_MK, responses, strict=True):
+        row_K[: len(response_K)] = response_K
+    responses_MK.flush()
+    packed = pa.Table.from_pandas(table, preserve_index=False)
+    pq.write_table(packed.replace_schema_metadata(None), folder / TABLE)
+    (folder / FACTS).write_text(json.dumps(facts, indent=1))
 
 
 def _room(rate: int, number: int) -> Room:
@@ -203,3 +225,34 @@ def _simulate(
     # All arrivals come later by half the filter that delays them by parts of a sample.
     direct = delay + constants.get("frac_delay_length") // 2
     return room.rir[0][0][direct:], source_3
+
+
+class Reverb(Transform):
+    """Each chosen clip in one of the rooms, all with the same probability."""
+
+    changes = "wave"
+    variants = ROOMS
+
+    def __init__(self, store: Store, sound: Sound, device: torch.device) -> None:
+        del sound
+        pool = rooms(store.rate, cache=store.folder.parent, progress=False)
+        self.responses_MK = pool.responses_MK.to(device)
+        self.variants = len(self.responses_MK)
+
+    @classmethod
+    def prepare(cls, store: Store, progress: bool = True) -> None:
+        """Simulate the rooms, with a progress bar."""
+        rooms(store.rate, cache=store.folder.parent, progress=progress)
+
+    @classmethod
+    def simulate(cls, store: Store) -> None:
+        """Responses of the longest RT60 with the direct sound alone, which take no disk space."""
+        folder = store.folder.with_name(_name(store.rate, ROOMS))
+        folder.mkdir()
+        direct, samples = np.ones(1, np.float32), round(RT60[1] * store.rate)
+        _write(folder, [direct] * ROOMS, samples, pd.DataFrame({"rt60": [RT60[1]] * ROOMS}), {})
+        checksums.vouch(folder)
+
+    def apply(self, x_B: Tensor, batch: Batch) -> Tensor:
+        """See `reverberate`."""
+        return reverberate(x_B, self.responses_MK, batch.variants_B)
