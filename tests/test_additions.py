@@ -49,12 +49,20 @@ ADDED = {
         '        "random_labels": "random_labels",\n',
         '        "accuracy_vs_seconds": "accuracy_vs_seconds",\n',
     ),
+    "augmentation": (
+        "Gain",
+        "scaling/sound/transforms/gain.py",
+        "scaling/settings/transforms.py",
+        '    "reverb",\n',
+        '    "gain",\n',
+    ),
     "study": ("Does damping help at every width?", "sweeps/studies/damped_width.py", "", "", ""),
 }
 SMALL = (
     *("training.epochs=1", "training.warmup=0", "training.batch=2", "augment.roll=0.1"),
     *("sound.dataset=birds", "split.train_devices=", "split.protocol=made_folds", "split.folds=2"),
     *("network.kind=three", "network.width=2", "objective.kind=focal", "objective.gamma=1.5"),
+    *("augment.transform=gain", "augment.transform_share=0.5", "evaluation.disagreement=gain"),
 )
 
 

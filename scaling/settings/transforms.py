@@ -7,7 +7,11 @@ field of settings takes), `named`.
 from typing import TYPE_CHECKING, Literal
 
 # In the order in which they are applied: those of the wave, then those of the features.
-TRANSFORMS = ("pitch", "reverb", "mask")
+TRANSFORMS = (
+    "pitch",
+    "reverb",
+    "mask",
+)
 COMBINATION = ("pitch", "reverb")  # a clip goes through either (Iqbal et al. 2021)
 
 if TYPE_CHECKING:
