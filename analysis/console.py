@@ -66,7 +66,7 @@ def listed(listing: "Listing", every: bool = False, file: str = "") -> "Group":
 
 def _agreeable(column: "Column", listing: "Listing") -> bool:
     """Whether a constant column is better said once: the numbers of a single row stay a table."""
-    return column in listing.about or (listing.rows > 1 and column.heading.startswith("n"))
+    return column in listing.about or (listing.rows > 1 and column.folds)
 
 
 def _fitting(
