@@ -104,7 +104,7 @@ def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:
         panel.axhline(measure.still, color="0.6", linestyle="--", linewidth=0.8, zorder=0)
         panel.set_title(folded(style.renamed(measure.title), made.letters), loc="left")
         panel.set_ylabel(folded(style.renamed(measure.label), made.high))
-        _axes(panel)
+        _axes(panel, measure.column == "widening")
     for panel in made.lowest():
         panel.set_xlabel(style.renamed("Centre (Hz)"))
     return made.figure
@@ -132,12 +132,18 @@ MEASURES = (
 )
 
 
-def _axes(panel: Axes) -> None:
+def _axes(panel: Axes, ratio: bool) -> None:
+    """Hz across, by decades; a ratio is drawn on a logarithmic axis, too."""
     panel.set_xscale("log")
-    panel.xaxis.set_major_locator(LogLocator())
+    panel.xaxis.set_major_locator(LogLocator(numticks=9))
     panel.xaxis.set_major_formatter(FuncFormatter(_hertz))
     panel.xaxis.set_minor_formatter(NullFormatter())
-    panel.yaxis.set_major_locator(MaxNLocator(5))
+    if ratio:
+        panel.set_yscale("log")
+        panel.yaxis.set_minor_formatter(NullFormatter())
+    low, high = panel.get_ylim()
+    decades = ratio and high > 10 * low
+    panel.yaxis.set_major_locator(LogLocator(numticks=9) if decades else MaxNLocator(5))
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     sns.despine(ax=panel)
 
