@@ -384,7 +384,8 @@ def _map(place: Axes, panel: Panel, norm: Normalize, letters: int, style: Style)
 
 def _title(panel: Panel, letters: int, style: Style) -> str:
     lines = map(style.renamed, panel.title.splitlines())
-    return "\n".join(folded(line, min(letters, LONGEST)) for line in lines)
+    most = min(int(0.85 * letters), LONGEST)  # titles are in larger letters than the numbers
+    return "\n".join(folded(line, most) for line in lines)
 
 
 def _numbers(panel: Panel, letters: int) -> str:
