@@ -3,7 +3,8 @@
 Conventions: accuracies and their spreads are percent here, differences percentage points. A listing
 begins with its result in one sentence; which columns are constant, and how wide they may be, is
 decided where it is printed (analysis.console).
-Contents: Column, Listing, of_points, of_curves, of_differences, of_published, of_fields.
+Contents: Column, Listing, of_points, of_curves, of_differences, of_published, of_fields,
+of_filters.
 """
 
 import math
@@ -159,13 +160,13 @@ def of_published(title: str, beside: pd.DataFrame) -> Listing:
 
 
 def of_fields(title: str, fields: pd.DataFrame, numbers: Sequence[str]) -> Listing:
-    """ERF numbers, in mel bands and frames, a row per model."""
+    """ERF numbers, in bands and frames, a row per model."""
     values = [_values(name, [f"{value:,.1f}" for value in fields[name]]) for name in numbers]
     values.append(_values("n", [str(n) for n in fields["n"]]))
     columns = ("family", *DIMENSIONS)
     ordered = fields.assign(area=fields["f95"] * fields["t95"]).sort_values("area")
     said = [
-        (_who(fields, columns, place), f"{row['f95']:,.0f} mel bands x {row['t95']:,.0f} frames")
+        (_who(fields, columns, place), f"{row['f95']:,.0f} bands x {row['t95']:,.0f} frames")
         for place, row in ordered.iloc[[-1, 0]].iterrows()
     ]
     result = f"95 % of the field spans {said[0][1]}"
@@ -173,6 +174,41 @@ def of_fields(title: str, fields: pd.DataFrame, numbers: Sequence[str]) -> Listi
         (widest, most), (narrowest, least) = said
         result = f"95 % of the field spans most in {widest}, {most}; least in {narrowest}, {least}"
     return Listing(title, result, _about(fields, columns), tuple(values))
+
+
+def of_filters(title: str, filters: pd.DataFrame) -> Listing:
+    """How far the filters of each model moved, from a row per filter; bandwidths over initial
+    ones.
+    """
+    columns = ("family", *DIMENSIONS)
+    models = filters.groupby([*columns], sort=False)
+    rows: list[dict[str, Any]] = [dict(zip(columns, key, strict=True)) for key, _ in models]
+    measured: dict[str, list[str]] = {}
+    for (_, each), row in zip(models, rows, strict=True):
+        row["change"] = each["change"].median()
+        most, moved = (each.iloc[_largest(each[name])] for name in ("change", "shift"))
+        for name, cell in {
+            "filters": f"{len(each):,}",
+            "change %": f"{100 * row['change']:.1f}",
+            "most %": f"{100 * most['change']:.1f}",
+            "at Hz": f"{most['centre']:,.0f}",
+            "moved Hz": f"{moved['learnt_centre'] - moved['centre']:+,.0f}",
+            "from Hz": f"{moved['centre']:,.0f}",
+            "width x": f"{each['widening'].median():.2f}",
+        }.items():
+            measured.setdefault(name, []).append(cell)
+    frame = pd.DataFrame(rows)
+    place = _largest(frame["change"])
+    who = _who(frame, columns, place)
+    result = f"half of the filters changed by {measured['change %'][place]} % or more"
+    result += f" in {who}, more than in the others" if len(frame) > 1 else ""
+    values = tuple(_values(name, cells) for name, cells in measured.items())
+    return Listing(title, result, _about(frame, columns), values)
+
+
+def _largest(values: "pd.Series[Any]") -> int:
+    """Where the largest of these is, whatever its sign; nan is none."""
+    return int(values.abs().fillna(-1).to_numpy().argmax())
 
 
 def _about(rows: pd.DataFrame, columns: Sequence[str]) -> tuple[Column, ...]:

@@ -9,7 +9,7 @@ import torch
 
 from scaling import machine
 from scaling.networks.modules.state import renamed
-from scaling.results import checkpoint, seal, weights
+from scaling.results import checkpoint, seal, weights, weights_file
 from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
@@ -90,7 +90,7 @@ def test_earlier_weights_load(trial: Trial, store: Store, here: machine.Machine,
     assert learned is not None
     before = {earlier(name): value for name, value in learned.items()}
     assert before.keys() != learned.keys()
-    about = {weights.FIELD: f"trial {short.id} {seal.BLANK}"}
+    about = {weights_file.FIELD: f"trial {short.id} {seal.BLANK}"}
     path = Path(results.path("weights", f"{short.id}.safetensors"))
     path.write_bytes(seal.sealed(safetensors.torch.save(before, about)))
     assert weights.load(short.id, results).keys() == learned.keys()  # type: ignore[union-attr]

@@ -17,8 +17,8 @@ from analysis.figures import effective_field
 from analysis.figures.effective_field import FLOOR, NUMBERS, Bands, Panel, draw
 from scaling import settings
 from scaling.results.schemas import SCHEMAS
-from scaling.settings import Trial
-from scaling.sound.frontends import mel_filters
+from scaling.settings import Features, Trial
+from scaling.sound import frontends
 
 SIZE = (64, 63)  # of the trials' clips: mel bands, frames; 16 kHz, hop 256
 CENTRE = (24.0, 31.0)
@@ -160,18 +160,59 @@ def test_unplanned_trials_and_hidden_mass_are_said():
         panels(maps.assign(inside=0.98), planned(trial()))
 
 
-def test_bands_are_where_the_front_end_has_them():
-    rate, window, mels, low, high = 22_050, 2**16, 40, 50.0, 9000.0
-    peaks = mel_filters(rate, window, mels, low, high).argmax(axis=1) * rate / window
-    bands = Bands(mels, low, high)
-    assert [bands.row(hz) for hz in peaks] == pytest.approx(list(range(mels)), abs=0.01)
-    assert [bands.row(hz) for hz in (low, high)] == pytest.approx([-1, mels])
-    assert {hz > 1000.0 for hz in peaks} == {True, False}  # both branches of the scale
+STFT = {"window": 2**16, "hop": 512, "mels": 40, "low": 50.0, "high": 9000.0}
+OCTAVES = {"window": 0, "hop": 512, "mels": 40, "low": 110.0, "high": 0.0, "bins_per_octave": 8}
+
+
+def peaks(features: Features, rate: int) -> NDArray[np.float64]:
+    """The frequency that each filter of a front end lets pass most of, Hz."""
+    if not features.constant_q:
+        filters_FQ = frontends.bands(features, rate)
+        return filters_FQ.argmax(axis=1) * rate / frontends.fft_size(features)
+    real_KT, imaginary_KT = frontends.build(features, rate).spectrum.kernels_2KT.numpy()  # type: ignore[union-attr,operator]
+    spectra_KQ = np.abs(np.fft.fft(real_KT + 1j * imaginary_KT, n=2**17))
+    return np.asarray(spectra_KQ[:, : 2**16].argmax(axis=1) * rate / 2**17)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        {"kind": "log_mel", **STFT},
+        {"kind": "perceptual", **STFT, "low": 0.0},
+        {"kind": "vggish", **STFT},
+        {"kind": "gammatone", **STFT},
+        {"kind": "cqt", **OCTAVES},
+        {"kind": "vqt", **OCTAVES, "gamma": 20.0},
+    ],
+    ids=lambda features: features["kind"],
+)
+def test_bands_are_where_the_front_end_has_them(features):
+    rate, of = 22_050, {f"sound__features__{name}": value for name, value in features.items()}
+    one = trial(sound__rate=rate, sound__seconds=5, **of)
+    found = peaks(one.sound.features, rate)
+    (panel,) = panels(pd.DataFrame([record(one, spot(3))]), planned(one))
+    assert [panel.bands.row(hz) for hz in found] == pytest.approx(list(range(40)), abs=0.03)
+    assert found[0] < 1000 < found[-1]  # both branches of Slaney's scale
+    (hertz,) = maps_of(draw([panel]))[0].child_axes
+    for text, row in zip(hertz.get_yticklabels(), hertz.get_yticks(), strict=True):
+        hz = float(text.get_text().replace("k", "e3"))
+        assert row == pytest.approx(np.interp(hz, found, range(40)), abs=0.1)
+
+
+def test_rows_are_named_after_the_front_end():
+    cqt = {f"sound__features__{name}": value for name, value in OCTAVES.items()}
+    trials = [trial(), trial(sound__features__kind="cqt", sound__seconds=2, **cqt)]
+    maps = pd.DataFrame([record(one, spot(3)) for one in trials])
+    for chosen, name in (([0], "Mel band"), ([1], "CQT bin"), ([0, 1], "Band")):
+        of = [trials[k] for k in chosen]
+        figure = draw(panels(maps.iloc[chosen], planned(*of)))
+        assert maps_of(figure)[0].get_ylabel() == name
 
 
 def test_bands_are_the_trials_own():
     limited = trial(sound__features__low=100, sound__features__high=4000)
-    for of, bands in ((trial(), Bands(64, 0, 8000)), (limited, Bands(64, 100, 4000))):
+    whole, part = Bands("log_mel", 64, 0, 8000, 12), Bands("log_mel", 64, 100, 4000, 12)
+    for of, bands in ((trial(), whole), (limited, part)):
         (panel,) = panels(pd.DataFrame([record(of, spot(3))]), planned(of))
         assert (panel.bands, panel.hop) == (bands, HOP)
 
@@ -192,7 +233,7 @@ def test_axes_are_bands_hertz_and_seconds():
     assert {"1k", "2k"} & set(labels)
     for text, row in labels.items():
         hz = 1000 * float(text[:-1]) if text.endswith("k") else float(text)
-        assert row == pytest.approx(Bands(64, 0, 8000).row(hz))
+        assert row == pytest.approx(Bands("log_mel", 64, 0, 8000, 12).row(hz))
         assert 3.5 <= row <= 44.5
     assert first.get_aspect() == pytest.approx(HOP)  # a band is as high as a frame is wide
 

@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from matplotlib.figure import Figure
 from test_analysis_table import (
     MAGNITUDE,
@@ -23,6 +24,7 @@ from test_analysis_table import (
 )
 from test_curves import disagreeing, over_epochs
 from test_effective_field import record, spot
+from test_frontend_filters import began, kept
 
 from analysis.conditions import CONTEXT
 from analysis.data import Data
@@ -35,6 +37,7 @@ from analysis.figures.layout import Style, inches
 from analysis.figures.registry import FIGURES
 from scaling import settings
 from scaling.results.records import Results
+from scaling.seeds import torch_stream
 from scaling.settings import Trial
 
 __all__ = ["results"]  # the fixture
@@ -655,6 +658,21 @@ def mapped(results: Results) -> Data:
     return data
 
 
+def learnt(results: Results) -> Data:
+    """Two conditions of two sizes, whose mel bands learnt: more in one, and at high frequencies."""
+    trials = with_mixup(
+        [trial(network__width=w, sound__features__trainable="mel") for w in (8, 16)]
+    )
+    states = {}
+    for one in trials:
+        states[one] = state = began(one)
+        (name,) = [name for name in state if "initial" not in name]
+        noise = torch.randn(state[name].shape, generator=torch_stream(one.network.width, "test"))
+        size = 0.005 + 0.02 * one.augment.mixup * torch.linspace(0, 1, 64)[:, None]
+        state[name] += size * noise
+    return kept(results, states)
+
+
 def evaluated(results: Results) -> Data:
     """Two conditions of two sizes with curves over five epochs."""
     trials = with_mixup([trial(network__width=w) for w in (8, 16)])
@@ -679,6 +697,7 @@ STUDIES: dict[str, Callable[[Results], Data]] = {
     "betas": lambda results: scored(results, with_mixup(betas()), SPLITS),
     "maps": mapped,
     "curves": evaluated,
+    "filters": learnt,
 }
 
 
@@ -707,7 +726,7 @@ def test_every_figure_keeps_its_protocol(results: Results, name: str) -> None:
     identity = [c for c in drawn if c in {*settings.leaves(), *CONTEXT, "dataset", "fraction"}]
     points_of = [*identity, "width", "depth", "pointwise"]
     points_of += [c for c in ("split", "metric", "epoch", "beta", "latent", "fraction",
-                              "clips_per_class", "way") if c in drawn]  # fmt: skip
+                              "clips_per_class", "way", "filter") if c in drawn]  # fmt: skip
     assert not drawn.duplicated([*dict.fromkeys(points_of)]).any(), "columns tell points apart"
     listing = FIGURES[name].listing(name, drawn)
     assert listing.rows > 0

@@ -2,10 +2,10 @@
 
 Source: figures 7 to 16 of the over-parameterization paper (Koutini et al. 2021), which state
 neither scale nor reduction; ours: facts, cp_resnet, section 7. Conventions: maps are those of the
-records, mel bands x frames, cropped to the maximum receptive field; a panel is one model, its map
+records, bands x frames, cropped to the maximum receptive field; a panel is one model, its map
 and its numbers the means over its trials (seeds and folds), each map with equal weight. Hatched is
 what a field reaches of the padding around its input.
-Contents: NUMBERS, EffectiveField, LOG, LINEAR, means, Bands (mel bands and Hz), Panel, panels,
+Contents: NUMBERS, EffectiveField, LOG, LINEAR, means, Bands (rows and Hz), Panel, panels,
 draw.
 """
 
@@ -29,12 +29,15 @@ from analysis.conditions import SIZE, labels, varied
 from analysis.data import Data
 from analysis.figures.layout import BOLD, GREY, LETTER, LINE, NARROW, PLAIN, Style, drawing, folded
 from analysis.listing import Listing, of_fields
+from scaling.sound.mel import erb, htk, slaney
 
 NUMBERS = ("sigma_f", "sigma_t", "f50", "t50", "f95", "t95", "luo_side", "participation")
 Scale = Literal["linear", "log"]
 SCALES: tuple[Scale, ...] = ("linear", "log")
 TITLE = "Effective receptive fields"
 SECONDS = "Time from the target (s)"
+OCTAVES = ("cqt", "vqt")  # front ends whose bands are counted by octaves
+NAMES = {"gammatone": "Gammatone band", "cqt": "CQT bin", "vqt": "VQT bin"}
 FLOOR = 1e-3  # of a map's maximum: the darkest colour of the logarithmic scale
 PEAK = 99.9  # percentile of all panels' pixels that the linear scale ends at: single ones go higher
 INSIDE = 1 - 1e-6  # share of the mass inside the maximum field below which the crop hides some
@@ -90,16 +93,28 @@ LOG, LINEAR = EffectiveField("log"), EffectiveField("linear")
 
 
 class Bands(NamedTuple):
-    """The mel bands of a front end; a band's frequency is its centre's."""
+    """The bands of a front end; a band's frequency is its centre's."""
 
-    mels: int
+    kind: str  # of the front end
+    number: int
     low: float  # Hz
     high: float  # Hz
+    per_octave: int  # of cqt and vqt
 
     def row(self, hz: float) -> float:
         """The row, counted from 0, whose band is centred on this frequency."""
-        low, at, high = (_slaney(f) for f in (self.low, hz, self.high))
-        return (at - low) / (high - low) * (self.mels + 1) - 1
+        if self.kind in OCTAVES:
+            return self.per_octave * math.log2(hz / self.low)
+        scale = {"gammatone": erb, "vggish": htk}.get(self.kind, slaney)
+        low, at, high = (scale(f) for f in (self.low, hz, self.high))
+        share = (at - low) / (high - low)
+        # the lowest gammatone is centred on `low`, the lowest triangle begins there
+        return share * self.number if self.kind == "gammatone" else share * (self.number + 1) - 1
+
+    @property
+    def name(self) -> str:
+        """What one is called on an axis."""
+        return NAMES.get(self.kind, "Mel band")
 
 
 class Panel(NamedTuple):
@@ -109,7 +124,7 @@ class Panel(NamedTuple):
     values_FN: NDArray[np.float64]  # the mean of maps that each sum to 1, cropped
     corner: tuple[int, int]  # row and column of the map that values_FN begin at
     centre: tuple[float, float]  # row and column of the target
-    size: tuple[int, int]  # mel bands and frames of the input
+    size: tuple[int, int]  # bands and frames of the input
     reach: float  # pixels from the target to the edge of the maximum field
     bands: Bands
     hop: float  # seconds per frame
@@ -127,7 +142,8 @@ def means(
     counts; `manifest` is table.manifest's. Columns: family (the condition in words), condition
     columns, width, depth, pointwise, n (trials), NUMBERS, kind, split, trials, and what `panels`
     needs: values_FN (the mean of maps that each sum to 1, cropped), top and left (its corner),
-    row and column (the target), rows and columns (the input), reach, mels, low, high, hop.
+    row and column (the target), rows and columns (the input), reach, frontend (its kind), bands,
+    low, high, per_octave, hop.
     Raises ValueError for a kind or split without maps and for a map of a trial that was not
     planned. Warns where mass lies outside the crop.
     """
@@ -192,9 +208,11 @@ def _mean(trials: pd.DataFrame) -> dict[str, Any]:
         "rows": size[0],
         "columns": size[1],
         "reach": reach,
-        "mels": int(first["sound.features.mels"]),
+        "frontend": first["sound.features.kind"],
+        "bands": int(first["sound.features.mels"]),
         "low": float(first["sound.features.low"]),
         "high": float(first["sound.features.high"]) or rate / 2,
+        "per_octave": int(first["sound.features.bins_per_octave"]),
         "hop": float(first["sound.features.hop"]) / rate,
     }
 
@@ -211,7 +229,7 @@ def panels(points: pd.DataFrame) -> list[Panel]:
             centre=(row["row"], row["column"]),
             size=(row["rows"], row["columns"]),
             reach=row["reach"],
-            bands=Bands(row["mels"], row["low"], row["high"]),
+            bands=Bands(*(row[n] for n in ("frontend", "bands", "low", "high", "per_octave"))),
             hop=row["hop"],
             numbers={name: row[name] for name in NUMBERS},
             trials=tuple(row["trials"].split()),
@@ -289,7 +307,7 @@ def draw(panels: list[Panel], scale: Scale = "log", style: Style = PLAIN) -> Fig
 
 
 def _extent(panel: Panel) -> tuple[float, float, float, float]:
-    """Left and right in seconds from the target, bottom and top in mel bands; pixels' edges."""
+    """Left and right in seconds from the target, bottom and top in bands; pixels' edges."""
     bottom, left = (at - 0.5 for at in panel.corner)
     height, width = panel.values_FN.shape
     sides = (left, left + width)
@@ -366,7 +384,8 @@ def _map(place: Axes, panel: Panel, norm: Normalize, letters: int, style: Style)
 
 def _title(panel: Panel, letters: int, style: Style) -> str:
     lines = map(style.renamed, panel.title.splitlines())
-    return "\n".join(folded(line, min(letters, LONGEST)) for line in lines)
+    most = min(int(0.85 * letters), LONGEST)  # titles are in larger letters than the numbers
+    return "\n".join(folded(line, most) for line in lines)
 
 
 def _numbers(panel: Panel, letters: int) -> str:
@@ -391,7 +410,9 @@ def _lines(panels: list[Panel], letters: int, style: Style) -> int:
 def _axes(
     places: list[Axes], panels: list[Panel], columns: int, style: Style, narrow: bool
 ) -> None:
-    """Ticks: mel bands on the left, Hz on the right, seconds below the lowest panels."""
+    """Ticks: bands on the left, Hz on the right, seconds below the lowest panels."""
+    names = {panel.bands.name for panel in panels}
+    rows = names.pop() if len(names) == 1 else "Band"
     alike = len({panel.bands for panel in panels}) == 1
     for i, (place, panel) in enumerate(zip(places, panels, strict=True)):
         lowest = i + columns >= len(panels)
@@ -410,7 +431,7 @@ def _axes(
         if last:
             hertz.set_ylabel(style.renamed("Frequency (Hz)"), fontsize="small")
         if i % columns == 0:
-            place.set_ylabel(style.renamed("Mel band"), fontsize="small")
+            place.set_ylabel(style.renamed(rows), fontsize="small")
 
 
 def _ticks(bands: Bands, bottom: float, top: float) -> list[float]:
@@ -418,10 +439,10 @@ def _ticks(bands: Bands, bottom: float, top: float) -> list[float]:
     too near the next.
     """
     found: list[float] = []
-    for hz in (base * 10.0**power for power in (4, 3, 2) for base in (5, 2, 1)):
+    for hz in (base * 10.0**power for power in (4, 3, 2, 1) for base in (5, 2, 1)):
         row = bands.row(hz)
         near = found and bands.row(found[-1]) - row < (top - bottom) / TICKS
-        if max(bottom, 0) <= row <= min(top, bands.mels - 1) and not near:
+        if max(bottom, 0) <= row <= min(top, bands.number - 1) and not near:
             found.append(hz)
     return found
 
@@ -430,7 +451,7 @@ def _caption(panels: list[Panel], limits: tuple[float, float, float, float]) -> 
     """What is drawn, and what the numbers are."""
     parts = [
         f"mean absolute gradient of the middle pixel ({panels[0].about}), marked by a cross",
-        "below: standard deviation, central widths (mel bands × frames), Luo side, participation "
+        "below: standard deviation, central widths (bands × frames), Luo side, participation "
         "ratio; means over n trials",
     ]
     if len({(*_extent(panel), panel.reach) for panel in panels}) > 1:
@@ -438,10 +459,3 @@ def _caption(panels: list[Panel], limits: tuple[float, float, float, float]) -> 
     if _padded(panels, limits):
         parts.insert(-1, "hatched: padding, outside the clip")
     return "; ".join(parts)
-
-
-def _slaney(hz: float) -> float:
-    """The mel scale of M. Slaney's Auditory Toolbox (1998): 200/3 Hz per mel up to 1 kHz, from
-    there on 27 mel per factor of 6.4.
-    """
-    return hz * 0.015 if hz < 1000 else 15 + 27 * math.log(hz / 1000) / math.log(6.4)

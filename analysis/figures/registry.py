@@ -58,6 +58,7 @@ FIGURES: dict[str, Figure] = {
         "disagreement_curves": "disagreement_curves",
         "effective_field_log": "effective_field:LOG",
         "effective_field_linear": "effective_field:LINEAR",
+        "frontend_filters": "frontend_filters",
     }.items()
 }
 

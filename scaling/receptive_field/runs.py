@@ -25,7 +25,7 @@ from scaling.receptive_field.gradients import (
     place_of,
     target_of,
 )
-from scaling.results import weights
+from scaling.results import weights, weights_file
 from scaling.results.records import Results
 from scaling.settings import Trial, sizes, unflat
 from scaling.sound import prepare
@@ -59,7 +59,7 @@ def trials(results: Results, names: Iterable[str] = ()) -> list[Trial]:
     in which no trial has any.
     """
     planned = {row["trial"]: row for row in results.read("manifest").to_pylist()}
-    weighed = weights.trials(results)
+    weighed = weights_file.trials(results)
     for name in names:
         if name not in planned:
             raise ValueError(f"--trial {name}: not in {results.where}{nearest(name, planned)}")

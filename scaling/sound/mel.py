@@ -1,9 +1,11 @@
-"""Mel filters and A-weighting: how finely, and how loudly, frequencies are heard.
+"""Mel filters, scales and A-weighting: how finely, and how loudly, frequencies are heard.
 
 Sources: `slaney` is the scale of the Auditory Toolbox (Slaney 1998) with triangles of unit area, as
 in librosa; `htk` that of the HTK book with triangles of height 1, straight on the mel scale, as
-VGGish has it (Hershey et al. 2017); A-weighting is IEC 61672-1's. Conventions: float64.
-Shapes: Q FFT bins, F mel bands. Contents: `mel_filters`, `a_weighting`.
+VGGish has it (Hershey et al. 2017); `erb` counts the equivalent rectangular bandwidths of Slaney
+(1993); A-weighting is IEC 61672-1's. Conventions: float64.
+Shapes: Q FFT bins, F mel bands. Contents: `mel_filters`, the scales `slaney`, `htk` and `erb`,
+`a_weighting`.
 """
 
 import math
@@ -13,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Scale = Literal["slaney", "htk"]
+STEP = math.log(6.4) / 27  # of Slaney's mel above 1 kHz: logarithm of a factor
+EAR_Q, NARROWEST = 9.26449, 24.7  # of the ear: quality of wide bands, bandwidth (Hz) of the lowest
 
 
 def mel_filters(
@@ -48,20 +52,30 @@ def mel_filters(
 
 
 def _edges(mels: int, low: float, high: float, scale: Scale) -> NDArray[np.float64]:
-    """The mels + 2 corners of the triangles, Hz.
-
-    slaney: 200/3 Hz per mel to 1 kHz, then 27 mel per factor of 6.4.
-    """
+    """The mels + 2 corners of the triangles, Hz."""
     edges: NDArray[np.float64]
     if scale == "htk":
         first, last = _htk(np.array([low, high]))
         edges = 700 * np.expm1(np.linspace(first, last, mels + 2) / 1127)
         return edges
-    step = math.log(6.4) / 27
-    first, last = (15 + math.log(f / 1000) / step if f > 1000 else f * 0.015 for f in (low, high))
-    mel = np.linspace(first, last, mels + 2)
-    edges = np.where(mel < 15, mel / 0.015, 1000 * np.exp(step * (mel - 15)))
+    mel = np.linspace(slaney(low), slaney(high), mels + 2)
+    edges = np.where(mel < 15, mel / 0.015, 1000 * np.exp(STEP * (mel - 15)))
     return edges
+
+
+def slaney(hz: float) -> float:
+    """Slaney's mel of a frequency: 200/3 Hz per mel to 1 kHz, then 27 mel per factor of 6.4."""
+    return 15 + math.log(hz / 1000) / STEP if hz > 1000 else hz * 0.015
+
+
+def htk(hz: float) -> float:
+    """HTK's mel of a frequency in Hz."""
+    return float(_htk(np.array(hz)))
+
+
+def erb(hz: float) -> float:
+    """How many bandwidths of the ear, each 24.7 Hz + hz / 9.26449, are below a frequency in Hz."""
+    return EAR_Q * math.log1p(hz / (EAR_Q * NARROWEST))
 
 
 def _htk(frequencies: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
