@@ -20,8 +20,9 @@ import numpy as np
 import pandas as pd
 
 from scaling import settings
+from scaling.settings import label
 
-SIZE = ("network.width", "network.depth", "network.pointwise")
+SIZE = label.SIZE
 # tell apart runs of one size and family; what a fold's trials take over is that fold's
 REPEAT = ("seed", "split.fold", "split.validation_fold", "transfer.trial")
 PRUNING = tuple(name for name in settings.leaves() if name.startswith("pruning."))

@@ -35,7 +35,7 @@ ABBREVIATED = {
     "split.clips_per_class": "clips",
     "split.validation_fold": "val",
 }
-SIZES = ("network.width", "network.depth", "network.pointwise")  # said at their default, too
+SIZE = ("network.width", "network.depth", "network.pointwise")  # said at their default, too
 # what a trial that stands alone is told by
 ALONE = (
     *("network.kind", "network.width", "network.damping", "objective.kind", "pruning.kind"),
@@ -108,7 +108,7 @@ def _plain(name: str, value: Any) -> str:
     """A value in safe characters; nothing for what is off, missing, or at its default."""
     if value is None or value != value or value is False:  # NaN: missing in a table
         return ""
-    if name not in SIZES and value == defaults().get(name):
+    if name not in SIZE and value == defaults().get(name):
         return ""
     if isinstance(value, float):
         value = int(value) if value.is_integer() else f"{value:.3g}"
