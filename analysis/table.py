@@ -305,7 +305,8 @@ def _read(results: Results, kind: str, names: Iterable[str] | None = None) -> pa
         return results.read(kind, names)
     except (pa.ArrowTypeError, pa.ArrowKeyError) as error:
         raise ValueError(
-            f"{results.where}: a file of {kind}/ is none of Overhear's ({error}): move it away"
+            f"{results.where}: a file of {kind}/ was not written by Overhear ({error}): move it "
+            "away"
         ) from None
 
 

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.networks import Network
 from scaling.networks.cost import Axis, count, field
-from scaling.networks.cp_resnet import CPResNetModule as Settings
+from scaling.networks.cp_resnet import CPResNet as Settings
 from scaling.networks.modules.cp_resnet import CPResNetModule
 from scaling.networks.modules.stochastic import reseed
 

@@ -144,7 +144,7 @@ def test_a_header_that_names_fewer_samples_than_there_are_is_refused():
         content = bytearray(encoded(kind, "PCM_16"))
         at = content.index(name) + 4
         content[at : at + 4] = (20_000).to_bytes(4, "little" if kind == "WAV" else "big")
-        assert "its sound goes on behind its announced end" in refused(content)
+        assert "its sound continues past its announced end" in refused(content)
 
 
 def test_an_aiff_that_skips_some_of_its_sound_is_refused():

@@ -419,7 +419,7 @@ BOMBS = {
     "larger than said": (lying(3_000_000, 1_000), r"is damaged \(.*\): download it again"),
     "behind the end": (
         gzip.compress(tarred_plain(GOOD) + bytes(3_000_000)),
-        r"goes on behind its end: refused",
+        r"continues past its end: refused",
     ),
 }
 

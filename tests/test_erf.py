@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from scaling.networks import Network
 from scaling.networks.cost import Axis, Field, field
-from scaling.networks.cp_resnet import CPResNetModule as Settings
+from scaling.networks.cp_resnet import CPResNet as Settings
 from scaling.networks.modules.cp_resnet import CPResNetModule
 from scaling.networks.modules.kernels import Convolution
 from scaling.receptive_field import gradients as erf
@@ -431,8 +431,9 @@ def test_errors_of_targets_and_numbers():
             erf.target_of(model, "class", label)(noise(1))
     with pytest.raises(ValueError, match=r"did you mean classifier_norm\?"):
         erf.output_of(model, "clasifier_norm")
-    with pytest.raises(ValueError, match=r"^module 'blocks' did not run: name one"):
-        erf.output_of(model, "blocks")(noise(1))
+    model.add_module("spare", nn.Identity())
+    with pytest.raises(ValueError, match=r"^module 'spare' did not run: name one"):
+        erf.output_of(model, "spare")(noise(1))
     with pytest.raises(ValueError, match=r"^module '' puts out a Output: name one"):
         erf.output_of(model, "")(noise(1))
     for values, line in ((0.0, "zero everywhere"), (np.inf, "not finite"), (np.nan, "not finite")):

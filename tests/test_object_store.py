@@ -357,7 +357,7 @@ def test_a_trial_in_a_store_is_the_same_trial(
 
     assert len(table.scores(there)) > 0
     analysis.cli.status(there.address)
-    assert re.search(r"complete │ +1 │", capsys.readouterr().out)
+    assert "1 trials: 1 complete, 0 stopped" in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"^s3://\S+/study is not on this machine: .*--out$"):
         analysis.cli.analyze(there.address)
     with pytest.raises(ValueError, match=r"^s3://\S+/figures is not on this machine: .*--out$"):

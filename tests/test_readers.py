@@ -73,7 +73,7 @@ def test_a_folder_of_something_else(name: str, tmp_path: Path):
     for folder in folders:
         (tmp_path / folder).mkdir(exist_ok=True)
     for use in (datasets.scan, datasets.check):
-        with pytest.raises(ValueError, match=r"^no clips found: .* with --root \(to be had from h"):
+        with pytest.raises(ValueError, match=r"^no clips found: .* with --root \(available from h"):
             use(name, tmp_path)
     assert name in run("data", "list")[1]
 

@@ -111,7 +111,7 @@ def test_the_group_is_told_and_the_same_command_goes_on(trial: Trial, tmp_path: 
     assert not any(out.glob("metrics/*"))
     end = told(words, trains)
     check(end, 143)
-    assert "2 not finished: run the same command again to go on" in end.said
+    assert "2 not finished: run the same command again to resume" in end.said
     assert any(out.glob("checkpoints/*/last.pt")), "an epoch's checkpoint is kept"
     assert not (out / "sweep.json").exists()
     assert "2 of 2 trials complete" in overhear(*words[3:]).stdout

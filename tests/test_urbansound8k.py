@@ -187,7 +187,7 @@ def test_tables_refused(tree: Path):
         with pytest.raises(ValueError, match=line):
             use("urbansound8k", tree)
     shutil.rmtree(tree / "audio")
-    with pytest.raises(ValueError, match=r"^no clips found: .* with --root \(to be had from https"):
+    with pytest.raises(ValueError, match=r"^no clips found: .* with --root \(available from https"):
         datasets.scan("urbansound8k", tree)
 
 

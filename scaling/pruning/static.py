@@ -22,7 +22,7 @@ class Static(Cutting):
     kind: Literal["static"] = "static"
     initialization: Annotated[
         Literal["keep", "rescale", "uniform"],
-        Field(description="what is left keeps its draw, is widened, or is drawn anew"),
+        Field(description="what is left keeps its draw, is rescaled, or is redrawn"),
     ] = "keep"
 
     def begin(

@@ -38,9 +38,9 @@ TRIES = 3  # to read an object that others replace
 RECORD = 2**30  # bytes of a record file; of 10 million rows, a few hundred MB
 _SWEEP = "run the same sweep again"
 _REMEDIES = {  # for a file that cannot be read or believed, by its kind
-    "manifest": f"delete it, and {_SWEEP}, which writes it anew",
+    "manifest": f"delete it, and {_SWEEP}, which rewrites it",
     "outcomes": f"delete it, and {_SWEEP}: it resumes this trial",
-    "maps": "delete it, and run overhear erf again, which computes it anew",
+    "maps": "delete it, and run overhear erf again, which recomputes it",
     "forecasts": "delete it; overhear sweep --dry-run predicts again",
     "forecast_errors": "delete it",
 }

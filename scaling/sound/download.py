@@ -188,7 +188,7 @@ def resume(address: str, output: str, _: object, *, part: Path, archive: Archive
             have = part.stat().st_size if part.exists() else 0
             raise ValueError(
                 f"{address}: connection lost {TRIES} times, {file_size(have)} are here ({reason}): "
-                "the same command goes on from there"
+                "run the same command again to resume there"
             )
     _tag(part).unlink(missing_ok=True)
     part.replace(output)
@@ -208,7 +208,7 @@ def _go_on(address: str, part: Path, archive: Archive, show: Callable[..., None]
             return  # all of it is here
         if status == 416 or (status == 206 and not sent.startswith(f"bytes {start}-")):
             part.unlink(missing_ok=True)
-            raise requests.ConnectionError(f"the server cannot go on from byte {start}")
+            raise requests.ConnectionError(f"the server cannot resume at byte {start}")
         if status not in (200, 206):
             raise ValueError(f"{address}: the server answers {status} {answer.reason}: try later")
         start = start if status == 206 else 0

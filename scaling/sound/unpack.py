@@ -142,7 +142,7 @@ def _read_to_the_end(tarred: tarfile.TarFile, packed: Path) -> None:
     while tarred.fileobj and (block := tarred.fileobj.read(BLOCK)):
         behind += len(block)
         if behind > SMALL:
-            raise UnsafeArchive(f"{packed.name} goes on behind its end: refused, nothing unpacked")
+            raise UnsafeArchive(f"{packed.name} continues past its end: refused, nothing unpacked")
 
 
 def _check(members: Iterable[Member], packed: Path, folder: Path, files: int) -> None:

@@ -119,5 +119,5 @@ def find_root(dataset: Dataset, root: Path | str | None = None) -> Path:
         raise Missing(f"{dataset.name} has no default place: name yours with --root")
     line = f"{dataset.name} not found at {', '.join(map(str, places))}: name its place with --root"
     if dataset.folders:
-        line += f", or the folder above it with OVERHEAR_DATA (to be had from {dataset.address})"
+        line += f", or the folder above it with OVERHEAR_DATA (available from {dataset.address})"
     raise Missing(line)

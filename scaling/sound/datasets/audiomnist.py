@@ -95,7 +95,7 @@ def check(root: Path) -> Report:
             copy, original = (layout.root / layout.places[name] for name in (clip, first))
             same = filecmp.cmp(copy, original, shallow=False)
             notes.append(f"{clip} {'is a copy' if same else 'is known as a copy'} of {first}")
-    remedy = f"unpack the archive of {ADDRESS} anew"
+    remedy = f"unpack the archive of {ADDRESS} again"
     return compare(root, counts, wanted - set(clips), set(clips) - wanted, remedy, notes)
 
 

@@ -62,7 +62,7 @@ def check(root: Path) -> Report:
     counts |= {speaker: (speakers[speaker], 10 * TAKES) for speaker in SPEAKERS}
     counts["training (fold 0)"] = (len(rows) - test, each * (TAKES - TEST_TAKES))
     counts["test (fold 1)"] = (test, each * TEST_TAKES)
-    remedy = f"unpack the archive of {ADDRESS} anew"
+    remedy = f"unpack the archive of {ADDRESS} again"
     return compare(root, counts, wanted - set(clips), set(clips) - wanted, remedy)
 
 

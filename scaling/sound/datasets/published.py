@@ -23,7 +23,7 @@ def none_found(root: Path, pattern: str, address: str) -> ValueError:
     """What to say where a tree holds no clips of a dataset."""
     return ValueError(
         f"no clips found: {root} holds no {pattern}, nor does a folder below it: name the folder "
-        f"that does with --root (to be had from {address})"
+        f"that does with --root (available from {address})"
     )
 
 

@@ -223,7 +223,7 @@ def _reading(path: Path) -> Iterator[None]:
     except (OSError, pa.ArrowException, UnicodeDecodeError, OverflowError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ValueError(
-            f"{path} cannot be read as Parquet ({reason:.200}): write it anew"
+            f"{path} cannot be read as Parquet ({reason:.200}): write it again"
         ) from None
 
 

@@ -103,7 +103,7 @@ def look(root: Path) -> Tree:
     if not audio:
         raise ValueError(
             f"no clips found: {root / AUDIO} holds no wav files: name the folder that holds "
-            f"{AUDIO} and {META} with --root (to be had from {ADDRESS})"
+            f"{AUDIO} and {META} with --root (available from {ADDRESS})"
         )
     lists = root / home.removesuffix(AUDIO)
     train = _read(lists / TRAIN_LIST)

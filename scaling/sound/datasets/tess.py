@@ -118,7 +118,7 @@ def check(root: Path) -> Report:
     }
     notes = [f"misnamed, as published: {place}" for place in tree.misnamed]
     notes += [f"further copies, left out: {len(tree.copies)}"] if tree.copies else []
-    remedy = f"unpack the archives of {ADDRESS} anew"
+    remedy = f"unpack the archives of {ADDRESS} again"
     return compare(root, counts, wanted - set(tree.places), (), remedy, notes)
 
 

@@ -22,7 +22,7 @@ from scaling.sound.datasets.tables import read_published
 from scaling.sound.datasets.tree import walk
 
 ADDRESS = "https://zenodo.org/records/1203745"
-REMEDY = f"unpack UrbanSound8K.tar.gz of {ADDRESS} anew"
+REMEDY = f"unpack UrbanSound8K.tar.gz of {ADDRESS} again"
 FOLDER, META = "UrbanSound8K", "metadata/UrbanSound8K.csv"
 COLUMNS = ("slice_file_name", "fsID", "fold", "classID", "class")
 FORM = re.compile(r"([0-9]+)-([0-9])-[0-9]+-[0-9]+\.wav")
@@ -107,7 +107,7 @@ def look(root: Path) -> Tree:
 def read(path: Path) -> list[Row]:
     """The rows of the table. Raises ValueError that says what cannot be read, or which is wrong."""
     remedy = (
-        f"name the folder that holds audio/ and metadata/ with --root (to be had from {ADDRESS})"
+        f"name the folder that holds audio/ and metadata/ with --root (available from {ADDRESS})"
     )
     table = read_published(path, COLUMNS, "the table of UrbanSound8K", remedy)
     folds = {str(fold) for fold in FOLDS}

@@ -75,7 +75,7 @@ def _ends(content: memoryview, end: int, whole: int) -> None:
         name = bytes(content[start : start + 4])
         if name.isascii() and name.decode().isprintable():
             return
-    raise ValueError(f"damaged: its sound goes on behind its announced end: {REPAIR}")
+    raise ValueError(f"damaged: its sound continues past its announced end: {REPAIR}")
 
 
 def _exact(content: memoryview, end: int) -> memoryview:
@@ -130,7 +130,7 @@ def _w64(content: memoryview) -> memoryview:
             behind = end + -end % 8
             whole = min(number(content, 16, 8, "little"), len(content))
             if behind + 24 <= whole and not bytes(content[behind : behind + 4]).isalpha():
-                raise ValueError(f"damaged: its sound goes on behind its announced end: {REPAIR}")
+                raise ValueError(f"damaged: its sound continues past its announced end: {REPAIR}")
             return content[:end]
         start += max(24, length + -length % 8)
     return content
@@ -176,7 +176,7 @@ def _caf(content: memoryview) -> memoryview:
             _missing(content, start + length)
             behind = bytes(content[start + length :][:8]).lstrip(b"\0")[:4]
             if not (behind.isascii() and behind.decode().isprintable()):
-                raise ValueError(f"damaged: its sound goes on behind its announced end: {REPAIR}")
+                raise ValueError(f"damaged: its sound continues past its announced end: {REPAIR}")
             break
     return content
 
