@@ -228,8 +228,8 @@ def test_a_lost_connection_is_taken_up(
 def test_the_same_command_goes_on(server: Server, tmp_path: Path):
     server.cuts = [5000, 1000, 0, 0, 0]
     line = (
-        rf"^{server.address}: connection lost 5 times, 6 KB are here \(.*\): the same command goes "
-        "on from there$"
+        rf"^{server.address}: connection lost 5 times, 6 KB are here \(.*\): run the same "
+        "command again to resume there$"
     )
     with pytest.raises(ValueError, match=line):
         run("download", "fsdd", "--to", str(tmp_path))
