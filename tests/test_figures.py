@@ -806,7 +806,7 @@ def test_one_size_is_no_curve(results: Results) -> None:
         line, _, _ = bars.lines  # type: ignore[attr-defined]
         rows = drawn[(drawn["split"] == "seen") & (drawn["family"] == family)]
         assert line.get_linestyle() == "None"
-        assert line.get_xdata() == pytest.approx(100 * rows["mean"])
+        assert list(line.get_xdata()) == pytest.approx(list(100 * rows["mean"]))
     assert [t for t in texts(figure) if t.startswith("Parameters 16,000; mean and 95 %")]
 
 
