@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, get_args
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from scaling.part import RECORDED, OneOf, Part, without_effect
+from scaling.part import RECORDED, Kind, OneOf, Part, without_effect
 from scaling.settings.trial import Trial
 from scaling.spelling import nearest, shortened
 
@@ -85,10 +85,14 @@ def flat(trial: Trial) -> dict[str, Any]:
     what the trial's kinds lack is off.
     """
     columns: dict[str, Any] = {}
+    foreign = trial.foreign
     for name, each in settings().items():
+        if each.kinds and _kind(trial, name) not in each.kinds:
+            columns[name] = foreign.get(name, each.column)
+            continue
         value: Any = trial
         for part in name.split("."):
-            value = getattr(value, part, trial.foreign.get(name, each.off))
+            value = getattr(value, part)
         columns[name] = _joined(value) if isinstance(value, tuple) else value
     return columns
 
@@ -132,18 +136,18 @@ def changed(trial: Trial, changes: Mapping[str, Any]) -> Trial:
     Raises ValueError that names the setting, the value, and the bound or the nearest name.
     """
     known = settings()
-    now = flat(trial)
     typed: dict[str, Any] = {}
     for name, value in changes.items():
         if name not in known:
             raise ValueError(f"{name[:60]}: no such setting{nearest(name, known)}")
         typed[name] = _typed(name, known[name].type, value)
     stated = _dotted(trial.model_dump(exclude_defaults=True))
-    for name, each in known.items():
+    for name in (*stated, *typed):
+        each = known[name]
         if not each.kinds:
             continue
-        before = now[_kind_of(name)]
-        kind = typed.get(_kind_of(name), before)
+        stated.setdefault(_kind_of(name), _kind(trial, name))
+        kind = typed.get(_kind_of(name), stated[_kind_of(name)])
         if kind in each.kinds or kind not in get_args(known[_kind_of(name)].type):
             continue
         stated.pop(name, None)
@@ -154,14 +158,18 @@ def changed(trial: Trial, changes: Mapping[str, Any]) -> Trial:
             raise ValueError(without_effect(name, typed[name], why, each.off))
         typed.pop(name, None)
     stated |= typed
-    for name in {_kind_of(name) for name in stated if known[name].kinds}:
-        stated.setdefault(name, now[name])
     return _checked(_nested(stated), None)
 
 
 def _kind_of(name: str) -> str:
     """The setting that names the kind of a setting's part."""
     return f"{name.rpartition('.')[0]}.kind"
+
+
+def _kind(trial: Trial, name: str) -> str:
+    """The kind of a setting's part in a trial."""
+    part: Kind = getattr(trial, name.partition(".")[0])
+    return part.kind
 
 
 def _usual(name: str) -> Any:
