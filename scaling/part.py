@@ -51,6 +51,8 @@ class Part(BaseModel):
                 continue
             value, off = getattr(part, name), type(part).model_fields[name].default
             if value != off:
+                if isinstance(value, Kind):
+                    dotted, value, off = f"{dotted}.kind", value.kind, off.kind
                 raise ValueError(without_effect(dotted, value, needed, off))
         return self
 

@@ -67,21 +67,26 @@ class CPResNet(Network):
             found.append(conv2._replace(pool=block.pool))
         return [*found, _layer("classifier", found[-1].outputs, classes, 1)]
 
-    def build(
-        self,
-        classes: int,
-        generator: "torch.Generator",
-        channels: int = 1,
-        size: Sides | None = None,  # noqa: ARG002
-    ) -> "nn.Module":
-        """The network, for inputs of any size; see Network.build."""
-        from scaling.networks.modules import cp_resnet
+    def module(self, layers: list[Layer], size: Sides | None) -> "nn.Module":  # noqa: ARG002
+        """The network, for inputs of any size; see Network.module."""
+        from scaling.networks.modules.cp_resnet import CPResNetModule
 
-        model = cp_resnet.CPResNetModule(
-            self.blocks(), self.width, classes, channels, self.damping, self.dropout
+        return CPResNetModule(
+            self.blocks(),
+            self.width,
+            layers[-1].outputs,
+            layers[0].inputs,
+            self.damping,
+            self.dropout,
         )
-        cp_resnet.initialize(model, generator, fixup=self.initialization == "fixup")
-        return model
+
+    def initialize(self, model: "nn.Module", generator: "torch.Generator") -> None:
+        """See Network.initialize."""
+        from scaling.networks.modules.cp_resnet import fixup
+
+        super().initialize(model, generator)
+        if self.initialization == "fixup":
+            fixup(model, generator)
 
 
 def _layer(name: str, inputs: int, outputs: int, side: int) -> Layer:

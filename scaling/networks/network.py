@@ -39,6 +39,8 @@ class Network(Kind):
         ),
     ]
 
+    style: ClassVar[ChainStyle] = ChainStyle()
+
     @property
     def begins_at_zero(self) -> bool:
         """Whether its last layer does, so that all clips are answered alike."""
@@ -63,7 +65,19 @@ class Network(Kind):
         last map or normalizes its input by frame needs it. Raises ValueError when they are then too
         small for it.
         """
+        model = self.module(self.layers(classes, channels), size)
+        self.initialize(model, generator)
+        return model
+
+    def module(self, layers: list[Layer], size: Sides | None) -> "nn.Module":
+        """The network of these layers, its weights not drawn yet; see `build`."""
         raise NotImplementedError
+
+    def initialize(self, model: "nn.Module", generator: "torch.Generator") -> None:
+        """Draw the weights of what `module` made."""
+        from scaling.networks.modules.kernels import initialize
+
+        initialize(model, generator, self.style.initialization)
 
 
 class Chain(Network):
@@ -72,17 +86,8 @@ class Chain(Network):
     damping: Damping = 0.0
     dropout: Dropout = 0.0
 
-    style: ClassVar[ChainStyle] = ChainStyle()
+    def module(self, layers: list[Layer], size: Sides | None) -> "nn.Module":
+        """See Network.module."""
+        from scaling.networks.modules.chain import ChainModule
 
-    def build(
-        self,
-        classes: int,
-        generator: "torch.Generator",
-        channels: int = 1,
-        size: Sides | None = None,
-    ) -> "nn.Module":
-        """The chain of its layers; see Network.build."""
-        from scaling.networks.modules import chain
-
-        layers = self.layers(classes, channels)
-        return chain.build(layers, self.style, self.damping, self.dropout, size, generator)
+        return ChainModule(layers, self.style, self.damping, self.dropout, size)

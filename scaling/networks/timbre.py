@@ -8,14 +8,13 @@ of the input. Here a class may have W filters and takes the largest of all their
 the paper's.
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from scaling.networks.cost import Layer, Sides
 from scaling.networks.network import Damping, Network
-from scaling.networks.plan import TENSORFLOW
+from scaling.networks.plan import TENSORFLOW, ChainStyle
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 KERNEL = (108, 7)  # mel bands x frames
@@ -27,6 +26,8 @@ class TIMBRE(Network):
     kind: Literal["timbre"] = "timbre"
     damping: Damping = 0.0
 
+    style: ClassVar[ChainStyle] = TENSORFLOW
+
     def layers(self, classes: int, channels: int = 1) -> list[Layer]:
         """Its one layer."""
         filters = self.width * classes
@@ -34,18 +35,9 @@ class TIMBRE(Network):
             Layer("conv", channels, filters, KERNEL, bias=True, norm=False, input_norm="channel"),
         ]
 
-    def build(
-        self,
-        classes: int,
-        generator: "torch.Generator",
-        channels: int = 1,
-        size: Sides | None = None,  # noqa: ARG002
-    ) -> "nn.Module":
-        """The network, for inputs of any size that holds a kernel; see Network.build."""
-        from scaling.networks.modules import timbre
-        from scaling.networks.modules.kernels import initialize
+    def module(self, layers: list[Layer], size: Sides | None) -> "nn.Module":  # noqa: ARG002
+        """The network, for inputs of any size that holds a kernel; see Network.module."""
+        from scaling.networks.modules.timbre import TimbreModule
 
-        (layer,) = self.layers(classes, channels)
-        model = timbre.TimbreModule(layer, classes, self.damping)
-        initialize(model, generator, TENSORFLOW.initialization)
-        return model
+        (layer,) = layers
+        return TimbreModule(layer, layer.outputs // self.width, self.damping)

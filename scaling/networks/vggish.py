@@ -10,16 +10,15 @@ scaling.networks.modules.vggish_weights reads public weights into it, which were
 bands x 96 frames.
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from scaling.networks.cost import Layer, Sides
 from scaling.networks.network import Damping, Dropout, Network
-from scaling.networks.plan import TENSORFLOW
+from scaling.networks.plan import TENSORFLOW, ChainStyle
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 FILTERS = ((1, 2), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))  # times W, and the pooling behind
@@ -36,6 +35,8 @@ class VGGish(Network):
         bool, Field(description="no ReLU behind the embedding; off: as published")
     ] = False
 
+    style: ClassVar[ChainStyle] = TENSORFLOW
+
     def layers(self, classes: int, channels: int = 1) -> list[Layer]:
         """Its layers in the order of the forward pass."""
         found: list[Layer] = []
@@ -49,19 +50,9 @@ class VGGish(Network):
             found.append(Layer(name, inputs, outputs, bias=True, norm=False, reads="map"))
         return found
 
-    def build(
-        self,
-        classes: int,
-        generator: "torch.Generator",
-        channels: int = 1,
-        size: Sides | None = None,
-    ) -> "nn.Module":
-        """The network, which needs the `size` of its input; see Network.build."""
-        from scaling.networks.modules import vggish
-        from scaling.networks.modules.kernels import initialize
+    def module(self, layers: list[Layer], size: Sides | None) -> "nn.Module":
+        """The network, which needs the `size` of its input; see Network.module."""
+        from scaling.networks.modules.vggish import VGGishModule
 
         assert size is not None, "a dense layer on the whole map needs the size of the input"
-        layers = self.layers(classes, channels)
-        model = vggish.VGGishModule(layers, self.damping, self.dropout, self.linear_embedding, size)
-        initialize(model, generator, TENSORFLOW.initialization)
-        return model
+        return VGGishModule(layers, self.damping, self.dropout, self.linear_embedding, size)

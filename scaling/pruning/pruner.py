@@ -47,11 +47,7 @@ class Pruner:
         else:
             weights = {name: each.weight.detach().bool() for name, each in self.layers.items()}
             check_alike("what is pruned", masks, weights)
-        self.masks = {
-            name: masks[name].to(layer.weight.device) for name, layer in self.layers.items()
-        }
-        if self.kept < self.dense:
-            self._cut(self.masks)
+        self._cut(masks)
 
     @torch.no_grad()
     def _begin(self, seed: int) -> Mapping[str, Tensor]:
@@ -87,6 +83,8 @@ class Pruner:
         self.masks = {
             name: masks[name].to(layer.weight.device) for name, layer in self.layers.items()
         }
+        if self.kept == self.dense:  # a layer of which nothing is cut trains as if it had no mask
+            return
         for name, layer in self.layers.items():
             layer.cut(self.masks[name])
             for value in self.optimizer.state.get(layer.weight, {}).values():

@@ -72,6 +72,8 @@ def _of_kinds(one_of: OneOf, prefix: str, off: Any) -> list[Setting]:
     usual = off if off is REQUIRED else off.kind
     merged[chosen.name] = chosen._replace(type=kinds, off=usual)
     every = tuple(one_of.kinds)
+    for each in merged.values():
+        assert each.kinds == every or each.off is not REQUIRED, f"{each.name} needs a default"
     return [each._replace(kinds=()) if each.kinds == every else each for each in merged.values()]
 
 

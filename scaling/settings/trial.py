@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import Field, PrivateAttr, ValidationInfo, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from scaling.networks import NETWORKS, Network
 from scaling.objectives import OBJECTIVES, Objective
 from scaling.objectives.consistency import Consistency
 from scaling.objectives.cross_entropy import CrossEntropy
 from scaling.objectives.prototypes import Prototypes
-from scaling.part import OneOf, Part, without_effect
+from scaling.part import OneOf, Part
 from scaling.pruning import PRUNINGS, Pruning
 from scaling.pruning.magnitude import Magnitude
 from scaling.pruning.none import Unpruned
@@ -82,17 +82,9 @@ class Trial(Part):
         if not self.objective.trains:
             # `training` stays as it is: it has fields that every trial must state, and none counts
             names = [f"augment.{name}" for name in Augment.model_fields]
-            names += ["evaluation.disagreement", "transfer.rate", "network.dropout"]
+            names += ["pruning", "evaluation.disagreement", "transfer.rate", "network.dropout"]
             why = f"objective.kind={self.objective.kind} trains nothing"
             yield from ((name, why) for name in names)
-
-    @model_validator(mode="after")
-    def _something_to_prune(self, info: ValidationInfo) -> Self:
-        recorded = (info.context or {}).get("recorded")
-        if isinstance(self.pruning, Cutting) and not self.objective.trains and not recorded:
-            why = f"objective.kind={self.objective.kind} trains nothing"
-            raise ValueError(without_effect("pruning.kind", self.pruning.kind, why, "none"))
-        return self
 
     @model_validator(mode="after")
     def _one_kind_of_unseen(self) -> Self:

@@ -11,12 +11,11 @@ normalization and activation in the style's order, spatial dropout, max pooling.
 import math
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from scaling.networks.cost import Layer, Sides, last_map
-from scaling.networks.modules.kernels import Convolution, Dense, initialize
+from scaling.networks.modules.kernels import Convolution, Dense
 from scaling.networks.modules.output import Output
 from scaling.networks.modules.stochastic import SpatialDropout
 from scaling.networks.plan import ChainStyle
@@ -118,21 +117,3 @@ class ChainModule(nn.Module):
         for name in self._hidden:
             read_BD = self.activation(getattr(self, name)(self.dropouts[name](read_BD)))
         return Output(getattr(self, self._last)(self.dropouts[self._last](read_BD)), x_BCFN)
-
-
-def build(
-    layers: Sequence[Layer],
-    style: ChainStyle,
-    damping: float,
-    dropout: float,
-    size: Sides | None,
-    generator: torch.Generator,
-) -> ChainModule:
-    """The chain of these layers, the last of which is dense, initialized from `generator`.
-
-    `size` (mel bands, frames) is that of its input; only a dense layer on the whole map and a
-    normalization by frame need it. Raises ValueError where the input is then too small.
-    """
-    model = ChainModule(layers, style, damping, dropout, size)
-    initialize(model, generator, style.initialization)
-    return model

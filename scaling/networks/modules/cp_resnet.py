@@ -1,4 +1,4 @@
-"""CP-ResNet built: residual blocks, its classifier averaged over the map, its initialization."""
+"""CP-ResNet built: residual blocks, its classifier averaged over the map; and fixup."""
 
 # B clips, C channels, F rows of a map (mel bands at the input), N columns (frames), Y classes
 
@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scaling.networks.modules import kernels
 from scaling.networks.modules.kernels import Convolution
 from scaling.networks.modules.output import Output
 from scaling.networks.modules.stochastic import SpatialDropout
@@ -79,18 +78,12 @@ class CPResNetModule(nn.Module):
         return Output(scores_BYFN.mean(dim=(2, 3)), x_BCFN)
 
 
-def initialize(model: CPResNetModule, generator: torch.Generator, *, fixup: bool) -> None:
-    """Draw its weights from `generator`: equal seeds give equal weights, damped or not."""
-    kernels.initialize(model, generator)
-    if fixup:
-        _fixup(model, generator)
-
-
 @torch.no_grad()
-def _fixup(model: CPResNetModule, generator: torch.Generator) -> None:
+def fixup(model: nn.Module, generator: torch.Generator) -> None:
     """The ancestor's default: every block starts as its shortcut, the classifier at zero (facts,
     section 1.2).
     """
+    assert isinstance(model, CPResNetModule)
     model.classifier.weight.zero_()
     for block in model.blocks:
         fan_out = block.conv1.kernel_size[0] ** 2 * block.conv1.out_channels
