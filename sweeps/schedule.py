@@ -12,7 +12,6 @@ import pandas as pd
 from scaling.results.manifest import Plan, plan
 from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Results
-from scaling.sound import frontends
 from sweeps.adaptive import early_stopping, search
 from sweeps.launch import Launch
 
@@ -27,11 +26,9 @@ def planned(launch: Launch, tables: Mapping[str, pd.DataFrame]) -> Plan:
 
 
 def check(launch: Launch, plan: Plan) -> None:
-    """Raises ValueError where trials cannot be heard, stopped early or searched as the launch asks,
-    before anything runs.
+    """Raises ValueError where trials cannot be stopped early or searched as the launch asks, before
+    anything runs.
     """
-    for features in {trial.sound.features for trial in launch.trials}:
-        frontends.chosen(features, launch.compute.frontend)
     if launch.rule:
         early_stopping.check(launch.rule, launch.trials)
         if not launch.study.search:  # a search proposes others

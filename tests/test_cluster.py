@@ -23,7 +23,7 @@ from scaling.results.run_trial import Progress
 from scaling.settings import Trial, changed
 from scaling.sound import datasets
 from scaling.sound.store import pack
-from sweeps.engine import ray_callbacks, ray_tune
+from sweeps.engine import ray_callbacks
 from sweeps.engine.display import Display
 from sweeps.engine.preflight import Task
 from sweeps.engine.ray_tune import sweep
@@ -183,7 +183,7 @@ def test_a_trial_that_tune_gives_up_at_once_is_handed_to_it_again(
     display = show([trial])
     heard = ray_callbacks.listener(display, str(tmp_path))
     given_up = SimpleNamespace(
-        config={"trial": ray_tune.stated(trial)},
+        config={"trial": trial.stated()},
         pickled_error_file=None,
         run_metadata=SimpleNamespace(num_failures=died),
     )

@@ -24,7 +24,7 @@ from sweeps.adaptive.search import Choice, Ledger, LogUniform, Search, Uniform
 from sweeps.engine import ray_adaptive
 from sweeps.engine.display import Display
 from sweeps.engine.preflight import Task
-from sweeps.engine.ray_tune import stated, sweep
+from sweeps.engine.ray_tune import sweep
 from sweeps.launch import Compute, Resources
 from sweeps.study import find, trials_of
 
@@ -113,7 +113,7 @@ def test_another_launch_tells_optuna_the_same(
     def launch(samples: int) -> Any:
         ledger = ledger_of(base, store, tmp_path, samples)
         proposals = ray_adaptive.Proposals(ledger, stores, None)
-        return ray_adaptive.searcher(proposals, Calm([]), stated)
+        return ray_adaptive.searcher(proposals, Calm([]))
 
     first = launch(6)
     trials = [Trial.model_validate(first.suggest(str(n))["trial"]) for n in range(6)]
@@ -151,7 +151,7 @@ def test_what_was_run_before_is_answered_from_the_records(
     few = {"training.epochs": Choice((1, 2)), "network.width": Choice((2, 3))}
     ledger = Ledger("mine", Search(base, few, 4), tables, results)
     made = ray_adaptive.searcher(
-        ray_adaptive.Proposals(ledger, {"synthetic@16000": store}, None), Calm([]), stated
+        ray_adaptive.Proposals(ledger, {"synthetic@16000": store}, None), Calm([])
     )
     only = Trial.model_validate(made.suggest("1")["trial"])
     assert (only.network.width, only.training.epochs) == (3, 2)

@@ -65,6 +65,10 @@ class Trial(Part):
         """The names of the transforms that clips go through, in training or to be agreed on."""
         return named(self.augment.transform, self.evaluation.disagreement)
 
+    def stated(self) -> dict[str, Any]:
+        """All fields that are not "off", as JSON holds them, for `Trial.model_validate`."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
     @cached_property
     def id(self) -> str:
         """First 12 hex digits of the SHA-256 of the canonical JSON of all fields that are not
@@ -217,7 +221,7 @@ def earlier_ids(trial: Trial) -> list[str]:
 
 
 def _hashed(trial: Trial, revisions: Sequence[Revision]) -> str:
-    stated = trial.model_dump(mode="json", exclude_defaults=True)
+    stated = trial.stated()
     for dotted, value in trial.foreign.items():
         part, _, name = dotted.rpartition(".")
         stated.setdefault(part, {})[name] = value

@@ -100,7 +100,7 @@ class Display:
         if progress.error:
             self.errors[name] = progress.error
             how = "stopped early" if progress.status == Status.STOPPED else progress.status
-            self._print(f"{how}: {self.labels[name]} ({name}): {progress.error}")
+            self._print(f"{how}: {self.named(name)}: {progress.error}")
         ended = progress.status.ended
         if self.live:
             self.live.update(Text(printable(self.line()), overflow="ellipsis", no_wrap=True))
@@ -115,6 +115,10 @@ class Display:
         if score.split == "validation":
             self.best = max(self.best or score, score, key=lambda each: each.accuracy)
 
+    def named(self, trial: str) -> str:
+        """The label of a trial and its id."""
+        return f"{self.labels[trial]} ({trial})"
+
     def add(self, trial: Trial, cost: int) -> None:
         """Take in a trial that a search has just proposed."""
         self.trials[trial.id], self.costs[trial.id], self.epochs[trial.id] = trial, cost, 0
@@ -124,7 +128,7 @@ class Display:
     def retried(self, trial: str, reason: str = "") -> None:
         """Say that a trial's worker died, why if that is known, and that another one resumes it."""
         once = "resumes once more" if reason else "resumes"
-        told = f"{self.labels[trial]} ({trial}) {once} from its last epoch"
+        told = f"{self.named(trial)} {once} from its last epoch"
         self.last.pop(trial, None)  # its clock begins anew
         self._print(f"{reason or 'worker lost'}: {told}")
 

@@ -7,7 +7,6 @@ and its Proposer.
 
 import logging
 import warnings
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from scaling.results.outcome import Status
@@ -66,12 +65,8 @@ class Proposals(NamedTuple):
     watch: Watch | None  # is told of each new trial
 
 
-def searcher(
-    proposals: Proposals, display: Display, stated: Callable[[Trial], dict[str, Any]]
-) -> Any:
-    """A searcher for Tune, behind which stands a Proposer; `stated` makes of a trial what Tune
-    carries.
-    """
+def searcher(proposals: Proposals, display: Display) -> Any:
+    """A searcher for Tune, behind which stands a Proposer."""
     from ray.tune.search import Searcher
 
     class Next(Searcher):
@@ -85,7 +80,7 @@ def searcher(
 
         def suggest(self, trial_id: str) -> Any:
             trial = self.proposer.next(trial_id)
-            return {"trial": stated(trial)} if trial else Searcher.FINISHED
+            return {"trial": trial.stated()} if trial else Searcher.FINISHED
 
         def on_trial_complete(
             self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -41,9 +41,6 @@ class Account:
             self.epochs[progress.trial] = progress.epoch
             self.display.heard(progress)
 
-    def _named(self, trial: Trial) -> str:
-        return f"{self.display.labels[trial.id]} ({trial.id})"
-
     def began(self, trial: str) -> None:
         """An attempt at a trial begins to run."""
         self.begun[trial] = monotonic()
@@ -67,9 +64,9 @@ class Account:
                 return
             excess = memory.read(trial.id, self.results)
         except (OSError, ValueError) as error:
+            named = self.display.named(trial.id)
             warnings.warn(
-                f"the worker of {self._named(trial)} died; why could not be read: {error}",
-                stacklevel=2,
+                f"the worker of {named} died; why could not be read: {error}", stacklevel=2
             )
             excess = None
         if excess is None or excess.times <= self.excesses.get(trial.id, 0):
@@ -112,7 +109,7 @@ class Account:
             if record:
                 self.results.end(outcome_here(trial, Status.FAILED, reason, done, seconds))
         except (OSError, ValueError) as error:  # raised in a callback, it would end the whole sweep
-            named = self._named(trial)
+            named = self.display.named(trial.id)
             warnings.warn(f"the failure of {named} is not recorded: {error}", stacklevel=2)
         self.heard(Progress(trial.id, done, last, None, seconds, Status.FAILED, reason))
         self.ended.add(trial.id)

@@ -5,7 +5,7 @@ hands a fresh Tuner the trials that are not done (a Tuner restored from a snapsh
 trials again). A trial whose worker dies is retried and resumes from its own checkpoint; a trial
 that raises has recorded that itself and is not retried. Actors are reused, so that a small trial
 does not pay for starting Python and torch; scaling.machine resets what reuse would leak. Contents:
-`sweep`, `work`, `stated`.
+`sweep`, `work`.
 """
 
 import functools
@@ -76,7 +76,7 @@ def sweep(
         for _ in range(ATTEMPTS):
             heard = listener(display, task.results, resources.hours)
             config = tune.TuneConfig(
-                search_alg=searcher(proposals, display, stated) if proposals else _listed(trials),
+                search_alg=searcher(proposals, display) if proposals else _listed(trials),
                 num_samples=-1 if proposals else len(trials),
                 reuse_actors=True,
                 max_concurrent_trials=at_once,
@@ -195,11 +195,6 @@ def _attempt(trial: Trial, task: Task, limit: limits.Limit) -> Iterator[Progress
         yield last_report(trial, outcome)
 
 
-def stated(trial: Trial) -> dict[str, Any]:
-    """A trial as Tune carries it: what it states, for every worker to check again."""
-    return trial.model_dump(mode="json", exclude_defaults=True)
-
-
 def _listed(trials: Sequence[Trial]) -> Any:
     """A Tune searcher that suggests these trials in their order.
 
@@ -216,7 +211,7 @@ def _listed(trials: Sequence[Trial]) -> Any:
             return {}  # pickled for a restore that never comes
 
         def suggest(self, trial_id: str) -> dict[str, Any]:  # noqa: ARG002
-            return {"trial": stated(next(self.left))}
+            return {"trial": next(self.left).stated()}
 
         def on_trial_complete(
             self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

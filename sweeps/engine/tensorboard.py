@@ -89,7 +89,6 @@ class Board:
                 for old in folder.glob("events.out.tfevents.*"):
                     old.unlink()
             writer = SummaryWriter(logdir=str(folder))
-            stated = self.trials[trial].model_dump(mode="json", exclude_defaults=True)
-            writer.add_text("trial", json.dumps(stated))
+            writer.add_text("trial", json.dumps(self.trials[trial].stated()))
             self.writers[trial] = writer
         return self.writers[trial]

@@ -112,7 +112,7 @@ class _Crew:
 
     def ask(self, probe: Probe) -> Speed | str | None:
         """What the members measured, on average; why one could not; None where time was over."""
-        trial = probe.trial.model_dump(mode="json", exclude_defaults=True)
+        trial = probe.trial.stated()
         machine = self.way.device, self.way.precision, self.way.cpus, self.way.frontend
         line = json.dumps({"trial": trial, "numbers": probe[1:], "machine": machine})
         try:

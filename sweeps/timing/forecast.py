@@ -97,7 +97,7 @@ def amount(plan: Plan, index: int) -> Amount:
     if as_recorded(trial):
         # a probe's few clips are kept; here they may be too many
         fronted += clips if fits(trial, clips) else epochs * seen
-    batch = _probe(plan, index).trial.training.batch
+    batch = max(2, step_times.batch_of(trial, clips))
     return Amount(epochs, epochs * seen / batch, judged, fronted)
 
 

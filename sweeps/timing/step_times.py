@@ -3,7 +3,7 @@
 A Probe is a trial with all that decides its speed and nothing else: trials of one speed have one
 probe. It runs as any trial does (scaling.results.run_trial). As a program (`python -m
 sweeps.timing.step_times`) it answers line by line: see benchmark. Contents: Probe with `of_trial`,
-Speed with `speed`.
+`batch_of`, Speed with `speed`.
 """
 
 import json
@@ -78,16 +78,22 @@ class Speed(NamedTuple):
     epoch: float  # records and checkpoint
 
 
+def batch_of(trial: Trial, clips: int) -> int:
+    """How many clips a step takes of a trial that trains on so many."""
+    training = trial.training
+    return min(training.batch, clips * training.passes) if training.partial else training.batch
+
+
 def of_trial(trial: Trial, macs: int, classes: int, clips: int, scored: int) -> Probe:
     """The probe of a trial that trains on so many clips, of so many classes, and scores so many."""
     training, nearest = trial.training, not trial.objective.trains
-    batch = min(training.batch, clips * training.passes) if training.partial else training.batch
+    batch = batch_of(trial, clips)
     each = math.ceil(max(2, batch) / classes)
     if isinstance(trial.objective, Prototypes):
         each = max(each, min(trial.objective.support, clips // classes))
     work = 0 if nearest else _step_work(trial, macs, batch)
     steps = min(MOST, max(1, round(WORK / work))) if work else 1
-    raw = trial.model_dump(mode="json", exclude_defaults=True)
+    raw = trial.stated()
     raw |= {"seed": 0, "split": {"protocol": "folds", "fold": 1}}
     raw["sound"] |= {"dataset": "noise", "classes": ()}
     raw["training"] = {
@@ -191,7 +197,7 @@ def _nearest(probe: Probe, listener: Listener, here: Machine, folder: Path, scor
     """A clip of neighbours: described, and compared with few others."""
     state = None
     if probe.trial.transfer.trial:
-        taught = probe.trial.model_dump(mode="json", exclude_defaults=True)
+        taught = probe.trial.stated()
         del taught["transfer"], taught["objective"]
         other = Trial.model_validate(taught)
         model, _ = classifier.of_trial(other, listener, here, None, None)
