@@ -14,6 +14,7 @@ prunings.
 """
 
 from collections.abc import Callable, KeysView, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -287,6 +288,7 @@ def _phrase(name: str) -> Callable[[Any], str]:
     return said.get(name, lambda value: f"{_short(name)}={_text(value)}")
 
 
+@cache
 def _short(name: str) -> str:
     """The fewest last words of a dotted name that no other setting ends in."""
     parts = name.split(".")

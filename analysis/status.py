@@ -1,4 +1,4 @@
-"""StudyStatus of a study: what its trials became, why some failed, how long the others still take.
+"""Status of a study: what its trials became, why some failed, how long the others still take.
 
 Source: the records alone, from any machine that sees them. Conventions: trials that run share the
 slots that their sweep states in sweep.json; without it, as many as run.

@@ -193,8 +193,7 @@ def scores(
     `value` is the mean of the metric over the trial's last `last` evaluated epochs, `epochs` their
     number (fewer than `last` where fewer were evaluated), `spread_over_epochs` their standard
     deviation (n - 1; nan for one epoch). Device `all` is the mean over a split's clips.
-    `family`, `pruning` and `unpruned` (the family but for its pruning) are texts, as in
-    analysis.conditions; `kept_parameters` are the parameters that pruning leaves; `chance` is the
+    `kept_parameters` are the parameters that pruning leaves; `chance` is the
     accuracy of guessing, 1 / classes (nan where no predictions tell the classes); `clips` is how
     many different clips of the split were scored (nan likewise), `by_device` the value of each
     named device of the split (a mapping, in rows of device `all`); `metric` and `unit` are as asked

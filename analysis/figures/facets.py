@@ -92,7 +92,7 @@ def draw_facets(
     if curves["x"].nunique() == 1:
         return _draw_names(curves, frame, levels, style)
     splits, rows = list(curves["split"].unique()), in_order(curves["row"])
-    looks = _looks(curves, frame)
+    looks, usual = _looks(curves, frame), _usual(curves)
     with drawing(style):
         legend = _legend(looks, levels, frame.dotted)
         caption = _caption(curves, frame.note, style)
@@ -101,7 +101,6 @@ def draw_facets(
         for row, beside_each_other in zip(rows, made.panels, strict=True):
             for split, panel in zip(splits, beside_each_other, strict=True):
                 chosen = curves[(curves["split"] == split) & (curves["row"] == row)]
-                usual = _usual(curves)
                 _panel(panel, chosen, looks, _usual(chosen) if _even(chosen) else usual, frame)
                 at = [x for x in levels if (x.split, x.row) == (split, row)]
                 _levels(panel.axhline, at, looks, frame.measure.factor)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from analysis.aggregate import DIMENSIONS, other_dimensions, varying
 from analysis.conditions import SIZE, labels, varied
 from analysis.data import Data
-from analysis.figures.layout import PLAIN, Style, folded, page, palette
+from analysis.figures.layout import PLAIN, Style, drawing, folded, page, palette
 from analysis.listing import Listing, of_filters
 from scaling.results import weights_file
 from scaling.results.folder import Folder
@@ -90,23 +90,24 @@ def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:
         for name in models
         if name
     ]
-    made = page(TITLE, CAPTION, legend, (1, len(MEASURES)), "none", style)
-    for panel, measure in zip(made.panels.flat, MEASURES, strict=True):
-        for name, each in points.groupby(model, sort=False):
-            panel.plot(
-                each["centre"],
-                measure.factor * each[measure.column],
-                "o",
-                color=colours[name],
-                markersize=2.2 if len(each) <= ROOMY else 1.2,
-                markeredgewidth=0,
-            )
-        panel.axhline(measure.still, color="0.6", linestyle="--", linewidth=0.8, zorder=0)
-        panel.set_title(folded(style.renamed(measure.title), made.letters), loc="left")
-        panel.set_ylabel(folded(style.renamed(measure.label), made.high))
-        _axes(panel, measure.column == "widening")
-    for panel in made.lowest():
-        panel.set_xlabel(style.renamed("Centre (Hz)"))
+    with drawing(style):
+        made = page(TITLE, CAPTION, legend, (1, len(MEASURES)), "none", style)
+        for panel, measure in zip(made.panels.flat, MEASURES, strict=True):
+            for name, each in points.groupby(model, sort=False):
+                panel.plot(
+                    each["centre"],
+                    measure.factor * each[measure.column],
+                    "o",
+                    color=colours[name],
+                    markersize=2.2 if len(each) <= ROOMY else 1.2,
+                    markeredgewidth=0,
+                )
+            panel.axhline(measure.still, color="0.6", linestyle="--", linewidth=0.8, zorder=0)
+            panel.set_title(folded(style.renamed(measure.title), made.letters), loc="left")
+            panel.set_ylabel(folded(style.renamed(measure.label), made.high))
+            _axes(panel, measure.column == "widening")
+        for panel in made.lowest():
+            panel.set_xlabel(style.renamed("Centre (Hz)"))
     return made.figure
 
 
