@@ -4,6 +4,7 @@ import io
 import os
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -261,6 +262,23 @@ def test_what_libsndfile_does_not_read_is_named_with_the_way_out():
     assert "format not recognised" in refused("\ufeffa text of a spreadsheet".encode("utf-16"))
     assert "git lfs pull" in refused(b"version https://git-lfs.github.com/spec/v1\n")
     assert refused(b"")
+
+
+def test_threads_that_decode_side_by_side_are_each_told_what_is_wrong_with_their_own_file():
+    # libsndfile keeps one error for the whole process; soundfile below 0.14 reads it unlocked
+    contents = [b"a text", encoded("WAV", "PCM_16", noise(100))] * 2_000
+
+    def complaint(content: bytes) -> str:
+        try:
+            decode_bytes(content)
+        except ValueError as error:
+            return str(error).partition(":")[0]
+        return ""
+
+    with ThreadPoolExecutor(4) as threads:
+        said = list(threads.map(complaint, contents))
+    assert set(said[::2]) == {"format not recognised"}
+    assert set(said[1::2]) == {""}
 
 
 def test_a_neighbour_that_a_mac_left_decides_nothing(tmp_path: Path):
