@@ -183,7 +183,7 @@ def _debug() -> bool:
 
 
 def _run(debug: bool) -> int:
-    """Run the command; its exit code, behind one line where something went wrong."""
+    """Run the command; its exit code, after one line where something went wrong."""
     try:
         code = app(standalone_mode=False)
         return code if isinstance(code, int) else 0

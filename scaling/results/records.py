@@ -77,7 +77,7 @@ class Results(Folder):
 
         Raises Damaged, which is a ValueError, when a file cannot be read, is not what was written,
         or holds what its name or kind forbids; ValueError when a newer version wrote it. Unknown
-        columns of a newer version are kept behind the others.
+        columns of a newer version are kept after the others.
         """
         wanted = self.names(kind) if names is None else list(names)
         parts = [empty := SCHEMAS[kind].empty_table()]

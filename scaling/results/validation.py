@@ -101,7 +101,7 @@ def read(content: bytes) -> pa.Table:
 
 
 def fitted(kind: str, table: pa.Table) -> pa.Table:
-    """The table with the columns of its kind, in their types, and behind them those that a later
+    """The table with the columns of its kind, in their types, and after them those that a later
     Overhear may have added. A setting that an older one lacks is null.
     """
     names = table.schema.names
