@@ -3,13 +3,14 @@
 A claim compares two sides, each the trials that have certain settings; or it names a level that
 one side reaches. Each launch keeps the claims of its study in `claims/<launch>.json`, sealed, with
 how many of its trials had ended by then: what is stated after results were seen shows it. Judged in
-analysis.claims. Contents: Claim, Stated; `state`, `stated`. Knows neither torch nor pandas.
+analysis.claims. Contents: Claim, `selected`, `described`; Stated, `state`, `stated`. Knows neither
+torch nor pandas.
 """
 
 import datetime
 import math
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
@@ -145,6 +146,26 @@ class Claim:
             if self.metric != "loss" and not least <= value <= 1:
                 hint = f"; {value:g} points are {value / 100:g}" if abs(value) <= 100 else ""
                 raise ValueError(f"{self.said}: {name}={value:g}: a fraction, {least} to 1{hint}")
+
+
+def selected(selector: Mapping[str, Any]) -> str:
+    """A selector in words: `network.width=16|32, pruning.kind=none`."""
+    return ", ".join(
+        f"{name}={'|'.join(map(str, value if isinstance(value, tuple) else (value,)))}"
+        for name, value in selector.items()
+    )
+
+
+def described(claims: Sequence[Claim]) -> list[str]:
+    """Claims in two lines each, below their number; nothing where there are none."""
+    lines = [f"claims stated: {len(claims)}"] if claims else []
+    for claim in claims:
+        effect = f"{claim.at_least:g}" + (" nats" if claim.metric == "loss" else "")
+        sides = " over ".join(filter(None, map(selected, (claim.better, claim.worse))))
+        where = f", where {selected(claim.where)}" if claim.where else ""
+        lines.append(f"- {claim.text}")
+        lines.append(f"  {claim.metric} on {claim.on}: at least {effect}, {sides}{where}")
+    return lines
 
 
 def _misfit(name: str, value: Any) -> str:
