@@ -8,8 +8,8 @@ from which follows the error of designs that were not run. A component that come
 one near 0 often does, is cut at 0 and named. Sources: Searle, Casella and McCulloch 1992, Variance
 Components (unweighted means); Cohen 1988 (power, here by the non-central t).
 Conventions: variances are squares of what `value` is in; an error is of the mean over the units of
-analysis.units. Contents: Layout, Components, components, of_clips; Error, expected, measured;
-power, detectable, runs_needed, needed.
+analysis.units, on one split over devices crossed with seeds. Contents: Layout, Components,
+components, of_clips; Error, expected, measured; power, detectable, runs_needed, needed.
 """
 
 import math
@@ -112,7 +112,7 @@ def expected(found: Components, unit: str, layout: Layout) -> Error:
     if unit == "folds":
         return Error(np.sqrt(of_folds), folds - 1)
     of_devices = (device + both / folds + rest / (folds * seeds)) / devices
-    return _joined(of_folds, of_devices, folds, devices)
+    return _joined(of_folds, of_devices, layout)
 
 
 def measured(runs: pd.DataFrame, unit: str, interval: Estimate, confidence: float) -> Error:
@@ -121,8 +121,9 @@ def measured(runs: pd.DataFrame, unit: str, interval: Estimate, confidence: floa
     folds, _, devices = value_FSD.shape
     value_FS, value_FD = np.nanmean(value_FSD, axis=2), np.nanmean(value_FSD, axis=1)
     if unit == "devices":
-        parts = [_variance(value_FD.mean(axis=axis)) for axis in (1, 0)]
-        error = _joined(parts[0] / folds, parts[1] / devices, folds, devices)
+        value_R = value_FD.mean(axis=1) if folds > 1 else value_FS[0][~np.isnan(value_FS[0])]
+        rows, columns = (_variance(each) / len(each) for each in (value_R, value_FD.mean(axis=0)))
+        error = _joined(rows, columns, Layout(folds, len(value_R), devices))
     else:
         values = np.nanmean(value_FS, axis=1) if unit == "folds" else _repeats(value_FS)
         error = Error(math.sqrt(_variance(values) / len(values)), len(values) - 1)
@@ -130,13 +131,15 @@ def measured(runs: pd.DataFrame, unit: str, interval: Estimate, confidence: floa
     return error._replace(size=max(error.size, half / float(_edge(error.freedom, 1 - confidence))))
 
 
-def _joined(of_folds: Any, of_devices: Any, folds: Any, devices: Any) -> Error:
-    """The error of crossed units, with Satterthwaite's degrees of freedom; one fold adds none."""
-    of_folds = np.where(np.asarray(folds) > 1, np.nan_to_num(of_folds), 0.0)
-    among = np.maximum(np.asarray(folds) - 1, 1)
-    whole = of_folds + of_devices
-    square = of_folds**2 / among + of_devices**2 / (devices - 1)
-    with np.errstate(invalid="ignore"):
+def _joined(of_rows: Any, of_devices: Any, layout: Layout) -> Error:
+    """The error of devices crossed with folds, of one fold with its seeds; with Satterthwaite's
+    degrees of freedom.
+    """
+    folds, seeds, devices = layout
+    among = np.where(np.asarray(folds) > 1, folds, seeds) - 1
+    whole = of_rows + of_devices
+    square = of_rows**2 / among + of_devices**2 / (devices - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
         freedom = np.where(square > 0, whole**2 / square, devices - 1)
     return Error(np.sqrt(whole), freedom)
 

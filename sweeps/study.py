@@ -121,8 +121,8 @@ def _study(name: str, module: ModuleType, file: Path | None = None) -> Study:
         check(search)
     except ValueError as error:
         raise ValueError(f"study {name}: {error}") from None
-    said = module.QUESTION, module.SOURCE
-    return Study(name, *said, lambda: [search.base], search, rule, file, claims)
+    base = search.base
+    return Study(name, module.QUESTION, module.SOURCE, lambda: [base], search, rule, file, claims)
 
 
 def _claims(study: str, claims: Any) -> tuple[Claim, ...]:
