@@ -13,6 +13,7 @@ components, of_clips; Error, expected, measured; power, detectable, runs_needed,
 """
 
 import math
+from bisect import bisect_left
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,7 +62,7 @@ def components(runs: pd.DataFrame) -> Components:
     """The components of runs as analysis.units.estimate takes them: one row per training."""
     value_FSD = _cube(runs)
     folds, _, devices = value_FSD.shape
-    value_FS, value_FD = np.nanmean(value_FSD, axis=2), np.nanmean(value_FSD, axis=1)
+    value_FS, value_FD = value_FSD.mean(axis=2), np.nanmean(value_FSD, axis=1)
     seeds_F = (~np.isnan(value_FS)).sum(axis=1)
     seeds = float(folds / (1 / seeds_F).sum())
     spare = int((seeds_F - 1).sum())  # degrees of freedom among seeds
@@ -119,7 +120,7 @@ def measured(runs: pd.DataFrame, unit: str, interval: Estimate, confidence: floa
     """The error of the mean of these runs; no smaller than its interval is wide."""
     value_FSD = _cube(runs)
     folds, _, devices = value_FSD.shape
-    value_FS, value_FD = np.nanmean(value_FSD, axis=2), np.nanmean(value_FSD, axis=1)
+    value_FS, value_FD = value_FSD.mean(axis=2), np.nanmean(value_FSD, axis=1)
     if unit == "devices":
         value_R = value_FD.mean(axis=1) if folds > 1 else value_FS[0][~np.isnan(value_FS[0])]
         rows, columns = (_variance(each) / len(each) for each in (value_R, value_FD.mean(axis=0)))
@@ -194,10 +195,14 @@ def _more(
         untold["seeds"] = found.repeat
     if math.isnan(untold[kind]) or (kind == "folds" and found.layout.folds < 2):
         return math.nan
-    more_C = np.arange(1, MOST + 1)
-    grown = found.layout._asdict() | {kind: getattr(found.layout, kind) + more_C}
-    enough = power(effect, expected(found, unit, Layout(**grown)), alpha) >= chance
-    return float(more_C[enough.argmax()]) if enough.any() else math.inf
+
+    def enough(more: int) -> bool:
+        grown = found.layout._asdict() | {kind: getattr(found.layout, kind) + more}
+        return bool(power(effect, expected(found, unit, Layout(**grown)), alpha) >= chance)
+
+    if not enough(MOST):
+        return math.inf
+    return float(bisect_left(range(MOST), True, lo=1, key=enough))
 
 
 def _cube(runs: pd.DataFrame) -> Array:
