@@ -5,8 +5,8 @@ where it falls short likewise; all else is undecided, and says what would decide
 over all claims of a study, those that cannot be judged yet among them.
 Conventions: effects are better - worse, as fractions or nats (of a loss, worse - better); intervals
 are of one claim, p_holm of its family; units are those of analysis.units, but clips, as one
-training says nothing of another. Contents: Verdict, COLUMNS, Unjudged, judge, assessed, decided,
-holm, recorded.
+training says nothing of another. Contents: Verdict, COLUMNS, judge, assessed, estimated,
+decided, holm, recorded.
 """
 
 import math
@@ -108,13 +108,9 @@ def assessed(found: Evidence, claim: Claim, unit: str = "", alpha: float = 0.05)
     runs = found.runs.assign(unit=claim.unit or unit, split=claim.on)
     scale = _scale(claim)
     try:
-        effect = estimate(runs, scale, 1 - alpha)
-        crossed = _by_seeds(runs) if effect.unit == ON_ONE_SPLIT else runs
-        effect = estimate(crossed, scale, 1 - alpha)
+        effect, crossed = estimated(runs, scale, 1 - alpha)
     except ValueError as error:
         raise Unjudged(str(error)) from None
-    if crossed is not runs:
-        effect = _of_one_split(effect, runs[SEED].nunique())
     row = effect._asdict() | {"effect": effect.mean, "pairs": len(runs)}
     parts = variance.components(runs)
     row |= {name: math.sqrt(getattr(parts, name)) for name in ("fold", "device", "seed")}
@@ -206,21 +202,22 @@ def _about(claim: Claim) -> dict[str, Any]:
     }
 
 
-def _by_seeds(runs: pd.DataFrame) -> pd.DataFrame:
-    """Runs on one split with its seeds in the place of folds: devices alone would leave out that
-    another training hears otherwise.
+def estimated(runs: pd.DataFrame, scale: Scale, confidence: float) -> tuple[Estimate, pd.DataFrame]:
+    """The estimate of a claim's runs, and the runs as they were taken.
+
+    On one split seeds stand in the place of folds: devices alone would leave out that another
+    training hears otherwise. Raises ValueError as `estimate` does.
     """
-    # all seeds score the same clips, which count once
-    crossed = runs.assign(clips=runs["clips"] / runs[SEED].nunique())
+    found = estimate(runs, scale, confidence)
+    if found.unit != ON_ONE_SPLIT:
+        return found, runs
+    seeds = runs[SEED].nunique()
+    crossed = runs.assign(clips=runs["clips"] / seeds)  # all seeds score the same clips
     crossed[FOLD], crossed[SEED] = runs[SEED], 0
-    return crossed
-
-
-def _of_one_split(effect: Estimate, seeds: int) -> Estimate:
-    """The estimate of such runs in their own words."""
-    if math.isnan(effect.low):
-        return effect._replace(n=seeds, unit="seeds on one split")
-    return effect._replace(unit=f"devices x {seeds} seeds on one split")
+    found = estimate(crossed, scale, confidence)
+    if math.isnan(found.low):
+        return found._replace(n=seeds, unit="seeds on one split"), crossed
+    return found._replace(unit=f"devices x {seeds} seeds on one split"), crossed
 
 
 def _scale(claim: Claim) -> Scale:
