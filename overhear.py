@@ -14,7 +14,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+if TYPE_CHECKING:
+    from scaling.results.claims import Claim
 
 
 def _check_packages() -> None:
@@ -138,6 +141,46 @@ def erf(
     split = scaling.cli.compute_maps(results, trials, wanted, root, where, read)
     name = kind if label is None else f"class {label}"
     analysis.cli.draw_fields(results, trials, split, name, out, format)
+
+
+@app.command()
+def claims(
+    results: Annotated[str, typer.Argument(help=analysis.cli.RESULTS)],
+    study: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STUDY",
+            help="Judge what this study states, a shipped one or a Python file (default: what was "
+            "stated when the results were made).",
+        ),
+    ] = None,
+    alpha: Annotated[
+        float, typer.Option(help="Chance of any false verdict among a study's claims.")
+    ] = 0.05,
+    unit: Annotated[
+        str,
+        typer.Option(
+            help="What intervals are over, where a claim does not say: folds, repeats or devices "
+            "(default: the widest claim that the design allows)."
+        ),
+    ] = "",
+    every: Annotated[
+        bool, typer.Option("--all", help="Print all claims, not only the first 20.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the claims as JSON lines.")] = False,
+    out: Annotated[
+        str | None, typer.Option(help="Local folder of claims.csv (default: RESULTS/figures).")
+    ] = None,
+) -> None:
+    """Judge each claim of a study by its results: supported, contradicted or undecided."""
+    from analysis import ledger
+    from sweeps.study import find, names
+
+    def states(name: str) -> "tuple[str, tuple[Claim, ...]]":
+        found = find(name)
+        return found.name, found.claims
+
+    ledger.show(results, study, states, names(), alpha, unit, every, json, out)
 
 
 OURS = ("analysis", "overhear", "scaling", "sweeps", "__main__")
