@@ -63,7 +63,7 @@ def candidates(data: Data, on: str = "validation") -> pd.DataFrame:
     runs = runs[runs["trial"].isin(kept["trial"])]
     held_out = sorted({*runs["split"]} - {*NOT_HELD_OUT}, key=split_order)
     made = []
-    for _, rows in runs.groupby("configuration", sort=False):
+    for _, rows in runs.sort_values([*PAIRED]).groupby("configuration"):
         row = rows.iloc[0]
         found: dict[str, Any] = {name: row[name] for name in (*settings.leaves(), "transferred")}
         found |= {name: row[name] for name in COSTS}
@@ -73,7 +73,7 @@ def candidates(data: Data, on: str = "validation") -> pd.DataFrame:
         for split in held_out:
             there = rows[rows["split"] == split]
             found |= _renamed(estimate(there), split) if len(there) else {}
-        made.append(found | {"on": on, "trials": " ".join(sorted({*rows["trial"]}))})
+        made.append(found | {"on": on, "trials": " ".join(rows["trial"].unique())})
     return _told(pd.DataFrame(made))
 
 
@@ -96,11 +96,11 @@ def choose(
     if not fits.any():
         raise ValueError(_nearest(found, most, least))
     ordered = found.assign(tied=-found["value"].round(DIGITS)).sort_values(["tied", cost, "label"])
-    within = ordered[fits].drop(columns="tied").reset_index(drop=True)
+    within = ordered.loc[fits[ordered.index]].drop(columns="tied").reset_index(drop=True)
     best = within.iloc[0]
     cheapest, apart, why = _cheapest(data, within, cost, on)
     reason = [*_chosen_by(on, len(within), len(found), most, least), why]
-    return Choice(best, cheapest, within, on, " ".join(reason), cost, apart)
+    return Choice(best, cheapest, within, on, " ".join(filter(None, reason)), cost, apart)
 
 
 def _runs(data: Data, on: str) -> pd.DataFrame:
@@ -142,10 +142,10 @@ def _runs(data: Data, on: str) -> pd.DataFrame:
 def _same_folds(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows on the folds that most configurations have, of the configurations that have them."""
     by_configuration = rows.groupby("configuration")
-    folds = by_configuration[FOLD].agg(lambda each: frozenset(map(int, each)))
-    counts = Counter(folds)
+    folds = {number: frozenset(map(int, each[FOLD])) for number, each in by_configuration}
+    counts = Counter(folds.values())
     shared = max(counts, key=lambda some: (counts[some], len(some), sorted(some)))
-    complete = folds.index[folds.map(shared.issubset)]
+    complete = [number for number, some in folds.items() if shared <= some]
     if lacking := len(folds) - len(complete):
         said = ", ".join(map(str, sorted(shared)))
         warnings.warn(
@@ -193,9 +193,7 @@ def _check(most: Mapping[str, float]) -> None:
             raise ValueError(f"--max {name}={limit:g}: a limit is a number above 0")
 
 
-def _check_held(
-    found: pd.DataFrame, most: Mapping[str, float], least: Mapping[str, float]
-) -> None:
+def _check_held(found: pd.DataFrame, most: Mapping[str, float], least: Mapping[str, float]) -> None:
     """Raise ValueError for a limit that these candidates have nothing to hold against."""
     for name in most:
         if found[name].isna().any():
@@ -239,7 +237,7 @@ def _nearest(found: pd.DataFrame, most: Mapping[str, float], least: Mapping[str,
     order = found.assign(worst=worst).sort_values(["worst", "kept_parameters", "label"])
     row, over = order.iloc[0], excess.loc[order.index[0]]
     parts = [
-        f"{name} {row[name]:,.15g} is {row[name] - limit:,.15g} ({100 * over[name]:.1f} %) above "
+        f"{name} {row[name]:,.15g} is {row[name] - limit:,.15g} ({100 * over[name]:,.0f} %) above "
         f"{limit:,.15g}"
         for name, limit in most.items()
         if over[name] > 0
@@ -293,21 +291,21 @@ def _cheapest(
             untold += 1
         elif apart.low <= 0 <= apart.high:
             mean, low, high = (f"{100 * each:+.1f}" for each in apart[:3])
-            said = f"{mean} points ({low} to {high}) over {apart.n} {apart.unit}"
-            less = 100 * (1 - row[cost] / best[cost])
-            return row, apart, (
-                f"The cheapest that cannot be told apart from it, {row['label']}, has {less:.0f} % "
-                f"less {cost}: {said}."
-            )  # fmt: skip
+            why = (
+                f"The cheapest that cannot be told apart from it is {row['label']}: {mean} points "
+                f"({low} to {high}) over {apart.n} {apart.unit}, with "
+                f"{100 * row[cost] / best[cost]:.0f} % of its {cost}."
+            )
+            return row, apart, why
     if untold:
         why = f"{untold} cheaper ones share too few runs with it for an interval: sweep three folds"
         return best, None, f"{why} or seeds to learn whether they are as good."
-    return best, None, f"None with less {cost} is as good." if len(within) > 1 else ""
+    if len(cheaper):
+        return best, None, f"Each of the {len(cheaper)} that take less ({cost}) is worse."
+    return best, None, ""
 
 
-def _apart(
-    scores: pd.DataFrame, one: "pd.Series[Any]", other: "pd.Series[Any]"
-) -> Estimate | None:
+def _apart(scores: pd.DataFrame, one: "pd.Series[Any]", other: "pd.Series[Any]") -> Estimate | None:
     """The mean difference between two candidates, paired by seed and fold; None: no pair."""
     sides = [scores[scores["trial"].isin(row["trials"].split())] for row in (one, other)]
     pairs = sides[0].merge(sides[1], on=[*PAIRED], suffixes=("", "_other"))
