@@ -9,7 +9,7 @@ without the places that a sparse file would have to name: what compaction may re
 masked network takes. `latency_ms` is nan where nobody measured it. What is scored on other folds
 than most is left out, as folds differ by more than models do.
 Sources: the limits of PRESETS are facts of DCASE's task of low-complexity scene classification.
-Contents: LIMITED, PRESETS, candidates, Choice, choose.
+Contents: LIMITED, PRESETS, candidates, configurations, Choice, choose.
 """
 
 import math
@@ -35,6 +35,7 @@ FLOAT32 = 4  # bytes
 # what all candidates have to share: an accuracy says nothing beside one of other classes
 SAME = ("sound.dataset", "sound.classes", "split.protocol")
 PAIRED = ("seed", "split.fold", "split.validation_fold")
+RUN = ["trial", *PAIRED, "split", "value", "by_device", "clips", "unit"]  # what estimates need
 
 
 class Choice(NamedTuple):
@@ -52,9 +53,10 @@ class Choice(NamedTuple):
 def candidates(data: Data, on: str = "validation") -> pd.DataFrame:
     """One row per configuration of the complete trials, told from the others by `label`.
 
-    Columns: label; the settings that vary, by dotted name; LIMITED; value, low, high, n, unit: its
-    accuracy on `on` (analysis.units.estimate); for each held-out split the same, as `unseen`,
-    `unseen_low`, ... `unseen_unit` (nan where it was not scored); on; trials (ids).
+    Columns: label; family (what of it is no size); the settings that vary, by dotted name; LIMITED;
+    value, low, high, n, unit: its accuracy on `on` (analysis.units.estimate); for each held-out
+    split the same, as `unseen`, `unseen_low`, ... `unseen_unit` (nan where it was not scored); on;
+    trials (ids).
     Raises ValueError where no trial was scored on `on`, and where the trials are of several
     datasets. Warns of what is left out: other folds than most have, or no score on `on`.
     """
@@ -103,6 +105,15 @@ def choose(
     return Choice(best, cheapest, within, on, " ".join(filter(None, reason)), cost, apart)
 
 
+def configurations(trials: pd.DataFrame) -> "pd.Series[int]":
+    """A number for each configuration: all settings but those that tell repeats apart. Who keeps
+    clips for validation trains on fewer, and is another than who does not.
+    """
+    names = [name for name in settings.leaves() if name not in REPEAT]
+    kept = trials["split.validation_fold"].notna().rename("validates")
+    return trials.groupby([*(trials[name] for name in names), kept], dropna=False).ngroup()
+
+
 def _runs(data: Data, on: str) -> pd.DataFrame:
     """The scores over all devices, numbered by configuration; of those that were scored on `on`."""
     scores = data.scores()
@@ -124,11 +135,7 @@ def _runs(data: Data, on: str) -> pd.DataFrame:
                 f"these trials have {name}={' and '.join(several)}: accuracies compare on the same "
                 "clips only; name one study with --study"
             )
-    names = [name for name in settings.leaves() if name not in REPEAT]
-    # who keeps clips for validation trains on fewer: another configuration than who does not
-    kept = scores["split.validation_fold"].notna().rename("validates")
-    numbered = scores.groupby([*(scores[name] for name in names), kept], dropna=False).ngroup()
-    scores = scores.assign(configuration=numbered)
+    scores = scores.assign(configuration=configurations(scores))
     scored = scores.loc[scores["split"] == on, "configuration"]
     silent = scores["configuration"].nunique() - scored.nunique()
     if silent:
@@ -175,14 +182,15 @@ def _told(found: pd.DataFrame) -> pd.DataFrame:
     """The candidates with their labels, and of the settings only those that vary."""
     sizes = found.rename(columns=dict(zip(SIZE, DIMENSIONS, strict=True)))
     parts = {name: sizes[name].map(f"{name} {{}}".format) for name in DIMENSIONS}
-    said = varying(pd.DataFrame({"condition": labels(found), **parts}), ["condition", *DIMENSIONS])
-    said = said.mask(said == "", labels(found))
+    families = labels(found)
+    said = varying(pd.DataFrame({"family": families, **parts}), ["family", *DIMENSIONS])
+    said = said.mask(said == "", families)
     twice = said.duplicated(keep=False)
     said = said.mask(twice, said + " " + found["trials"].str[:6])
     vary = [n for n in settings.leaves() if n in found and found[n].nunique(dropna=False) > 1]
     rest = [n for n in found if n not in settings.leaves() and n != "transferred"]
     named = [name for name in vary if name not in REPEAT]
-    return found.assign(label=said)[["label", *named, *rest]]
+    return found.assign(label=said, family=families)[["label", "family", *named, *rest]]
 
 
 def _check(most: Mapping[str, float]) -> None:
@@ -282,7 +290,7 @@ def _cheapest(
     best = within.iloc[0]
     cheaper = within[within[cost] < best[cost]].sort_values([cost, "label"])
     scores = data.scores()
-    scores = scores[(scores["device"] == "all") & (scores["split"] == on)]
+    scores = scores.loc[(scores["device"] == "all") & (scores["split"] == on), RUN]
     untold = 0
     for place in cheaper.index:
         row = within.loc[place]

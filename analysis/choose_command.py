@@ -197,7 +197,7 @@ def _made_again(choice: "Choice", data: "Data") -> list[str]:
     from analysis import again
 
     manifest = data.manifest.set_index("trial", drop=False)
-    known = {*choice.candidates} - {"label"}
+    known = {*choice.candidates}
     lines = []
     for chosen, row in ((BEST, choice.best), (CHEAPEST, choice.cheapest)):
         if chosen == CHEAPEST and row["label"] == choice.best["label"]:
