@@ -158,7 +158,8 @@ def runs_of(scores: pd.DataFrame, size: str, unit: str = "") -> Iterator[Runs]:
     told = scores.assign(dataset=scores["sound.dataset"])
     conditions = ["dataset", *varied(told, (size,), ("dataset",))]
     conditions += [name for name in SIZE if name not in but and told[name].nunique() > 1]
-    names = [n for n in settings.leaves() if n not in (*REPEAT, *but, size)]
+    known = settings.settings()
+    names = [name for name in known if name not in (*REPEAT, *but, size)]
     parts = {
         n: told[n].map(f"{dial} {{}}".format) for n, dial in zip(SIZE, DIMENSIONS, strict=True)
     }
@@ -167,7 +168,10 @@ def runs_of(scores: pd.DataFrame, size: str, unit: str = "") -> Iterator[Runs]:
     for key, rows in told.assign(family=family).groupby(["split", *conditions], dropna=False):
         about = dict(zip(["split", *conditions], key, strict=True))
         about |= {"family": rows["family"].iloc[0]}
-        said = "\n".join(f"{name}={rows[name].iloc[0]}" for name in names)
+        stated = {name: rows[name].iloc[0] for name in names}
+        # what is off is not said: a setting that is younger than a record changes no key
+        on = {name: value for name, value in stated.items() if value != known[name].column}
+        said = "\n".join(f"{name}={value}" for name, value in on.items() if not pd.isna(value))
         yield _runs(rows, about, said, size, unit)
 
 

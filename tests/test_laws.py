@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 from scipy.optimize import nnls
-from test_analysis_table import complete, results, trial
+from test_analysis_table import complete, end, measure, plan, results, trial
 
+from analysis import cli, next_size, table
 from analysis.data import Data
+from analysis.figures import next_size as next_figure
 from analysis.figures.layout import Style
 from analysis.figures.scaling_law import CLIPS, MACS, PARAMETERS, WEIGHTS
 from analysis.laws import ALPHA, SIZES, Law, fit, fits, predicted, runs_of, values_of
-from scaling.results.records import Results
+from scaling.results.records import Refused, Results
 from scaling.seeds import stream
 
 __all__ = ["results"]  # the fixture
@@ -117,8 +119,8 @@ def law_of(size: float) -> float:
 
 def test_runs_share_units_and_the_band_holds_the_law(results: Results) -> None:
     data = swept(results, law_of)
-    scores, measure = values_of(data)
-    assert measure.metric == "loss"
+    scores, what = values_of(data)
+    assert what.metric == "loss"
     (runs,) = runs_of(scores, "kept_parameters")
     assert list(runs.size_M) == [2000 * w for w in WIDTHS]
     assert (runs.error_MU.shape, runs.unit) == ((5, 4), "folds")
@@ -209,8 +211,8 @@ def test_accuracy_is_fitted_where_there_is_no_cross_entropy(results: Results) ->
         rows = [r for r in results.read("metrics", [one]).to_pylist() if r["metric"] != "loss"]
         results.write("metrics", one, rows)
     data = Data(results)
-    scores, measure = values_of(data)
-    assert measure.metric == "accuracy"
+    scores, what = values_of(data)
+    assert what.metric == "accuracy"
     assert scores["value"].between(0, 1).all()
     assert PARAMETERS.points(data)["metric"].unique() == ["accuracy"]
 
@@ -229,3 +231,77 @@ def test_clips_have_a_law_of_each_size(results: Results) -> None:
     assert list(laws["exponent"]) == pytest.approx([0.5, 0.5], abs=0.01)
     assert list(laws["floor"]) == pytest.approx([1.2, 1.2], abs=0.01)
     assert (laws["size"] == 2).all()
+
+
+def test_a_prediction_is_kept_once_and_held_against_what_came(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    swept(results, law_of, WIDTHS[:4])
+    cli.analyze(results.where, figure=["next_size"])
+    said = capsys.readouterr().out
+    assert "no predicted size has been trained yet" in said
+    (name,) = results.names("laws")
+    assert f"laws/{name}.parquet" in said
+    cli.analyze(results.where, figure=["next_size"])
+    assert results.names("laws") == [name]
+    kept = results.read("laws").to_pandas()
+    (ahead,) = next_figure.points(Data(results)).to_dict("records")
+    assert ahead["size"] == 64_000
+    assert math.isnan(ahead["observed"])
+    assert set(kept["largest"]) == {32_000}
+    assert ahead["predicted"] == kept.loc[kept["size"] == 64_000, "predicted"].item()
+
+    added = {trial(network__width=w, split__fold=f) for w in (24, 32) for f in (1, 2, 3)}
+    plan(results, "larger", sorted(added, key=lambda each: each.id))
+    for one in added:
+        measure(results, one, {"test": [law_of(2000 * one.network.width) - 1]})
+        end(results, one)
+    data = Data(results)
+    found = next_size.came(data).set_index("size")
+    assert list(found.index) == [48_000, 64_000]
+    row = found.loc[64_000]
+    runs = next(iter(runs_of(values_of(data)[0], "kept_parameters")))
+    assert row["observed"] == pytest.approx(law_of(64_000))
+    assert row["off"] == pytest.approx(ahead["predicted"] - law_of(64_000))
+    assert (row["low"], row["high"]) == pytest.approx((ahead["low"], ahead["high"]))
+    law = kept.iloc[0]
+    at = law["floor"] + law["scale"] * 48_000 ** -law["exponent"]
+    assert found.loc[48_000, "predicted"] == pytest.approx(at)
+    assert found.loc[48_000, "low"] < at < found.loc[48_000, "high"]
+    assert runs.size_M[-1] == 64_000
+    points = next_figure.points(data)
+    assert list(points["size"]) == [48_000, 64_000, 128_000]
+    assert "2 predicted sizes have been trained since, the farthest off by" in (
+        next_figure.listing("next_size", points).result
+    )
+    texts = {t.get_text() for t in next_figure.draw(points, Style(width=3.3)).findobj(Text)}
+    assert {"128,000 parameters", "predicted", "observed since"} <= texts
+
+
+def test_a_look_at_some_studies_keeps_nothing(results: Results) -> None:
+    swept(results, law_of, WIDTHS[:4])
+    assert next_size.keep(Data(table.load(results, ["s"]))) is None
+    assert results.names("laws") == []
+
+
+def test_a_folder_that_cannot_be_written_is_warned_of(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = swept(results, law_of, WIDTHS[:4])
+
+    def refuse(*_: object) -> None:
+        raise Refused("it is full")
+
+    monkeypatch.setattr(Results, "write", refuse)
+    with pytest.warns(UserWarning, match="^the predictions are not kept: it is full$"):
+        assert next_size.keep(data) is None
+
+
+def test_another_condition_is_held_against_no_law(results: Results) -> None:
+    data = swept(results, law_of, WIDTHS[:4])
+    next_size.keep(data)
+    other = trial(network__width=32, training__rate=2e-3)
+    plan(results, "other", [other])
+    measure(results, other, {"test": [0.5]})
+    end(results, other)
+    assert next_size.came(Data(results)).empty

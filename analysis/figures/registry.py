@@ -58,6 +58,7 @@ FIGURES: dict[str, Figure] = {
         "scaling_law_weights": "scaling_law:WEIGHTS",
         "scaling_law_macs": "scaling_law:MACS",
         "scaling_law_clips": "scaling_law:CLIPS",
+        "next_size": "next_size",
         "ways_of_scaling": "ways_of_scaling",
         "sparse_width": "sparse_width",
         "random_labels": "random_labels",
