@@ -48,6 +48,7 @@ if Path(sys.argv[0]).stem == "overhear":  # not where a test imports this
 
 import typer  # noqa: E402
 
+import analysis.choose_command  # noqa: E402
 import analysis.cli  # noqa: E402
 import scaling.cli  # noqa: E402
 import sweeps.cli  # noqa: E402
@@ -66,6 +67,7 @@ app.command()(sweeps.cli.studies)
 app.command()(sweeps.cli.sweep)
 app.command()(analysis.cli.status)
 app.command()(analysis.cli.analyze)
+app.command()(analysis.choose_command.choose)
 app.command()(scaling.cli.train)
 app.add_typer(scaling.cli.data, name="data")
 app.command()(scaling.cli.recipes)

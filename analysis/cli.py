@@ -110,7 +110,7 @@ def analyze(
     json: Annotated[bool, typer.Option("--json", help="Print the points as JSON lines.")] = False,
 ) -> None:
     """Draw a study's figures and print their points, which are also written as CSV."""
-    from analysis import listing, table, units
+    from analysis import listing, next_size, table, units
     from analysis.data import Data
     from analysis.figures import registry
     from scaling.results.records import Results
@@ -155,6 +155,8 @@ def analyze(
             warnings.warn(f"figure {name} is left out: {error}", stacklevel=2)
             continue
         saved = _save(points, folder, name, Format(format), style)
+        if name == "next_size" and (kept := next_size.keep(data)):
+            saved += f"; kept as {where.path(next_size.KIND, kept)}.parquet"
         report(registry.FIGURES[name].listing(name, points), points, "figure", name, saved)
     _check_labels(style)
     if compared is not None:

@@ -2,8 +2,9 @@
 
 A results folder is a local path or any pyarrow filesystem URI. Below it lie
 - one Parquet file per launch: `manifest/<launch>`; per forecast: `forecasts/<time>`,
-  `forecast_errors/<time>`; per trial: `metrics/`, `predictions/`, `pairs/`, `maps/` and
-  `outcomes/<trial>`. Their columns are in scaling.results.schemas. Any Parquet reader opens them.
+  `forecast_errors/<time>`; per set of scaling laws: `laws/<digest>`; per trial: `metrics/`,
+  `predictions/`, `pairs/`, `maps/` and `outcomes/<trial>`. Their columns are in
+  scaling.results.schemas. Any Parquet reader opens them.
 - `code/<digest>.diff`, how the code that planned a launch differs from its commit (code_version).
 - `weights/<trial>.safetensors` (scaling.results.weights), and `checkpoints/<trial>/`, which a trial
   continues from (checkpoint) and whose `memory.json` says that it held too much (memory).
@@ -43,6 +44,7 @@ _REMEDIES = {  # for a file that cannot be read or believed, by its kind
     "maps": "delete it, and run overhear erf again, which recomputes it",
     "forecasts": "delete it; overhear sweep --dry-run predicts again",
     "forecast_errors": "delete it",
+    "laws": "delete it: what was predicted before is lost",
 }
 
 
