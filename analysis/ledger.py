@@ -108,7 +108,9 @@ def of_claims(judged: pd.DataFrame, alpha: float) -> Listing:
         Column("verdict", tuple(judged["verdict"]), left=True),
         Column("effect", tuple(_effect(row, row["effect"]) for row in rows)),
         Column(f"{100 * (1 - alpha):g} %", tuple(map(_interval, rows))),
-        Column("n", tuple(f"{row['n']} {row['unit']}" for row in rows), folds=True),
+        Column(
+            "n", tuple(f"{row['n']} {row['unit']}" if row["n"] else "-" for row in rows), folds=True
+        ),
         Column("p, Holm", tuple(map(_p, rows))),
     ]
     if (judged["at_least"] != 0).any():
