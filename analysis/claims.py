@@ -121,8 +121,6 @@ def assessed(found: Evidence, claim: Claim, unit: str = "", alpha: float = 0.05)
     row["p"] = p_value(crossed, claim.at_least, scale)
     spread = variance.measured(runs, kind, effect, 1 - alpha)
     row["detectable"] = variance.detectable(spread, alpha)
-    if parts.cut:
-        row["note"] = f"negative components cut at 0: {', '.join(parts.cut)}"
     return row | {"parts": parts, "kind": kind}
 
 

@@ -41,6 +41,12 @@ def evidence(data: Data, trials: "pd.Series[str]", claim: Claim) -> Evidence:
     planned = data.manifest[data.manifest["trial"].isin(trials)]
     names = ("better",) if claim.level else ("better", "worse")
     sides = {name: _planned(planned, claim, name) for name in names}
+    datasets = planned[planned["trial"].isin(sides["better"])]["sound.dataset"].unique()
+    if len(datasets) > 1:
+        raise Unjudged(
+            f"better: trials of {len(datasets)} datasets, whose folds are not the same: name one "
+            f"in where, as sound.dataset={datasets[0]}"
+        )
     if shared := len(set.intersection(*map(set, sides.values()))) if len(sides) > 1 else 0:
         raise Unjudged(
             f"{shared} {_trials(shared)} on both sides ({selected(claim.better)} and "

@@ -100,6 +100,8 @@ def of_claims(judged: pd.DataFrame, alpha: float) -> Listing:
         f"{tally} of {len(rows)}, with at most {100 * alpha:g} % chance of any false verdict "
         f"(Holm's correction over {families or 'all '}claims)"
     )
+    if "loss" in set(judged["metric"]):
+        result += "; effects are points, of a loss nats"
     about = [
         Column("study", tuple(judged["study"]), left=True, folds=True),
         Column("claim", tuple(judged["claim"]), left=True, folds=True),
@@ -108,15 +110,16 @@ def of_claims(judged: pd.DataFrame, alpha: float) -> Listing:
         Column("verdict", tuple(judged["verdict"]), left=True),
         Column("effect", tuple(_effect(row, row["effect"]) for row in rows)),
         Column(f"{100 * (1 - alpha):g} %", tuple(map(_interval, rows))),
-        Column("n", tuple(f"{row['n']} {row['unit']}" for row in rows), folds=True),
+        Column(
+            "n", tuple(f"{row['n']} {row['unit']}" if row["n"] else "-" for row in rows), folds=True
+        ),
         Column("p, Holm", tuple(map(_p, rows))),
     ]
     if (judged["at_least"] != 0).any():
-        cells = tuple(_effect(row, row["at_least"]) for row in rows)
-        values.insert(1, Column("at least", cells))
+        values.insert(1, Column("at least", tuple(f"{_told(row, 'at_least'):g}" for row in rows)))
     if judged["published"].notna().any():
         cells = tuple(_effect(row, row["published"]) for row in rows)
-        values.append(Column("published", cells))
+        values.append(Column("paper", cells))
     return Listing("claims", result, tuple(about), tuple(values))
 
 
@@ -131,18 +134,23 @@ def remarks(judged: pd.DataFrame) -> Iterator[str]:
 
 
 def _effect(row: Mapping[Any, Any], value: float) -> str:
-    """`+5.1` points, `+0.120 nats`; a level without a sign."""
+    """`+5.1` points, `+0.120` nats; a level without a sign."""
     if math.isnan(value):
         return "-"
     if row["metric"] == "loss":
-        return f"{value:+z.3f} nats"
+        return f"{value:+z.3f}"
     return f"{100 * value:{'+' if row['worse'] else ''}z.1f}"
+
+
+def _told(row: Mapping[Any, Any], name: str) -> float:
+    """A value in points or nats."""
+    return float(row[name]) if row["metric"] == "loss" else round(100 * row[name], 9)
 
 
 def _interval(row: Mapping[Any, Any]) -> str:
     if math.isnan(row["low"]):
         return "-"
-    low, high = (_effect(row, row[edge]).removesuffix(" nats") for edge in ("low", "high"))
+    low, high = (_effect(row, row[edge]) for edge in ("low", "high"))
     return f"{low} to {high}"
 
 

@@ -26,12 +26,13 @@ def needed(row: Mapping[str, Any], parts: Components, unit: str, alpha: float) -
     would = {kind: count for kind, count in found.items() if math.isfinite(count)}
     cheapest = min(would, key=lambda kind: (would[kind] * price[kind], kind), default="")
     factor, digits, of = (1, 3, "nats") if row["metric"] == "loss" else (100, 1, "points")
+    cut = f" (negative components cut at 0: {', '.join(parts.cut)})" if parts.cut else ""
     whose = "published" if published else "observed"
     effect = f"{factor * target:z.{digits}f} {of}"
     return {
         "needed": would.get(cheapest, math.nan),
         "needed_unit": cheapest,
-        "remedy": f"at the {whose} effect of {effect}, {_words(found)}",
+        "remedy": f"at the {whose} effect of {effect}, {_words(found)}{cut}",
     }
 
 

@@ -43,6 +43,7 @@ def dry_run(launch: Launch, speed: float | None, as_json: bool) -> None:
     plan = schedule.planned(launch, tables)
     for line in claims.described(launch.study.claims):
         typer.echo(line, err=as_json)
+    schedule.warn_of_claims(launch)
     if missing:
         if launch.study.search:
             typer.echo(search.described(launch.study.search), err=as_json)

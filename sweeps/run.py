@@ -39,6 +39,7 @@ def run(launch: Launch) -> bool:
     tables = {name: each.table for name, each in clips.items()}
     plan = schedule.planned(launch, tables)
     schedule.check(launch, plan)
+    schedule.warn_of_claims(launch)
     with _alone(launch) as lock:
         return _run(launch, plan, clips, schedule.ledger(launch, tables), lock)
 

@@ -3,18 +3,18 @@
 A claim compares two sides, each the trials that have certain settings; or it names a level that
 one side reaches. Each launch keeps the claims of its study in `claims/<launch>.json`, sealed, with
 how many of its trials had ended by then: what is stated after results were seen shows it. Judged in
-analysis.claims. Contents: Claim, `selected`, `described`; Stated, `state`, `stated`. Knows neither
-torch nor pandas.
+analysis.claims. Contents: Claim, `selected`, `described`, `unmet`; Stated, `state`, `stated`. Knows
+neither torch nor pandas.
 """
 
 import datetime
 import math
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
-from scaling.settings import leaves
+from scaling.settings import Trial, flat, leaves
 from scaling.spelling import nearest, shortened
 
 if TYPE_CHECKING:
@@ -166,6 +166,18 @@ def described(claims: Sequence[Claim]) -> list[str]:
         lines.append(f"- {claim.text}")
         lines.append(f"  {claim.metric} on {claim.on}: at least {effect}, {sides}{where}")
     return lines
+
+
+def unmet(claims: Sequence[Claim], trials: Sequence[Trial]) -> Iterator[str]:
+    """A line for each claim one of whose sides has none of these trials."""
+    rows = [flat(trial) for trial in trials] if claims else []
+    for claim in claims:
+        for side in ("better",) if claim.level else ("better", "worse"):
+            selector = {**claim.where, **getattr(claim, side)}
+            wanted = _plain(selector).items()
+            if not any(all(row[name] in values for name, values in wanted) for row in rows):
+                yield f"{claim.said}: {side}: no trial has {selected(selector)}"
+                break
 
 
 def _misfit(name: str, value: Any) -> str:
