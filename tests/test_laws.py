@@ -199,7 +199,7 @@ def test_the_drawing_is_logarithmic_and_says_what_was_fitted(results: Results) -
     assert (panel.get_xscale(), panel.get_yscale()) == ("log", "log")
     words = " ".join(" ".join(t.get_text() for t in figure.findobj(Text)).split())
     assert "fitted to cross-entropy, not to accuracy" in words
-    assert "1,000 resamples of 4 folds" in words
+    assert "95 % intervals over 4 folds, bands of 1,000 resamples" in words
     low, high = panel.get_ylim()
     assert low < points["mean"].min()
     assert high > points["mean"].max()

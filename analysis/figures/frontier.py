@@ -19,14 +19,14 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 
 from analysis.aggregate import NOT_HELD_OUT, in_order, split_order
-from analysis.choose import SAME, candidates, configurations
+from analysis.choose import FLOAT32, SAME, candidates, configurations
 from analysis.data import Data
 from analysis.figures.axes import parameters
 from analysis.figures.facets import DESCRIBED, MARKERS
 from analysis.figures.layout import GREY, PLAIN, Page, Style, drawing, folded, page, palette
 from analysis.frontier import RESAMPLES, frontier
 from analysis.listing import DESCRIBED as ON
-from analysis.listing import Column, Listing
+from analysis.listing import HEADINGS, Column, Listing
 from analysis.units import over
 
 FEWEST = 3  # configurations: of two, everybody sees which is better
@@ -86,7 +86,12 @@ class Frontier(NamedTuple):
                          strict=True))  # fmt: skip
         with drawing(style):
             made = page(
-                self.title, _caption(points), _legend(looks), (1, len(splits)), "all", style
+                self.title,
+                _caption(points, self.cost),
+                _legend(looks),
+                (1, len(splits)),
+                "all",
+                style,
             )
             for split, panel in zip(splits, made.panels.flat, strict=True):
                 here = points[points["split"] == split]
@@ -108,18 +113,19 @@ class Frontier(NamedTuple):
             "-" if np.isnan(r["low"]) else f"{100 * r['low']:.1f} to {100 * r['high']:.1f}"
             for r in rows
         ]
+        costs = tuple(f"{row[self.cost]:,.15g}" for row in rows)
         shares = ["-" if np.isnan(r["often"]) else f"{100 * r['often']:.0f}" for r in rows]
         about = (
             Column("split", tuple(points["split"]), left=True, folds=True),
             Column("configuration", tuple(points["label"]), left=True, folds=True),
-            Column(self.cost, tuple(f"{r[self.cost]:,.15g}" for r in rows)),
+            Column(HEADINGS.get(self.cost, self.cost), costs),
         )
         values = (
             Column("error %", tuple(f"{100 * r['error']:.1f}" for r in rows)),
             Column("95 %", tuple(edges)),
             Column("n", tuple(f"{r['n']} {r['unit']}" for r in rows), folds=True, optional=True),
             Column("frontier", tuple("yes" if r["on_frontier"] else "" for r in rows)),
-            Column("% of resamples", tuple(shares)),
+            Column("often %", tuple(shares)),
         )
         return Listing(name, _result(points), about, values)
 
@@ -182,7 +188,7 @@ def _name(panel: Axes, rows: pd.DataFrame, points: pd.DataFrame, made: Page, sty
     panel.set_title(folded(named, made.letters), loc="left")
 
 
-def _caption(points: pd.DataFrame) -> str:
+def _caption(points: pd.DataFrame, cost: str) -> str:
     """What intervals are over, what is drawn how, and what the numbers beside points are."""
     alike = len(points[["n", "unit"]].drop_duplicates()) == 1
     banded = points["low"].notna().any()
@@ -194,6 +200,8 @@ def _caption(points: pd.DataFrame) -> str:
         parts.append(f"numbers: % of {RESAMPLES:,} resamples of {units} in which it is on it")
     if len(drawn) < len(points):
         parts.append("none where fewer than three folds, seeds or devices were scored")
+    if cost == "kept_parameters":
+        parts.append(f"a parameter takes {FLOAT32} bytes in float32")
     return "; ".join(parts)
 
 
@@ -222,7 +230,7 @@ def _result(points: pd.DataFrame) -> str:
 PARAMETERS = Frontier(
     "kept_parameters",
     "Error against parameters, with the frontier",
-    "Kept parameters (x 4: bytes in float32)",
+    "Kept parameters",
 )
 WEIGHTS = Frontier("kept_weights", "Error against kept weights, with the frontier", "Kept weights")
 MACS = Frontier(

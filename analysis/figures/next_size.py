@@ -60,7 +60,9 @@ def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:
     longest = max(len(part) for name in lines for part in name.split("\n"))
     with drawing(style):
         title = "Predicted error of the next size"
-        made = page(title, _caption(points), _legend(), (1, len(splits)), "all", style, longest)
+        made = page(
+            title, _caption(points), _legend(points), (1, len(splits)), "all", style, longest
+        )
         for split, panel in zip(splits, made.panels.flat, strict=True):
             here = points[points["split"] == split]
             _panel(panel, here, lines, hues, measure.factor)
@@ -119,12 +121,13 @@ def _panel(
     panel: Axes, rows: pd.DataFrame, lines: list[str], hues: dict[str, Any], factor: float
 ) -> None:
     several = len(hues) > 1
+    apart = 0.12 if rows["observed"].notna().any() else 0.0
     for row in rows.to_dict("records"):
         place = lines.index(_line(row, several))
         colour = hues[row["label"]]
         for name, low, high, face, above in (
-            ("predicted", "low", "high", "white", -0.12),
-            ("observed", "observed_low", "observed_high", colour, 0.12),
+            ("predicted", "low", "high", "white", -apart),
+            ("observed", "observed_low", "observed_high", colour, apart),
         ):
             value = factor * row[name]
             panel.errorbar(
@@ -143,12 +146,12 @@ def _panel(
     sns.despine(ax=panel)
 
 
-def _legend() -> list[Line2D]:
+def _legend(points: pd.DataFrame) -> list[Line2D]:
     look: dict[str, Any] = {"color": GREY, "linestyle": ""}
-    return [
-        Line2D([], [], marker="D", markerfacecolor="white", label="predicted", **look),
-        Line2D([], [], marker="o", label="observed since", **look),
-    ]
+    handles = [Line2D([], [], marker="D", markerfacecolor="white", label="predicted", **look)]
+    if points["observed"].notna().any():
+        handles.append(Line2D([], [], marker="o", label="observed since", **look))
+    return handles
 
 
 def _caption(points: pd.DataFrame) -> str:

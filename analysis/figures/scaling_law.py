@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 from analysis.aggregate import ACCURACY, CROSS_ENTROPY, Measure, in_order, split_order
 from analysis.data import Data
@@ -29,6 +30,7 @@ from analysis.listing import Column, Listing
 from analysis.units import over_units
 
 PLACES = 40  # that a line is drawn through
+ASIDE = 5.0  # typographic points: what is predicted stands beside what was observed
 NEXT = 2.0  # how far a line goes beyond the largest size
 FRACTION, PER_CLASS = "split.fraction", "split.clips_per_class"
 Looks = Mapping[str, tuple[tuple[float, float, float], str]]
@@ -112,7 +114,7 @@ class ScalingLaw(NamedTuple):
             Column(name, tuple(str(row[name]) for row in laws), left=True, folds=True)
             for name in ("split", "dataset", "family")
         ]
-        about.append(Column("sizes", tuple(str(row["sizes"]) for row in laws), folds=True))
+        about.append(Column("sizes", tuple(f"{row['sizes']:.0f}" for row in laws), folds=True))
         values = [
             Column("E", tuple(text(row["floor"]) for row in laws)),
             Column("alpha", tuple(_exponent(row) for row in laws)),
@@ -186,13 +188,15 @@ def _panel(panel: Axes, rows: pd.DataFrame, looks: Looks, factor: float) -> None
                            linewidth=0)  # fmt: skip
         _bars(panel, observed, colour, marker, colour)
         if "held out" in by_kind:
-            _bars(panel, by_kind["held out"], colour, "D", "white")
+            _bars(panel, by_kind["held out"], colour, "D", "white", ASIDE)
     panel.grid(axis="y", color="0.9", linewidth=0.6)
     panel.set_axisbelow(True)
     sns.despine(ax=panel)
 
 
-def _bars(panel: Axes, rows: pd.DataFrame, colour: Any, marker: str, face: Any) -> None:
+def _bars(
+    panel: Axes, rows: pd.DataFrame, colour: Any, marker: str, face: Any, aside: float = 0.0
+) -> None:
     mean, low, high = (rows[name].to_numpy() for name in ("mean", "low", "high"))
     panel.errorbar(
         rows["size"],
@@ -206,6 +210,7 @@ def _bars(panel: Axes, rows: pd.DataFrame, colour: Any, marker: str, face: Any) 
         linestyle="",
         elinewidth=0.8,
         zorder=3,
+        transform=panel.transData + ScaledTranslation(aside / 72, 0, panel.figure.dpi_scale_trans),
     )
 
 
@@ -241,11 +246,11 @@ def _legend(looks: Looks, points: pd.DataFrame) -> list[Line2D]:
 def _caption(points: pd.DataFrame) -> str:
     """What was fitted, what the bands are over, and what is missing."""
     fitted = "1 - accuracy" if _measure(points) is ACCURACY else "cross-entropy, not to accuracy"
-    parts = [f"E + A N^-alpha, fitted to {fitted}"]
+    parts = [f"line: E + A N^-alpha, fitted to {fitted}"]
     banded = points.dropna(subset=["low"])[["n", "unit"]].drop_duplicates()
     if len(banded):
         units = " or ".join(f"{n} {unit}" for n, unit in banded.itertuples(index=False))
-        parts.append(f"95 % bands: {RESAMPLES:,} resamples of {units}")
+        parts.append(f"means and 95 % intervals over {units}, bands of {RESAMPLES:,} resamples")
     else:
         parts.append("no bands: fewer than three folds or repeats")
     if not (points["kind"] == "held out").any():
