@@ -16,8 +16,8 @@ Sources: Student 1908 (t); Clopper and Pearson 1934 (binomial interval, the leas
 of a share may be); Satterthwaite 1946 (degrees of freedom of a sum of mean squares); Owen 2007, The
 pigeonhole bootstrap (crossed units: rows and columns must both be drawn again).
 Conventions: two units give no interval. Shares stay within 0 and 1, differences of shares within
--1 and 1. Contents: Estimate, UNITS, Scale and its values, scale_of, asked, over, estimate, p_value,
-over_units, crossed, binomial, by_device, same_devices.
+-1 and 1. Contents: Estimate, UNITS, Scale and its values, scale_of, asked, over, estimate,
+estimated, p_value, over_units, crossed, binomial, by_device, same_devices.
 """
 
 # F folds, D devices, U units, N clips
@@ -116,6 +116,25 @@ def estimate(
     return _estimate(*_asked(runs, scale), confidence)
 
 
+def estimated(
+    values: npt.ArrayLike,
+    folds: npt.ArrayLike,
+    seeds: npt.ArrayLike,
+    clips: npt.ArrayLike | None = None,
+    scale: Scale = SHARE,
+    unit: str = "",
+) -> Estimate:
+    """`estimate` of the runs (N,) with these values, folds, seeds and scored clips, for where there
+    are thousands to make: of a device, a class, a cell of a confusion matrix.
+    """
+    value_N = np.asarray(values, dtype=np.float64)
+    clips_N = None if clips is None else np.asarray(clips, dtype=np.float64)
+    design = _of_runs(value_N, np.asarray(folds), np.asarray(seeds), clips_N, scale)
+    if unit:
+        _check(design, unit)
+    return _estimate(design, unit or _usual(design), CONFIDENCE)
+
+
 def p_value(runs: pd.DataFrame, against: float, scale: Scale | None = None) -> float:
     """Two-sided p of the hypothesis that the true mean is `against`: 1 - the largest confidence
     whose interval excludes it, so that p and interval never disagree; nan where there is no
@@ -163,25 +182,41 @@ def _estimate(design: Design, unit: str, confidence: float) -> Estimate:
 
 
 def _design(runs: pd.DataFrame, scale: Scale) -> Design:
-    value_N = runs["value"].to_numpy(dtype=np.float64)
+    fold_N = runs[FOLD].to_numpy(dtype=np.int64)
+    known = "clips" in runs and runs["clips"].notna().all()
+    clips_N = runs["clips"].to_numpy(dtype=np.float64) if known else None
+    value_N, seed_N = runs["value"].to_numpy(dtype=np.float64), runs[SEED].to_numpy(dtype=np.int64)
+    made = _of_runs(value_N, fold_N, seed_N, clips_N, scale)
+    by_device = [*runs["by_device"]] if "by_device" in runs else []
+    split = str(runs["split"].iloc[0]) if "split" in runs else ""
+    place_N = np.unique(fold_N, return_inverse=True)[1]
+    return made._replace(value_FD=_by_device(by_device, place_N), split=split)
+
+
+def _of_runs(
+    value_N: npt.NDArray[np.float64],
+    fold_N: npt.NDArray[np.int64],
+    seed_N: npt.NDArray[np.int64],
+    clips_N: npt.NDArray[np.float64] | None,
+    scale: Scale,
+) -> Design:
+    """The design of these runs, as far as it is the same for one device and for several."""
     if len(odd := value_N[~np.isfinite(value_N)]):
         raise ValueError(f"value={odd[0]}: leave out runs without a score")
-    folds, fold_N = np.unique(runs[FOLD].to_numpy(dtype=np.int64), return_inverse=True)
-    seeds, seed_N = np.unique(runs[SEED].to_numpy(dtype=np.int64), return_inverse=True)
+    folds, place_N = np.unique(fold_N, return_inverse=True)
+    seeds, among_N = np.unique(seed_N, return_inverse=True)
     shape = len(folds), len(seeds)
-    cell_N = fold_N * len(seeds) + seed_N
+    cell_N = place_N * len(seeds) + among_N
     count_C = np.bincount(cell_N, minlength=len(folds) * len(seeds))
     sum_C = np.bincount(cell_N, value_N, len(count_C))
     with np.errstate(invalid="ignore"):
         value_FS = (sum_C / count_C).reshape(shape)
     clips = None
-    if "clips" in runs and runs["clips"].notna().all():
+    if clips_N is not None:
         clips_F = np.zeros(len(folds))
-        np.maximum.at(clips_F, fold_N, runs["clips"].to_numpy(dtype=np.float64))
+        np.maximum.at(clips_F, place_N, clips_N)
         clips = float(clips_F.sum())
-    by_device = [*runs["by_device"]] if "by_device" in runs else []
-    split = str(runs["split"].iloc[0]) if "split" in runs else ""
-    return Design(value_FS, _by_device(by_device, fold_N), clips, split, scale)
+    return Design(value_FS, None, clips, "", scale)
 
 
 def _by_device(

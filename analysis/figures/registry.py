@@ -68,6 +68,12 @@ FIGURES: dict[str, Figure] = {
         "effective_field_log": "effective_field:LOG",
         "effective_field_linear": "effective_field:LINEAR",
         "frontend_filters": "frontend_filters",
+        "devices": "devices",
+        "classes": "classes",
+        "classes_by_device": "classes_by_device",
+        "confusion": "confusion",
+        "calibration": "calibration",
+        "hardest_clips": "hardest_clips",
     }.items()
 }
 
