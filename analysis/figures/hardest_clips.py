@@ -51,7 +51,7 @@ def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:
         panel = made.panels.flat[0]
         panel.barh(range(len(names)), 100 * drawn["value"], color=palette(1)[0], height=0.6)
         panel.set_yticks(range(len(names)), names)
-        panel.set_ylim(len(names) - 0.5, -0.5)
+        panel.set_ylim(max(len(names), 1) - 0.5, -0.5)
         panel.set_xlim(0, 102)
         panel.set_xlabel(folded(style.renamed("Answers that miss it (%)"), made.letters))
         sns.despine(ax=panel)
