@@ -148,8 +148,9 @@ def _worst_device(runs: pd.DataFrame) -> tuple[str, float]:
     if devices.shape[1] < 2:
         return "", float("nan")
     means = devices.groupby(level=0).mean().mean()
-    worst = means.idxmin() if scale_of(runs) in SCALES.values() else means.idxmax()
-    return str(worst), float(means[worst])
+    larger_is_better = scale_of(runs) in SCALES.values()
+    place = int((means if larger_is_better else -means).to_numpy().argmin())
+    return str(means.index[place]), float(means.iloc[place])
 
 
 def told(points: pd.DataFrame, but: Sequence[str] = (), within: Sequence[str] = ()) -> pd.DataFrame:
