@@ -85,7 +85,8 @@ def clips_by_device(data: Data) -> pd.DataFrame:
             found.append(clips.reset_index().merge(alike.to_frame(), how="cross"))
     if not found:
         return pd.DataFrame({"trial": [], "split": [], "device": [], "clips": []}, dtype="str")
-    return pd.concat(found, ignore_index=True)
+    counted: pd.DataFrame = pd.concat(found, ignore_index=True)
+    return counted
 
 
 def _tally(data: Data, trials: Sequence[str]) -> Tally:

@@ -65,9 +65,9 @@ def of_confusions(title: str, points: pd.DataFrame) -> Listing:
     """Pairs of different classes, the commonest first; the sentence is of the last split."""
     wrong = points[points["label"] != points["predicted"]]
     if wrong.empty:
-        named = points.assign(**{"class": points["label"], "taken for": points["predicted"]})
+        right = points.rename(columns={"label": "class"})
         result = "no clip is taken for one of another class"
-        return of_values(title, result, named, ("split", "class", *MODEL))
+        return of_values(title, result, right, ("split", "class", *MODEL))
     rows = wrong.sort_values("value", ascending=False, kind="stable").reset_index(drop=True)
     on_last = rows[rows["split"] == wrong["split"].iloc[-1]]
     most: dict[Any, Any] = on_last.iloc[0].to_dict()

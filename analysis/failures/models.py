@@ -107,12 +107,12 @@ def summaries(points: pd.DataFrame, place: str) -> pd.DataFrame:
     best (their names), highest; value, low, high, n, unit of the worst.
     """
     estimate = ["value", "low", "high", "n", "unit"]
-    about = [n for n in points if n not in (*estimate, place, "trials")]
+    about = [str(n) for n in points if n not in (*estimate, place, "trials")]
     groups = points.groupby([MODEL, "split"], sort=False)
     rows = []
     for _, here in groups:
         value = here["value"].to_numpy()
-        worst, best = (here.iloc[int(place)] for place in (value.argmin(), value.argmax()))
+        worst, best = (here.iloc[int(at)] for at in (value.argmin(), value.argmax()))
         rows.append(
             {
                 **worst[about].to_dict(),

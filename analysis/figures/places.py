@@ -136,8 +136,9 @@ def _panel(
         if split != splits[-1]:
             continue  # two values beside each other hide dots
         panel.annotate(
-            f"{mean.iloc[worst]:.1f}", where, xytext=(7, 0), textcoords="offset points", va="center",
-            fontsize="small", bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+            f"{mean.iloc[worst]:.1f}", where, xytext=(7, 0), textcoords="offset points",
+            va="center", fontsize="small",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
         )  # fmt: skip
     panel.grid(axis="both", color="0.9", linewidth=0.6)
     panel.set_axisbelow(True)
@@ -151,7 +152,7 @@ def _legend(points: pd.DataFrame, splits: Sequence[str], plural: str) -> list[Li
         label = DESCRIBED.get(splits[number], splits[number])
         marker = MARKERS[number % len(MARKERS)]
         several = points.loc[points["split"] == splits[number]].groupby(MODEL).size().max() > 1
-        line = LINES[number % len(LINES)] if several else ""
+        line: Any = LINES[number % len(LINES)] if several else ""
         label += " and their mean" if several and plural == "devices" else ""
         label += " and the mean" if several and plural != "devices" else ""
         made.append(Line2D([], [], color=colour, marker=marker, linestyle=line, label=label))
