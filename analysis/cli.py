@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 
 WATCH_SECONDS = 2.0
 RESULTS = "Results folder or URI that a sweep wrote."
-OUT = "Local folder for the figures. Default: RESULTS/figures."
+JOINED = (
+    "Results folders or URIs that sweeps wrote. Of several, the trials are joined: one id is one "
+    "trial, whose records must agree."
+)
+OUT = "Local folder for the figures. Default: RESULTS/figures. Of several, it has to be named."
 
 
 class Format(StrEnum):
@@ -46,7 +50,7 @@ class Format(StrEnum):
 
 
 def analyze(
-    results: Annotated[str, typer.Argument(help=RESULTS)],
+    results: Annotated[list[str], typer.Argument(help=JOINED)],
     figure: Annotated[
         list[str] | None, typer.Option(help="Figure to draw. Repeatable. Default: all that apply.")
     ] = None,
@@ -111,22 +115,18 @@ def analyze(
 ) -> None:
     """Draw a study's figures and print their points, which are also written as CSV."""
     from analysis import listing, table, units
-    from analysis.data import Data
+    from analysis.data import opened
     from analysis.figures import registry
-    from scaling.results.records import Results
 
     registry.known(figure or [])
     style = _style(width, height, dpi, font_size, title, label or [])
-    where = Results(results)
-    folder = files.folder(where, out)
-    planned = table.load(where, study or ())
-    averaged = table.stated_last(planned) if last is None else last
-    data = Data(planned, averaged, units.asked(unit))
-    scores = data.scores()
+    folder = files.folder(results, out)
+    data = opened(results, last, units.asked(unit), study or ())
+    planned, averaged, scores = data.snapshot, data.last, data.scores()
     tally = table.counts(table.progress(planned))
     if scores.empty:
         raise ValueError(
-            f"{where.where} has no complete trial to draw ({console.tally(tally)}): "
+            f"{planned.results.where} has no complete trial to draw ({console.tally(tally)}): "
             "run its sweep (again)"
         )
     chosen = registry.applicable(figure or [], data)
@@ -265,9 +265,7 @@ def trials_of(results: str, studies: list[str] | None, names: list[str] | None) 
 
 def figures_folder(results: str, out: str | None) -> Path:
     """Where figures of these results go. Raises ValueError where that is not on this machine."""
-    from scaling.results.records import Results
-
-    return files.folder(Results(results), out)
+    return files.folder([results], out)
 
 
 def draw_fields(
@@ -281,7 +279,7 @@ def draw_fields(
     from scaling.results.records import Results
 
     where = Results(results)
-    folder = files.folder(where, out)
+    folder = files.folder([results], out)
     planned = table.load(where)
     chosen = planned.manifest["trial"].isin(trials)
     data = Data(planned._replace(manifest=planned.manifest[chosen]))

@@ -1,13 +1,33 @@
-"""What figures are drawn from: one snapshot of a results folder, each metric read once.
+"""What figures are drawn from: one snapshot of results folders, each metric read once.
 
-Contents: Data.
+Contents: Data, opened.
 """
+
+import os
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
 from analysis import table
-from analysis.table import Snapshot
+from analysis.table import Source
 from scaling.results.records import Results
+
+Location = str | os.PathLike[str]
+
+
+def opened(
+    locations: Sequence[Location],
+    last: int | None = None,
+    unit: str = "",
+    studies: Sequence[str] = (),
+) -> "Data":
+    """The results folders at these paths or URIs as one: one id is one trial, whose records must
+    agree. `last` None: as evaluation.last of all trials says, else 1.
+
+    Errors: those of table.load.
+    """
+    planned = table.load([Results(each) for each in locations], studies)
+    return Data(planned, table.stated_last(planned) if last is None else last, unit)
 
 
 class Data:
@@ -16,7 +36,7 @@ class Data:
     Errors of every method: those of the function of analysis.table that it calls.
     """
 
-    def __init__(self, results: Results | Snapshot, last: int = 1, unit: str = "") -> None:
+    def __init__(self, results: Source, last: int = 1, unit: str = "") -> None:
         self.snapshot = table.load(results)
         self.last, self.unit = last, unit
         self._scores: dict[str, pd.DataFrame] = {}
@@ -43,6 +63,15 @@ class Data:
     def chance(self) -> "pd.Series[float]":
         """The accuracy of guessing of each planned trial, nan where it is not known."""
         return table.chance(self.snapshot)
+
+    def predictions(
+        self, trials: Sequence[str] | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, pd.DataFrame]]:
+        """The predictions of these trials (None: of all planned ones that have some), one trial at
+        a time, so that any number fits into memory: its id and these columns of SCHEMAS (None: all
+        but `trial`; `logits` holds an array per row). What has none is left out.
+        """
+        return table.predictions(self.snapshot, trials, columns)
 
     def maps(self) -> pd.DataFrame:
         """ERF maps: table.maps'."""

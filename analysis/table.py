@@ -2,15 +2,16 @@
 
 Source: columns are those of scaling.results.schemas.SCHEMAS, settings those of
 scaling.settings.Trial.
-Conventions: every function takes a Results, or the Snapshot that `load` makes of it, which is
-read only once. A trial is complete when its outcome says so, whatever metrics lie there; only
-complete trials are scored, and `progress` says what became of the others.
+Conventions: every function takes a Results, several of them, which are read as one
+(analysis.joined), or the Snapshot that `load` makes of these, which is read only once. A trial is
+complete when its outcome says so, whatever metrics lie there; only complete trials are scored, and
+`progress` says what became of the others.
 Contents: load, reloaded, manifest, outcomes, progress, counts, stated_last, chance,
-evaluations, scores, maps.
+evaluations, scores, predictions, maps.
 """
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import numpy as np
@@ -19,10 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analysis.conditions import marked
+from analysis.joined import Held, Joined, joined
 from analysis.spread import last_epochs
 from scaling import settings
 from scaling.results.outcome import Status
 from scaling.results.records import Results
+from scaling.results.schemas import SCHEMAS
 from scaling.spelling import nearest
 
 # what decides which clips are scored: trials that agree in these score the same
@@ -35,37 +38,52 @@ class Unrecorded(ValueError):
 
 
 class Snapshot(NamedTuple):
-    """A results folder as it was when `load` read it; metrics stay on disk until asked for."""
+    """Results folders as they were when `load` read them; metrics stay on disk until asked for."""
 
-    results: Results
+    results: Joined
     manifest: pd.DataFrame
     outcomes: pd.DataFrame
     launches: tuple[str, ...] = ()  # names of the manifests; none where only some were looked at
 
 
-def load(results: Results | Snapshot, studies: Sequence[str] = ()) -> Snapshot:
+Source = Results | Sequence[Results] | Snapshot
+
+
+def load(results: Source, studies: Sequence[str] = ()) -> Snapshot:
     """What was planned and what became of it; a Snapshot is returned as it is.
 
     Several studies may share a folder, and trials: `studies` names whose trials are looked at, all
-    unless given. Raises ValueError when this is no results folder, one that cannot be read, or one
-    without such a study.
+    unless given. Raises ValueError when one of these is no results folder, or one that cannot be
+    read, when no folder has such a study, and when folders hold other metrics of one trial.
     """
     if isinstance(results, Snapshot):
         return results
-    launches = () if studies else tuple(results.names("manifest"))
-    planned, ended = manifest(results, studies), outcomes(results)
+    folders = [results] if isinstance(results, Results) else [*results]
+    made = Joined(folders)
+    launches = () if studies else tuple(made.names("manifest"))  # first: more may be written now
+    planned = _planned(folders, studies)
+    ended = [_frame(_read(folder, "outcomes")) for folder in folders]
+    if len(folders) > 1:
+        held = map(Held, folders, planned, ended)
+        made, latest, now = joined([*held])
+    else:
+        (latest,), (now,) = planned, ended
+    latest = _told(latest)
     if studies:
-        ended = ended[ended["trial"].isin(planned["trial"])].reset_index(drop=True)
-    return Snapshot(results, planned, ended, launches)
+        now = now[now["trial"].isin(latest["trial"])].reset_index(drop=True)
+    return Snapshot(made, latest, now, launches)
 
 
 def reloaded(snapshot: Snapshot) -> Snapshot:
-    """A snapshot of the folder as it is now. What cannot change is not read again: manifests are
-    never written twice, and what has ended has ended, but for failed trials, which may be retried.
+    """A snapshot of the folders as they are now. Of a single one, what cannot change is not read
+    again: manifests are never written twice, and what has ended has ended, but for failed trials,
+    which may be retried.
     """
     results, known = snapshot.results, snapshot.outcomes
-    launches, ended = tuple(results.names("manifest")), results.ended()
-    planned = snapshot.manifest if launches == snapshot.launches else manifest(results)
+    if len(results.parts) > 1:
+        return load(results.parts)
+    launches, ended = tuple(results.names("manifest")), set(results.names("outcomes"))
+    planned = snapshot.manifest if launches == snapshot.launches else manifest(results.parts[0])
     final = known[known["trial"].isin(ended) & (known["status"] != Status.FAILED)]
     new = _read(results, "outcomes", sorted(ended - set(final["trial"])))
     parts = [part for part in (final, _frame(new)) if len(part)]
@@ -74,37 +92,49 @@ def reloaded(snapshot: Snapshot) -> Snapshot:
 
 
 def manifest(results: Results, studies: Sequence[str] = ()) -> pd.DataFrame:
-    """One row per planned trial, as its latest launch planned it; columns as in SCHEMAS, and
-    `transferred` of analysis.conditions.
+    """One row per planned trial of a folder, as its latest launch planned it; columns as in
+    SCHEMAS, and `transferred` of analysis.conditions.
 
     A setting that is younger than its manifest has its default, which means "off".
     Raises ValueError where no trial was planned, or none by a study of these names.
     """
-    table = _read(results, "manifest")
-    if not table.num_rows:
-        raise ValueError(
-            f"{results.where} is not a results folder (no trial in manifest/*.parquet): "
-            "give the folder that `overhear sweep` wrote, results/STUDY unless --out named another"
-        )
-    known = pc.unique(table["study"]).to_pylist()
+    (planned,) = _planned([results], studies)
+    return _told(planned)
+
+
+def _planned(folders: Sequence[Results], studies: Sequence[str]) -> list[pd.DataFrame]:
+    """The latest plan of each trial of each folder."""
+    tables = [_read(folder, "manifest") for folder in folders]
+    for folder, table in zip(folders, tables, strict=True):
+        if not table.num_rows:
+            raise ValueError(
+                f"{folder.where} is not a results folder (no trial in manifest/*.parquet): give "
+                "the folder that `overhear sweep` wrote, results/STUDY unless --out named another"
+            )
+    known = sorted({name for table in tables for name in pc.unique(table["study"]).to_pylist()})
     for study in studies:
         if study not in known:
-            raise ValueError(
-                f"--study {study}: not planned in {results.where}{nearest(study, known)}"
-            )
-    if studies:
-        table = table.filter(pc.is_in(table["study"], pa.array(studies, pa.string())))
-    for name, each in settings.settings().items():
-        if each.off in (None, settings.REQUIRED):
-            continue
-        default = each.column
-        filled = pc.fill_null(table[name], pa.scalar(default, table[name].type))
-        table = table.set_column(table.schema.get_field_index(name), name, filled)
-    _check_settings(results, table)
-    latest = (
-        _frame(table).sort_values("planned", kind="stable").drop_duplicates("trial", keep="last")
-    )
-    return marked(_of_one_revision(latest)).reset_index(drop=True)
+            where = ", ".join(folder.where for folder in folders)
+            raise ValueError(f"--study {study}: not planned in {where}{nearest(study, known)}")
+    found = []
+    for folder, table in zip(folders, tables, strict=True):
+        if studies:
+            table = table.filter(pc.is_in(table["study"], pa.array(studies, pa.string())))
+        for name, each in settings.settings().items():
+            if each.off in (None, settings.REQUIRED):
+                continue
+            default = each.column
+            filled = pc.fill_null(table[name], pa.scalar(default, table[name].type))
+            table = table.set_column(table.schema.get_field_index(name), name, filled)
+        _check_settings(folder, table)
+        frame = _frame(table).sort_values("planned", kind="stable")
+        found.append(frame.drop_duplicates("trial", keep="last"))
+    return found
+
+
+def _told(planned: pd.DataFrame) -> pd.DataFrame:
+    """The plans with what analysis tells of them."""
+    return marked(_of_one_revision(planned)).reset_index(drop=True)
 
 
 def _of_one_revision(planned: pd.DataFrame) -> pd.DataFrame:
@@ -119,9 +149,9 @@ def _of_one_revision(planned: pd.DataFrame) -> pd.DataFrame:
         return planned
     what = f"{int(earlier.sum())} trials are of an earlier version, which drew other clips for "
     if earlier.sum() == len(ids):
-        warnings.warn(f"{what}split.fraction: run their sweep again for exact ones", stacklevel=3)
+        warnings.warn(f"{what}split.fraction: run their sweep again for exact ones", stacklevel=4)
         return planned
-    warnings.warn(f"{what}split.fraction: they are left out", stacklevel=3)
+    warnings.warn(f"{what}split.fraction: they are left out", stacklevel=4)
     return planned[~earlier]
 
 
@@ -130,7 +160,7 @@ def outcomes(results: Results) -> pd.DataFrame:
     return _frame(_read(results, "outcomes"))
 
 
-def progress(results: Results | Snapshot) -> pd.DataFrame:
+def progress(results: Source) -> pd.DataFrame:
     """One row per planned trial: trial, study, training.epochs, status, error, epochs, seconds.
 
     `status` is one of Status: running has metrics but no outcome (it trains, or was cut off),
@@ -158,9 +188,7 @@ def counts(progress: pd.DataFrame) -> dict[str, int]:
     return {status: int((progress["status"] == status).sum()) for status in Status}
 
 
-def evaluations(
-    results: Results | Snapshot, metric: str = "accuracy", last: int | None = None
-) -> pd.DataFrame:
+def evaluations(results: Source, metric: str = "accuracy", last: int | None = None) -> pd.DataFrame:
     """One row per (trial, epoch, split, device) of the complete trials: value of the metric.
 
     `last` keeps that many last evaluated epochs of each trial, split and device (None: all).
@@ -186,7 +214,7 @@ def evaluations(
 
 
 def scores(
-    results: Results | Snapshot, metric: str = "accuracy", last: int = 1, unit: str = ""
+    results: Source, metric: str = "accuracy", last: int = 1, unit: str = ""
 ) -> pd.DataFrame:
     """One row per (trial, split, device) of the complete trials, with all columns of the manifest.
 
@@ -213,7 +241,7 @@ def scores(
     return frame.assign(clips=_clips(snapshot, frame))
 
 
-def maps(results: Results | Snapshot) -> pd.DataFrame:
+def maps(results: Source) -> pd.DataFrame:
     """ERF maps of the planned trials, as in SCHEMAS; the last of each trial, kind and split."""
     snapshot = load(results)
     recorded = set(snapshot.results.names("maps"))
@@ -222,7 +250,23 @@ def maps(results: Results | Snapshot) -> pd.DataFrame:
     return frame.drop_duplicates(["trial", "kind", "split"], keep="last")
 
 
-def stated_last(results: Results | Snapshot) -> int:
+def predictions(
+    results: Source, trials: Sequence[str] | None = None, columns: Sequence[str] | None = None
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The predictions of these trials, one trial at a time: its id, and these columns of its rows.
+
+    `trials` None: all planned ones; `columns` None: all but `trial`. What has none is left out.
+    """
+    snapshot = load(results)
+    known = set(snapshot.results.names("predictions"))
+    wanted = snapshot.manifest["trial"] if trials is None else trials
+    chosen = SCHEMAS["predictions"].names[1:] if columns is None else list(columns)
+    there = [trial for trial in wanted if trial in known]
+    for trial, rows in snapshot.results.each("predictions", there):
+        yield trial, rows.select(chosen).to_pandas()
+
+
+def stated_last(results: Source) -> int:
     """How many last epochs the study itself averages: evaluation.last where all trials agree."""
     stated = set(load(results).manifest["evaluation.last"])
     return int(stated.pop()) if len(stated) == 1 else 1
@@ -269,7 +313,7 @@ def _clips(snapshot: Snapshot, frame: pd.DataFrame) -> "pd.Series[float]":
     return pd.Series(found, index=frame.index, dtype="float64")
 
 
-def _evaluations_of(results: Results, trial: str, metric: str) -> tuple[pd.DataFrame, set[str]]:
+def _evaluations_of(results: Joined, trial: str, metric: str) -> tuple[pd.DataFrame, set[str]]:
     """One trial's values of the metric by epoch, and the names of all metrics it recorded."""
     if results.holds("metrics", trial):
         table = _read(results, "metrics", [trial])
@@ -298,7 +342,7 @@ def _evaluations_of(results: Results, trial: str, metric: str) -> tuple[pd.DataF
     return frame, set(pc.unique(table["metric"]).to_pylist())
 
 
-def _read(results: Results, kind: str, names: Iterable[str] | None = None) -> pa.Table:
+def _read(results: Results | Joined, kind: str, names: Iterable[str] | None = None) -> pa.Table:
     """Records of one kind. Raises ValueError where their columns do not fit the schema."""
     try:
         return results.read(kind, names)

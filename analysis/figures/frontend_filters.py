@@ -24,6 +24,7 @@ from analysis.aggregate import DIMENSIONS, other_dimensions, varying
 from analysis.conditions import SIZE, labels, varied
 from analysis.data import Data
 from analysis.figures.layout import PLAIN, Style, drawing, folded, page, palette
+from analysis.joined import Joined
 from analysis.listing import Listing, of_filters
 from scaling.results import weights_file
 from scaling.results.folder import Folder
@@ -47,7 +48,9 @@ def obstacle(data: Data) -> str | None:
     learnt = _learnt(data)
     if learnt.empty:
         return f"no front end of these trials learnt ({TRAINABLE} is none in all of them)"
-    if not set(learnt["trial"]) & weights_file.trials(data.snapshot.results):
+    if not set(learnt["trial"]) & set(
+        data.snapshot.results.names(weights_file.KIND, weights_file.ENDING)
+    ):
         return "no trial whose front end learnt has weights in this folder"
     return None
 
@@ -63,7 +66,7 @@ def points(data: Data) -> pd.DataFrame:
     """
     results = data.snapshot.results
     learnt = _learnt(data)
-    learnt = learnt[learnt["trial"].isin(weights_file.trials(results))]
+    learnt = learnt[learnt["trial"].isin(results.names(weights_file.KIND, weights_file.ENDING))]
     conditions = varied(learnt)
     firsts = learnt.sort_values(["split.fold", "seed"]).drop_duplicates([*conditions, *SIZE])
     told = firsts.rename(columns=dict(zip(SIZE, DIMENSIONS, strict=True)))
@@ -159,9 +162,10 @@ def _learnt(data: Data) -> pd.DataFrame:
     return data.manifest[complete & (data.manifest[TRAINABLE] != "none")]
 
 
-def _measured(trial: dict[Any, Any], results: Folder) -> Iterator[dict[str, float]]:
+def _measured(trial: dict[Any, Any], results: Joined) -> Iterator[dict[str, float]]:
     """What became of each filter of a trial, given by its row of the manifest."""
-    initial, learnt = _filters(trial["trial"], trial[TRAINABLE], results)
+    folder = results.folder(weights_file.KIND, trial["trial"], weights_file.ENDING)
+    initial, learnt = _filters(trial["trial"], trial[TRAINABLE], folder)
     kernels = trial[TRAINABLE] == "stft"
     rate, size = trial["sound.rate"], trial["sound.features.window"]
     if kernels:
