@@ -117,6 +117,7 @@ def analyze(
     from analysis import listing, table, units
     from analysis.data import opened
     from analysis.figures import registry
+    from analysis.metrics import Unrecorded
 
     registry.known(figure or [])
     style = _style(width, height, dpi, font_size, title, label or [])
@@ -149,7 +150,7 @@ def analyze(
     for name in chosen:
         try:
             points = registry.FIGURES[name].points(data)
-        except table.Unrecorded as error:
+        except Unrecorded as error:
             if figure:
                 raise
             warnings.warn(f"figure {name} is left out: {error}", stacklevel=2)

@@ -1,17 +1,22 @@
-"""What figures are drawn from: one snapshot of results folders, each metric read once.
+"""What figures are drawn from: one snapshot of results folders, whose metrics are read once.
 
 Contents: Data, opened.
 """
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import pandas as pd
 
 from analysis import table
+from analysis.aggregate import MEASURES
+from analysis.metrics import Recorded, Wanted
 from analysis.table import Source
 from scaling.results.records import Results
 
+# metrics that are drawn over epochs
+CURVES = frozenset([*(measure.metric for measure in MEASURES.values()), "cross_entropy"])
 Location = str | os.PathLike[str]
 
 
@@ -40,8 +45,13 @@ class Data:
         self.snapshot = table.load(results)
         self.last, self.unit = last, unit
         self._scores: dict[str, pd.DataFrame] = {}
-        self._evaluations: dict[str, pd.DataFrame] = {}
+        self._evaluations: dict[tuple[str, str | None], pd.DataFrame] = {}
         self._maps: pd.DataFrame | None = None
+
+    @cached_property
+    def _recorded(self) -> tuple[Recorded, ...]:
+        """The last epochs of every metric, and the curves of what is drawn over epochs."""
+        return table.recorded(self.snapshot, [Wanted(last=self.last), Wanted(CURVES, "all")])
 
     @property
     def manifest(self) -> pd.DataFrame:
@@ -51,14 +61,23 @@ class Data:
     def scores(self, metric: str = "accuracy") -> pd.DataFrame:
         """One row per (trial, split, device): table.scores'."""
         if metric not in self._scores:
-            self._scores[metric] = table.scores(self.snapshot, metric, self.last, self.unit)
+            ends, _ = self._recorded
+            found = table.scores(self.snapshot, metric, self.last, self.unit, ends)
+            self._scores[metric] = found
         return self._scores[metric]
 
-    def evaluations(self, metric: str = "accuracy") -> pd.DataFrame:
-        """One row per (trial, epoch, split, device): table.evaluations'."""
-        if metric not in self._evaluations:
-            self._evaluations[metric] = table.evaluations(self.snapshot, metric)
-        return self._evaluations[metric]
+    def evaluations(self, metric: str = "accuracy", device: str | None = None) -> pd.DataFrame:
+        """One row per (trial, epoch, split, device), of this device or (None) of all:
+        table.evaluations'.
+        """
+        key = (metric, device)
+        if key not in self._evaluations:
+            _, curves = self._recorded
+            if device == "all" and metric in CURVES:
+                self._evaluations[key] = curves.values(metric)
+            else:
+                self._evaluations[key] = table.evaluations(self.snapshot, metric, device=device)
+        return self._evaluations[key]
 
     def chance(self) -> "pd.Series[float]":
         """The accuracy of guessing of each planned trial, nan where it is not known."""

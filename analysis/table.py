@@ -14,14 +14,14 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis import metrics
 from analysis.conditions import marked
 from analysis.joined import Held, Joined, joined
-from analysis.spread import last_epochs
+from analysis.metrics import Recorded, Wanted
 from scaling import settings
 from scaling.results.outcome import Status
 from scaling.results.records import Results
@@ -31,10 +31,6 @@ from scaling.spelling import nearest
 # what decides which clips are scored: trials that agree in these score the same
 DESIGN = ("data_digest", "sound.classes", "split.", "microphones.", "evaluation.")
 SERIES = ["trial", "split", "device"]  # what one series of values over epochs belongs to
-
-
-class Unrecorded(ValueError):
-    """A metric that no complete trial recorded, or that has a value which no mean can hold."""
 
 
 class Snapshot(NamedTuple):
@@ -174,9 +170,9 @@ def progress(results: Source) -> pd.DataFrame:
     measured = frame["trial"].isin(snapshot.results.names("metrics"))
     running = frame["status"].isna() & measured
     frame["status"] = frame["status"].mask(running, Status.RUNNING).fillna(Status.MISSING)
-    metrics = _frame(_read(snapshot.results, "metrics", frame["trial"][running]))
-    reached = metrics.groupby("trial")["epoch"].max()
-    clocked = metrics[metrics["metric"].isin(["train_seconds", "evaluate_seconds"])]
+    measures = _frame(_read(snapshot.results, "metrics", frame["trial"][running]))
+    reached = measures.groupby("trial")["epoch"].max()
+    clocked = measures[measures["metric"].isin(["train_seconds", "evaluate_seconds"])]
     took = clocked.groupby("trial")["value"].sum()
     frame["epochs"] = frame["epochs"].fillna(frame["trial"].map(reached)).fillna(0).astype(int)
     frame["seconds"] = frame.pop("wall_s").fillna(frame["trial"].map(took)).fillna(0.0)
@@ -188,33 +184,36 @@ def counts(progress: pd.DataFrame) -> dict[str, int]:
     return {status: int((progress["status"] == status).sum()) for status in Status}
 
 
-def evaluations(results: Source, metric: str = "accuracy", last: int | None = None) -> pd.DataFrame:
+def evaluations(
+    results: Source, metric: str = "accuracy", last: int | None = None, device: str | None = None
+) -> pd.DataFrame:
     """One row per (trial, epoch, split, device) of the complete trials: value of the metric.
 
-    `last` keeps that many last evaluated epochs of each trial, split and device (None: all).
+    `last` keeps that many last evaluated epochs of each trial, split and device, `device` one
+    device; None: all. Of a big study, ask for few rows: all of them need not fit into memory.
     Raises Unrecorded for a metric that no complete trial recorded, or a value that is not finite.
     """
-    if last is not None and last < 1:
-        raise ValueError(f"last={last}: average at least the last epoch (last >= 1)")
-    snapshot = load(results)
-    complete = set(snapshot.outcomes.loc[snapshot.outcomes["status"] == Status.COMPLETE, "trial"])
-    trials = [t for t in snapshot.manifest["trial"] if t in complete]
-    recorded: set[str] = set()
-    frames = []
-    for trial in trials:  # one by one: a study's metrics need not fit into memory
-        frame, names = _evaluations_of(snapshot.results, trial, metric)
-        recorded |= names
-        frames.append(frame if last is None else last_epochs(frame, last, SERIES))
-    if trials and metric not in recorded:
-        hint = nearest(metric, sorted(recorded))
-        raise Unrecorded(f"metric={metric}: no complete trial recorded it{hint}")
-    if not frames:
-        return pd.DataFrame(columns=["trial", "epoch", "split", "device", "value"])
-    return pd.concat(frames, ignore_index=True)
+    wanted = Wanted(frozenset([metric]), device, last)
+    (found,) = recorded(load(results), [wanted])
+    return found.values(metric)
+
+
+def recorded(snapshot: Snapshot, wanted: Sequence[Wanted]) -> tuple[Recorded, ...]:
+    """What the complete trials recorded, read once for all that is wanted: metrics.recorded."""
+    for each in wanted:
+        if each.last is not None and each.last < 1:
+            raise ValueError(f"last={each.last}: average at least the last epoch (last >= 1)")
+    complete = snapshot.outcomes.loc[snapshot.outcomes["status"] == Status.COMPLETE, "trial"]
+    planned = snapshot.manifest["trial"]
+    return metrics.recorded(snapshot.results, planned[planned.isin(complete)], wanted)
 
 
 def scores(
-    results: Source, metric: str = "accuracy", last: int = 1, unit: str = ""
+    results: Source,
+    metric: str = "accuracy",
+    last: int = 1,
+    unit: str = "",
+    found: Recorded | None = None,
 ) -> pd.DataFrame:
     """One row per (trial, split, device) of the complete trials, with all columns of the manifest.
 
@@ -225,11 +224,12 @@ def scores(
     accuracy of guessing, 1 / classes (nan where no predictions tell the classes); `clips` is how
     many different clips of the split were scored (nan likewise), `by_device` the value of each
     named device of the split (a mapping, in rows of device `all`); `metric` and `unit` are as asked
-    for.
+    for. `found` holds these last epochs where they were read before.
     Empty when no trial is complete. Errors: those of `evaluations`.
     """
     snapshot = load(results)
-    values = evaluations(snapshot, metric, last).groupby(SERIES)["value"]
+    ended = found.values(metric) if found else evaluations(snapshot, metric, last)
+    values = ended.groupby(SERIES)["value"]
     frame = values.agg(value="mean", epochs="count", spread_over_epochs="std").reset_index()
     frame = frame.assign(metric=metric, unit=unit, by_device=_by_device(frame))
     planned = snapshot.manifest
@@ -239,15 +239,6 @@ def scores(
     )
     frame = frame.merge(told, on="trial", how="left", validate="many_to_one")
     return frame.assign(clips=_clips(snapshot, frame))
-
-
-def maps(results: Source) -> pd.DataFrame:
-    """ERF maps of the planned trials, as in SCHEMAS; the last of each trial, kind and split."""
-    snapshot = load(results)
-    recorded = set(snapshot.results.names("maps"))
-    trials = [trial for trial in snapshot.manifest["trial"] if trial in recorded]
-    frame = _frame(_read(snapshot.results, "maps", trials)).sort_values("epoch", kind="stable")
-    return frame.drop_duplicates(["trial", "kind", "split"], keep="last")
 
 
 def predictions(
@@ -264,6 +255,15 @@ def predictions(
     there = [trial for trial in wanted if trial in known]
     for trial, rows in snapshot.results.each("predictions", there):
         yield trial, rows.select(chosen).to_pandas()
+
+
+def maps(results: Source) -> pd.DataFrame:
+    """ERF maps of the planned trials, as in SCHEMAS; the last of each trial, kind and split."""
+    snapshot = load(results)
+    recorded = set(snapshot.results.names("maps"))
+    trials = [trial for trial in snapshot.manifest["trial"] if trial in recorded]
+    frame = _frame(_read(snapshot.results, "maps", trials)).sort_values("epoch", kind="stable")
+    return frame.drop_duplicates(["trial", "kind", "split"], keep="last")
 
 
 def stated_last(results: Source) -> int:
@@ -285,14 +285,12 @@ def chance(snapshot: Snapshot) -> "pd.Series[float]":
 
 def _by_device(frame: pd.DataFrame) -> "pd.Series[Any]":
     """In rows of device `all`, the value of each named device of the same trial and split."""
-    named = frame[~frame["device"].isin(["all", ""])]
-    known = {
-        key: dict(zip(rows["device"], rows["value"], strict=True))
-        for key, rows in named.groupby(["trial", "split"])
-    }
-    keys = zip(frame["trial"], frame["split"], strict=True)
-    whole = frame["device"] == "all"
-    found = [known.get(key) if all_ else None for key, all_ in zip(keys, whole, strict=True)]
+    rows = list(zip(*(frame[name].tolist() for name in (*SERIES, "value")), strict=True))
+    known: dict[tuple[str, str], dict[str, float]] = {}
+    for trial, split, device, value in rows:
+        if device not in ("all", ""):
+            known.setdefault((trial, split), {})[device] = value
+    found = [known.get(row[:2]) if row[2] == "all" else None for row in rows]
     return pd.Series(found, index=frame.index, dtype="object")
 
 
@@ -311,35 +309,6 @@ def _clips(snapshot: Snapshot, frame: pd.DataFrame) -> "pd.Series[float]":
     keys = zip(frame["trial"], frame["split"], strict=True)
     found = [counts.get(key, float("nan")) for key in keys]
     return pd.Series(found, index=frame.index, dtype="float64")
-
-
-def _evaluations_of(results: Joined, trial: str, metric: str) -> tuple[pd.DataFrame, set[str]]:
-    """One trial's values of the metric by epoch, and the names of all metrics it recorded."""
-    if results.holds("metrics", trial):
-        table = _read(results, "metrics", [trial])
-    else:
-        raise ValueError(
-            f"trial {trial} is complete but its metrics/{trial}.parquet is gone: restore it, "
-            f"or remove outcomes/{trial}.parquet and sweep again"
-        )
-    chosen = table.filter(pc.equal(table["metric"], metric)).drop_columns(["metric"])
-    frame = _frame(chosen)
-    twice = frame[frame.duplicated([*SERIES, "epoch"])]
-    if len(twice):
-        at = twice.iloc[0]
-        raise ValueError(
-            f"{results.path('metrics', trial)}.parquet says {metric} on {at['split']}, device "
-            f"{at['device']}, twice in epoch {at['epoch']}: move it away and its outcome with it, "
-            "and sweep again; a recording device cannot be named `all`, which is the mean over all"
-        )
-    odd = frame[~np.isfinite(frame["value"])]
-    if len(odd):
-        at = odd.iloc[0]
-        raise Unrecorded(
-            f"{metric}={at['value']} in epoch {at['epoch']} of trial {trial} ({at['split']}): "
-            "no mean can hold it, choose another metric or mend the trial"
-        )
-    return frame, set(pc.unique(table["metric"]).to_pylist())
 
 
 def _read(results: Results | Joined, kind: str, names: Iterable[str] | None = None) -> pa.Table:

@@ -16,6 +16,7 @@ Contents: Results, Refused, Damaged.
 """
 
 import errno
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,7 +35,7 @@ from scaling.storage import brief, scrubbed, trouble
 __all__ = ["HIDDEN", "Damaged", "Refused", "Results"]
 
 VERSION = 1  # of the layout; raised when an older reader would misread a newer folder
-READERS = 16  # requests to a store at once: each waits longer than it works
+READERS = 16  # requests to a store at once: each waits longer than it works; of a disk, as cores
 TABLES = 100  # in memory at once, before they are one
 TRIES = 3  # to read an object that others replace
 RECORD = 2**30  # bytes of a record file; of 10 million rows, a few hundred MB
@@ -95,13 +96,14 @@ class Results(Folder):
         """
         wanted = iter(self.names(kind) if names is None else names)
         ahead: deque[tuple[str, Future[pa.Table | None]]] = deque()
-        with ThreadPoolExecutor(READERS) as readers:
+        at_once = min(READERS, os.cpu_count() or 1) if self.local else READERS
+        with ThreadPoolExecutor(at_once) as readers:
 
             def start(count: int) -> None:
                 for name in islice(wanted, count):
                     ahead.append((name, readers.submit(self._read_one, kind, name)))
 
-            start(2 * READERS)
+            start(2 * at_once)
             while ahead:
                 name, reading = ahead.popleft()
                 table = reading.result()
