@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from analysis.aggregate import DIMENSIONS, other_dimensions, varying
 from analysis.conditions import SIZE, labels, varied
 from analysis.data import Data
+from analysis.figures.axes import hertz_text
 from analysis.figures.layout import PLAIN, Style, drawing, folded, page, palette
 from analysis.joined import Joined
 from analysis.listing import Listing, of_filters
@@ -140,7 +141,7 @@ def _axes(panel: Axes, ratio: bool) -> None:
     """Hz across, by decades; a ratio is drawn on a logarithmic axis, too."""
     panel.set_xscale("log")
     panel.xaxis.set_major_locator(LogLocator(numticks=9))
-    panel.xaxis.set_major_formatter(FuncFormatter(_hertz))
+    panel.xaxis.set_major_formatter(FuncFormatter(hertz_text))
     panel.xaxis.set_minor_formatter(NullFormatter())
     if ratio:
         panel.set_yscale("log")
@@ -150,10 +151,6 @@ def _axes(panel: Axes, ratio: bool) -> None:
     panel.yaxis.set_major_locator(LogLocator(numticks=9) if decades else MaxNLocator(5))
     panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     sns.despine(ax=panel)
-
-
-def _hertz(hz: float, _: int) -> str:
-    return f"{hz:g}" if hz < 1000 else f"{hz / 1000:g}k"
 
 
 def _learnt(data: Data) -> pd.DataFrame:
