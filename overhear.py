@@ -147,7 +147,7 @@ def erf(
 
 @app.command()
 def claims(
-    results: Annotated[str, typer.Argument(help=analysis.cli.RESULTS)],
+    results: Annotated[list[str], typer.Argument(help=analysis.cli.JOINED)],
     study: Annotated[
         str | None,
         typer.Option(

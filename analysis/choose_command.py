@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from analysis import console, files
+from analysis.cli import JOINED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,7 @@ FEW = 5  # trial ids that are printed
 
 
 def choose(
-    results: Annotated[str, typer.Argument(help="Results folder or URI that a sweep wrote.")],
+    results: Annotated[list[str], typer.Argument(help=JOINED)],
     most: Annotated[
         list[str] | None,
         typer.Option(
@@ -84,17 +85,13 @@ def choose(
 ) -> None:
     """Choose the best model within a budget by its validation clips, and the cheapest as good."""
     from analysis import choose as choosing
-    from analysis import table, units
-    from analysis.data import Data
-    from scaling.results.records import Results
+    from analysis import units
+    from analysis.data import opened
 
     limits = _preset(preset) | _numbers("--max", most, "macs=30e6")
     floors = _numbers("--min", least, "unseen=0.7")
-    where = Results(results)
-    folder = files.folder(where, out) if out is not None else None
-    planned = table.load(where, study or ())
-    averaged = table.stated_last(planned) if last is None else last
-    data = Data(planned, averaged, units.asked(unit))
+    folder = files.folder(results, out) if out is not None else None
+    data = opened(results, last, units.asked(unit), study or ())
     choice = choosing.choose(data, limits, floors, on)
     marked = _marked(choice)
     aside = sys.stderr if json else sys.stdout

@@ -21,6 +21,7 @@ import pandas as pd
 from analysis import remedies, table, variance
 from analysis.data import Data
 from analysis.evidence import Evidence, Unjudged, evidence
+from analysis.metrics import Unrecorded
 from analysis.units import (
     DIFFERENCE,
     FOLD,
@@ -87,7 +88,7 @@ def judge(
                 found = evidence(data, trials, claim)
                 row |= assessed(found, claim, data.unit, alpha)
                 notes += found.notes
-            except (Unjudged, table.Unrecorded) as error:
+            except (Unjudged, Unrecorded) as error:
                 reasons.append(f"{claim.said}: {error}")
                 notes.append(str(error))
             row["note"] = "; ".join(filter(None, [*notes, row["note"]]))
@@ -155,7 +156,7 @@ def recorded(data: Data) -> dict[str, list[Stated]]:
     """The claims that a results folder holds, by study; of the studies that are looked at."""
     found: dict[str, list[Stated]] = {}
     known = set(data.manifest["study"])
-    for each in stated(data.snapshot.results):
+    for each in stated(*data.snapshot.results.parts):
         if each.study in known:
             found.setdefault(each.study, []).append(each)
     return found
@@ -177,7 +178,7 @@ def _trials(data: Data, study: str) -> "pd.Series[str]":
     planned = data.manifest
     if study not in set(planned["study"]) or planned["study"].nunique() == 1:
         return planned["trial"]
-    return table.manifest(data.snapshot.results, [study])["trial"]
+    return table.load(data.snapshot.results.parts, [study]).manifest["trial"]
 
 
 def _about(claim: Claim) -> dict[str, Any]:

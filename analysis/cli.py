@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 
 WATCH_SECONDS = 2.0
 RESULTS = "Results folder or URI that a sweep wrote."
-OUT = "Local folder for the figures. Default: RESULTS/figures."
+JOINED = (
+    "Results folders or URIs that sweeps wrote. Of several, the trials are joined: one id is one "
+    "trial, whose records must agree."
+)
+OUT = "Local folder for the figures. Default: RESULTS/figures. Of several, it has to be named."
 
 
 class Format(StrEnum):
@@ -46,7 +50,7 @@ class Format(StrEnum):
 
 
 def analyze(
-    results: Annotated[str, typer.Argument(help=RESULTS)],
+    results: Annotated[list[str], typer.Argument(help=JOINED)],
     figure: Annotated[
         list[str] | None, typer.Option(help="Figure to draw. Repeatable. Default: all that apply.")
     ] = None,
@@ -111,22 +115,19 @@ def analyze(
 ) -> None:
     """Draw a study's figures and print their points, which are also written as CSV."""
     from analysis import listing, next_size, table, units
-    from analysis.data import Data
+    from analysis.data import opened
     from analysis.figures import registry
-    from scaling.results.records import Results
+    from analysis.metrics import Unrecorded
 
     registry.known(figure or [])
     style = _style(width, height, dpi, font_size, title, label or [])
-    where = Results(results)
-    folder = files.folder(where, out)
-    planned = table.load(where, study or ())
-    averaged = table.stated_last(planned) if last is None else last
-    data = Data(planned, averaged, units.asked(unit))
-    scores = data.scores()
+    folder = files.folder(results, out)
+    data = opened(results, last, units.asked(unit), study or ())
+    planned, averaged, scores = data.snapshot, data.last, data.scores()
     tally = table.counts(table.progress(planned))
     if scores.empty:
         raise ValueError(
-            f"{where.where} has no complete trial to draw ({console.tally(tally)}): "
+            f"{planned.results.where} has no complete trial to draw ({console.tally(tally)}): "
             "run its sweep (again)"
         )
     chosen = registry.applicable(figure or [], data)
@@ -149,14 +150,14 @@ def analyze(
     for name in chosen:
         try:
             points = registry.FIGURES[name].points(data)
-        except table.Unrecorded as error:
+        except Unrecorded as error:
             if figure:
                 raise
             warnings.warn(f"figure {name} is left out: {error}", stacklevel=2)
             continue
         saved = _save(points, folder, name, Format(format), style)
         if name == "next_size" and (kept := next_size.keep(data)):
-            saved += f"; kept as {where.path(next_size.KIND, kept)}.parquet"
+            saved += f"; kept as {data.snapshot.results.path(next_size.KIND, kept)}.parquet"
         report(registry.FIGURES[name].listing(name, points), points, "figure", name, saved)
     _check_labels(style)
     if compared is not None:
@@ -267,9 +268,7 @@ def trials_of(results: str, studies: list[str] | None, names: list[str] | None) 
 
 def figures_folder(results: str, out: str | None) -> Path:
     """Where figures of these results go. Raises ValueError where that is not on this machine."""
-    from scaling.results.records import Results
-
-    return files.folder(Results(results), out)
+    return files.folder([results], out)
 
 
 def draw_fields(
@@ -283,7 +282,7 @@ def draw_fields(
     from scaling.results.records import Results
 
     where = Results(results)
-    folder = files.folder(where, out)
+    folder = files.folder([results], out)
     planned = table.load(where)
     chosen = planned.manifest["trial"].isin(trials)
     data = Data(planned._replace(manifest=planned.manifest[chosen]))

@@ -23,7 +23,7 @@ from scipy.special import ndtr, stdtrit
 from analysis.aggregate import ACCURACY, CROSS_ENTROPY, DIMENSIONS, Measure, on_splits, varying
 from analysis.conditions import REPEAT, SIZE, labels, varied
 from analysis.data import Data
-from analysis.table import Unrecorded
+from analysis.metrics import Unrecorded
 from analysis.units import CONFIDENCE, FEWEST, FOLD, SEED
 from scaling import settings
 

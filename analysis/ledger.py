@@ -11,18 +11,17 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import console, files, table, units
+from analysis import console, files, units
 from analysis.claims import Verdict, judge, recorded
-from analysis.data import Data
+from analysis.data import Data, opened
 from analysis.listing import Column, Listing
 from scaling.results.claims import Claim, Stated
-from scaling.results.records import Results
 
 States = Callable[[str], tuple[str, tuple[Claim, ...]]]  # a study's name and claims, by either
 
 
 def show(
-    results: str,
+    results: Sequence[str],
     study: str | None,
     states: States,
     shipped: Sequence[str],
@@ -37,10 +36,8 @@ def show(
     They are those recorded with the results; else, and where one is named, those that a study
     `states` now, which is said. Raises ValueError for what a person can mend.
     """
-    where = Results(results)
-    folder = files.folder(where, out)
-    planned = table.load(where)
-    data = Data(planned, table.stated_last(planned), units.asked(unit))
+    folder = files.folder(results, out)
+    data = opened(results, unit=units.asked(unit))
     claims, said = _claims(data, study, states, shipped)
     judged = judge(data, claims, alpha)
     file = folder / "claims.csv"

@@ -17,10 +17,10 @@ of a share may be); Satterthwaite 1946 (degrees of freedom of a sum of mean squa
 pigeonhole bootstrap (crossed units: rows and columns must both be drawn again).
 Conventions: two units give no interval. Shares stay within 0 and 1, differences of shares within
 -1 and 1. Contents: Estimate, UNITS, Scale and its values, scale_of, asked, over, estimate,
-estimated, p_value, over_units, crossed, binomial, by_device, same_devices.
+estimates, estimated, p_value, over_units, crossed, binomial, by_device, same_devices.
 """
 
-# F folds, D devices, U units, N clips
+# F folds, S seeds, D devices, U units, N runs, E epochs
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -79,7 +79,7 @@ NONE = Limits(float("nan"), float("nan"))
 class Design(NamedTuple):
     """One condition's runs on one split, by what they share."""
 
-    value_FS: npt.NDArray[np.float64]  # nan where a fold was not trained from a seed
+    value_FS: npt.NDArray[np.float64]  # nan where a fold was not trained from a seed; or (F, S, E)
     value_FD: npt.NDArray[np.float64] | None  # by device, seeds averaged; None: not the same in all
     clips: float | None  # different clips that all folds scored; None: not known
     split: str
@@ -95,7 +95,7 @@ class Design(NamedTuple):
     def repeats(self) -> npt.NDArray[np.float64]:
         """The mean over folds of each seed that was trained on all of them."""
         means: npt.NDArray[np.float64] = self.value_FS.mean(axis=0)
-        return means[~np.isnan(means)]
+        return means[~np.isnan(means.reshape(len(means), -1)[:, 0])]
 
 
 def estimate(
@@ -181,6 +181,23 @@ def _estimate(design: Design, unit: str, confidence: float) -> Estimate:
     return Estimate(mean, max(float(low), lowest), min(float(high), highest), n, over)
 
 
+def estimates(runs: pd.DataFrame, values: npt.ArrayLike) -> pd.DataFrame:
+    """`estimate` of each column of values (N, E), as of E epochs, where all are of the same N runs:
+    one row for each, with the columns of Estimate.
+
+    `runs` tells seeds, folds and the metric. Errors: those of `estimate`.
+    """
+    value_NE = np.asarray(values, dtype=np.float64)
+    if not len(runs):
+        raise ValueError("no values to average: at least one run must be complete")
+    fold_N, seed_N = (runs[name].to_numpy(dtype=np.int64) for name in (FOLD, SEED))
+    design = _of_runs(value_NE, fold_N, seed_N, None, scale_of(runs))
+    limits, n, over = _MAKERS[_usual(design)](design, CONFIDENCE)
+    low, high = (np.clip(edge, design.scale.least, design.scale.most) for edge in limits)
+    columns = (design.value_F.mean(axis=0), low, high, n, over)
+    return pd.DataFrame(dict(zip(Estimate._fields, columns, strict=True)))
+
+
 def _design(runs: pd.DataFrame, scale: Scale) -> Design:
     fold_N = runs[FOLD].to_numpy(dtype=np.int64)
     known = "clips" in runs and runs["clips"].notna().all()
@@ -200,7 +217,9 @@ def _of_runs(
     clips_N: npt.NDArray[np.float64] | None,
     scale: Scale,
 ) -> Design:
-    """The design of these runs, as far as it is the same for one device and for several."""
+    """The design of these runs, as far as it is the same for one device and for several; values are
+    (N,), or (N, E) of E epochs.
+    """
     if len(odd := value_N[~np.isfinite(value_N)]):
         raise ValueError(f"value={odd[0]}: leave out runs without a score")
     folds, place_N = np.unique(fold_N, return_inverse=True)
@@ -208,9 +227,10 @@ def _of_runs(
     shape = len(folds), len(seeds)
     cell_N = place_N * len(seeds) + among_N
     count_C = np.bincount(cell_N, minlength=len(folds) * len(seeds))
-    sum_C = np.bincount(cell_N, value_N, len(count_C))
+    value_FS = np.zeros((*shape, *value_N.shape[1:]))
+    np.add.at(value_FS, (place_N, among_N), value_N)
     with np.errstate(invalid="ignore"):
-        value_FS = (sum_C / count_C).reshape(shape)
+        value_FS /= count_C.reshape((*shape, *(1 for _ in value_N.shape[1:])))
     clips = None
     if clips_N is not None:
         clips_F = np.zeros(len(folds))
@@ -242,7 +262,7 @@ def same_devices(by_device: Sequence[Any]) -> list[str]:
 
 def _usual(design: Design) -> str:
     """The unit of the widest claim that the design allows."""
-    folds, seeds = design.value_FS.shape
+    folds, seeds = design.value_FS.shape[:2]
     if design.split in CLAIMS_DEVICES and design.value_FD is not None and folds != 2:
         return "devices"
     if folds < FEWEST <= len(design.repeats):
@@ -253,7 +273,7 @@ def _usual(design: Design) -> str:
 
 
 def _check(design: Design, unit: str) -> None:
-    folds, seeds = design.value_FS.shape
+    folds, seeds = design.value_FS.shape[:2]
     runs = int((~np.isnan(design.value_FS)).sum())
     if unit == "folds" and folds == 1 and runs > 1:
         raise ValueError(
@@ -279,7 +299,7 @@ def _check(design: Design, unit: str) -> None:
 
 
 def _over_folds(design: Design, confidence: float) -> tuple[Limits, int, str]:
-    folds, seeds = design.value_FS.shape
+    folds, seeds = design.value_FS.shape[:2]
     limits = over_units(design.value_F, confidence)
     if folds == 1:
         return limits, seeds, "seeds on one split" if seeds > 1 else "run"
@@ -350,12 +370,15 @@ def scale_of(runs: pd.DataFrame) -> Scale:
 
 
 def over_units(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Limits:
-    """Student's t interval of the mean of independent values (U,); none for fewer than three."""
+    """Student's t interval of the mean of independent values (U,), or of each column of (U, E);
+    none for fewer than three.
+    """
     value_U = np.asarray(values, dtype=np.float64)
-    if value_U.size < FEWEST:
+    if len(value_U) < FEWEST:
         return NONE
-    half = _t(value_U.size - 1, confidence) * value_U.std(ddof=1) / np.sqrt(value_U.size)
-    return Limits(float(value_U.mean() - half), float(value_U.mean() + half))
+    half = _t(len(value_U) - 1, confidence) * value_U.std(axis=0, ddof=1) / np.sqrt(len(value_U))
+    mean = value_U.mean(axis=0)
+    return Limits(mean - half, mean + half)
 
 
 def crossed(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Limits:

@@ -372,7 +372,7 @@ def shown(results: Results, capsys: pytest.CaptureFixture[str], **options: Any) 
     """What the command prints."""
     given = {"study": None, "alpha": 0.05, "unit": "", "every": False, "json": False, "out": None}
     states = options.pop("states", lambda name: (name, (claim(), claim("more", at_least=0.06))))
-    ledger.show(results.where, **given | options, states=states, shipped=["s"])
+    ledger.show([results.where], **given | options, states=states, shipped=["s"])
     return capsys.readouterr().out
 
 

@@ -237,12 +237,12 @@ def test_a_prediction_is_kept_once_and_held_against_what_came(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
     swept(results, law_of, WIDTHS[:4])
-    cli.analyze(results.where, figure=["next_size"])
+    cli.analyze([results.where], figure=["next_size"])
     said = capsys.readouterr().out
     assert "no predicted size has been trained yet" in said
     (name,) = results.names("laws")
     assert f"laws/{name}.parquet" in said
-    cli.analyze(results.where, figure=["next_size"])
+    cli.analyze([results.where], figure=["next_size"])
     assert results.names("laws") == [name]
     kept = results.read("laws").to_pandas()
     (ahead,) = next_figure.points(Data(results)).to_dict("records")

@@ -9,11 +9,10 @@ Contents: FEWEST, Panels, too_few, means_by_epoch, last_and_best, draw_curves.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -31,8 +30,8 @@ from analysis.aggregate import (
 from analysis.conditions import SIZE, labels, varied
 from analysis.data import Data
 from analysis.figures.facets import CHANCE_LINE, DESCRIBED, MARKERS, REACH
-from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette
-from analysis.units import FOLD, SEED, estimate, over
+from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette, ruled
+from analysis.units import FOLD, SEED, estimates, over
 
 FEWEST = 3  # evaluated epochs that make a curve
 ROWS = 5  # of panels, at most: the paper's five shares of the training clips
@@ -83,15 +82,11 @@ def means_by_epoch(data: Data, values: pd.DataFrame) -> pd.DataFrame:
     named = planned.rename(columns=names)
     kept = [*dict.fromkeys(["trial", FOLD, SEED, *LINE, *conditions, "chance"])]
     joined = values.merge(named[kept], on="trial", validate="many_to_one").sort_values("trial")
-    rows: list[dict[str, Any]] = []
     keys = [*LINE, *conditions, "metric", "split"]
+    lines = []
     for key, line in joined.groupby(keys, dropna=False):
-        about = dict(zip(keys, key, strict=True))
-        for epoch, runs in line.groupby("epoch"):
-            of_runs = {"epoch": epoch, "trials": " ".join(runs["trial"])}
-            of_runs["chance"] = float(runs["chance"].max())
-            rows.append(about | of_runs | estimate(runs)._asdict())
-    frame = pd.DataFrame(rows)
+        lines.append(_estimates(line).assign(**dict(zip(keys, key, strict=True))))
+    frame = pd.concat(lines, ignore_index=True)
     frame = frame.assign(
         family=labels(frame, TOLD, WITHIN),
         metric_place=frame["metric"].map(list(MEASURES).index),
@@ -100,6 +95,23 @@ def means_by_epoch(data: Data, values: pd.DataFrame) -> pd.DataFrame:
     order = ["metric_place", "split_place", "dataset", "parameters", *DIMENSIONS, "fraction"]
     ordered = frame.sort_values([*order, "family", "epoch"])
     return ordered[[*COLUMNS, *conditions]].reset_index(drop=True)
+
+
+def _estimates(line: pd.DataFrame) -> pd.DataFrame:
+    """The points of one line on one split: its runs averaged in each epoch."""
+    runs = line.drop_duplicates("trial").set_index("trial", drop=False)
+    value_NE = line.pivot(index="trial", columns="epoch", values="value").reindex(runs.index)
+    patterns, which_E = np.unique(value_NE.notna(), axis=1, return_inverse=True)
+    parts = []
+    # where patience ends training, fewer runs have the later epochs
+    for place, scored_N in enumerate(patterns.T):
+        there, of_these = runs[scored_N], value_NE.loc[scored_N, which_E.ravel() == place]
+        made = estimates(there, of_these)
+        made["epoch"] = of_these.columns.to_numpy()
+        made["trials"] = " ".join(there.index)
+        made["chance"] = float(there["chance"].max())
+        parts.append(made)
+    return pd.concat(parts)
 
 
 def last_and_best(points: pd.DataFrame, best: bool = True) -> pd.DataFrame:
@@ -224,12 +236,10 @@ def _panel(panel: Axes, rows: pd.DataFrame, looks: dict[str, CurveLook]) -> None
         )
         if line["low"].notna().any():
             panel.fill_between(line["epoch"], low, high, color=look.colour, alpha=0.13, linewidth=0)
-    panel.grid(axis="y", color="0.9", linewidth=0.6)
-    panel.set_axisbelow(True)
-    sns.despine(ax=panel)
+    ruled(panel, "y")
 
 
-def _limits(panel: Axes, rows: pd.DataFrame, chance: float | None = None) -> None:
+def _limits(panel: Axes, rows: pd.DataFrame, chance: float | None) -> None:
     """Room for all means, and chance; a band over two runs may be ten times as high."""
     if len(rows):
         factor = MEASURES[rows["metric"].iloc[0]].factor

@@ -31,7 +31,7 @@ class Figure(Protocol):
         """One row per drawn point; pure.
 
         Condition columns (analysis.conditions) say what a row is of. Raises ValueError where these
-        results hold what cannot be drawn, table.Unrecorded where a metric was not recorded.
+        results hold what cannot be drawn, metrics.Unrecorded where a metric was not recorded.
         """
 
     def draw(self, points: pd.DataFrame, style: Style = PLAIN) -> matplotlib_figure.Figure:
