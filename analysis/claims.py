@@ -35,6 +35,7 @@ from analysis.units import (
     p_value,
 )
 from scaling.results.claims import GAP, Claim, Stated, selected, stated
+from scaling.results.records import Results
 
 NAN = math.nan
 COLUMNS = [
@@ -155,10 +156,18 @@ def recorded(data: Data) -> dict[str, list[Stated]]:
     """The claims that a results folder holds, by study; of the studies that are looked at."""
     found: dict[str, list[Stated]] = {}
     known = set(data.manifest["study"])
-    for each in stated(data.snapshot.results):
-        if each.study in known:
-            found.setdefault(each.study, []).append(each)
-    return found
+    for folder in _folders(data):
+        for each in stated(folder):
+            listed = found.setdefault(each.study, [])
+            if each.study in known and all(each.claim != other.claim for other in listed):
+                listed.append(each)
+    return {study: listed for study, listed in found.items() if listed}
+
+
+def _folders(data: Data) -> list[Results]:
+    """The results folders that are read as one."""
+    results = data.snapshot.results
+    return list(getattr(results, "parts", [results]))
 
 
 def _history(each: Stated) -> list[str]:
@@ -177,7 +186,12 @@ def _trials(data: Data, study: str) -> "pd.Series[str]":
     planned = data.manifest
     if study not in set(planned["study"]) or planned["study"].nunique() == 1:
         return planned["trial"]
-    return table.manifest(data.snapshot.results, [study])["trial"]
+    # of a trial that several studies planned, the manifest names the last one alone
+    theirs: set[str] = set()
+    for folder in _folders(data):
+        rows = folder.read("manifest").select(["trial", "study"]).to_pandas()
+        theirs |= set(rows.loc[rows["study"] == study, "trial"])
+    return planned.loc[planned["trial"].isin(theirs), "trial"]
 
 
 def _about(claim: Claim) -> dict[str, Any]:
