@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis import remedies, table, variance
+from analysis import remedies, variance
 from analysis.data import Data
 from analysis.evidence import Evidence, Unjudged, evidence
 from analysis.metrics import Unrecorded
@@ -178,7 +178,12 @@ def _trials(data: Data, study: str) -> "pd.Series[str]":
     planned = data.manifest
     if study not in set(planned["study"]) or planned["study"].nunique() == 1:
         return planned["trial"]
-    return table.load(data.snapshot.results.parts, [study]).manifest["trial"]
+    # of a trial that several studies planned, the manifest names the last one alone
+    theirs: set[str] = set()
+    for folder in data.snapshot.results.parts:
+        rows = folder.read("manifest").select(["trial", "study"]).to_pandas()
+        theirs |= set(rows.loc[rows["study"] == study, "trial"])
+    return planned.loc[planned["trial"].isin(theirs), "trial"]
 
 
 def _about(claim: Claim) -> dict[str, Any]:
