@@ -26,7 +26,7 @@ COUNTS, EVERY = schedule(FIRST, MOST), tuple(range(FIRST, MOST + 1))
 PUBLISHED = (4.877, 3.357, 2.680, 2.290, 2.031)  # at five equal looks, two-sided .05
 GRID = 1001
 # as published studies were: folds, microphones (1: not told apart), clips of a fold
-DESIGNS = [(1, 1), (3, 1), (5, 1), (10, 1), (3, 3), (5, 9), (1, 12)]
+DESIGNS = [(1, 1), (3, 1), (5, 1), (10, 1), (3, 3), (3, 12), (5, 9)]
 KEPT = [0.0, 0.5, 2.0]  # what differs between units for good, in deviations of a repeat's noise
 
 
@@ -63,25 +63,31 @@ def runs(design: tuple[int, int], kept: float, draws: int, effect: float, claim:
     return np.asarray(effect + noise + of_fold + of_device)
 
 
-def p_values(value_DFMN: Array) -> Array:
-    """Over repeats for one fold, over folds, or over folds crossed with microphones (D, N)."""
+def p_values(value_DFMN: Array, asked: Sequence[float]) -> Array:
+    """Over repeats for one fold, over folds, or over folds crossed with microphones (D, N), as
+    analysis.units has them; of the latter the least of the levels that are asked for, else 1.
+    """
     folds, devices = value_DFMN.shape[1:3]
     count_N = np.arange(1, MOST + 1)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean_DFMN = value_DFMN.cumsum(axis=3) / count_N
-        if folds == devices == 1:
-            value_DN = value_DFMN[:, 0, 0]
-            mean, square = (power.cumsum(axis=1) / count_N for power in (value_DN, value_DN**2))
-            error = np.sqrt((square - mean**2) / (count_N - 1))
-            return np.asarray(2 * t.sf(abs(mean) / error, count_N - 1))
-        parts = [
-            mean_DFMN.mean(axis=other).var(axis=1, ddof=1) / count if count > 1 else 0.0
-            for other, count in ((2, folds), (1, devices))
-        ]
-        whole = parts[0] + parts[1]
-        among = [part**2 / max(1, n - 1) for part, n in zip(parts, (folds, devices), strict=True)]
-        error, freedom = np.sqrt(whole), whole**2 / sum(among)
-        return np.asarray(2 * t.sf(abs(mean_DFMN.mean(axis=(1, 2))) / error, freedom))
+        mean_DN = mean_DFMN.mean(axis=(1, 2))
+        if folds == 1:
+            square = (value_DFMN[:, 0, 0] ** 2).cumsum(axis=1) / count_N
+            error = np.sqrt((square - mean_DN**2) / (count_N - 1))
+            return np.asarray(2 * t.sf(abs(mean_DN) / error, count_N - 1))
+        rows = mean_DFMN.mean(axis=2).var(axis=1, ddof=1) / folds
+        if devices == 1:
+            return np.asarray(2 * t.sf(abs(mean_DN) / np.sqrt(rows), folds - 1))
+    columns = mean_DFMN.mean(axis=1).var(axis=1, ddof=1) / devices
+    parts = ((rows, folds - 1), (columns, devices - 1))
+    freedom = (rows + columns) ** 2 / np.sum([part**2 / n for part, n in parts], axis=0)
+    p_DN = np.ones_like(mean_DN)
+    for level in sorted(asked, reverse=True):
+        own = np.sum([t.isf(level / 2, n) ** 2 * part for part, n in parts], axis=0)
+        joint = t.isf(level / 2, freedom) ** 2 * (rows + columns)
+        p_DN[mean_DN**2 > (own if level < ALPHA else joint)] = level
+    return p_DN
 
 
 def course(p_DNC: Array, counts: Sequence[int], steps: Sequence[float]) -> tuple[Array, Array]:
@@ -112,10 +118,12 @@ WAYS: dict[str, tuple[Sequence[int], Callable[[], Sequence[float]]]] = {
 def rows(draws: int, effect: float, claims: int) -> Iterator[list[str]]:
     """For each design, how often each way decides, and after how many repeats."""
     ways = {name: (counts, steps()) for name, (counts, steps) in WAYS.items()}
+    asked = {s / left for _, steps in ways.values() for s in steps for left in range(1, claims + 1)}
     for design in DESIGNS:
         for kept in KEPT if max(design) > 1 else KEPT[:1]:
-            size = max(1000, draws // (design[0] * design[1]))
-            p = [p_values(runs(design, kept, size, effect, claim)) for claim in range(claims)]
+            size = draws // (design[0] * design[1])
+            values = (runs(design, kept, size, effect, claim) for claim in range(claims))
+            p = [p_values(value, [*asked]) for value in values]
             p_DNC = np.stack(p, axis=-1)
             cells = []
             for counts, steps in ways.values():

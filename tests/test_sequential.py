@@ -7,6 +7,7 @@ import pytest
 import scipy.stats
 
 from analysis.sequential import ALPHA, chance, levels, schedule
+from analysis.units import crossed
 from scaling.seeds import stream
 
 # D draws, C claims, U units, N repeats, L looks
@@ -42,16 +43,14 @@ def p_over_repeats(value_DN: np.ndarray) -> np.ndarray:
         return 2 * scipy.stats.t.sf(abs(mean) / error, count_N - 1)
 
 
-def p_crossed(value_DFMN: np.ndarray) -> np.ndarray:
-    """Folds crossed with microphones, as analysis.units.crossed (D, N)."""
-    folds, devices = value_DFMN.shape[1:3]
-    parts = [
-        value_DFMN.mean(axis=other).var(axis=1, ddof=1) / count
-        for other, count in ((2, folds), (1, devices))
-    ]
-    whole = parts[0] + parts[1]
-    freedom = whole**2 / (parts[0] ** 2 / (folds - 1) + parts[1] ** 2 / (devices - 1))
-    return 2 * scipy.stats.t.sf(abs(value_DFMN.mean(axis=(1, 2))) / np.sqrt(whole), freedom)
+def crossed_excludes_zero(value_DFMN: np.ndarray, confidence: float) -> np.ndarray:
+    """Whether the interval over folds crossed with microphones does, as analysis.units.crossed."""
+    square = 0.0
+    for axis, other in ((1, 2), (2, 1)):
+        count = value_DFMN.shape[axis]
+        edge = scipy.stats.t.isf((1 - confidence) / 2, count - 1)
+        square = square + edge**2 * value_DFMN.mean(axis=other).var(axis=1, ddof=1) / count
+    return value_DFMN.mean(axis=(1, 2)) ** 2 > square
 
 
 def false_decisions(p_DNC: np.ndarray, counts: tuple[int, ...]) -> float:
@@ -109,14 +108,29 @@ def test_repeats_keep_the_promise():
     assert 0.03 < false_decisions(p[..., None], COUNTS) < ALPHA
 
 
-@pytest.mark.parametrize("devices", [3, 9])
-def test_devices_keep_the_promise(devices: int):
-    """Folds and devices differ for good, and each repeat adds less."""
-    draw = stream(7, "devices", devices)
-    value = units(0.5, (DRAWS // 4, 3, devices, 12))
-    value += draw.standard_normal((DRAWS // 4, 3, 1, 1))
-    value += draw.standard_normal((DRAWS // 4, 1, devices, 1))
-    assert false_decisions(p_crossed(value)[..., None], COUNTS) < ALPHA
+@pytest.mark.parametrize("kept", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize(("folds", "devices"), [(3, 3), (3, 12), (5, 9)])
+def test_devices_keep_the_promise(folds: int, devices: int, kept: float):
+    """Folds and devices differ for good, and each repeat adds less: its noise is mostly the same
+    through all devices.
+    """
+    draws = 4_000
+    value = units(1.0, (draws, folds, 1, 12)) + 0.3 * units(0.0, (draws, folds, devices, 12))
+    value += kept * stream(7, "devices", devices).standard_normal((draws, 1, devices, 1))
+    decided = np.zeros(draws, dtype=bool)
+    for count, level in zip(COUNTS, levels(COUNTS), strict=True):
+        decided |= crossed_excludes_zero(value[..., count - 1], 1 - level)
+    assert decided.mean() < ALPHA
+
+
+def test_crossed_intervals_are_those_that_were_simulated():
+    value_FM = stream(8, "crossed").standard_normal((3, 12)) + 1
+    for level in levels(COUNTS):
+        low, high = crossed(value_FM, 1 - level)
+        for least, excluded in ((1e-6, True), (-1e-6, False)):
+            moved = (value_FM - low + least)[None, ..., None]
+            assert crossed_excludes_zero(moved, 1 - level).all() == excluded
+        assert low + high == pytest.approx(2 * value_FM.mean())
 
 
 @pytest.mark.parametrize("shared", [0.0, 1.0])
