@@ -31,6 +31,7 @@ from scipy.special import ndtr, stdtrit
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.data import Data
     from scaling.results.claims import Claim
     from scaling.results.records import Results
 
@@ -81,16 +82,49 @@ def chance(
 
 
 def judged(
-    results: "Results", study: str, trials: Collection[str], claims: Sequence["Claim"], level: float
+    results: "Results",
+    study: str,
+    trials: Collection[str],
+    claims: Sequence["Claim"],
+    counts: Sequence[int],
+    number: int,
 ) -> "pd.DataFrame":
-    """What analysis.claims says of these claims at this level, from these trials (ids) alone: a
-    folder may hold more repeats than a look is at. Errors: those of analysis.claims.judge.
+    """Claims at look `number` (1, 2, ...) of those at so many repeats, by these trials (ids) alone,
+    as a folder may hold more; columns of analysis.claims, and `outlook`, the chance that the last
+    look would decide (nan: not known). Errors: those of analysis.claims.judge.
     """
     from analysis import table
-    from analysis.claims import judge
+    from analysis.claims import Verdict, judge
     from analysis.data import Data
 
     planned = table.load(results, (study,))
     own = planned.manifest["trial"].isin(trials)
     snapshot = planned._replace(manifest=planned.manifest[own].reset_index(drop=True))
-    return judge(Data(snapshot, table.stated_last(snapshot)), {study: claims}, level)
+    data = Data(snapshot, table.stated_last(snapshot))
+    steps = levels(counts)
+    rows = judge(data, {study: claims}, steps[number - 1])
+    undecided = rows["verdict"] == Verdict.UNDECIDED
+    last = steps[-1] / max(1, int(undecided.sum()))
+    outlooks = [
+        _outlook(data, claim, counts[-1], last) if open_ else math.nan
+        for claim, open_ in zip(claims, undecided, strict=True)
+    ]
+    return rows.assign(outlook=outlooks)
+
+
+def _outlook(data: "Data", claim: "Claim", repeats: int, level: float) -> float:
+    """The chance that so many repeats decide a claim at this level."""
+    from analysis import claims, table, variance
+    from analysis.evidence import Unjudged, evidence
+
+    try:
+        row = claims.assessed(evidence(data, data.manifest["trial"], claim), claim)
+    except (Unjudged, table.Unrecorded):
+        return math.nan
+    if "parts" not in row:
+        return math.nan
+    parts, kind = row["parts"], row["kind"]
+    now = variance.expected(parts, kind, parts.layout)
+    then = variance.expected(parts, kind, parts.layout._replace(seeds=repeats))
+    beyond = row["effect"] - claim.at_least
+    return chance(beyond, float(now.size), float(then.size), float(then.freedom), level)

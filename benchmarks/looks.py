@@ -87,7 +87,7 @@ def p_values(value_DFMN: Array, asked: Sequence[float]) -> Array:
         own = np.sum([t.isf(level / 2, n) ** 2 * part for part, n in parts], axis=0)
         joint = t.isf(level / 2, freedom) ** 2 * (rows + columns)
         p_DN[mean_DN**2 > (own if level < ALPHA else joint)] = level
-    return p_DN
+    return np.asarray(p_DN)
 
 
 def course(p_DNC: Array, counts: Sequence[int], steps: Sequence[float]) -> tuple[Array, Array]:

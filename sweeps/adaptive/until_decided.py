@@ -161,13 +161,14 @@ def _judged(until: Until, number: int, before: Sequence[Finding]) -> tuple[Findi
     """All claims at this look: one that was decided stays so, with what was found then."""
     from analysis import sequential
 
-    study, claims, _ = until.own
-    level = sequential.levels(until.course.counts, until.course.alpha)[number - 1]
+    (study, claims, _), counts = until.own, until.course.counts
     known = {each.claim: each for each in before if decided(each)}
     left = [claim for claim in claims if claim.text not in known]
     ids = {trial.id for trial in until.repeated(number)}
-    rows = sequential.judged(until.results, study, ids, left, level).to_dict("records")
+    found = sequential.judged(until.results, study, ids, left, counts, number)
+    rows = found.to_dict("records")
     undecided = sum(row["verdict"] == UNDECIDED for row in rows)
+    level = sequential.levels(counts, until.course.alpha)[number - 1]
     for row in rows:
         known[row["claim"]] = _finding(row, number, level / max(1, undecided))
     return tuple(known[claim.text] for claim in claims)
@@ -178,19 +179,24 @@ def decided(finding: Finding) -> bool:
     return finding.verdict != UNDECIDED
 
 
-def _finding(row: dict[Any, Any], number: int, needs: float) -> Finding:
+def _finding(row: Mapping[Any, Any], number: int, needs: float) -> Finding:
     """A claim as it is judged at this look."""
     numbers = {name: float(row[name]) for name in ("effect", "low", "high", "p")}
-    undecided = row["verdict"] == UNDECIDED
+    outlook, notes = float(row["outlook"]), [str(row["note"])]
+    if untested := math.isnan(numbers["p"]):
+        hopeless = row["needed_unit"] != "seeds"
+        notes.append(str(row["remedy"]))
+    elif hopeless := outlook < FUTILE:
+        notes.append(f"more repeats would decide it with probability {outlook:.2f}")
     return Finding(
         claim=str(row["claim"]),
         verdict=str(row["verdict"]),
         look=number,
         n=int(row["n"]),
         unit=str(row["unit"]),
-        needs=needs,
-        open=undecided,
-        note=str(row["note"] or ""),
+        needs=math.nan if untested else needs,
+        open=row["verdict"] == UNDECIDED and not hopeless,
+        note="; ".join(filter(None, notes)),
         **numbers,
     )
 
