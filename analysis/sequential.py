@@ -90,11 +90,12 @@ def judged(
     number: int,
 ) -> "pd.DataFrame":
     """Claims at look `number` (1, 2, ...) of those at so many repeats, by these trials (ids) alone,
-    as a folder may hold more; columns of analysis.claims, and `outlook`, the chance that the last
-    look would decide (nan: not known). Errors: those of analysis.claims.judge.
+    as a folder may hold more. Columns of analysis.claims: `verdict` is at the level of this look,
+    all else as of a single one; and `outlook`, the chance that the last look decides a claim that
+    this one does not (nan: not known). Errors: those of analysis.claims.judge.
     """
     from analysis import table
-    from analysis.claims import Verdict, judge
+    from analysis.claims import Verdict, holm, judge
     from analysis.data import Data
 
     planned = table.load(results, (study,))
@@ -102,14 +103,16 @@ def judged(
     snapshot = planned._replace(manifest=planned.manifest[own].reset_index(drop=True))
     data = Data(snapshot, table.stated_last(snapshot))
     steps = levels(counts)
-    rows = judge(data, {study: claims}, steps[number - 1])
-    undecided = rows["verdict"] == Verdict.UNDECIDED
-    last = steps[-1] / max(1, int(undecided.sum()))
+    rows = judge(data, {study: claims})
+    sure = holm(rows["p"].tolist()) <= steps[number - 1]
+    sides = np.where(rows["effect"] > rows["at_least"], Verdict.SUPPORTED, Verdict.CONTRADICTED)
+    last = steps[-1] / max(1, int((~sure).sum()))
     outlooks = [
-        _outlook(data, claim, counts[-1], last) if open_ else math.nan
-        for claim, open_ in zip(claims, undecided, strict=True)
+        math.nan if known else _outlook(data, claim, counts[-1], last)
+        for claim, known in zip(claims, sure, strict=True)
     ]
-    return rows.assign(outlook=outlooks)
+    verdicts = np.where(sure, sides, Verdict.UNDECIDED)
+    return rows.assign(verdict=verdicts, outlook=outlooks)
 
 
 def _outlook(data: "Data", claim: "Claim", repeats: int, level: float) -> float:

@@ -170,7 +170,9 @@ def _nulled(row: dict[str, Any]) -> dict[str, Any]:
     return {k: None if k in NUMBERS and math.isnan(v) else v for k, v in row.items()}
 
 
-def _filled(row: Mapping[str, Any]) -> dict[str, Any]:
+def _filled(row: Any) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise ValueError("a finding is no JSON object")
     made = {k: math.nan if v is None and k in NUMBERS else v for k, v in row.items()}
     whole = {name: _whole(made[name]) for name in ("look", "n")}
     return made | whole | {name: float(made[name]) for name in NUMBERS}

@@ -222,8 +222,9 @@ def _check_whole(trials: Sequence[Trial], results: Results) -> None:
 def _show(until: Until, look: Look) -> None:
     """A line for each claim."""
     metrics = {claim.text: claim.metric for claim in until.own.claims}
+    repeats = f"{look.repeats} repeat{'s' * (look.repeats > 1)}"
     for each in look.findings:
-        typer.echo(f"look {look.number}, {look.repeats} repeats: {_line(look, each, metrics)}")
+        typer.echo(f"look {look.number}, {repeats}: {_line(look, each, metrics)}")
 
 
 def _line(look: Look, finding: Finding, metrics: Mapping[str, str]) -> str:
