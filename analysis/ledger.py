@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import console, files, units
+from analysis import console, files, sequential, units
 from analysis.claims import Verdict, judge, recorded
 from analysis.data import Data, opened
 from analysis.listing import Column, Listing
@@ -51,6 +51,7 @@ def show(
     else:
         console.show(console.listed(of_claims(judged, alpha), every, file.name))
         console.show(console.lines(remarks(judged if every else judged.head(console.MOST))))
+        console.show(console.lines(sequential.remarks(where)))
     print(f"claims: {file}", file=aside)
 
 

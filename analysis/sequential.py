@@ -17,22 +17,27 @@ by this, and many would: hence looks at half as many repeats again.
 
 Several claims: Holm 1979 at each look, over the claims that are not decided yet. Each level is
 proportional to alpha, so that this is the closed test of Ye et al. 2013, and of Maurer and Bretz
-2013. Contents: ALPHA, FIRST, MOST; schedule, levels, chance, judged.
+2013. Contents: ALPHA, FIRST, MOST; schedule, levels, chance, remarks,
+judged.
 """
 
 import itertools
 import math
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtr, stdtrit
+
+from scaling.results.looks import looks
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.data import Data
     from scaling.results.claims import Claim
+    from scaling.results.folder import Folder
     from scaling.results.records import Results
 
 ALPHA = 0.05
@@ -79,6 +84,22 @@ def chance(
         return float(abs(effect) >= needed)
     sides = np.array([abs(effect) - needed, -abs(effect) - needed]) / moves
     return float(ndtr(sides).sum())
+
+
+def remarks(results: "Folder", study: str = "") -> Iterator[str]:
+    """A line for each study (or this one) whose claims were judged in looks: when, and what the
+    last one found. Errors: those of scaling.results.looks.looks.
+    """
+    for name, of_study in itertools.groupby(looks(results, study), lambda each: each.course.study):
+        *_, last = of_study
+        counts, found = last.course.counts, Counter(each.verdict for each in last.findings)
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in found.items())
+        judged_at = " and ".join(map(str, counts[: last.number])) or "none"
+        yield (
+            f"{name} runs until its claims are decided: judged at {judged_at} of at most "
+            f"{counts[-1]} repeats, {verdicts or 'nothing yet'}; false decisions are at most "
+            f"{100 * last.course.alpha:g} % in all by these verdicts, not by the table's"
+        )
 
 
 def judged(

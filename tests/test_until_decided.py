@@ -11,6 +11,7 @@ import pytest
 from test_analysis_table import end, measure, plan, results, trial
 from test_sweep import overhear
 
+from analysis import ledger
 from analysis.sequential import levels
 from scaling.results.claims import Claim
 from scaling.results.looks import looks
@@ -74,6 +75,11 @@ def nothing(fold: int, seed: int) -> float:
     return 0.1 * (-1) ** fold + seed / 10_000
 
 
+def overhear_claims(where: str) -> None:
+    """The command, but for its process."""
+    ledger.show(where, "s", lambda name: (name, (HELPS,)), [], 0.05, "", False, False, None)
+
+
 def begin(results: Results, own: Own | None = None, **options: int) -> Until:
     return asked(own or study(), results, **options)
 
@@ -101,6 +107,10 @@ def test_it_stops_when_all_is_decided(results: Results, capsys: pytest.CaptureFi
     assert (look.repeats, look.ended) == (3, 30)
     assert look.level == pytest.approx(0.05 / 64)
     assert look.course.counts == (3, 5, 8, 12)
+    overhear_claims(results.where)
+    assert "s runs until its claims are decided: judged at 3 of at most 12 repeats, 1 supp" in (
+        " ".join(capsys.readouterr().out.split())
+    )
 
 
 def test_it_spends_its_budget(results: Results, capsys: pytest.CaptureFixture[str]):
