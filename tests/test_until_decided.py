@@ -217,6 +217,9 @@ def test_what_it_needs():
         asked(Own("s", (), study().trials), none)
     with pytest.raises(ValueError, match="--at-most 2: the first look needs 3 repeats"):
         asked(study(), none, most=2)
+    wider = Claim("width helps", {"network.width": 128}, NARROW)
+    with pytest.raises(ValueError, match=r"better: no trial has network.width=128, and no repeat"):
+        asked(study(wider), none)
     assert asked(study(), none, usual=5).course.counts == (5, 8, 12)
     assert asked(study(), none, first=2, most=4).course.counts == (2, 3, 4)
     assert asked(study(), none, usual=20).course.counts == (20,)
@@ -283,7 +286,7 @@ def trials():
 """
 
 
-def test_the_real_command(trial: Trial, tmp_path: Path):
+def test_the_real_command(trial: Trial, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """Two looks of 6 trials a repeat, through Ray; then again, which runs nothing."""
     brief = changed(trial, {"sound.classes": ("meadow", "street"), "training.epochs": 2})
     path = tmp_path / "mine.py"
@@ -301,5 +304,8 @@ def test_the_real_command(trial: Trial, tmp_path: Path):
     again = overhear(*words).stdout
     assert "look 1, 1 repeat: width 8 hears more: " in again
     assert "trials complete" not in again
-    planned = overhear(*words, "--dry-run", "--speed", "1").stdout
+    options = {"out": out, "until_decided": True, "repeats": 1, "at_most": 2}
+    cli.sweep(str(path), **options, dry_run=True, speed=1.0)  # type: ignore[arg-type]
+    planned = capsys.readouterr().out
     assert "at most 2 repeats, judged at 1 and 2 (6 trials each)" in planned
+    assert "a repeat takes " in planned or counts[-1] == 2

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import typer
 
-from scaling.results.claims import Claim
+from scaling.results.claims import Claim, unmet
 from scaling.results.eta import duration
 from scaling.results.looks import Course, Finding, Look, looks, record
 from scaling.results.outcome import Status
@@ -68,8 +68,8 @@ def asked(
     first look is at 3 repeats, or `usual`, those of the study itself, if they are more; the last at
     12.
 
-    Raises ValueError for a study without claims, a budget below the first look, and what is not the
-    plan that the folder holds.
+    Raises ValueError for a study without claims or with one that its trials cannot decide, a budget
+    below the first look, and what is not the plan that the folder holds.
     """
     from analysis import sequential
 
@@ -78,6 +78,8 @@ def asked(
             f"study {own.study} states no CLAIMS for --until-decided to decide: state them in its "
             "file"
         )
+    if lines := list(unmet(own.claims, own.trials(1))):
+        raise ValueError(f"--until-decided: {lines[0]}, and no repeat will change that")
     done = tuple(looks(results, own.study))
     planned = done[0].course.counts if done else ()
     begin = first or (planned[0] if planned else max(sequential.FIRST, usual))
