@@ -51,7 +51,7 @@ def show(
     else:
         console.show(console.listed(of_claims(judged, alpha), every, file.name))
         console.show(console.lines(remarks(judged if every else judged.head(console.MOST))))
-        console.show(console.lines(sequential.remarks(where)))
+        console.show(console.lines(sequential.remarks(where, {*judged["study"]})))
     print(f"claims: {file}", file=aside)
 
 

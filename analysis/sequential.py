@@ -86,11 +86,13 @@ def chance(
     return float(ndtr(sides).sum())
 
 
-def remarks(results: "Folder", study: str = "") -> Iterator[str]:
-    """A line for each study (or this one) whose claims were judged in looks: when, and what the
-    last one found. Errors: those of scaling.results.looks.looks.
+def remarks(results: "Folder", studies: Collection[str]) -> Iterator[str]:
+    """A line for each of these studies whose claims were judged in looks: when, and what the last
+    one found. Errors: those of scaling.results.looks.looks.
     """
-    for name, of_study in itertools.groupby(looks(results, study), lambda each: each.course.study):
+    for name, of_study in itertools.groupby(looks(results), lambda each: each.course.study):
+        if name not in studies:
+            continue
         *_, last = of_study
         counts, found = last.course.counts, Counter(each.verdict for each in last.findings)
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in found.items())

@@ -51,6 +51,7 @@ def dry_run(launch: Launch, speed: float | None, as_json: bool, until: Until | N
             typer.echo(search.described(launch.study.search), err=as_json)
         reasons = {name: f"{reason}{remedy(name)}" for name, reason in missing.items()}
         _show_incomplete(launch, plan, reasons, as_json)
+        _say_course(until, None, as_json)
         return
     schedule.check(launch, plan)
     if ledger := schedule.ledger(launch, tables):
@@ -70,9 +71,13 @@ def dry_run(launch: Launch, speed: float | None, as_json: bool, until: Until | N
     running = {plan.trials[index].id for index in to_run}
     states = {trial: ended.status for trial, ended in known.items() if trial not in running}
     _show(plan, states, found, results.where, as_json)
-    if until:
-        for line in until_decided.described(until, found.seconds / len(to_run) if found else None):
-            typer.echo(line, err=as_json)
+    _say_course(until, found.seconds / len(to_run) if found else None, as_json)
+
+
+def _say_course(until: Until | None, seconds: float | None, as_json: bool) -> None:
+    """When a study that runs until it is decided is judged; `seconds` are those of a trial."""
+    for line in until_decided.described(until, seconds) if until else ():
+        typer.echo(line, err=as_json)
 
 
 def _show(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KIND = "looks"  # the folder of the files
 LAYOUT = 1  # of a file; raised when an older reader would misread a newer one
 BYTES = 2**20  # of a file that is read
-MOST = 1000  # findings of a look, and looks of a course, that are read
+MOST = 1000  # findings of a look that are read
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def looks(results: "Folder", study: str = "") -> list[Look]:
     from scaling.results.folder import Damaged
 
     by_study: dict[str, list[Look]] = {}
-    for name in results.names(KIND, ".json")[:MOST]:
+    for name in results.names(KIND, ".json"):
         if (look := _read(name, results)) and study in ("", look.course.study):
             by_study.setdefault(look.course.study, []).append(look)
     found = []
@@ -123,7 +123,7 @@ def _read(name: str, results: "Folder") -> Look | None:
         if name != f"{file_name(look.course.study)}-{look.number}":
             raise ValueError("it is of another look than its name says")
         return look
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
         path = f"{results.path(KIND, name)}.json"
         raise Damaged(
             f"{path} cannot be read ({error}): restore it from a copy, or sweep into another folder"

@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 import shlex
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
@@ -126,6 +127,12 @@ def follow(until: Until, run: Callable[[tuple[Trial, ...]], bool]) -> bool:
     Raises ValueError where trials of a repeat are not complete: a look needs whole repeats.
     """
     done = list(until.done) or [_keep(until, 0, ())]
+    if before := done[0].ended:
+        warnings.warn(
+            f"{before} trials had ended before this was planned: the promise holds if nobody had "
+            "looked at them",
+            stacklevel=2,
+        )
     for look in done[1:]:
         _show(until, look)
     for line in described(until):
