@@ -49,6 +49,7 @@ class Finding:
     p: float  # of this claim alone
     needs: float  # the largest p that decides at this look
     open: bool  # whether more repeats may decide it
+    outlook: float = math.nan  # the chance that the last look decides it; nan: not known, or over
     note: str = ""
 
 

@@ -190,13 +190,12 @@ def decided(finding: Finding) -> bool:
 
 def _finding(row: Mapping[Any, Any], number: int, needs: float) -> Finding:
     """A claim as it is judged at this look."""
-    numbers = {name: float(row[name]) for name in ("effect", "low", "high", "p")}
-    outlook, notes = float(row["outlook"]), [str(row["note"])]
+    names = ("effect", "low", "high", "p", "outlook")
+    numbers = {name: float(row[name]) for name in names}
     if untested := math.isnan(numbers["p"]):
         hopeless = row["needed_unit"] != "seeds"
-        notes.append(str(row["remedy"]))
-    elif hopeless := outlook < FUTILE:
-        notes.append(f"more repeats would decide it with probability {outlook:.2f}")
+    else:
+        hopeless = numbers["outlook"] < FUTILE
     return Finding(
         claim=str(row["claim"]),
         verdict=str(row["verdict"]),
@@ -205,7 +204,7 @@ def _finding(row: Mapping[Any, Any], number: int, needs: float) -> Finding:
         unit=str(row["unit"]),
         needs=math.nan if untested else needs,
         open=row["verdict"] == UNDECIDED and not hopeless,
-        note="; ".join(filter(None, notes)),
+        note="; ".join(filter(None, (str(row["note"]), str(row["remedy"])))),
         **numbers,
     )
 
@@ -249,8 +248,13 @@ def _line(look: Look, finding: Finding, metrics: Mapping[str, str]) -> str:
     low, high = _effect(finding.low, loss), _effect(finding.high, loss)
     mean = f"{_effect(finding.effect, loss)} {'nats' if loss else 'points'}"
     needs = f"needs p <= {_p(finding.needs)}, is {_p(finding.p)}"
-    more = f"; {finding.note}" if finding.note else ""
+    more = "" if finding.open or decided(finding) else f"; {_outlook(finding.outlook)}"
     return f"{said} ({mean}, {low} to {high} over {finding.n} {finding.unit}; {needs}{more})"
+
+
+def _outlook(chance: float) -> str:
+    """Why a claim is not worth more repeats."""
+    return f"more repeats would decide it with probability {max(chance, 0.001):.1g}"
 
 
 def _effect(value: float, loss: bool) -> str:
