@@ -4,6 +4,7 @@ Conventions: effects are percentage points, losses nats; intervals are of one cl
 Contents: show, of_claims, remarks.
 """
 
+import itertools
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,7 +52,9 @@ def show(
     else:
         console.show(console.listed(of_claims(judged, alpha), every, file.name))
         console.show(console.lines(remarks(judged if every else judged.head(console.MOST))))
-        console.show(console.lines(sequential.remarks(where, {*judged["study"]})))
+        studies = {*judged["study"]}
+        looked = (sequential.remarks(each, studies) for each in data.snapshot.results.parts)
+        console.show(console.lines(itertools.chain.from_iterable(looked)))
     print(f"claims: {file}", file=aside)
 
 

@@ -140,12 +140,13 @@ def judged(
 
 def _outlook(data: "Data", claim: "Claim", repeats: int, level: float) -> float:
     """The chance that so many repeats decide a claim at this level."""
-    from analysis import claims, table, variance
+    from analysis import claims, variance
     from analysis.evidence import Unjudged, evidence
+    from analysis.metrics import Unrecorded
 
     try:
         row = claims.assessed(evidence(data, data.manifest["trial"], claim), claim)
-    except (Unjudged, table.Unrecorded):
+    except (Unjudged, Unrecorded):
         return math.nan
     if "parts" not in row:
         return math.nan

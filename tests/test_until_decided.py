@@ -77,7 +77,7 @@ def nothing(fold: int, seed: int) -> float:
 
 def overhear_claims(where: str) -> None:
     """The command, but for its process."""
-    ledger.show(where, "s", lambda name: (name, (HELPS,)), [], 0.05, "", False, False, None)
+    ledger.show([where], "s", lambda name: (name, (HELPS,)), [], 0.05, "", False, False, None)
 
 
 def begin(results: Results, own: Own | None = None, **options: int) -> Until:
