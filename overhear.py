@@ -14,7 +14,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+if TYPE_CHECKING:
+    from scaling.results.claims import Claim
 
 
 def _check_packages() -> None:
@@ -45,6 +48,7 @@ if Path(sys.argv[0]).stem == "overhear":  # not where a test imports this
 
 import typer  # noqa: E402
 
+import analysis.choose_command  # noqa: E402
 import analysis.cli  # noqa: E402
 import scaling.cli  # noqa: E402
 import sweeps.cli  # noqa: E402
@@ -63,6 +67,7 @@ app.command()(sweeps.cli.studies)
 app.command()(sweeps.cli.sweep)
 app.command()(analysis.cli.status)
 app.command()(analysis.cli.analyze)
+app.command()(analysis.choose_command.choose)
 app.command()(scaling.cli.train)
 app.add_typer(scaling.cli.data, name="data")
 app.command()(scaling.cli.recipes)
@@ -140,6 +145,46 @@ def erf(
     analysis.cli.draw_fields(results, trials, split, name, out, format)
 
 
+@app.command()
+def claims(
+    results: Annotated[str, typer.Argument(help=analysis.cli.RESULTS)],
+    study: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STUDY",
+            help="Judge what this study states, a shipped one or a Python file (default: what was "
+            "stated when the results were made).",
+        ),
+    ] = None,
+    alpha: Annotated[
+        float, typer.Option(help="Chance of any false verdict among a study's claims.")
+    ] = 0.05,
+    unit: Annotated[
+        str,
+        typer.Option(
+            help="What intervals are over, where a claim does not say: folds, repeats or devices "
+            "(default: the widest claim that the design allows)."
+        ),
+    ] = "",
+    every: Annotated[
+        bool, typer.Option("--all", help="Print all claims, not only the first 20.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the claims as JSON lines.")] = False,
+    out: Annotated[
+        str | None, typer.Option(help="Local folder of claims.csv (default: RESULTS/figures).")
+    ] = None,
+) -> None:
+    """Judge each claim of a study by its results: supported, contradicted or undecided."""
+    from analysis import ledger
+    from sweeps.study import find, names
+
+    def states(name: str) -> "tuple[str, tuple[Claim, ...]]":
+        found = find(name)
+        return found.name, found.claims
+
+    ledger.show(results, study, states, names(), alpha, unit, every, json, out)
+
+
 OURS = ("analysis", "overhear", "scaling", "sweeps", "__main__")
 NOT_ASKED = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ResourceWarning)
 FAULT, INTERRUPTED, UNREAD = 70, 130, 141  # exit codes: see main
@@ -183,7 +228,7 @@ def _debug() -> bool:
 
 
 def _run(debug: bool) -> int:
-    """Run the command; its exit code, behind one line where something went wrong."""
+    """Run the command; its exit code, after one line where something went wrong."""
     try:
         code = app(standalone_mode=False)
         return code if isinstance(code, int) else 0

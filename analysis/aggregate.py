@@ -8,14 +8,14 @@ split_order, in_order, other_dimensions, varying, as_many.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import pandas as pd
 
 from analysis.conditions import PRUNING, SIZE, labels, phrases, prunings
 from analysis.spread import spread
-from analysis.units import estimate
+from analysis.units import SCALES, estimate, scale_of
 
 SPLITS = ("seen", "unseen", "test", "validation", "train_clean", "train")  # from left to right
 NOT_HELD_OUT = ("validation", "train_clean", "train")  # drawn only when asked for
@@ -107,7 +107,8 @@ def means(
     pooled (standard deviations of the runs' means, over the epochs of a run, and of all epochs of
     all runs at once, which is the papers'; nan for one run or epoch), epochs
     (averaged in each run, the fewest), trials (ids of the runs), chance (accuracy of guessing, nan
-    where it is not known). Splits come in order of SPLITS.
+    where it is not known); where a split was scored on several devices, worst_device and worst (the
+    one with the worst mean; "" and nan on splits of one device). Splits come in order of SPLITS.
     """
     named = scores.rename(columns=dict(zip(SIZE, DIMENSIONS, strict=True)))
     keys = [*conditions, *DIMENSIONS, *COSTS, *also, "split"]
@@ -121,9 +122,12 @@ def means(
             "epochs": int(runs["epochs"].min()),
             "trials": " ".join(runs["trial"]),
             "chance": float(runs["chance"].max()),
+            **dict(zip(("worst_device", "worst"), _worst_device(runs), strict=True)),
         }
         rows.append(dict(zip(keys, key, strict=True)) | estimate(runs)._asdict() | about)
     frame = told(pd.DataFrame(rows), but, within)
+    if (frame["worst_device"] == "").all():
+        frame = frame.drop(columns=["worst_device", "worst"])
     return (
         frame.assign(
             order=frame["split"].map(split_order),
@@ -133,6 +137,19 @@ def means(
         .drop(columns=["order", "place"])
         .reset_index(drop=True)
     )
+
+
+def _worst_device(runs: pd.DataFrame) -> tuple[str, float]:
+    """The device that these runs do worst on, and its mean: of seeds within a fold, then of folds;
+    "" and nan where the split was not scored on several devices.
+    """
+    heard = [each if isinstance(each, Mapping) else {} for each in runs.get("by_device", [])]
+    devices = pd.DataFrame(heard, index=runs["split.fold"][: len(heard)])
+    if devices.shape[1] < 2:
+        return "", float("nan")
+    means = devices.groupby(level=0).mean().mean()
+    worst = means.idxmin() if scale_of(runs) in SCALES.values() else means.idxmax()
+    return str(worst), float(means[worst])
 
 
 def told(points: pd.DataFrame, but: Sequence[str] = (), within: Sequence[str] = ()) -> pd.DataFrame:

@@ -114,15 +114,17 @@ def analyze(
     json: Annotated[bool, typer.Option("--json", help="Print the points as JSON lines.")] = False,
 ) -> None:
     """Draw a study's figures and print their points, which are also written as CSV."""
-    from analysis import listing, table, units
+    from analysis import listing, next_size, table, units
     from analysis.data import opened
     from analysis.figures import registry
     from analysis.metrics import Unrecorded
+    from scaling.results.records import Results
 
     registry.known(figure or [])
     style = _style(width, height, dpi, font_size, title, label or [])
-    folder = files.folder(results, out)
-    data = opened(results, last, units.asked(unit), study or ())
+    where = [Results(each) for each in results]
+    folder = files.folder(where, out)
+    data = opened(where, last, units.asked(unit), study or ())
     planned, averaged, scores = data.snapshot, data.last, data.scores()
     tally = table.counts(table.progress(planned))
     if scores.empty:
@@ -156,6 +158,8 @@ def analyze(
             warnings.warn(f"figure {name} is left out: {error}", stacklevel=2)
             continue
         saved = _save(points, folder, name, Format(format), style)
+        if name == "next_size" and (kept := next_size.keep(data)):
+            saved += f"; kept as {where[0].path(next_size.KIND, kept)}.parquet"
         report(registry.FIGURES[name].listing(name, points), points, "figure", name, saved)
     _check_labels(style)
     if compared is not None:
@@ -266,7 +270,9 @@ def trials_of(results: str, studies: list[str] | None, names: list[str] | None) 
 
 def figures_folder(results: str, out: str | None) -> Path:
     """Where figures of these results go. Raises ValueError where that is not on this machine."""
-    return files.folder([results], out)
+    from scaling.results.records import Results
+
+    return files.folder(Results(results), out)
 
 
 def draw_fields(
@@ -280,7 +286,7 @@ def draw_fields(
     from scaling.results.records import Results
 
     where = Results(results)
-    folder = files.folder([results], out)
+    folder = files.folder(where, out)
     planned = table.load(where)
     chosen = planned.manifest["trial"].isin(trials)
     data = Data(planned._replace(manifest=planned.manifest[chosen]))

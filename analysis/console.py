@@ -3,11 +3,12 @@
 Conventions: a table is as wide as the terminal, or as COLUMNS says; columns that tell rows apart
 are never cut, at worst they are folded. Heavy imports happen inside the functions, so that --help
 is instant.
-Contents: MOST, listed, status_table, status_line, status_words, json_lines, tally, show, text.
+Contents: MOST, listed, status_table, status_line, status_words, json_lines, tally, lines, show,
+text.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from json import dumps
 from typing import TYPE_CHECKING, Any
 
@@ -229,6 +230,13 @@ def text(cell: object) -> "Text":
     from rich.text import Text
 
     return Text(printable(cell))
+
+
+def lines(texts: Iterable[str]) -> "Group":
+    """Texts, a line or more each, folded between words."""
+    from rich.console import Group
+
+    return Group(*map(text, texts))
 
 
 def show(table: "Group") -> None:

@@ -3,8 +3,8 @@
 Conventions: accuracies and their spreads are percent here, differences percentage points. A listing
 begins with its result in one sentence; which columns are constant, and how wide they may be, is
 decided where it is printed (analysis.console).
-Contents: Column, Listing, of_points, of_curves, of_differences, of_published, of_fields,
-of_filters.
+Contents: Column, Listing, of_points, of_curves, of_differences, of_published, of_values,
+of_fields, of_filters, edges, who, on.
 """
 
 import math
@@ -69,6 +69,9 @@ def of_points(
     counted = _counted(points)
     values = [_values(measure.heading, [measure.text(row["mean"]) for row in rows])]
     values += _intervals(rows, measure, counted)
+    if "worst_device" in points and (points["worst_device"] != "").any():
+        worst = [_worst(row, measure) or "-" for row in rows]
+        values.append(Column("worst device", tuple(worst), optional=True))
     if "rise" in points:
         rises = [
             {"mean": row["rise"]} | {n: row[f"rise_{n}"] for n in ("low", "high", "n", "unit")}
@@ -123,7 +126,7 @@ def of_differences(differences: pd.DataFrame) -> Listing:
         most: dict[Any, Any] = sure.sort_values("mean", key=abs).iloc[-1].to_dict()
         where = f" at {most['at']}" if most["at"] else ""
         apart = f"{ACCURACY.text(most['mean'], '+')} points ({_edges(most, ACCURACY, '+')})"
-        result += f"; the largest is {most['comparison']}{where}, {_on(most['split'])}: {apart}"
+        result += f"; the largest is {most['comparison']}{where}, {on(most['split'])}: {apart}"
     about = _about(differences, ("split", "comparison", "at"))
     return Listing("differences", result, about, tuple(values))
 
@@ -159,6 +162,28 @@ def of_published(title: str, beside: pd.DataFrame) -> Listing:
     return Listing(title, result, _about(beside, columns), tuple(values))
 
 
+def of_values(
+    title: str,
+    result: str,
+    rows: pd.DataFrame,
+    columns: Sequence[str],
+    heading: str = ACCURACY.heading,
+    more: Sequence[Column] = (),
+) -> Listing:
+    """Shares in percent, the column `value` of rows that have low, high, n and unit: these columns,
+    then the value with its interval, then `more`.
+    """
+    told: list[dict[Any, Any]] = rows.to_dict("records")
+    values = [_values(heading, [ACCURACY.text(each) for each in rows["value"]])]
+    values += _intervals(told, ACCURACY, _counted(rows))
+    return Listing(title, result, _about(rows, columns), (*values, *more))
+
+
+def edges(row: Mapping[Any, Any]) -> str:
+    """` (21.5 to 28.5)`, in percent; empty where there is no interval."""
+    return "" if math.isnan(row["low"]) else f" ({_edges(row, ACCURACY)})"
+
+
 def of_fields(title: str, fields: pd.DataFrame, numbers: Sequence[str]) -> Listing:
     """ERF numbers, in bands and frames, a row per model."""
     values = [_values(name, [f"{value:,.1f}" for value in fields[name]]) for name in numbers]
@@ -166,7 +191,7 @@ def of_fields(title: str, fields: pd.DataFrame, numbers: Sequence[str]) -> Listi
     columns = ("family", *DIMENSIONS)
     ordered = fields.assign(area=fields["f95"] * fields["t95"]).sort_values("area")
     said = [
-        (_who(fields, columns, place), f"{row['f95']:,.0f} bands x {row['t95']:,.0f} frames")
+        (who(fields, columns, place), f"{row['f95']:,.0f} bands x {row['t95']:,.0f} frames")
         for place, row in ordered.iloc[[-1, 0]].iterrows()
     ]
     result = f"95 % of the field spans {said[0][1]}"
@@ -199,9 +224,9 @@ def of_filters(title: str, filters: pd.DataFrame) -> Listing:
             measured.setdefault(name, []).append(cell)
     frame = pd.DataFrame(rows)
     place = _largest(frame["change"])
-    who = _who(frame, columns, place)
+    where = who(frame, columns, place)
     result = f"half of the filters changed by {measured['change %'][place]} % or more"
-    result += f" in {who}, more than in the others" if len(frame) > 1 else ""
+    result += f" in {where}, more than in the others" if len(frame) > 1 else ""
     values = tuple(_values(name, cells) for name, cells in measured.items())
     return Listing(title, result, _about(frame, columns), values)
 
@@ -251,18 +276,25 @@ def _extremes(points: pd.DataFrame, columns: Sequence[str], measure: Measure) ->
 
     def said(place: Any) -> str:
         row = points.loc[place].to_dict()
-        who = _who(here, told, place)
+        named = who(here, told, place)
         limits = "" if math.isnan(row["low"]) else f" ({_edges(row, measure)})"
-        return f"{who}, {measure.text(row['mean'])}{unit}{limits}".removeprefix(", ")
+        if worst := row.get("worst_device"):
+            worst = f", {measure.text(row['worst'])}{unit} on its worst device, {worst}"
+        return f"{named}, {measure.text(row['mean'])}{unit}{limits}{worst or ''}".removeprefix(", ")
 
     what = measure.heading.split(",")[0].removesuffix(" %")
     if len(here) == 1:
-        return f"{what} {_on(split)}: {said(ends[0][1])}"
+        return f"{what} {on(split)}: {said(ends[0][1])}"
     (first, best), (second, worst) = ends
-    return f"{first} {what} {_on(split)}: {said(best)}; {second}: {said(worst)}"
+    return f"{first} {what} {on(split)}: {said(best)}; {second}: {said(worst)}"
 
 
-def _who(rows: pd.DataFrame, columns: Sequence[str], place: Any) -> str:
+def _worst(row: Mapping[Any, Any], measure: Measure) -> str:
+    """`s1 61.2`, the worst device and its value; empty where there is no such device."""
+    return f"{row['worst_device']} {measure.text(row['worst'])}" if row.get("worst_device") else ""
+
+
+def who(rows: pd.DataFrame, columns: Sequence[str], place: Any) -> str:
     """What tells one row from the others: `base, width 16`."""
     parts = []
     for name in columns:
@@ -273,7 +305,8 @@ def _who(rows: pd.DataFrame, columns: Sequence[str], place: Any) -> str:
     return ", ".join(parts)
 
 
-def _on(split: Any) -> str:
+def on(split: Any) -> str:
+    """`on unseen devices`, `on test clips`."""
     return f"on {DESCRIBED.get(split, f'{split} clips')}" if " - " not in str(split) else str(split)
 
 

@@ -17,12 +17,12 @@ of a share may be); Satterthwaite 1946 (degrees of freedom of a sum of mean squa
 pigeonhole bootstrap (crossed units: rows and columns must both be drawn again).
 Conventions: two units give no interval. Shares stay within 0 and 1, differences of shares within
 -1 and 1. Contents: Estimate, UNITS, Scale and its values, scale_of, asked, over, estimate,
-estimates, over_units, crossed, binomial, by_device.
+estimated, estimates, p_value, over_units, crossed, binomial, by_device, same_devices.
 """
 
 # F folds, S seeds, D devices, U units, N runs, E epochs
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +32,8 @@ from scipy.special import betaincinv, stdtrit
 
 UNITS = ("folds", "repeats", "devices", "clips")
 CONFIDENCE = 0.95
+SMALLEST = 1e-12  # p that is told from 0
+PRECISION = 1e-6  # of the logarithm of p
 FEWEST = 3  # units that an interval needs: two say next to nothing of how units differ
 CLAIMS_DEVICES = ("unseen", "unseen - seen")  # splits whose claims are about devices
 FOLD, SEED = "split.fold", "seed"
@@ -57,6 +59,7 @@ class Scale(NamedTuple):
 
 SHARE = Scale(0.0, 1.0, True)
 DIFFERENCE = Scale(-1.0, 1.0, True)
+MEANS_APART = Scale(-1.0, 1.0, False)  # a difference of two macro F1
 MEAN = Scale(0.0, 1.0, False)  # macro F1: a mean of such shares
 LOSS = Scale(0.0, np.inf, False)
 FREE = Scale(-np.inf, np.inf, False)  # a difference of losses
@@ -95,7 +98,9 @@ class Design(NamedTuple):
         return means[~np.isnan(means.reshape(len(means), -1)[:, 0])]
 
 
-def estimate(runs: pd.DataFrame, scale: Scale | None = None) -> Estimate:
+def estimate(
+    runs: pd.DataFrame, scale: Scale | None = None, confidence: float = CONFIDENCE
+) -> Estimate:
     """The mean of one condition's runs on one split, over the units that its claim is about.
 
     `runs` has one row per training: `value`, `seed`, `split.fold`; where they are known also
@@ -108,77 +113,146 @@ def estimate(runs: pd.DataFrame, scale: Scale | None = None) -> Estimate:
     Raises ValueError where the unit that is asked for is not in this design, and for values that
     are not finite.
     """
+    return _estimate(*_asked(runs, scale), confidence)
+
+
+def estimated(
+    values: npt.ArrayLike,
+    folds: npt.ArrayLike,
+    seeds: npt.ArrayLike,
+    clips: npt.ArrayLike | None = None,
+    scale: Scale = SHARE,
+    unit: str = "",
+) -> Estimate:
+    """`estimate` of the runs (N,) with these values, folds, seeds and scored clips, for where there
+    are thousands to make: of a device, a class, a cell of a confusion matrix.
+    """
+    value_N = np.asarray(values, dtype=np.float64)
+    clips_N = None if clips is None else np.asarray(clips, dtype=np.float64)
+    design = _of_runs(value_N, np.asarray(folds), np.asarray(seeds), clips_N, scale)
+    if unit:
+        _check(design, unit)
+    return _estimate(design, unit or _usual(design), CONFIDENCE)
+
+
+def estimates(
+    values: npt.ArrayLike, folds: npt.ArrayLike, seeds: npt.ArrayLike, scale: Scale
+) -> pd.DataFrame:
+    """`estimated` of each column of values (N, E), as of E epochs of the same runs (N,): a row for
+    each, with the columns of Estimate.
+    """
+    value_NE = np.asarray(values, dtype=np.float64)
+    design = _of_runs(value_NE, np.asarray(folds), np.asarray(seeds), None, scale)
+    limits, n, over = _MAKERS[_usual(design)](design, CONFIDENCE)
+    low, high = (np.clip(edge, scale.least, scale.most) for edge in limits)
+    columns = (design.value_F.mean(axis=0), low, high, n, over)
+    return pd.DataFrame(dict(zip(Estimate._fields, columns, strict=True)))
+
+
+def p_value(runs: pd.DataFrame, against: float, scale: Scale | None = None) -> float:
+    """Two-sided p of the hypothesis that the true mean is `against`: 1 - the largest confidence
+    whose interval excludes it, so that p and interval never disagree; nan where there is no
+    interval, and no less than SMALLEST. Arguments and errors are those of `estimate`.
+    """
+    design, unit = _asked(runs, scale)
+
+    def excluded(p: float) -> bool:
+        found = _estimate(design, unit, 1 - p)
+        return not found.low <= against <= found.high
+
+    if np.isnan(_estimate(design, unit, CONFIDENCE).low):
+        return float("nan")
+    least, most = np.log(SMALLEST), 0.0
+    if excluded(SMALLEST):
+        return SMALLEST
+    if not excluded(1.0):
+        return 1.0
+    while most - least > PRECISION:  # intervals grow with confidence: one edge to be found
+        middle = (least + most) / 2
+        least, most = (least, middle) if excluded(float(np.exp(middle))) else (middle, most)
+    return float(np.exp(most))
+
+
+def _asked(runs: pd.DataFrame, scale: Scale | None) -> tuple[Design, str]:
+    """The design of these runs, and the unit that its estimate is over. Raises ValueError."""
     if not len(runs):
         raise ValueError("no values to average: at least one run must be complete")
     design = _design(runs, scale or scale_of(runs))
     unit = str(runs["unit"].iloc[0]) if "unit" in runs else ""
     if unit:
         _check(design, unit)
+    return design, unit or _usual(design)
+
+
+def _estimate(design: Design, unit: str, confidence: float) -> Estimate:
     mean = float(design.value_F.mean())
-    limits, n, over = _MAKERS[unit or _usual(design)](design)
+    limits, n, over = _MAKERS[unit](design, confidence)
     if np.isnan(limits.low):
         return Estimate(mean, *NONE, n, over)
     # no narrower than its clips allow, and within what is possible
-    least, (lowest, highest, _) = _least(mean, design), design.scale
+    least, (lowest, highest, _) = _least(mean, design, confidence), design.scale
     low, high = np.fmin(limits.low, least.low), np.fmax(limits.high, least.high)
     return Estimate(mean, max(float(low), lowest), min(float(high), highest), n, over)
 
 
-def estimates(runs: pd.DataFrame, values: npt.ArrayLike) -> pd.DataFrame:
-    """`estimate` of each column of values (N, E), as of E epochs, where all are of the same N runs:
-    one row for each, with the columns of Estimate.
-
-    `runs` has neither clips nor devices. Errors: those of `estimate`.
-    """
-    value_NE = np.asarray(values, dtype=np.float64)
-    if not len(runs):
-        raise ValueError("no values to average: at least one run must be complete")
-    design = _design(runs, scale_of(runs), value_NE)
-    assert design.value_FD is None, "values by device are not those of E epochs"
-    assert design.clips is None, "nor does the number of clips say how narrow they may be"
-    limits, n, over = _MAKERS[_usual(design)](design)
-    low, high = (np.clip(edge, design.scale.least, design.scale.most) for edge in limits)
-    columns = (design.value_F.mean(axis=0), low, high, n, over)
-    return pd.DataFrame(dict(zip(Estimate._fields, columns, strict=True)))
+def _design(runs: pd.DataFrame, scale: Scale) -> Design:
+    fold_N = runs[FOLD].to_numpy(dtype=np.int64)
+    known = "clips" in runs and runs["clips"].notna().all()
+    clips_N = runs["clips"].to_numpy(dtype=np.float64) if known else None
+    value_N, seed_N = runs["value"].to_numpy(dtype=np.float64), runs[SEED].to_numpy(dtype=np.int64)
+    made = _of_runs(value_N, fold_N, seed_N, clips_N, scale)
+    by_device = [*runs["by_device"]] if "by_device" in runs else []
+    split = str(runs["split"].iloc[0]) if "split" in runs else ""
+    place_N = np.unique(fold_N, return_inverse=True)[1]
+    return made._replace(value_FD=_by_device(by_device, place_N), split=split)
 
 
-def _design(
-    runs: pd.DataFrame, scale: Scale, values: npt.NDArray[np.float64] | None = None
+def _of_runs(
+    value_N: npt.NDArray[np.float64],
+    fold_N: npt.NDArray[np.int64],
+    seed_N: npt.NDArray[np.int64],
+    clips_N: npt.NDArray[np.float64] | None,
+    scale: Scale,
 ) -> Design:
-    """The design of these runs; `values` (N, E) take the place of theirs."""
-    value_N = runs["value"].to_numpy(dtype=np.float64) if values is None else values
+    """The design of these runs, as far as it is the same for one device and for several."""
     if len(odd := value_N[~np.isfinite(value_N)]):
         raise ValueError(f"value={odd[0]}: leave out runs without a score")
-    folds, fold_N = np.unique(runs[FOLD].to_numpy(dtype=np.int64), return_inverse=True)
-    seeds, seed_N = np.unique(runs[SEED].to_numpy(dtype=np.int64), return_inverse=True)
+    folds, place_N = np.unique(fold_N, return_inverse=True)
+    seeds, among_N = np.unique(seed_N, return_inverse=True)
     shape = len(folds), len(seeds)
-    cell_N = fold_N * len(seeds) + seed_N
+    cell_N = place_N * len(seeds) + among_N
     count_C = np.bincount(cell_N, minlength=len(folds) * len(seeds))
     value_FS = np.zeros((*shape, *value_N.shape[1:]))
-    np.add.at(value_FS, (fold_N, seed_N), value_N)
+    np.add.at(value_FS, (place_N, among_N), value_N)
     with np.errstate(invalid="ignore"):
         value_FS /= count_C.reshape((*shape, *(1 for _ in value_N.shape[1:])))
     clips = None
-    if "clips" in runs and runs["clips"].notna().all():
+    if clips_N is not None:
         clips_F = np.zeros(len(folds))
-        np.maximum.at(clips_F, fold_N, runs["clips"].to_numpy(dtype=np.float64))
+        np.maximum.at(clips_F, place_N, clips_N)
         clips = float(clips_F.sum())
-    by_device = [*runs["by_device"]] if "by_device" in runs else []
-    split = str(runs["split"].iloc[0]) if "split" in runs else ""
-    return Design(value_FS, _by_device(by_device, fold_N), clips, split, scale)
+    return Design(value_FS, None, clips, "", scale)
 
 
 def _by_device(
     by_device: list[Any], fold_N: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float64] | None:
     """Folds x devices, seeds averaged; None where devices are too few, or not the same in all."""
-    known = by_device and all(isinstance(each, Mapping) for each in by_device)
-    if not known or len(names := sorted(by_device[0])) < FEWEST:
-        return None
-    if any(each.keys() != by_device[0].keys() for each in by_device):
+    if not (names := same_devices(by_device)):
         return None
     value_ND = np.array([[each[name] for name in names] for each in by_device])
     return np.stack([value_ND[fold_N == fold].mean(axis=0) for fold in range(fold_N.max() + 1)])
+
+
+def same_devices(by_device: Sequence[Any]) -> list[str]:
+    """The devices of which each run has a value; none where they are fewer than FEWEST, or not the
+    same in all runs.
+    """
+    if not by_device or not all(isinstance(each, Mapping) for each in by_device):
+        return []
+    names = sorted(by_device[0])
+    same = all(each.keys() == by_device[0].keys() for each in by_device)
+    return names if same and len(names) >= FEWEST else []
 
 
 def _usual(design: Design) -> str:
@@ -219,32 +293,32 @@ def _check(design: Design, unit: str) -> None:
         )
 
 
-def _over_folds(design: Design) -> tuple[Limits, int, str]:
+def _over_folds(design: Design, confidence: float) -> tuple[Limits, int, str]:
     folds, seeds = design.value_FS.shape[:2]
-    limits = over_units(design.value_F)
+    limits = over_units(design.value_F, confidence)
     if folds == 1:
         return limits, seeds, "seeds on one split" if seeds > 1 else "run"
     return limits, folds, "folds"
 
 
-def _over_repeats(design: Design) -> tuple[Limits, int, str]:
+def _over_repeats(design: Design, confidence: float) -> tuple[Limits, int, str]:
     folds, repeats = len(design.value_FS), design.repeats
     of_what = f"repeats of {folds} folds" if folds > 1 else "seeds on one split"
-    return over_units(repeats), len(repeats), of_what
+    return over_units(repeats, confidence), len(repeats), of_what
 
 
-def _over_devices(design: Design) -> tuple[Limits, int, str]:
+def _over_devices(design: Design, confidence: float) -> tuple[Limits, int, str]:
     assert design.value_FD is not None
     folds, devices = design.value_FD.shape
     # devices of more clips weigh more in the mean that is shown: the interval goes with it
     apart = float(design.value_F.mean() - design.value_FD.mean())
-    limits = Limits(*(edge + apart for edge in crossed(design.value_FD)))
+    limits = Limits(*(edge + apart for edge in crossed(design.value_FD, confidence)))
     return limits, devices, f"devices x {folds} folds" if folds > 1 else "devices on one split"
 
 
-def _over_clips(design: Design) -> tuple[Limits, int, str]:
+def _over_clips(design: Design, confidence: float) -> tuple[Limits, int, str]:
     assert design.clips is not None
-    limits = _least(float(design.value_F.mean()), design)
+    limits = _least(float(design.value_F.mean()), design, confidence)
     return limits, int(design.clips), "clips of one run"
 
 
@@ -256,14 +330,14 @@ _MAKERS = {
 }
 
 
-def _least(mean: float, design: Design) -> Limits:
+def _least(mean: float, design: Design, confidence: float) -> Limits:
     """The least that an interval of so many clips may be.
 
     A difference of two shares: at least |mean| of the clips were answered differently.
     """
     if design.clips is None or not design.scale.share:
         return NONE
-    low, high = binomial(min(abs(mean), 1.0), design.clips)
+    low, high = binomial(min(abs(mean), 1.0), design.clips, confidence)
     if design.scale.least == 0 or mean > 0:
         return Limits(low, high)
     return Limits(-high, high) if mean == 0 else Limits(-high, -low)

@@ -165,7 +165,7 @@ def _kind(words: str) -> str:
 
 
 def _written(value: Any) -> str:
-    """A value as it is typed behind `--set NAME=`."""
+    """A value as it is typed after `--set NAME=`."""
     if value is None:
         return "null"
     if isinstance(value, tuple):

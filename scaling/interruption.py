@@ -107,7 +107,7 @@ def softly(end: Callable[[], None]) -> Iterator[None]:
 @contextmanager
 def deferred() -> Iterator[None]:
     """A block in whose middle nothing must be raised: a signal that comes meanwhile raises Stopped
-    behind it, unless it raises something itself.
+    after it, unless it raises something itself.
     """
     soft, before = _State.soft, _State.asked
     _State.soft = _nothing

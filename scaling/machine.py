@@ -68,7 +68,7 @@ class Machine:
 
 @cache
 def _freeze(_modules: int) -> None:
-    """Once for each number of modules: what imports left is not looked through behind every trial,
+    """Once for each number of modules: what imports left is not looked through after every trial,
     which takes longer than a small one.
     """
     gc.freeze()

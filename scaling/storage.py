@@ -138,7 +138,7 @@ def _divided(where: str) -> tuple[str, str, str]:
 
 
 def _secret(scheme: str, rest: str) -> int:
-    """How many letters of an address behind its scheme may be secret."""
+    """How many letters of an address after its scheme may be secret."""
     host = re.split("[/?#]", rest)[0]
     if _PORTED.match(scheme) and _PORT.match(rest):
         return 0
@@ -205,8 +205,8 @@ def _in_a_line(text: str) -> str:
 
 
 def patiently(ask: Callable[[], T], seconds: float) -> T:
-    """What a store answers. What may pass, no answer or a "slow down", is asked again for so many
-    seconds; nothing else is. Raises the store's last OSError.
+    """What a store answers. Transient errors, no answer or a "slow down", are retried for so many
+    seconds; others are not. Raises the store's last OSError.
 
     Arrow itself asks for 6 s before it raises that (its ConnectRetryStrategy).
     """

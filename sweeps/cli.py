@@ -44,7 +44,8 @@ def studies(
     for study in shipped():
         if as_json:
             facts = {"name": study.name, "question": study.question, "source": study.source}
-            typer.echo(json.dumps({**facts, "trials": study.size}))
+            counts = {"trials": study.size, "claims": len(study.claims)}
+            typer.echo(json.dumps(facts | counts))
         else:
             size = f" ({study.size} trials)" if count else ""
             typer.echo(f"{study.name}{size}\n  {study.question}\n  {study.source}")

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scaling.networks.cost import Cost
+from scaling.results import claims
 from scaling.results.eta import duration
 from scaling.results.manifest import Plan, counted, price_unseen
 from scaling.results.records import Results
@@ -40,6 +41,9 @@ def dry_run(launch: Launch, speed: float | None, as_json: bool) -> None:
     clips, missing = prepare.at_hand(launch.trials, *read)
     tables = {name: each.table for name, each in clips.items()}
     plan = schedule.planned(launch, tables)
+    for line in claims.described(launch.study.claims):
+        typer.echo(line, err=as_json)
+    schedule.warn_of_claims(launch)
     if missing:
         if launch.study.search:
             typer.echo(search.described(launch.study.search), err=as_json)

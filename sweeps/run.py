@@ -8,6 +8,7 @@ from time import monotonic
 import typer
 from rich.console import Console
 
+from scaling.results import claims
 from scaling.results.manifest import Plan, counted, record
 from scaling.results.outcome import Status
 from scaling.results.records import Refused, Results
@@ -38,6 +39,7 @@ def run(launch: Launch) -> bool:
     tables = {name: each.table for name, each in clips.items()}
     plan = schedule.planned(launch, tables)
     schedule.check(launch, plan)
+    schedule.warn_of_claims(launch)
     with _alone(launch) as lock:
         return _run(launch, plan, clips, schedule.ledger(launch, tables), lock)
 
@@ -67,6 +69,8 @@ def _run(
     digests = prepare.digests(plan.trials, stores)
     record(plan, digests, results, prepare.glances(plan.trials, stores))
     to_run = schedule.pending(plan, results, launch.retry_failed)
+    ended = len(results.ended(trial.id for trial in plan.trials))
+    claims.state(launch.study.name, launch.study.claims, ended, results)
     already = len(plan.trials) - len(to_run)
     total = max(len(plan.trials), ledger.search.samples if ledger else 0)
     if already:

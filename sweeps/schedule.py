@@ -1,14 +1,16 @@
 """Schedule: the plan of a launch, which of its trials still have to run, and in which order.
 
 A trial that is complete is never run again, one that was cut off resumes from its checkpoint, one
-that failed stays failed unless it is to be retried. Contents: `planned`, `check`, `ledger`;
-`pending`, `left`.
+that failed stays failed unless it is to be retried. Contents: `planned`, `check`, `warn_of_claims`,
+`ledger`; `pending`, `left`.
 """
 
+import warnings
 from collections.abc import Mapping
 
 import pandas as pd
 
+from scaling.results import claims
 from scaling.results.manifest import Plan, plan
 from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Results
@@ -35,6 +37,13 @@ def check(launch: Launch, plan: Plan) -> None:
             early_stopping.warn_alone(launch.rule, plan)
     if launch.study.search:
         search.check_installed(launch.study.name)
+
+
+def warn_of_claims(launch: Launch) -> None:
+    """Warn of claims that no trial of the launch can support or contradict."""
+    if not launch.study.search:  # whose trials are not known yet
+        for line in claims.unmet(launch.study.claims, launch.trials):
+            warnings.warn(line, stacklevel=2)
 
 
 def ledger(launch: Launch, tables: Mapping[str, pd.DataFrame]) -> search.Ledger | None:

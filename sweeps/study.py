@@ -2,9 +2,10 @@
 
 A study is a Python file with QUESTION, SOURCE and `trials()`, which yields Trials, or BASE, SPACE
 and SAMPLES in its place (sweeps.adaptive.search); STOPPING (sweeps.adaptive.early_stopping) if
-trials may be stopped early. It is a file below sweeps/studies, found by its name, or the user's
-own, found by its path. Contents: Study; `find`, `shipped`, `names`; `trials_of`, what a
-launch runs; and what studies are written with: `product`, `repeats`, `distinct`.
+trials may be stopped early; CLAIMS (scaling.results.claims), what it wants to know, if it can be
+told beforehand. It is a file below sweeps/studies, found by its name, or the user's own, found by
+its path. Contents: Study; `find`, `shipped`, `names`; `trials_of`, what a launch runs; and what
+studies are written with: `product`, `repeats`, `distinct`.
 """
 
 import importlib
@@ -15,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
+from scaling.results.claims import MOST, Claim
 from scaling.settings import Trial, changed
 from scaling.spelling import closest
 from sweeps import study_file
@@ -35,6 +37,7 @@ class Study(NamedTuple):
     search: Search | None = None  # then trials are its BASE alone
     stopping: Rule | None = None
     file: Path | None = None  # the user's own
+    claims: tuple[Claim, ...] = ()
 
     @property
     def size(self) -> int:
@@ -109,15 +112,39 @@ def _study(name: str, module: ModuleType, file: Path | None = None) -> Study:
             f"study {name}: STOPPING={study_file.shown(rule)}: must be an Asha or a Median of "
             "sweeps.adaptive.early_stopping"
         )
+    claims = _claims(name, getattr(module, "CLAIMS", ()))
     if listed:
-        return Study(name, module.QUESTION, module.SOURCE, module.trials, None, rule, file)
+        return Study(name, module.QUESTION, module.SOURCE, module.trials, None, rule, file, claims)
     stated = [getattr(module, attribute, None) for attribute in ("BASE", "SPACE", "SAMPLES")]
     search = Search._make([*stated, getattr(module, "METRIC", "accuracy")])
     try:
         check(search)
     except ValueError as error:
         raise ValueError(f"study {name}: {error}") from None
-    return Study(name, module.QUESTION, module.SOURCE, lambda: [search.base], search, rule, file)
+    base = search.base
+    return Study(name, module.QUESTION, module.SOURCE, lambda: [base], search, rule, file, claims)
+
+
+def _claims(study: str, claims: Any) -> tuple[Claim, ...]:
+    """A study's CLAIMS. Raises ValueError for what is none, and for one text of two."""
+    if not isinstance(claims, tuple | list):
+        raise ValueError(
+            f"study {study}: CLAIMS={study_file.shown(claims)}: must be a tuple of Claims of "
+            "scaling.results.claims, as (Claim(...),)"
+        )
+    if len(claims) > MOST:
+        raise ValueError(f"study {study}: {len(claims):,} CLAIMS: at most {MOST}")
+    texts: set[str] = set()
+    for claim in claims:
+        if not isinstance(claim, Claim):
+            raise ValueError(f"study {study}: CLAIMS hold {study_file.shown(claim)}, not a Claim")
+        if claim.text in texts:
+            raise ValueError(
+                f"study {study}: two CLAIMS say {study_file.shown(claim.text)}: each needs a text "
+                "of its own"
+            )
+        texts.add(claim.text)
+    return tuple(claims)
 
 
 def _altered(

@@ -221,7 +221,7 @@ def test_manifest_warns_of_columns_it_does_not_use(tmp_path: Path):
         ("path,label\na.wav,\n", r"row 1 \(clip a\.wav\) has no label"),
         ("path,label,fold\na.wav,x,two\n", "fold=two in row 1"),
         ("path,label\na.wav,x\nb.wav,x\n", r"1 of 2 clips cannot be opened below .*: b\.wav"),
-        ('path,label\na.wav,"x\n', "cannot be read as CSV: .* behind row 0: is a quotation mark"),
+        ('path,label\na.wav,"x\n', "cannot be read as CSV: .* after row 0: is a quotation mark"),
         ("path,label\na.wav,\x81\n", r"cannot be read as text in UTF-8 \(.*, row 1\): save it as"),
     ],
 )

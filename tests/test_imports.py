@@ -47,7 +47,16 @@ def test_arrows_point_one_way(path: Path):
     if package == "analysis":
         ours = {name for name in imported(path) if name.startswith("scaling.")}
         ours -= {name for name in ours if name.startswith("scaling.sound.mel")}  # without torch
-        light = {"interruption", "part", "results", "settings", "spelling", "storage", "text"}
+        light = {
+            "interruption",
+            "part",
+            "results",
+            "settings",
+            "spelling",
+            "storage",
+            "text",
+            "typed",
+        }
         assert {name.split(".")[1] for name in ours} <= light
 
 

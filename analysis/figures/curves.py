@@ -31,7 +31,7 @@ from analysis.conditions import SIZE, labels, varied
 from analysis.data import Data
 from analysis.figures.facets import CHANCE_LINE, DESCRIBED, MARKERS, REACH
 from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette, ruled
-from analysis.units import estimates, over
+from analysis.units import FOLD, SEED, estimates, over, scale_of
 
 FEWEST = 3  # evaluated epochs that make a curve
 ROWS = 5  # of panels, at most: the paper's five shares of the training clips
@@ -120,7 +120,7 @@ def _estimates(runs: pd.DataFrame, value_NE: pd.DataFrame) -> pd.DataFrame:
         if not scored_N.any():
             continue
         there, of_these = runs[scored_N], value_NE.loc[scored_N, which_E.ravel() == place]
-        made = estimates(there, of_these)
+        made = estimates(of_these, there[FOLD], there[SEED], scale_of(there))
         made["epoch"] = of_these.columns.to_numpy()
         made["trials"] = " ".join(there.index)
         made["chance"] = float(there["chance"].max())

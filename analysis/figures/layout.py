@@ -129,11 +129,12 @@ def page(
     alike: Literal["all", "row", "none"],
     style: Style = PLAIN,
     names: int = 0,
+    tall: float = 0.0,
 ) -> Page:
     """A figure with its title, its caption and its legend, and its panels (rows, columns), empty.
 
     `alike` names the panels that share a vertical axis; `names` is how many letters the names along
-    it have, where it has names.
+    it have, where it has names; `tall` is how high a panel without its labels is at least, in FONT.
     """
     rows, columns = shape
     scale = style.scale
@@ -162,9 +163,10 @@ def page(
     title_of = textwrap.wrap(title, int((width - 0.2) / (BOLD * scale))) if style.title else []
     heading = 0.10 + 1.32 * line * len(title_of) + line * len(lines_of) + 0.1 * bool(title_of)
     down = rows * -(-columns // across)
-    tall = min(max(0.95 * panel, 1.2), 2.2)
+    least, tall = tall * scale, max(min(max(0.95 * panel, 1.2), 2.2), tall * scale)
     if style.width is None:
-        height = heading + max(PANEL[1] * rows + 0.33, 0.8 + line * len(words))
+        each = max(PANEL[1], least + 0.42 * scale)
+        height = heading + max(each * rows + 0.33, 0.8 + line * len(words))
     else:
         height = heading + below + down * (tall + 0.42 * scale) + 0.35 * scale
     height = style.height or height

@@ -50,6 +50,15 @@ FIGURES: dict[str, Figure] = {
         "accuracy_vs_pointwise": "accuracy_vs_dimension:POINTWISE",
         "accuracy_vs_fraction": "accuracy_vs_training_clips:FRACTION",
         "accuracy_vs_clips": "accuracy_vs_training_clips:CLIPS",
+        "frontier_parameters": "frontier:PARAMETERS",
+        "frontier_weights": "frontier:WEIGHTS",
+        "frontier_macs": "frontier:MACS",
+        "frontier_latency": "frontier:LATENCY",
+        "scaling_law_parameters": "scaling_law:PARAMETERS",
+        "scaling_law_weights": "scaling_law:WEIGHTS",
+        "scaling_law_macs": "scaling_law:MACS",
+        "scaling_law_clips": "scaling_law:CLIPS",
+        "next_size": "next_size",
         "ways_of_scaling": "ways_of_scaling",
         "sparse_width": "sparse_width",
         "random_labels": "random_labels",
@@ -59,6 +68,12 @@ FIGURES: dict[str, Figure] = {
         "effective_field_log": "effective_field:LOG",
         "effective_field_linear": "effective_field:LINEAR",
         "frontend_filters": "frontend_filters",
+        "devices": "devices",
+        "classes": "classes",
+        "classes_by_device": "classes_by_device",
+        "confusion": "confusion",
+        "calibration": "calibration",
+        "hardest_clips": "hardest_clips",
     }.items()
 }
 

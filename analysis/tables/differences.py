@@ -4,7 +4,7 @@ Conventions: a pair is two trials alike in every setting, seed and fold included
 is compared; what has no partner is left out, and n counts the pairs. Each comparison is made of the
 accuracies on every held-out split and, where seen and unseen devices were scored, of the gap
 between them (unseen - seen): whether a change helps unseen devices more than seen ones.
-Contents: GAP, NOTHING, differences.
+Contents: GAP, NOTHING, differences, gaps, apart.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,8 +28,8 @@ from analysis.conditions import (
 )
 from analysis.units import DIFFERENCE, Estimate, by_device, estimate
 from scaling import settings
+from scaling.results.claims import GAP
 
-GAP = "unseen - seen"
 COLUMNS = ["split", "comparison", "at", *Estimate._fields]
 DAMPING = "network.damping"
 WIDTH = "network.width"
@@ -41,6 +41,7 @@ NOTHING = (
     "no two trials of one seed and fold differ in width, depth, 1x1 blocks, damping or objective "
     "alone, and none was scored on seen and unseen devices"
 )
+__all__ = ["GAP", "NOTHING", "apart", "differences", "gaps"]
 EITHER = ("", "_reference")  # suffixes of the two sides of a pair
 
 
@@ -57,7 +58,7 @@ def differences(scores: pd.DataFrame) -> pd.DataFrame:
     Trials that learnt random labels are left out. Empty where nothing can be compared.
     """
     held_out = on_splits(scores[scores["split.labels"] == "true"])
-    values = pd.concat([held_out, _gaps(held_out)], ignore_index=True)
+    values = pd.concat([held_out, gaps(held_out)], ignore_index=True)
     order = values["split"].map(split_order)
     family = labels(values)
     values = values.assign(
@@ -84,7 +85,7 @@ class _Compared(NamedTuple):
     by: list[str]  # columns that tell one comparison from another
 
 
-def _gaps(values: pd.DataFrame) -> pd.DataFrame:
+def gaps(values: pd.DataFrame) -> pd.DataFrame:
     """A row for each trial with both seen and unseen devices, with the gap as its value."""
     seen, unseen = (values[values["split"] == split] for split in ("seen", "unseen"))
     unseen = unseen[["trial", "value", "by_device"]]
@@ -146,15 +147,19 @@ def _differing(
     pairs: pd.DataFrame, sides: "Sequence[pd.Series[str]]", by: Sequence[str]
 ) -> _Compared:
     """The pairs with their comparison in words and their difference."""
-    both = zip(pairs["by_device"], pairs["by_device_reference"], strict=True)
-    apart = [by_device(one, other) for one, other in both]
     # a copy, as merging a hundred columns leaves them scattered
-    made = pairs.copy().assign(
-        comparison=sides[0] + " - " + sides[1],
-        value=pairs["value"] - pairs["value_reference"],
-        by_device=pd.Series(apart, pairs.index, dtype=object),
-    )
+    made = apart(pairs.copy()).assign(comparison=sides[0] + " - " + sides[1])
     return _Compared(made, [*by])
+
+
+def apart(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Pairs as runs whose value, and that of each device, is the one less its reference."""
+    both = zip(pairs["by_device"], pairs["by_device_reference"], strict=True)
+    by_devices = [by_device(one, other) for one, other in both]
+    return pairs.assign(
+        value=pairs["value"] - pairs["value_reference"],
+        by_device=pd.Series(by_devices, pairs.index, dtype=object),
+    )
 
 
 def _alike(values: pd.DataFrame, but: Sequence[str]) -> list[str]:

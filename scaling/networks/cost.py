@@ -16,7 +16,7 @@ Padding = Sides | Literal["same"]  # zeros on each side; same: as many as keep t
 
 
 def zeros(kernel: Sides, padding: Padding) -> tuple[Sides, Sides]:
-    """Zeros before and behind the rows, and before and behind the columns; of an odd number, the
+    """Zeros before and after the rows, and before and after the columns; of an odd number, the
     larger half is behind.
     """
     if padding == "same":
@@ -27,7 +27,7 @@ def zeros(kernel: Sides, padding: Padding) -> tuple[Sides, Sides]:
 
 
 class Layer(NamedTuple):
-    """One convolution with its batch normalization and the max pooling behind it; or, by what it
+    """One convolution with its batch normalization and the max pooling after it; or, by what it
     `reads`, a dense layer. The activation between costs nothing and is the network's.
     """
 

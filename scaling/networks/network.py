@@ -22,7 +22,7 @@ Damping = Annotated[
 ]
 Dropout = Annotated[
     float,
-    Field(ge=0, lt=1, description="share of channels dropped behind each layer or block"),
+    Field(ge=0, lt=1, description="share of channels dropped after each layer or block"),
 ]
 
 

@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 class ChainStyle(NamedTuple):
     """What the layers of a chain have in common; the defaults are torch's."""
 
-    activation: Literal["relu", "elu"] = "relu"  # behind each layer but the last
-    norm_last: bool = False  # batch normalization behind the activation, not in front of it
+    activation: Literal["relu", "elu"] = "relu"  # after each layer but the last
+    norm_last: bool = False  # batch normalization after the activation, not in front of it
     epsilon: float = 1e-5  # of batch normalization
     momentum: float = 0.1  # share of the newest batch in its running statistics
     dropout: float = 0.0  # share of elements dropped in front of each dense layer

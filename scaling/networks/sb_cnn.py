@@ -14,7 +14,7 @@ from scaling.networks.plan import TENSORFLOW, ChainStyle
 
 FILTERS = (1, 2, 2)  # times W
 KERNEL = (5, 5)
-POOL = (2, 4)  # mel bands x frames; behind all convolutions but the last
+POOL = (2, 4)  # mel bands x frames; after all convolutions but the last
 
 
 class SBCNN(Chain):

@@ -3,7 +3,7 @@
 A class's score is its filters' largest value anywhere.
 
 Source: Pons et al. 2019 and their public code (facts: vib_few_data_consistency, section B3): one
-linear filter of 108 mel bands x 7 frames for each class, not padded, behind a batch normalization
+linear filter of 108 mel bands x 7 frames for each class, not padded, after a batch normalization
 of the input. Here a class may have W filters and takes the largest of all their values; W = 1 is
 the paper's.
 """

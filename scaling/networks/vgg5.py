@@ -3,7 +3,7 @@ layer.
 
 Sources: Choi et al. 2016, as in Pons et al. 2019 and their public code (facts:
 vib_few_data_consistency, section B3): batch normalization in front of the first convolution, and
-behind each one's ELU. W = 32 is the regularized network's width, W = 128 the prototypical one's,
+after each one's ELU. W = 32 is the regularized network's width, W = 128 the prototypical one's,
 whose public code normalizes its input frame by frame (`input_norm` = time).
 """
 

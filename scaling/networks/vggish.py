@@ -21,7 +21,7 @@ from scaling.networks.plan import TENSORFLOW, ChainStyle
 if TYPE_CHECKING:
     from torch import nn
 
-FILTERS = ((1, 2), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))  # times W, and the pooling behind
+FILTERS = ((1, 2), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))  # times W, and the pooling after
 UNITS = {"dense1": 64, "dense2": 64, "embedding": 2}  # times W
 
 
@@ -32,7 +32,7 @@ class VGGish(Network):
     damping: Damping = 0.0
     dropout: Dropout = 0.0
     linear_embedding: Annotated[
-        bool, Field(description="no ReLU behind the embedding; off: as published")
+        bool, Field(description="no ReLU after the embedding; off: as published")
     ] = False
 
     style: ClassVar[ChainStyle] = TENSORFLOW

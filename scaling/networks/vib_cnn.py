@@ -16,7 +16,7 @@ from scaling.networks.network import Chain
 
 FILTERS = (1, 3, 3, 5)  # times W
 KERNELS = ((4, 4), (4, 10), (4, 10), (4, 10))  # mel bands x frames
-POOL = 2  # behind the last convolution
+POOL = 2  # after the last convolution
 
 
 class VIBCNN(Chain):

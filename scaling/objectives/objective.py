@@ -32,7 +32,7 @@ class Objective(Kind):
         return classes
 
     def head_layers(self, classes: int) -> list[Layer]:  # noqa: ARG002
-        """The layers of its head, behind those of the network."""
+        """The layers of its head, after those of the network."""
         return []
 
     def with_head(
@@ -41,7 +41,7 @@ class Objective(Kind):
         classes: int,  # noqa: ARG002
         generator: "torch.Generator",  # noqa: ARG002
     ) -> "nn.Module":
-        """A network that puts out `outputs(classes)` numbers, with the head behind it, which is
+        """A network that puts out `outputs(classes)` numbers, with the head after it, which is
         initialized from `generator`.
         """
         return network

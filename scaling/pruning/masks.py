@@ -81,7 +81,7 @@ def initialize(
 
     keep: as they were drawn. rescale: divided by the square root of the layer's connectivity (the
     share of its weights that stays), so that a unit's input keeps its variance. uniform: as in
-    Golubeva et al.'s code, layers that lost weights are drawn anew from U(-b, b) with b = 1 /
+    Golubeva et al.'s code, layers that lost weights are drawn again from U(-b, b) with b = 1 /
     sqrt(fan_in x connectivity), also where they were zero. Draw from other streams than the masks.
     """
     found = {}

@@ -31,7 +31,7 @@ class Pruner:
         target: int,
         masks: Mapping[str, Tensor] | None = None,
     ) -> None:
-        """`target` weights are kept in the end; `masks` are those of a trial that goes on.
+        """`target` weights are kept in the end; `masks` are those of a trial that resumes.
 
         Raises Misfit when the masks are none of this network's, ValueError when the target lies
         above what the network has, or below what the guard (one weight a layer, for a static mask)

@@ -64,7 +64,7 @@ def left(standings: Iterable[Standing], slots: int) -> Left | None:
 
 def planned_epochs(kind: str, epochs: int) -> int:
     """How many epochs a trial of this objective has: nearest neighbours train nothing, and end
-    behind one.
+    after one.
     """
     return epochs if OBJECTIVES[kind].trains else 1
 

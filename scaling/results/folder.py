@@ -31,7 +31,7 @@ from scaling.storage import (
 HIDDEN = ".writing-"  # begins the name of a file that is being written
 # Stores that take an object as a whole; renaming one would copy it.
 OBJECTS = ("s3", "gcs", "abfs")
-PATIENCE = 30.0  # seconds in which a store that is busy or gone is asked again
+PATIENCE = 30.0  # seconds in which calls to a busy or absent store are retried
 LARGEST = 16 * 2**30  # bytes of a file that is read: none of ours comes near
 
 T = TypeVar("T")

@@ -51,5 +51,5 @@ def add(trial: str, results: Folder, reason: str) -> None:
 
 
 def forget(trial: str, results: Folder) -> None:
-    """Let a trial begin anew, as if it had never held too much. Raises Refused."""
+    """Let a trial start over, as if it had never exceeded its memory. Raises Refused."""
     results.remove("checkpoints", trial, FILE)

@@ -2,11 +2,13 @@
 
 A results folder is a local path or any pyarrow filesystem URI. Below it lie
 - one Parquet file per launch: `manifest/<launch>`; per forecast: `forecasts/<time>`,
-  `forecast_errors/<time>`; per trial: `metrics/`, `predictions/`, `pairs/`, `maps/` and
-  `outcomes/<trial>`. Their columns are in scaling.results.schemas. Any Parquet reader opens them.
+  `forecast_errors/<time>`; per set of scaling laws: `laws/<digest>`; per trial: `metrics/`,
+  `predictions/`, `pairs/`, `maps/` and `outcomes/<trial>`. Their columns are in
+  scaling.results.schemas. Any Parquet reader opens them.
 - `code/<digest>.diff`, how the code that planned a launch differs from its commit (code_version).
 - `weights/<trial>.safetensors` (scaling.results.weights), and `checkpoints/<trial>/`, which a trial
   continues from (checkpoint) and whose `memory.json` says that it held too much (memory).
+- `claims/<launch>.json`, what the study wants to know (claims).
 - `sweep.json`, by which one sweep at a time writes to the folder (lock_file).
 
 A reader never sees half a file: it is written under another name, flushed to the disk and renamed;
@@ -46,6 +48,7 @@ _REMEDIES = {  # for a file that cannot be read or believed, by its kind
     "maps": "delete it, and run overhear erf again, which recomputes it",
     "forecasts": "delete it; overhear sweep --dry-run predicts again",
     "forecast_errors": "delete it",
+    "laws": "delete it: what was predicted before is lost",
 }
 
 
@@ -80,7 +83,7 @@ class Results(Folder):
 
         Raises Damaged, which is a ValueError, when a file cannot be read, is not what was written,
         or holds what its name or kind forbids; ValueError when a newer version wrote it. Unknown
-        columns of a newer version are kept behind the others.
+        columns of a newer version are kept after the others.
         """
         parts = [empty := SCHEMAS[kind].empty_table()]
         tables = (table for _, table in self.each(kind, names))

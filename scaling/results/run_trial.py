@@ -166,7 +166,7 @@ def outcome_here(
 
 
 def stop(progress: Progress, results: Results, reason: str) -> None:
-    """End a trial behind the epoch that it reported, on purpose; its worker must not go on.
+    """End a trial after the epoch that it reported, on purpose; its worker must not continue.
 
     Raises OSError where that cannot be written: then it is not stopped.
     """

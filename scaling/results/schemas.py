@@ -105,6 +105,27 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("wall_s", pa.float64(), "seconds from that launch's start to its end", True),
         ]
     ),
+    "laws": pa.schema(
+        [
+            _field("family", pa.string(), "digest of the settings that the sizes share"),
+            _field("label", pa.string(), "the same in words"),
+            _SPLIT,
+            _field("metric", pa.string(), "what was fitted: loss, or accuracy as 1 - accuracy"),
+            _field("sizes", pa.int32(), "how many sizes the law was fitted to"),
+            _field("largest", pa.float64(), "kept parameters of the largest of them"),
+            _field("floor", pa.float64(), "E of error = E + A N^-alpha"),
+            _field("scale", pa.float64(), "A"),
+            _field("exponent", pa.float64(), "alpha"),
+            _field("size", pa.float64(), "kept parameters that it is predicted for"),
+            _field("predicted", pa.float64(), "error that it predicts there"),
+            _field("low", pa.float64(), "lower end of its 95 % band; no number: no band"),
+            _field("high", pa.float64(), "upper end"),
+            _field("n", pa.int32(), "units that the band is over"),
+            _field("unit", pa.string(), "folds, repeats or none"),
+            _field("of", pa.string(), "ids of the trials that it was fitted to"),
+            _field("made", pa.timestamp("us", "UTC"), "when"),
+        ]
+    ),
     "predictions": pa.schema(
         [
             _TRIAL,

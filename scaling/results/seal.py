@@ -62,7 +62,7 @@ def archive(file: io.BytesIO) -> memoryview:
 
 
 def note(fields: Mapping[str, Any], length: int = 0) -> bytes:
-    """A JSON object of these fields and its seal, with spaces behind it up to `length` bytes."""
+    """A JSON object of these fields and its seal, with spaces after it up to `length` bytes."""
     return bytes(sealed(json.dumps({**fields, FIELD: BLANK}).ljust(length).encode()))
 
 

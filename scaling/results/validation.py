@@ -54,6 +54,10 @@ _RANGES = {
     "outcomes": [_Range("epochs", 0), _Range("wall_s", 0), _Range("peak_memory_bytes", 0)],
     "forecasts": [_Range("seconds", 0, unknown=True), _Range("slots", 1), _Range("wall_s", 0)],
     "forecast_errors": [_Range("predicted_s", 0), _Range("took_s", 0), _Range("error", -1)],
+    "laws": [
+        *(_Range(name, 0) for name in ("largest", "floor", "scale", "exponent", "size")),
+        *(_Range(name, 0, unknown=True) for name in ("predicted", "low", "high")),
+    ],
     "maps": [
         *(_Range(name, 1) for name in ("epoch", "clips", "rows", "columns")),
         _Range("inside", 0, 1 + SLACK, unknown=True),
@@ -101,7 +105,7 @@ def read(content: bytes) -> pa.Table:
 
 
 def fitted(kind: str, table: pa.Table) -> pa.Table:
-    """The table with the columns of its kind, in their types, and behind them those that a later
+    """The table with the columns of its kind, in their types, and after them those that a later
     Overhear may have added. A setting that an older one lacks is null.
     """
     names = table.schema.names

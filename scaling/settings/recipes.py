@@ -100,7 +100,7 @@ TRAINING_MICROPHONES = (
 )
 
 # The paper's questions on ten classes and two cores: trained as recorded, heard through microphones
-# that no training clip went through, with dynamic-range compression behind them, as TAU's simulated
+# that no training clip went through, with dynamic-range compression after them, as TAU's simulated
 # devices. Frames are twice as far apart as the paper's, so that a width of 64 costs minutes; all
 # 256 bands stay, so that a depth of 1 sees 65 % of them, as there. Half the epochs of ESC10, for
 # time; all else is that recipe's. Nothing was chosen by a score.

@@ -165,7 +165,7 @@ class Sound(Part):
         tuple[str, ...], Field(description="only clips of these classes; empty: all")
     ] = ()
     fill: Annotated[
-        Literal["zeros", "tile"], Field(description="behind a short clip: nothing, or it again")
+        Literal["zeros", "tile"], Field(description="after a short clip: nothing, or it again")
     ] = "zeros"
     patch: Annotated[
         int,
@@ -376,7 +376,7 @@ class Microphones(Part):
         tuple[str, ...], Field(description="microphones never heard in training: unseen devices")
     ] = ()
     ratio: Annotated[
-        float, Field(ge=1, le=100, description="dynamic-range compression behind them; 1: none")
+        float, Field(ge=1, le=100, description="dynamic-range compression after them; 1: none")
     ] = 1.0
     threshold_db: Annotated[
         float, Field(ge=-100, le=0, description="where it begins, dB against the clip's peak level")

@@ -54,7 +54,7 @@ class Training(Part):
     decay_every: Annotated[int, Field(ge=1, description="epochs from one decay to the next")] = 1
     patience: Annotated[
         int,
-        Field(ge=0, description="stop behind more epochs that fit training clips no better; 0: no"),
+        Field(ge=0, description="stop after more epochs that fit training clips no better; 0: no"),
     ] = 0
     patience_counts: Annotated[
         Literal["consecutive", "all"],

@@ -196,7 +196,7 @@ class Trial(Part):
 
 class Revision(NamedTuple):
     """A change of what the same settings mean: trials that it concerns have new ids, so that their
-    records never stand for, nor are averaged with, those of before.
+    records never replace, and are never averaged with, earlier ones.
     """
 
     name: str

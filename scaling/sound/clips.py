@@ -42,7 +42,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
 EARLIER = tuple(COLUMNS)[:9]  # the columns that the first form of digest covered
 FORM = "2-"  # begins a digest of content; one of the first form begins with its hex digits
 # The fold, below all that a person can name, of clips that a dataset's own protocol leaves out:
-# neither trained on nor held out. Only readers set it, and behind `table`, so that a gap in a
+# neither trained on nor held out. Only readers set it, and after `table`, so that a gap in a
 # person's table is never taken for it.
 UNUSED = -1
 ALL = "all"  # the records' name for the mean over all devices
@@ -130,7 +130,7 @@ def glance(table: pd.DataFrame) -> str:
 def same(recorded: str, digest: str, glance: str) -> bool:
     """Whether clips with this digest and glance are those that a record names, in either form.
 
-    All may have further digests behind a `+`, of microphones and weights.
+    All may have further digests after a `+`, of microphones and weights.
     """
     return recorded in (digest, glance)
 

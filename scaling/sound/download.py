@@ -1,8 +1,8 @@
 """Download: a dataset's archive fetched, verified and unpacked to where its reader looks for it.
 
-What is cut off goes on where it was; what arrives is checked before it is unpacked; a folder of
-data is there whole or not at all. Contents: Archive, ARCHIVES; `download`; `resume`, the downloader
-behind pooch; `remedy`. scaling.sound.unpack unpacks.
+An interrupted download resumes where it was; what arrives is checked before it is unpacked; a
+folder of data is there whole or not at all. Contents: Archive, ARCHIVES; `download`; `resume`, the
+downloader behind pooch; `remedy`. scaling.sound.unpack unpacks.
 """
 
 import os
@@ -120,7 +120,7 @@ def download(name: str, to: str | os.PathLike[str] | None = None) -> Iterator[st
 
 
 def remedy(name: str) -> str:
-    """How to fetch a dataset, to be said behind what is missing; empty where nobody can."""
+    """How to fetch a dataset, to be said after what is missing; empty where nobody can."""
     if name not in ARCHIVES:
         return ""
     return f"; `overhear data download {name}` fetches it ({file_size(ARCHIVES[name].size)})"
@@ -167,7 +167,8 @@ def resume(address: str, output: str, _: object, *, part: Path, archive: Archive
 
     What `part` holds is kept where the checksum will judge it, or where the server says that the
     archive is still the same. A lost connection is taken up TRIES times. Raises ValueError when the
-    server has no such archive, when the disk has too little room, and when it goes on being lost.
+    server has no such archive, when the disk has too little room, and when the connection
+    keeps breaking.
     """
     columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(

@@ -1,8 +1,8 @@
 """Fetch: a dataset's tree at any pyarrow filesystem URI, mirrored into the cache.
 
 Conventions: a mirror holds what its URI holds and no more. Each time it is compared by names, sizes
-and times of change, and only what differs is copied, so that a copy that was killed goes on where
-it was. Readers scan it as any local tree. Contents: `mirror`.
+and times of change, and only what differs is copied, so that a copy that was killed resumes
+where it was. Readers scan it as any local tree. Contents: `mirror`.
 """
 
 import hashlib

@@ -392,7 +392,7 @@ BACKENDS: dict[str, Callable[[Features, int], nn.Module]] = {
 
 
 def fft_size(features: Features) -> int:
-    """Samples of a frame as transformed: the window, for `vggish` with zeros behind it."""
+    """Samples of a frame as transformed: the window, for `vggish` with zeros after it."""
     return power_of_two(features.window) if features.kind == "vggish" else features.window
 
 

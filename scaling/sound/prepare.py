@@ -1,7 +1,7 @@
 """From trials to the packed clips they need: one store per dataset and rate.
 
 A launch's driver calls `stores`, which reads whatever of the cache was touched since it was made,
-and makes anew what is damaged, before any trial. Workers find what the driver has looked at, and
+and rebuilds what is damaged, before any trial. Workers find what the driver has looked at, and
 look at sizes and small files only.
 Contents: `store_key`, `scan`, `at_hand`, `stores`, `digests` and `glances` of a launch; `found`,
 `behind`, `reopened` and `extras`, with which another node comes by the same.

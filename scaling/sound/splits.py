@@ -112,7 +112,7 @@ def taught(table: pd.DataFrame, train: np.ndarray, split: settings.Split, seed: 
 
     The table's classes are numbered alphabetically. `true` labels are the table's; `uniform` ones
     are drawn for each clip from the seed and the clip's name, whatever other clips there are;
-    `permuted` ones are the training clips' own, dealt out anew, so that class counts stay. None
+    `permuted` ones are the training clips' own, shuffled, so that class counts stay. None
     depends on the table's order, or changes with the epoch. Source: Zhang et al. (2017).
     """
     labels, target_N = np.unique(table["label"].to_numpy(dtype=str), return_inverse=True)

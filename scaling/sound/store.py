@@ -32,7 +32,7 @@ from scaling.sound.batches import Mapped, Pinned, Uploaded
 from scaling.sound.cache import draft, kept, whole
 from scaling.sound.clips import COLUMNS, Clips, digest, glance, some
 
-VERSION = 2  # of the folder's layout: any other is packed anew
+VERSION = 2  # of the folder's layout: any other is packed again
 WAVES, CLIPS, FACTS = "waves.int16", "clips.parquet", "store.json"
 NAMED = 10  # unreadable files that an error names before it counts the rest
 LIMITED = 1e-3  # share of samples beyond full scale above which the files' scale is in doubt

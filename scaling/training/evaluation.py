@@ -22,7 +22,7 @@ BATCH = 64  # clips, or patches, at once; no result depends on it
 
 
 def due(evaluation: Evaluation, number: int, epochs: int) -> bool:
-    """Whether a trial of so many epochs is scored behind this one, counted from 1."""
+    """Whether a trial of so many epochs is scored after this one, counted from 1."""
     return number % evaluation.every == 0 or number > epochs - evaluation.last
 
 

@@ -106,7 +106,7 @@ class Patience(NamedTuple):
     worse: int = 0
 
     def after(self, accuracy: float, training: settings.Training) -> "Patience":
-        """What is left of it behind an epoch with this accuracy.
+        """What is left of it after an epoch with this accuracy.
 
         The count of `all` is never reset, as in the public code of Pons et al. 2019.
         """

@@ -1,4 +1,4 @@
-"""Early stopping: trials that need not go on, by validation clips, among trials of equal budget.
+"""Early stopping: trials that need not continue, by validation clips, among trials of equal budget.
 
 Sources: asynchronous successive halving, Li et al. 2020 (MLSys), the variant that stops rather than
 promotes; the median rule of Golovin et al. 2017 (Vizier). Both decide as Ray Tune 2.60 does (a test
@@ -34,7 +34,7 @@ Within = tuple[str, ...] | None
 
 @dataclass(frozen=True)
 class Asha:
-    """A trial goes on behind epochs first, first * factor, first * factor^2, ... when it is among
+    """A trial continues beyond epochs first, first * factor, first * factor^2, ... when it is among
     the best 1/factor of those that came as far; judged as soon as `factor` of them have.
     """
 
@@ -47,11 +47,11 @@ class Asha:
         _check(self, first=1, factor=2)
 
     def due(self, epoch: int) -> bool:
-        """Whether trials are judged behind this epoch."""
+        """Whether trials are judged after this epoch."""
         return epoch in self.rungs(epoch + 1)
 
     def rungs(self, epochs: int) -> list[int]:
-        """The epochs behind which a trial of so many is judged; never its last."""
+        """The epochs after which a trial of so many is judged; never its last."""
         found, rung = [], self.first
         while rung < epochs:
             found.append(rung)
@@ -61,7 +61,7 @@ class Asha:
     def verdict(
         self, own: Mapping[int, float], peers: Iterable[Mapping[int, float]], epoch: int
     ) -> str | None:
-        """Why a trial stops behind this epoch, or None; scores by epoch, more is better."""
+        """Why a trial stops after this epoch, or None; scores by epoch, more is better."""
         others = [peer[epoch] for peer in peers if math.isfinite(peer.get(epoch, math.nan))]
         if len(others) + 1 < self.factor:
             return None
@@ -90,7 +90,7 @@ class Median:
         _check(self, grace=1, fewest=1)
 
     def due(self, epoch: int) -> bool:
-        """Whether trials are judged behind this epoch."""
+        """Whether trials are judged after this epoch."""
         return epoch >= self.grace
 
     def rungs(self, epochs: int) -> list[int]:
@@ -100,7 +100,7 @@ class Median:
     def verdict(
         self, own: Mapping[int, float], peers: Iterable[Mapping[int, float]], epoch: int
     ) -> str | None:
-        """Why a trial stops behind this epoch, or None; scores by epoch, more is better."""
+        """Why a trial stops after this epoch, or None; scores by epoch, more is better."""
         means = []
         for peer in peers:
             if max(peer, default=0) >= epoch:
@@ -200,7 +200,7 @@ class Watch:
         self.groups: dict[str, Hashable] = {}
         self.spared: set[str] = set()  # others take over from them, and need their weights
         self.scores: dict[str, dict[int, float]] = {}  # more is better
-        self.judged: dict[str, int] = {}  # the last epoch behind which a trial was
+        self.judged: dict[str, int] = {}  # the last epoch after which a trial was
 
     def add(self, plan: "Plan", results: Results) -> None:
         """Take these trials in, with what the records say of them, whatever became of them."""
@@ -214,7 +214,7 @@ class Watch:
             self.judged[name] = max(found) - 1
 
     def heard(self, trial: str, epoch: int, found: Mapping[str, float]) -> str | None:
-        """Take in what a trial reports behind an epoch; why it is to stop there, or None."""
+        """Take in what a trial reports after an epoch; why it is to stop there, or None."""
         own = self.scores.setdefault(trial, {})
         if self.rule.metric in found:
             own[epoch] = self._better(found[self.rule.metric])

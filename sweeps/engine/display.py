@@ -129,7 +129,7 @@ class Display:
         """Say that a trial's worker died, why if that is known, and that another one resumes it."""
         once = "resumes once more" if reason else "resumes"
         told = f"{self.named(trial)} {once} from its last epoch"
-        self.last.pop(trial, None)  # its clock begins anew
+        self.last.pop(trial, None)  # its clock restarts
         self._print(f"{reason or 'worker lost'}: {told}")
 
     def _print(self, line: str) -> None:

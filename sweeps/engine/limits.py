@@ -57,7 +57,7 @@ def memory_per_trial(text: str) -> int:
 def watched(trial: str, results: Results, limit: Limit) -> Iterator[None]:
     """End this process while the block runs and more is held than may be."""
     with suppress(AttributeError):  # of other C libraries than glibc, which keeps what is freed
-        ctypes.CDLL(None).malloc_trim(0)  # measured, behind a wide network: 1.3 to 0.5 GiB in 31 ms
+        ctypes.CDLL(None).malloc_trim(0)  # measured, after a wide network: 1.3 to 0.5 GiB in 31 ms
     over = Event()
     thread = Thread(target=_watch, args=(trial, results, limit, over), daemon=True)
     thread.start()

@@ -29,7 +29,7 @@ from scaling.results import lock_file
 PREFIX = "overhear-"
 OWNER = "owner.json"
 # characters of a Unix socket's path (sources: unix(7), macOS' sys/un.h), and those of what Ray puts
-# behind our folder
+# after our folder
 SOCKET = 107 if sys.platform == "linux" else 103
 BEHIND = len("/r/session_2026-11-27_15-17-54_598739_4194304/sockets/plasma_store")
 NAME = len(PREFIX) + 8  # of a folder of ours, as tempfile names it
@@ -55,7 +55,7 @@ def started(own: Path, cpus: int | None, places: Iterable[str], **options: Any) 
     import ray
     from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
-    def read_anew() -> None:
+    def forget_token() -> None:
         """Ray keeps the token and its mode, once it has read them."""
         AuthenticationTokenLoader.instance().reset_cache()
         Config.initialize("")
@@ -65,11 +65,11 @@ def started(own: Path, cpus: int | None, places: Iterable[str], **options: Any) 
     token.write_text(secrets.token_hex(32))
     before = set(psutil.Process().children(recursive=True))
     with ExitStack() as undo:
-        undo.callback(read_anew)
+        undo.callback(forget_token)
         # the token itself in the environment would come before that of the file
         mode = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_AUTH_TOKEN": None}
         undo.enter_context(_environment(mode))
-        read_anew()
+        forget_token()
         undo.callback(_end, before)
         undo.callback(shut_down)
         with _environment(dict.fromkeys(_secrets(places))), undisturbed(here=True):
@@ -154,7 +154,7 @@ def _set_environment(values: Mapping[str, str | None]) -> None:
 
 @contextmanager
 def undisturbed(here: bool) -> Iterator[None]:
-    """While this process joins Ray, it keeps its own answer to signals, which is given behind that.
+    """While this process joins Ray, it keeps its own answer to signals, which is given after that.
     Of a Ray that starts `here` all processes get sessions of their own, and the node's address
     stays the loopback one. Ray 2.60 has no options for these.
     """

@@ -19,11 +19,11 @@ from sweeps.adaptive.early_stopping import METRICS, Watch
 from sweeps.adaptive.search import Choice, Dimension, Ended, Integer, Ledger, LogUniform
 from sweeps.engine.display import Display
 
-TRIES = 100  # suggestions in a row that bring no new trial, behind which a search has converged
+TRIES = 100  # suggestions in a row that bring no new trial, after which a search has converged
 
 
 def stopper(watch: Watch, where: str) -> Any:
-    """Tune's question whether a trial stops behind an epoch, before it hands the report on.
+    """Tune's question whether a trial stops after an epoch, before it hands the report on.
 
     A trial that stops is recorded as such here, and said to be in the report: its worker waits for
     the answer, and ends there.
@@ -66,7 +66,7 @@ class Proposals(NamedTuple):
 
 
 def searcher(proposals: Proposals, display: Display) -> Any:
-    """A searcher for Tune, behind which stands a Proposer."""
+    """A searcher for Tune that asks a Proposer."""
     from ray.tune.search import Searcher
 
     class Next(Searcher):

@@ -77,11 +77,11 @@ class Account:
             self.display.retried(trial.id, f"out of memory, {excess.reason}")
         else:
             self.fail(trial, f"OutOfMemory: {excess.reason}, twice")
-            with suppress(OSError):  # left behind, a trial that is asked for again has one try less
+            with suppress(OSError):  # if it stays, a repeated trial has one try less
                 memory.forget(trial.id, self.results)
 
     def told(self, trial: Trial) -> bool:
-        """Whether a trial has an outcome, as of a worker that was lost behind it; hands it on."""
+        """Whether a trial has an outcome, as of a worker that was lost after it; hands it on."""
         outcome = self.results.outcome(trial.id)
         if outcome is None:
             return False

@@ -1,4 +1,4 @@
-"""What every network says of a batch: the logits, and the map behind them."""
+"""What every network says of a batch: the logits, and the map that they are read from."""
 
 # B clips, C channels, F rows of a map (mel bands at the input), N columns (frames), Y classes,
 # K dimensions of a bottleneck, E of an embedding

@@ -2,8 +2,8 @@
 
 Nothing draws from torch's global generator: `reseed`, called at the start of each epoch, gives
 every such module a fresh stream, so that an epoch that is run again draws what it drew. Source of
-spatial dropout: Tompson et al. 2015; its place in our networks: behind every ReLU convolution
-(facts: vib_few_data_consistency, section A5), in CP-ResNet behind every block.
+spatial dropout: Tompson et al. 2015; its place in our networks: after every ReLU convolution
+(facts: vib_few_data_consistency, section A5), in CP-ResNet after every block.
 """
 
 # B clips, C channels, F rows of a map, N columns

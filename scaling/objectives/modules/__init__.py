@@ -1,1 +1,1 @@
-"""Objectives in torch: their losses, and the heads that they put behind a network."""
+"""Objectives in torch: their losses, and the heads that they put after a network."""

@@ -1,4 +1,4 @@
-"""Head: a network with something behind it, whose layers keep the names they have without it."""
+"""Head: a network with something after it, whose layers keep the names they have without it."""
 
 from torch import nn
 

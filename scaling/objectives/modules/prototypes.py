@@ -1,7 +1,7 @@
 """Prototypes: any network, its answer read from distances to the mean of each class's examples.
 
 The network's own last layer puts out a place in a space of E dimensions instead of classes; a clip
-belongs to the class whose prototype is nearest. Prototypes are computed anew in every forward pass
+belongs to the class whose prototype is nearest. Prototypes are recomputed in every forward pass
 from the same few examples, so that they move with the network. Sources: Snell et al. 2017; Pons et
 al. 2019 (facts: vib_few_data_consistency, section B5): all classes in every update, examples fixed
 once, distances averaged over the dimensions.

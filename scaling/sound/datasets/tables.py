@@ -1,7 +1,7 @@
 """Tables as people's programs write them: text of any usual encoding and delimiter, or Parquet.
 
 A table is read as its content says, whatever its ending. Text cells stay text, so that a label NA
-or a speaker 007 is what was written. Conventions: rows are counted from 1, behind the header; both
+or a speaker 007 is what was written. Conventions: rows are counted from 1, after the header; both
 kinds are bounded before they are read. Contents: Table, `read`, `read_published`, `text`.
 """
 
@@ -173,7 +173,7 @@ def _split(path: Path, text: str) -> list[list[str]]:
         long = "field limit" in str(error)
         what = f"a field has more than {FIELD:,} characters" if long else str(error)
         raise ValueError(
-            f"{path} cannot be read as CSV: {what} behind row {max(0, len(rows) - 1)}: is a "
+            f"{path} cannot be read as CSV: {what} after row {max(0, len(rows) - 1)}: is a "
             "quotation mark never closed there?"
         ) from None
     finally:

@@ -5,7 +5,7 @@ Multimedia 2014. Layout: `audio/fold{1..10}/<fsID>-<classID>-<occurrence>-<slice
 `metadata/UrbanSound8K.csv`. Conventions: the source is the recording on Freesound (fsID); five lie
 in two folds, as published. Rates, bit depths and channels differ from file to file. The authors'
 protocol is split.protocol=folds with split.fold=1..10: nine folds train. Pons et al. (2019) train
-on eight: their code leaves the fold behind the test fold unused, which is split.validation_fold=2
+on eight: their code leaves the fold after the test fold unused, which is split.validation_fold=2
 for fold 1, and so on up to 1 for fold 10. Contents: `scan`, `check`, on the Tree that `look` finds.
 """
 

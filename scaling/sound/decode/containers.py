@@ -2,7 +2,7 @@
 
 Each parser walks the chunks of its container up to the sound, as its specification describes them,
 and raises where the file ends before the sound does, or the sound before what belongs to it. What a
-program wrote into a pipe names no length, which is no fault. What lies behind the sound (padding,
+program wrote into a pipe names no length, which is no fault. What lies after the sound (padding,
 tags) may be missing: no sample is. A parser gives what libsndfile can read of the file: mostly all.
 """
 
@@ -70,7 +70,7 @@ def _ends(content: memoryview, end: int, whole: int) -> None:
     """Raise ValueError if between the end of the sound and of the whole no chunk begins."""
     if end + 9 > min(whole, len(content)):
         return
-    # Some writers leave out the padding behind an odd number of bytes.
+    # Some writers leave out the padding after an odd number of bytes.
     for start in {end, end + end % 2}:
         name = bytes(content[start : start + 4])
         if name.isascii() and name.decode().isprintable():
@@ -79,11 +79,11 @@ def _ends(content: memoryview, end: int, whole: int) -> None:
 
 
 def _exact(content: memoryview, end: int) -> memoryview:
-    """The file up to the end of its sound, behind which only zeros may lie."""
+    """The file up to the end of its sound, after which only zeros may lie."""
     _missing(content, end)
     if bytes(content[end:]).strip(b"\0"):
         raise ValueError(
-            f"damaged: {len(content) - end} bytes lie behind its announced end: {CONVERT_DAMAGED}"
+            f"damaged: {len(content) - end} bytes lie after its announced end: {CONVERT_DAMAGED}"
         )
     return content[:end]
 
@@ -115,7 +115,7 @@ def _riff(content: memoryview) -> memoryview:
 def _w64(content: memoryview) -> memoryview:
     """Sony Wave64: names of 16 bytes, lengths of 8 that count their own 24 bytes, padded to 8.
 
-    libsndfile takes all that lies behind the sound for sound.
+    libsndfile takes all that lies after the sound for sound.
     """
     start = 40
     for _ in range(CHUNKS):
@@ -152,7 +152,7 @@ def _iff(content: memoryview) -> memoryview:
                 # A writer may count its padding as sound.
                 if needed + 7 + number(content, start, 4, "big") > length > needed > 0:
                     raise ValueError(f"damaged: it skips some of its sound: {REPAIR}")
-            # libsndfile takes all that lies behind a BODY for sound.
+            # libsndfile takes all that lies after a BODY for sound.
             return content[: start + length] if name == b"BODY" else content
     return content
 
@@ -198,7 +198,7 @@ def _nist(content: memoryview) -> memoryview:
 def _voc(content: memoryview) -> memoryview:
     """Creative Voice: blocks of one byte of kind and three of length, up to one of kind 0.
 
-    libsndfile takes all that lies behind the head of the first block of sound for sound.
+    libsndfile takes all that lies after the head of the first block of sound for sound.
     """
     start, sound = number(content, 20, 2, "little"), 0
     for _ in range(CHUNKS):

@@ -16,7 +16,7 @@ def flac(content: memoryview) -> int:
 def gsm(content: memoryview) -> int:
     """How many samples a GSM 6.10 WAV file holds, less what fills up its last block; 0 for others.
 
-    Its `fact` chunk says so. libsndfile takes padding behind the last block for one more.
+    Its `fact` chunk says so. libsndfile takes padding after the last block for one more.
     """
     if bytes(content[:4]) != b"RIFF":
         return 0

@@ -167,7 +167,7 @@ def _blocks(file: _Forward) -> np.ndarray:
 
 
 def _read(file: _Forward, samples: np.ndarray, count: int) -> int:
-    """How many samples were read into `samples`, behind `count` earlier ones."""
+    """How many samples were read into `samples`, after `count` earlier ones."""
     try:
         return len(file.read(out=samples))
     except soundfile.LibsndfileError:

@@ -45,7 +45,7 @@ class _Stream(NamedTuple):
     announced_bytes: int | None
     headers: int  # how many frames hold a Xing, Info or VBRI header in place of sound
     start: int  # where the first frame lies, a header's included
-    end: int  # behind the last frame
+    end: int  # after the last frame
 
 
 def begins(content: memoryview) -> bool:
@@ -153,7 +153,7 @@ def _check_announced(content: memoryview, stream: _Stream) -> None:
 
 
 def _first(content: memoryview) -> int:
-    """Where the first frame lies, behind tags and padding."""
+    """Where the first frame lies, after tags and padding."""
     start = tag_length(content)
     return start + _zeros(content, start)
 

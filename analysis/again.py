@@ -1,0 +1,53 @@
+"""Again: the command that trains a recorded trial once more, on its own.
+
+Contents: command.
+"""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from scaling.settings import changed, flat, unflat
+from scaling.settings.recipes import RECIPES
+
+
+def command(row: Mapping[str, Any]) -> str:
+    """`overhear train --recipe NAME key=value ...` of a manifest's row, from the recipe that says
+    most of it; "" where this version of Overhear no longer has such a trial, or its weights come
+    from another.
+    """
+    if row["transfer.trial"]:
+        return ""
+    try:
+        wanted = flat(unflat(_without_holes(row)))
+    except ValueError:
+        return ""
+    apart = {}
+    for name, trial in RECIPES.items():
+        has = flat(trial)
+        apart[name] = {k: _typed(v) for k, v in wanted.items() if has[k] != v}
+    for name in sorted(apart, key=lambda each: len(apart[each])):
+        try:
+            made = changed(RECIPES[name], apart[name])
+        except ValueError:  # a setting of another kind, which this recipe cannot lose
+            continue
+        if made.id == row["trial"]:
+            words = [f"{key}={value}" for key, value in apart[name].items()]
+            return shlex.join(["overhear", "train", "--recipe", name, *words])
+    return ""
+
+
+def _without_holes(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of a frame as a manifest has it: pandas' missing values are None."""
+    found = {}
+    for name, value in row.items():
+        plain = value.item() if hasattr(value, "item") else value
+        found[name] = None if plain is None or plain != plain or str(plain) == "<NA>" else plain
+    return found
+
+
+def _typed(value: Any) -> str:
+    """A value as a person types it."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,213 @@
+"""`overhear choose`: which model within a budget, as a table for people and lines for programs.
+
+Conventions: as in analysis.cli; heavy imports happen inside the functions, so that --help is
+instant. Contents: choose.
+"""
+
+import math
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from analysis import console, files
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.choose import Choice
+    from analysis.data import Data
+    from analysis.listing import Listing
+
+BEST, CHEAPEST = "best", "cheapest as good"
+FEW = 5  # trial ids that are printed
+
+
+def choose(
+    results: Annotated[str, typer.Argument(help="Results folder or URI that a sweep wrote.")],
+    most: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--max",
+            metavar="COST=N",
+            help="At most N of parameters, kept_parameters, kept_weights, macs, bytes (kept "
+            "parameters in float32), receptive_field or latency_ms. Repeatable; the first one is "
+            "what cheap means.",
+        ),
+    ] = None,
+    least: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--min",
+            metavar="SPLIT=SHARE",
+            help="An accuracy of at least this fraction on a split, as unseen=0.7. Repeatable.",
+        ),
+    ] = None,
+    preset: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Known limits: dcase (128,000 parameters, a byte each in int8; 30 million "
+            "multiply-adds). --max overrides them.",
+        ),
+    ] = "",
+    on: Annotated[
+        str, typer.Option(metavar="SPLIT", help="The clips that choose; test clips flatter.")
+    ] = "validation",
+    study: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only the trials of this study. Repeatable."),
+    ] = None,
+    unit: Annotated[
+        str,
+        typer.Option(
+            help="What intervals are over: folds, repeats, devices or clips. Default: the widest "
+            "claim that the design allows."
+        ),
+    ] = "",
+    last: Annotated[
+        int | None,
+        typer.Option(
+            help="Average over this many last evaluated epochs. Default: evaluation.last where all "
+            "trials agree on it, else 1."
+        ),
+    ] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Local folder for the table as CSV. Default: none is written")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Print all candidates, not only the first 20.")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the candidates as JSON lines, the best first.")
+    ] = False,
+) -> None:
+    """Choose the best model within a budget by its validation clips, and the cheapest as good."""
+    from analysis import choose as choosing
+    from analysis import table, units
+    from analysis.data import Data
+    from scaling.results.records import Results
+
+    limits = _preset(preset) | _numbers("--max", most, "macs=30e6")
+    floors = _numbers("--min", least, "unseen=0.7")
+    where = Results(results)
+    folder = files.folder(where, out) if out is not None else None
+    planned = table.load(where, study or ())
+    averaged = table.stated_last(planned) if last is None else last
+    data = Data(planned, averaged, units.asked(unit))
+    choice = choosing.choose(data, limits, floors, on)
+    marked = _marked(choice)
+    aside = sys.stderr if json else sys.stdout
+    if json:
+        print(*console.json_lines(marked, {}), sep="\n")
+    else:
+        console.show(console.listed(_listing(choice, marked), every, "choose.csv with --out"))
+    print(f"\n{choice.reason}", file=aside)
+    for line in _made_again(choice, data):
+        print(line, file=aside)
+    if folder is not None:
+        with files.writing(folder):
+            files.write_csv(marked, folder / "choose.csv")
+        print(f"candidates: {folder / 'choose.csv'}", file=aside)
+
+
+def _preset(name: str) -> dict[str, float]:
+    from analysis.choose import PRESETS
+    from scaling.spelling import nearest
+
+    if name and name not in PRESETS:
+        raise ValueError(f"--preset {name}: no such preset{nearest(name, PRESETS)}")
+    return {**PRESETS[name]} if name else {}
+
+
+def _numbers(option: str, words: list[str] | None, example: str) -> dict[str, float]:
+    """`NAME=NUMBER` words as a mapping, in their order. Raises ValueError for anything else."""
+    from scaling.typed import NUMBER
+
+    found: dict[str, float] = {}
+    for word in words or []:
+        name, _, text = word.partition("=")
+        if not (name and NUMBER.fullmatch(text)):
+            raise ValueError(f"{option} {word!r:.60}: write NAME=NUMBER, as {option} {example}")
+        if name in found:
+            raise ValueError(f"{option} {name} is given twice: name it once")
+        found[name] = float(text)
+    return found
+
+
+def _marked(choice: "Choice") -> "pd.DataFrame":
+    """The candidates with a first column `choice`: what each was chosen as, if it was."""
+    found = choice.candidates
+    chosen = ["" for _ in found.index]
+    chosen[0] = BEST
+    place = int(found.index[found["label"] == choice.cheapest["label"]][0])
+    chosen[place] = BEST if place == 0 else CHEAPEST
+    marked = found.copy()
+    marked.insert(0, "choice", chosen)
+    return marked
+
+
+def _listing(choice: "Choice", marked: "pd.DataFrame") -> "Listing":
+    """The candidates as a table: scores on the clips that chose, then on held-out ones, costs."""
+    from analysis.aggregate import split_order
+    from analysis.listing import Column, Listing
+
+    rows = marked.to_dict("records")
+    names = [str(name) for name in marked]
+    splits = [n.removesuffix("_unit") for n in names if n.endswith("_unit")]
+    shown = [(choice.on, "")]
+    shown += [(s, s) for s in sorted(splits, key=split_order) if s != choice.on]
+    columns = []
+    for split, prefix in shown:
+        made = [_scored(row, prefix) for row in rows]
+        columns.append(Column(f"{split} %", tuple(each[0] for each in made)))
+        columns.append(Column("95 %", tuple(each[1] for each in made)))
+        columns.append(Column(f"n on {split}", tuple(each[2] for each in made), folds=True))
+    costs = list(dict.fromkeys([choice.cost, "kept_parameters", "macs"]))
+    for name in costs:
+        cells = tuple(f"{row[name]:,.15g}" for row in rows)
+        columns.append(Column(name, cells, optional=name != choice.cost))
+    about = (
+        Column("configuration", tuple(row["label"] for row in rows), left=True, folds=True),
+        Column("chosen as", tuple(row["choice"] for row in rows), left=True, folds=True),
+    )
+    best = rows[0]
+    value, limits, counted = _scored(best, "")
+    between = f" ({counted})" if limits == "-" else f" ({limits}, over {counted})"
+    result = f"{best['label']}, {value} % of the {choice.on} clips right{between}"
+    return Listing("best", result, about, tuple(columns))
+
+
+def _scored(row: dict[Any, Any], split: str) -> tuple[str, str, str]:
+    """A mean, its interval in percent, and its units; a dash for what there is not."""
+    value, low, high, n, unit = (
+        row[f"{split}_{name}" if split and name != "value" else split or name]
+        for name in ("value", "low", "high", "n", "unit")
+    )
+    if math.isnan(value):
+        return "-", "-", "-"
+    between = "-" if math.isnan(low) else f"{100 * low:.1f} to {100 * high:.1f}"
+    return f"{100 * value:.1f}", between, f"{n:g} {unit}"
+
+
+def _made_again(choice: "Choice", data: "Data") -> list[str]:
+    """Of the best and of the cheapest: the settings that tell it from the others, its trials, and
+    the command that trains the first of them again.
+    """
+    from analysis import again
+
+    manifest = data.manifest.set_index("trial", drop=False)
+    known = {*choice.candidates}
+    lines = []
+    for chosen, row in ((BEST, choice.best), (CHEAPEST, choice.cheapest)):
+        if chosen == CHEAPEST and row["label"] == choice.best["label"]:
+            continue
+        told = [n for n in map(str, manifest) if n in known and "." in n]
+        said = " ".join(f"{name}={row[name]}" for name in told)
+        trials = row["trials"].split()
+        more = f" and {len(trials) - FEW} more" if len(trials) > FEW else ""
+        lines.append(f"\n{chosen}: {row['label']}" + (f" ({said})" if said else ""))
+        lines.append(f"  trials: {' '.join(trials[:FEW])}{more}")
+        if line := again.command(manifest.loc[trials[0]].to_dict()):
+            lines.append(f"  again: {line}")
+    return lines

@@ -1,0 +1,251 @@
+"""Claims judged: supported, contradicted or undecided, with the error of the whole family bounded.
+
+A claim is supported where its effect exceeds `at_least` by more than chance explains, contradicted
+where it falls short likewise; all else is undecided, and says what would decide. Source: Holm 1979,
+over all claims of a study, those that cannot be judged yet among them.
+Conventions: effects are better - worse, as fractions or nats (of a loss, worse - better); intervals
+are of one claim, p_holm of its family; units are those of analysis.units, but clips, as one
+training says nothing of another. Contents: Verdict, COLUMNS, judge, assessed, estimated,
+decided, holm, recorded.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from analysis import remedies, table, variance
+from analysis.data import Data
+from analysis.evidence import Evidence, Unjudged, evidence
+from analysis.units import (
+    DIFFERENCE,
+    FOLD,
+    FREE,
+    MEAN,
+    MEANS_APART,
+    SEED,
+    SHARE,
+    Estimate,
+    Scale,
+    estimate,
+    p_value,
+)
+from scaling.results.claims import GAP, Claim, Stated, selected, stated
+
+NAN = math.nan
+COLUMNS = [
+    *("study", "claim", "verdict", "effect", "low", "high", "n", "unit", "pairs", "p", "p_holm"),
+    *("detectable", "needed", "needed_unit", "at_least", "on", "metric", "better", "worse"),
+    *("published", "source", "note", "remedy", "fold", "device", "seed", "clips"),
+]
+PARTS = ("fold", "device", "seed", "clips")  # standard deviations of these components
+ON_ONE_SPLIT = "devices on one split"
+KINDS = ("folds", "devices", "repeats")
+
+
+class Verdict(StrEnum):
+    """What the records say of a claim."""
+
+    SUPPORTED = "supported"
+    CONTRADICTED = "contradicted"
+    UNDECIDED = "undecided"
+
+
+def judge(
+    data: Data,
+    claims: Mapping[str, Sequence[Claim | Stated]] | None = None,
+    alpha: float = variance.ALPHA,
+) -> pd.DataFrame:
+    """One row per claim, by study; columns as in COLUMNS.
+
+    `claims` None: those that the results folder holds. `needed` is how many more of `needed_unit`
+    would decide with power .8, `remedy` the same in words; `fold`, `device`, `seed` and `clips`
+    are standard deviations of one paired difference. Raises ValueError where there are no claims,
+    for an alpha that is none, and where not one of the claims can be judged.
+    """
+    if not 0 < alpha <= 0.5:
+        raise ValueError(f"--alpha {alpha:g}: above 0, at most 0.5")
+    families: Mapping[str, Sequence[Claim | Stated]] = recorded(data) if claims is None else claims
+    if not any(families.values()):
+        raise ValueError(
+            f"{data.snapshot.results.where} holds no claims: name the study that states them with "
+            "--study"
+        )
+    judged, reasons = [], list[str]()
+    for study, family in families.items():
+        trials = _trials(data, study)
+        rows = []
+        for each in family:
+            claim = each.claim if isinstance(each, Stated) else each
+            row = {"study": study, **_about(claim)}
+            notes = _history(each) if isinstance(each, Stated) else []
+            try:
+                found = evidence(data, trials, claim)
+                row |= assessed(found, claim, data.unit, alpha)
+                notes += found.notes
+            except (Unjudged, table.Unrecorded) as error:
+                reasons.append(f"{claim.said}: {error}")
+                notes.append(str(error))
+            row["note"] = "; ".join(filter(None, [*notes, row["note"]]))
+            rows.append(row)
+        judged += decided(rows, alpha)
+    if len(reasons) == len(judged):
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        raise ValueError(f"no claim can be judged: {reasons[0]}{more}")
+    return pd.DataFrame(judged)[COLUMNS]
+
+
+def assessed(found: Evidence, claim: Claim, unit: str = "", alpha: float = 0.05) -> dict[str, Any]:
+    """What one claim's runs say: effect, interval, p and components; a verdict needs its family.
+
+    `unit` is what a person asks for where the claim states none. Raises Unjudged where the design
+    lacks the unit.
+    """
+    runs = found.runs.assign(unit=claim.unit or unit, split=claim.on)
+    scale = _scale(claim)
+    try:
+        effect, crossed = estimated(runs, scale, 1 - alpha)
+    except ValueError as error:
+        raise Unjudged(str(error)) from None
+    row = effect._asdict() | {"effect": effect.mean, "pairs": len(runs)}
+    parts = variance.components(runs)
+    row |= {name: math.sqrt(getattr(parts, name)) for name in ("fold", "device", "seed")}
+    row["clips"] = _of_clips(runs, claim)
+    kind = _kind(effect)
+    if math.isnan(effect.low) or not kind:
+        return row | remedies.too_few(effect.n, kind, parts.layout)
+    row["p"] = p_value(crossed, claim.at_least, scale)
+    spread = variance.measured(runs, kind, effect, 1 - alpha)
+    row["detectable"] = variance.detectable(spread, alpha)
+    return row | {"parts": parts, "kind": kind}
+
+
+def decided(rows: Sequence[dict[str, Any]], alpha: float = 0.05) -> list[dict[str, Any]]:
+    """The rows of one family with their verdicts, and what would decide the undecided ones."""
+    corrected = holm([row["p"] for row in rows])
+    sure = [p <= alpha for p in corrected]
+    left = sum(not each for each in sure)
+    made = []
+    for row, p, known in zip(rows, corrected, sure, strict=True):
+        above = row["effect"] > row["at_least"]
+        one_of = Verdict.SUPPORTED if above else Verdict.CONTRADICTED
+        full = {**row, "p_holm": p if row["p"] == row["p"] else NAN}
+        full["verdict"] = one_of if known else Verdict.UNDECIDED
+        if not known and "parts" in row:
+            full |= remedies.needed(row, row["parts"], row["kind"], alpha / left)
+        made.append(full)
+    return made
+
+
+def holm(p: Sequence[float]) -> npt.NDArray[np.float64]:
+    """p values corrected for their number; one that is nan counts as 1."""
+    known = np.nan_to_num(np.asarray(p, dtype=np.float64), nan=1.0)
+    order = np.argsort(known, kind="stable")
+    raised = known[order] * np.arange(len(known), 0, -1)
+    corrected = np.empty_like(known)
+    corrected[order] = np.minimum(np.maximum.accumulate(raised), 1.0)
+    return corrected
+
+
+def recorded(data: Data) -> dict[str, list[Stated]]:
+    """The claims that the results folders hold, by study; of the studies that are looked at. What
+    several folders state counts once, as the first has it.
+    """
+    found: dict[str, list[Stated]] = {}
+    known = set(data.manifest["study"])
+    for folder in data.snapshot.results.parts:
+        for each in stated(folder):
+            family = found.setdefault(each.study, []) if each.study in known else None
+            if family is not None and all(each.claim != other.claim for other in family):
+                family.append(each)
+    return found
+
+
+def _history(each: Stated) -> list[str]:
+    """What is to be told of when a claim was stated."""
+    notes = []
+    if each.ended:
+        trials = "trial" if each.ended == 1 else "trials"
+        notes.append(f"stated after {each.ended} {trials} had ended")
+    if each.earlier:
+        notes.append(f"stated otherwise before ({each.earlier} x)")
+    return notes
+
+
+def _trials(data: Data, study: str) -> "pd.Series[str]":
+    """The trials that a study planned; of a study that the folder does not name, all."""
+    planned = data.manifest
+    if study not in set(planned["study"]) or planned["study"].nunique() == 1:
+        return planned["trial"]
+    return table.manifest(data.snapshot.results, [study])["trial"]
+
+
+def _about(claim: Claim) -> dict[str, Any]:
+    """A claim's own columns, and the others as they are before it is judged."""
+    named = ("at_least", "on", "metric", "source")
+    empty = dict.fromkeys(("effect", "low", "high", "p", "detectable", "needed", *PARTS), NAN)
+    return {
+        **empty,
+        **{name: getattr(claim, name) for name in named},
+        "claim": claim.text,
+        "better": selected({**claim.where, **claim.better}),
+        "worse": "" if claim.level else selected({**claim.where, **claim.worse}),
+        "published": NAN if claim.published is None else float(claim.published),
+        "n": 0,
+        "unit": "",
+        "pairs": 0,
+        "needed_unit": "",
+        "note": "",
+        "remedy": "",
+    }
+
+
+def estimated(runs: pd.DataFrame, scale: Scale, confidence: float) -> tuple[Estimate, pd.DataFrame]:
+    """The estimate of a claim's runs, and the runs as they were taken.
+
+    On one split seeds stand in the place of folds: devices alone would leave out that another
+    training hears otherwise. Raises ValueError as `estimate` does.
+    """
+    found = estimate(runs, scale, confidence)
+    if found.unit != ON_ONE_SPLIT:
+        return found, runs
+    seeds = runs[SEED].nunique()
+    crossed = runs.assign(clips=runs["clips"] / seeds)  # all seeds score the same clips
+    crossed[FOLD], crossed[SEED] = runs[SEED], 0
+    found = estimate(crossed, scale, confidence)
+    if math.isnan(found.low):
+        return found._replace(n=seeds, unit="seeds on one split"), crossed
+    return found._replace(unit=f"devices x {seeds} seeds on one split"), crossed
+
+
+def _scale(claim: Claim) -> Scale:
+    """Where an effect may lie."""
+    if claim.metric == "loss":
+        return FREE
+    if claim.level and claim.on != GAP:
+        return SHARE if claim.metric == "accuracy" else MEAN
+    return DIFFERENCE if claim.metric == "accuracy" else MEANS_APART
+
+
+def _kind(effect: Estimate) -> str:
+    """The unit of an estimate in one word; "" for clips and single runs."""
+    if effect.unit.startswith("seeds"):
+        return "repeats"
+    return next((kind for kind in KINDS if effect.unit.startswith(kind)), "")
+
+
+def _of_clips(runs: pd.DataFrame, claim: Claim) -> float:
+    """The standard deviation that the draw of a fold's clips gives to an effect, at most; nan where
+    it is not of shares.
+    """
+    if claim.metric != "accuracy" or claim.on == GAP:
+        return NAN
+    if claim.level:
+        return math.sqrt(variance.of_clips(runs["value"], runs["clips"]))
+    worse = runs["value_reference"]
+    sides = (worse, worse + runs["value"])
+    return math.sqrt(sum(variance.of_clips(side.clip(0, 1), runs["clips"]) for side in sides))

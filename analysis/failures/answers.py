@@ -1,0 +1,244 @@
+"""Answers: what networks answered to held-out clips, counted trial by trial.
+
+Source: records of predictions, which hold a trial's last epoch. A trial's are read once and reduced
+to counts before the next is read: what is kept grows with devices x classes, and with the clips.
+Conventions: a class is named as in the records; an answer is one clip heard through one device. A
+temperature divides the logits; it is fitted on validation clips, never on those of the test.
+Sources: Guo et al. 2017, On calibration of modern neural networks (temperature; expected
+calibration error); Nixon et al. 2019, Measuring calibration in deep learning (bins of equal mass).
+Contents: BINS, Tally, tally, obstacle, clips_by_device, temperature, reliability.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+
+from analysis import table
+from analysis.aggregate import NOT_HELD_OUT
+from analysis.data import Data
+
+# N answers, Y classes
+
+BINS = 10  # of equal mass, by confidence
+COOLEST, HOTTEST = 0.05, 20.0  # bounds of a temperature: all right, or none better than guessed
+VALIDATION = "validation"
+TEMPERED, AS_TRAINED = "with temperature", "as trained"
+TEXTS = ["split", "device", "clip", "label", "predicted"]
+
+
+class Tally(NamedTuple):
+    """Counts of answers, each with its trial."""
+
+    answers: pd.DataFrame  # split, device, label, predicted: answers
+    clips: pd.DataFrame  # split, device, label, everywhere (over all devices): different clips
+    bins: pd.DataFrame  # split, stage, bin: answers, confidence, accuracy
+    errors: pd.DataFrame  # split, stage: answers, confidence, accuracy, error, by_chance
+    temperatures: dict[str, float]  # of the trials that have validation clips
+    heard: pd.DataFrame  # split, clip, label: devices, heard, missed (answers)
+    mistaken: pd.DataFrame  # clip, predicted: answers that were wrong
+
+
+_known: "WeakKeyDictionary[Data, dict[tuple[str, ...], Tally]]" = WeakKeyDictionary()
+
+
+def obstacle(data: Data) -> str | None:
+    """Why there is nothing to count, as half a sentence."""
+    predicted = set(data.snapshot.results.names("predictions"))
+    if predicted & set(data.scores()["trial"]):
+        return None
+    return "no complete trial has predictions"
+
+
+def tally(data: Data, trials: Sequence[str]) -> Tally:
+    """What these trials answered to the clips held out for the test.
+
+    Warns of trials without predictions. Raises ValueError where none has any.
+    """
+    known = _known.setdefault(data, {})
+    key = tuple(trials)
+    if key not in known:
+        known[key] = _tally(data, key)
+    return known[key]
+
+
+def clips_by_device(data: Data) -> pd.DataFrame:
+    """How many different clips each trial was scored on: trial, split, device, clips. Told by one
+    of the trials that are split alike; no row where none of these has predictions.
+    """
+    manifest = data.manifest
+    design = [name for name in map(str, manifest) if name.startswith(table.DESIGN)]
+    there = set(data.snapshot.results.names("predictions"))
+    found = []
+    for _, alike in manifest.groupby(design, dropna=False)["trial"]:
+        for _, answers in _answers(data, [trial for trial in alike if trial in there][:1]):
+            said = answers.select(["split", "device", "clip"]).to_pandas()
+            clips = said.groupby(["split", "device"])["clip"].nunique().rename("clips")
+            found.append(clips.reset_index().merge(alike.to_frame(), how="cross"))
+    if not found:
+        return pd.DataFrame({"trial": [], "split": [], "device": [], "clips": []}, dtype="str")
+    return pd.concat(found, ignore_index=True)
+
+
+def _tally(data: Data, trials: Sequence[str]) -> Tally:
+    found = [_counted(trial, answers) for trial, answers in _answers(data, trials)]
+    if not found:
+        raise ValueError("no complete trial has predictions: nothing tells classes or clips apart")
+    if missing := len(trials) - len(found):
+        warnings.warn(
+            f"{missing} of {len(trials)} trials have no predictions: they are in no figure of "
+            "classes, confusion, calibration or clips",
+            stacklevel=4,
+        )
+    frames = [
+        pd.concat([each[place].assign(trial=trial) for trial, each, _ in found], ignore_index=True)
+        for place in range(6)
+    ]
+    fitted = {trial: warmth for trial, _, warmth in found if warmth is not None}
+    return Tally(*frames[:4], fitted, *frames[4:])
+
+
+def _answers(data: Data, trials: Iterable[str]) -> Iterator[tuple[str, pa.Table]]:
+    """Each trial's predictions, one after the other; none of trials that have none."""
+    results = data.snapshot.results
+    there = set(results.names("predictions"))
+    yield from results.each("predictions", [trial for trial in trials if trial in there])
+
+
+def _counted(trial: str, answers: pa.Table) -> tuple[str, tuple[pd.DataFrame, ...], float | None]:
+    """One trial's counts: the frames of a Tally, and its temperature."""
+    answers = answers.filter(pc.equal(answers["epoch"], pc.max(answers["epoch"])))
+    said = answers.select(TEXTS).to_pandas(strings_to_categorical=True)
+    logits_NY = _rows(answers["logits"])
+    held_out = ~said["split"].isin(NOT_HELD_OUT).to_numpy()
+    warmth = _fitted(said, logits_NY)
+    bins, errors = _calibration(said[held_out], logits_NY[held_out], warmth)
+    tested = said[held_out]
+    right = tested["label"].astype(str) == tested["predicted"].astype(str)
+    grouped = {"observed": True, "sort": False}
+    count = tested.groupby(["split", "device", "label", "predicted"], **grouped)
+    by_device = tested.groupby(["split", "device", "label"], **grouped)["clip"].nunique()
+    by_label = tested.groupby(["split", "label"], **grouped)["clip"].nunique()
+    clips = [
+        each.rename("clips").reset_index().assign(everywhere="device" not in each.index.names)
+        for each in (by_device, by_label)
+    ]
+    by_clip = tested.assign(missed=~right).groupby(["split", "clip", "label"], **grouped)
+    heard = by_clip.agg(
+        devices=("device", "nunique"), device=("device", "first"),
+        heard=("missed", "size"), missed=("missed", "sum"),
+    )  # fmt: skip
+    wrong = tested[~right].groupby(["clip", "predicted"], **grouped).size()
+    frames = (
+        count.size().rename("answers").reset_index(),
+        pd.concat([_as_texts(each) for each in clips], ignore_index=True),
+        bins,
+        errors,
+        heard.reset_index(),
+        wrong.rename("answers").reset_index(),
+    )
+    return trial, tuple(_as_texts(frame) for frame in frames), warmth
+
+
+def _as_texts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Names as texts: categories of one trial are not those of another."""
+    return frame.astype({name: "str" for name in TEXTS if name in frame})
+
+
+def _rows(logits: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    """Logits as (N, Y); all rows have as many, as was checked when they were read."""
+    flat = logits.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return flat.astype(np.float64).reshape(len(logits), -1) if len(logits) else np.zeros((0, 1))
+
+
+def _fitted(said: pd.DataFrame, logits_NY: npt.NDArray[np.float64]) -> float | None:
+    """The temperature of a trial; None without validation clips, or where a class is never named,
+    so that places in the logits cannot be told.
+    """
+    chosen = (said["split"] == VALIDATION).to_numpy()
+    classes = sorted({*said["label"].cat.categories, *said["predicted"].cat.categories})
+    if not chosen.any() or len(classes) != logits_NY.shape[1]:
+        return None
+    place = {name: at for at, name in enumerate(classes)}
+    target_N = said.loc[chosen, "label"].astype(str).map(place).to_numpy(dtype=np.int64)
+    return temperature(logits_NY[chosen], target_N)
+
+
+def temperature(logits_NY: npt.NDArray[np.float64], target_N: npt.NDArray[np.int64]) -> float:
+    """The temperature under which these answers are most likely, within COOLEST and HOTTEST."""
+    rows = np.arange(len(target_N))
+
+    def surprise(log_temperature: float) -> float:
+        logs_NY = log_softmax(logits_NY / np.exp(log_temperature), axis=1)
+        return -float(logs_NY[rows, target_N].mean())
+
+    bounds = np.log(COOLEST), np.log(HOTTEST)
+    found = minimize_scalar(surprise, bounds=bounds, method="bounded", options={"xatol": 1e-4})
+    return float(np.exp(found.x))
+
+
+def _calibration(
+    said: pd.DataFrame, logits_NY: npt.NDArray[np.float64], warmth: float | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The bins and the errors of each split, as trained and with the temperature."""
+    stages = {AS_TRAINED: 1.0} | ({} if warmth is None else {TEMPERED: warmth})
+    right_N = (said["label"].astype(str) == said["predicted"].astype(str)).to_numpy()
+    split_N = said["split"].astype(str).to_numpy()
+    bins, errors = [], []
+    for stage, divisor in stages.items():
+        confidence_N = np.exp(log_softmax(logits_NY / divisor, axis=1).max(axis=1))
+        for split in np.unique(split_N):
+            here = split_N == split
+            found = reliability(confidence_N[here], right_N[here])
+            apart = (found["accuracy"] - found["confidence"]).abs()
+            share = found["answers"] / found["answers"].sum()
+            bins.append(found.drop(columns="by_chance").assign(split=split, stage=stage))
+            errors.append(
+                {
+                    "split": split,
+                    "stage": stage,
+                    "answers": int(found["answers"].sum()),
+                    "confidence": float(confidence_N[here].mean()),
+                    "accuracy": float(right_N[here].mean()),
+                    "error": float((share * apart).sum()),
+                    "by_chance": float((share * found["by_chance"]).sum()),
+                }
+            )
+    if not bins:
+        bins.append(pd.DataFrame(columns=["bin", "answers", "confidence", "accuracy", "split",
+                                          "stage"]))  # fmt: skip
+    return pd.concat(bins, ignore_index=True), pd.DataFrame(errors)
+
+
+def reliability(
+    confidence_N: npt.NDArray[np.float64], right_N: npt.NDArray[np.bool_]
+) -> pd.DataFrame:
+    """BINS bins of equal mass, from the least confident answers to the most: bin (from 1), answers,
+    confidence and accuracy (means), by_chance: what |accuracy - confidence| would be on average if
+    the confidences were exactly right and the answers independent. Fewer answers than bins have a
+    bin each.
+    """
+    order = np.argsort(confidence_N, kind="stable")
+    rows = []
+    for number, part in enumerate(np.array_split(order, min(BINS, len(order))), start=1):
+        sure = confidence_N[part]
+        # mean distance of a normal variable: sqrt(2 / pi) deviations
+        deviation = np.sqrt((sure * (1 - sure)).sum()) / len(part)
+        rows.append(
+            {
+                "bin": number,
+                "answers": len(part),
+                "confidence": float(sure.mean()),
+                "accuracy": float(right_N[part].mean()),
+                "by_chance": float(np.sqrt(2 / np.pi) * deviation),
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,159 @@
+"""The ledger of claims as `overhear claims` prints and writes it.
+
+Conventions: effects are percentage points, losses nats; intervals are of one claim, p is corrected.
+Contents: show, of_claims, remarks.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis import console, files, table, units
+from analysis.claims import Verdict, judge, recorded
+from analysis.data import Data
+from analysis.listing import Column, Listing
+from scaling.results.claims import Claim, Stated
+from scaling.results.records import Results
+
+States = Callable[[str], tuple[str, tuple[Claim, ...]]]  # a study's name and claims, by either
+
+
+def show(
+    results: str,
+    study: str | None,
+    states: States,
+    shipped: Sequence[str],
+    alpha: float,
+    unit: str,
+    every: bool,
+    json: bool,
+    out: str | None,
+) -> None:
+    """Judge the claims of a results folder, print them and write claims.csv.
+
+    They are those recorded with the results; else, and where one is named, those that a study
+    `states` now, which is said. Raises ValueError for what a person can mend.
+    """
+    where = Results(results)
+    folder = files.folder(where, out)
+    planned = table.load(where)
+    data = Data(planned, table.stated_last(planned), units.asked(unit))
+    claims, said = _claims(data, study, states, shipped)
+    judged = judge(data, claims, alpha)
+    file = folder / "claims.csv"
+    with files.writing(folder):
+        files.write_csv(judged, file)
+    aside = sys.stderr if json else sys.stdout
+    if said:
+        print(said, file=aside)
+    if json:
+        print(*console.json_lines(judged, {"table": "claims"}), sep="\n")
+    else:
+        console.show(console.listed(of_claims(judged, alpha), every, file.name))
+        console.show(console.lines(remarks(judged if every else judged.head(console.MOST))))
+    print(f"claims: {file}", file=aside)
+
+
+def _claims(
+    data: Data, study: str | None, states: States, shipped: Sequence[str]
+) -> tuple[Mapping[str, Sequence[Claim | Stated]], str]:
+    """What is to be judged, by study, and whether it was recorded with the results."""
+    known = recorded(data)
+    if study is not None:
+        name, claims = states(study)
+        if not claims:
+            raise ValueError(f"--study {study}: it states no CLAIMS")
+        listed = [each.claim for each in known.get(name, [])]
+        if len(listed) == len(claims) and all(claim in listed for claim in claims):
+            return {name: known[name]}, ""
+        return {name: claims}, _unrecorded([name])
+    if known:
+        return known, ""
+    names = [name for name in data.manifest["study"].unique() if name in shipped]
+    stated = {name: claims for name, claims in map(states, names) if claims}
+    if not stated:
+        raise ValueError(
+            f"{data.snapshot.results.where} holds no claims, and none of its studies "
+            f"({', '.join(data.manifest['study'].unique())}) is a shipped one with claims: name "
+            "the study that states them with --study"
+        )
+    return stated, _unrecorded(list(stated))
+
+
+def _unrecorded(names: Sequence[str]) -> str:
+    return (
+        f"claims of {', '.join(names)} as stated now: these results do not record that they were "
+        "stated before"
+    )
+
+
+def of_claims(judged: pd.DataFrame, alpha: float) -> Listing:
+    """Claims with their verdicts and what they rest on, a row each."""
+    rows = judged.to_dict("records")
+    counts = {verdict: int((judged["verdict"] == verdict).sum()) for verdict in Verdict}
+    tally = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    families = "" if judged["study"].nunique() == 1 else "each study's "
+    result = (
+        f"{tally} of {len(rows)}, with at most {100 * alpha:g} % chance of any false verdict "
+        f"(Holm's correction over {families or 'all '}claims)"
+    )
+    if "loss" in set(judged["metric"]):
+        result += "; effects are points, of a loss nats"
+    about = [
+        Column("study", tuple(judged["study"]), left=True, folds=True),
+        Column("claim", tuple(judged["claim"]), left=True, folds=True),
+    ]
+    values = [
+        Column("verdict", tuple(judged["verdict"]), left=True),
+        Column("effect", tuple(_effect(row, row["effect"]) for row in rows)),
+        Column(f"{100 * (1 - alpha):g} %", tuple(map(_interval, rows))),
+        Column(
+            "n", tuple(f"{row['n']} {row['unit']}" if row["n"] else "-" for row in rows), folds=True
+        ),
+        Column("p, Holm", tuple(map(_p, rows))),
+    ]
+    if (judged["at_least"] != 0).any():
+        values.insert(1, Column("at least", tuple(f"{_told(row, 'at_least'):g}" for row in rows)))
+    if judged["published"].notna().any():
+        cells = tuple(_effect(row, row["published"]) for row in rows)
+        values.append(Column("paper", cells))
+    return Listing("claims", result, tuple(about), tuple(values))
+
+
+def remarks(judged: pd.DataFrame) -> Iterator[str]:
+    """What would decide the undecided claims, and what a reader has to know of any."""
+    for row in judged.to_dict("records"):
+        if row["remedy"]:
+            yield f"{row['claim']}: {row['remedy']}"
+    for row in judged.to_dict("records"):
+        if row["note"]:
+            yield f"{row['claim']}: {row['note']}"
+
+
+def _effect(row: Mapping[Any, Any], value: float) -> str:
+    """`+5.1` points, `+0.120` nats; a level without a sign."""
+    if math.isnan(value):
+        return "-"
+    if row["metric"] == "loss":
+        return f"{value:+z.3f}"
+    return f"{100 * value:{'+' if row['worse'] else ''}z.1f}"
+
+
+def _told(row: Mapping[Any, Any], name: str) -> float:
+    """A value in points or nats."""
+    return float(row[name]) if row["metric"] == "loss" else round(100 * row[name], 9)
+
+
+def _interval(row: Mapping[Any, Any]) -> str:
+    if math.isnan(row["low"]):
+        return "-"
+    low, high = (_effect(row, row[edge]) for edge in ("low", "high"))
+    return f"{low} to {high}"
+
+
+def _p(row: Mapping[Any, Any]) -> str:
+    p = row["p_holm"]
+    return "-" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"

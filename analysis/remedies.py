@@ -1,0 +1,65 @@
+"""Remedies: what would decide a claim that is undecided, in numbers and in words.
+
+Contents: needed, too_few.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from analysis import variance
+from analysis.units import FEWEST
+from analysis.variance import Components, Layout
+
+
+def needed(row: Mapping[str, Any], parts: Components, unit: str, alpha: float) -> dict[str, Any]:
+    """How many more units would decide a row of analysis.claims whose interval is over `unit`, at
+    the published effect where it is stated: needed, needed_unit (those that take the fewest
+    trainings) and remedy.
+    """
+    published = not math.isnan(row["published"])
+    target = row["published"] if published else row["effect"]
+    found = variance.needed(parts, unit, target - row["at_least"], alpha)
+    folds, seeds, _ = parts.layout
+    # trainings that one more takes; devices take none, but have to be found
+    price = {"folds": seeds, "seeds": folds, "devices": folds * seeds}
+    would = {kind: count for kind, count in found.items() if math.isfinite(count)}
+    cheapest = min(would, key=lambda kind: (would[kind] * price[kind], kind), default="")
+    factor, digits, of = (1, 3, "nats") if row["metric"] == "loss" else (100, 1, "points")
+    cut = f" (negative components cut at 0: {', '.join(parts.cut)})" if parts.cut else ""
+    whose = "published" if published else "observed"
+    effect = f"{factor * target:z.{digits}f} {of}"
+    return {
+        "needed": would.get(cheapest, math.nan),
+        "needed_unit": cheapest,
+        "remedy": f"at the {whose} effect of {effect}, {_words(found)}{cut}",
+    }
+
+
+def too_few(n: int, unit: str, layout: Layout) -> dict[str, Any]:
+    """What is missing where `n` units of an estimate give no interval, or its clips alone do."""
+    of_folds = unit == "folds" or (unit == "devices" and layout.folds == 2)
+    here = layout.folds if of_folds else n if unit else 1
+    kind = "folds" if of_folds else "seeds"
+    return {
+        "needed": float(FEWEST - here),
+        "needed_unit": kind,
+        "remedy": f"{_counted(here, kind)} cannot decide, {FEWEST} can: "
+        f"{_counted(FEWEST - here, kind, ' more')} at least",
+    }
+
+
+def _words(found: Mapping[str, float]) -> str:
+    """`3 more folds or 40 more seeds would decide; no number of devices would`."""
+    would = [_counted(int(n), kind, " more") for kind, n in found.items() if math.isfinite(n)]
+    never = [kind for kind, count in found.items() if math.isinf(count)]
+    untold = [kind for kind, count in found.items() if math.isnan(count)]
+    parts = [f"{' or '.join(would)} would decide"] if would else []
+    if never:
+        parts.append(f"no number of {' or '.join(never)} would{'' if would else ' decide'}")
+    parts += [f"one {kind.removesuffix('s')} does not tell what more would do" for kind in untold]
+    return "; ".join(parts)
+
+
+def _counted(count: float, kind: str, more: str = "") -> str:
+    return f"{count:,.0f}{more} {kind if count != 1 else kind.removesuffix('s')}"

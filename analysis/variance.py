@@ -1,0 +1,245 @@
+"""What makes a mean uncertain: how folds, devices and seeds differ, and how many more would decide.
+
+Runs of F folds x S seeds x D devices are taken apart by the method of moments,
+
+    value = mean + fold + device + fold:device + seed(fold) + seed(fold):device,
+
+from which follows the error of designs that were not run. A component that comes out negative, as
+one near 0 often does, is cut at 0 and named. Sources: Searle, Casella and McCulloch 1992, Variance
+Components (unweighted means); Cohen 1988 (power, here by the non-central t).
+Conventions: variances are squares of what `value` is in; an error is of the mean over the units of
+analysis.units, on one split over devices crossed with seeds. Contents: Layout, Components,
+components, of_clips; Error, expected, measured; power, detectable, runs_needed, needed.
+"""
+
+import math
+from bisect import bisect_left
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.optimize import brentq
+from scipy.stats import nct, t
+
+from analysis.units import FOLD, SEED, Estimate, same_devices
+
+# F folds, S seeds, D devices, C candidates
+
+ALPHA, POWER = 0.05, 0.8
+MOST = 1_000  # units that may be added: what needs more is out of reach
+ADDABLE = {
+    "folds": ("folds", "seeds"),
+    "repeats": ("seeds",),
+    "devices": ("folds", "seeds", "devices"),
+}
+
+Array = npt.NDArray[np.float64]
+
+
+class Layout(NamedTuple):
+    """How many there are; as arrays, those of several designs."""
+
+    folds: Any
+    seeds: Any  # of a fold: the harmonic mean where folds have not equally many
+    devices: Any  # 1 where they are not told apart
+
+
+class Components(NamedTuple):
+    """Variances of one run's value by where they come from; nan where the design cannot tell."""
+
+    fold: float  # where each fold has one seed, that of the seed is in it
+    device: float
+    both: float  # of a device in a fold
+    seed: float  # of a training
+    rest: float  # of a training on a device
+    repeat: float  # of the mean over these very folds, from seed to seed
+    layout: Layout
+    cut: tuple[str, ...]  # those that came out negative, and are 0 here
+
+
+def components(runs: pd.DataFrame) -> Components:
+    """The components of runs as analysis.units.estimate takes them: one row per training."""
+    value_FSD = _cube(runs)
+    folds, _, devices = value_FSD.shape
+    value_FS, value_FD = value_FSD.mean(axis=2), np.nanmean(value_FSD, axis=1)
+    seeds_F = (~np.isnan(value_FS)).sum(axis=1)
+    seeds = float(folds / (1 / seeds_F).sum())
+    spare = int((seeds_F - 1).sum())  # degrees of freedom among seeds
+    value_F, value_D = value_FD.mean(axis=1), value_FD.mean(axis=0)
+    of_seed = _mean_square(value_FS - value_F[:, None], spare)
+    inner = value_FSD - value_FS[:, :, None] - (value_FD - value_F[:, None])[:, None]
+    rest = _mean_square(inner, spare * (devices - 1))
+    left = value_FD - value_F[:, None] - value_D + value_FD.mean()
+    mixed = _mean_square(left, (folds - 1) * (devices - 1))
+    seed, noise, cross = (np.nan_to_num(each) for each in (of_seed, rest, mixed))
+    of_a_seed = of_seed - noise / devices
+    found = {
+        "fold": _variance(value_F) - cross / devices - (seed - noise / devices) / seeds,
+        "device": _variance(value_D) - (cross / folds if folds > 1 else noise / seeds),
+        "both": mixed - noise / seeds,
+        "seed": of_a_seed,
+        "rest": rest,
+        "repeat": _variance(_repeats(value_FS)),
+    }
+    cut = tuple(name for name, value in found.items() if value < 0)
+    kept = {name: max(float(value), 0.0) for name, value in found.items()}
+    kept |= {name: math.nan for name, value in found.items() if math.isnan(value)}
+    return Components(**kept, layout=Layout(folds, seeds, devices), cut=cut)
+
+
+def of_clips(shares: "pd.Series[float]", clips: "pd.Series[float]") -> float:
+    """The variance that the draw of a fold's clips gives to a share of so many: the binomial one.
+
+    Of a difference of two it is the sum of both, at most: shared clips are often answered alike.
+    """
+    return float((shares * (1 - shares) / clips).mean())
+
+
+class Error(NamedTuple):
+    """The standard error of a mean, and its degrees of freedom; nan where there is none."""
+
+    size: Any
+    freedom: Any
+
+
+def expected(found: Components, unit: str, layout: Layout) -> Error:
+    """The error of the mean of another design, over folds, repeats or devices."""
+    fold, device, both, seed, rest, repeat = (float(np.nan_to_num(part)) for part in found[:6])
+    folds, seeds, devices = layout
+    if unit == "repeats":
+        return Error(np.sqrt(repeat / seeds), seeds - 1)
+    of_folds = (fold + both / devices + (seed + rest / devices) / seeds) / folds
+    if unit == "folds":
+        return Error(np.sqrt(of_folds), folds - 1)
+    of_devices = (device + both / folds + rest / (folds * seeds)) / devices
+    return _joined(of_folds, of_devices, layout)
+
+
+def measured(runs: pd.DataFrame, unit: str, interval: Estimate, confidence: float) -> Error:
+    """The error of the mean of these runs; no smaller than its interval is wide."""
+    value_FSD = _cube(runs)
+    folds, _, devices = value_FSD.shape
+    value_FS, value_FD = value_FSD.mean(axis=2), np.nanmean(value_FSD, axis=1)
+    if unit == "devices":
+        value_R = value_FD.mean(axis=1) if folds > 1 else value_FS[0][~np.isnan(value_FS[0])]
+        rows, columns = (_variance(each) / len(each) for each in (value_R, value_FD.mean(axis=0)))
+        error = _joined(rows, columns, Layout(folds, len(value_R), devices))
+    else:
+        values = np.nanmean(value_FS, axis=1) if unit == "folds" else _repeats(value_FS)
+        error = Error(math.sqrt(_variance(values) / len(values)), len(values) - 1)
+    half = (interval.high - interval.low) / 2
+    return error._replace(size=max(error.size, half / float(_edge(error.freedom, 1 - confidence))))
+
+
+def _joined(of_rows: Any, of_devices: Any, layout: Layout) -> Error:
+    """The error of devices crossed with folds, of one fold with its seeds; with Satterthwaite's
+    degrees of freedom.
+    """
+    folds, seeds, devices = layout
+    among = np.where(np.asarray(folds) > 1, folds, seeds) - 1
+    whole = of_rows + of_devices
+    square = of_rows**2 / among + of_devices**2 / (devices - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = np.where(square > 0, whole**2 / square, devices - 1)
+    return Error(np.sqrt(whole), freedom)
+
+
+def power(effect: float, error: Error, alpha: float = ALPHA) -> Any:
+    """How often a two-sided t test finds a true effect of this size."""
+    size, freedom = np.broadcast_arrays(*map(np.asarray, error))
+    edge = _edge(freedom, alpha)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        away = np.abs(effect) / np.where(size > 0, size, np.nan)
+        found = nct.sf(edge, freedom, away) + nct.cdf(-edge, freedom, away)
+    # so far away that scipy's series gives up
+    found = np.where(np.isnan(found) & (away > edge), 1.0, found)
+    return np.where(size > 0, found, float(effect != 0))
+
+
+def detectable(error: Error, alpha: float = ALPHA, chance: float = POWER) -> float:
+    """The smallest true effect that a two-sided t test finds this often."""
+    if not (error.size >= 0 and error.freedom > 0):
+        return math.nan
+    unit = Error(1.0, float(error.freedom))
+    most = 2.0 * float(_edge(unit.freedom, alpha)) + 2.0
+    while power(most, unit, alpha) < chance:
+        most *= 2
+    return float(error.size) * float(brentq(lambda far: power(far, unit, alpha) - chance, 0, most))
+
+
+def runs_needed(
+    effect: float, deviation: float, alpha: float = ALPHA, chance: float = POWER
+) -> float:
+    """How many independent values of this deviation find the effect; inf above MOST."""
+    count_C = np.arange(2, MOST + 1)
+    found = power(effect, Error(deviation / np.sqrt(count_C), count_C - 1), alpha) >= chance
+    return float(count_C[found.argmax()]) if found.any() else math.inf
+
+
+def needed(
+    found: Components, unit: str, effect: float, alpha: float = ALPHA, chance: float = POWER
+) -> dict[str, float]:
+    """How many more of each kind of unit would find an effect of this size this often.
+
+    inf: no number of it up to MOST would; nan: one of it does not tell what more would change.
+    """
+    return {kind: _more(found, unit, kind, effect, alpha, chance) for kind in ADDABLE[unit]}
+
+
+def _more(
+    found: Components, unit: str, kind: str, effect: float, alpha: float, chance: float
+) -> float:
+    untold = {"folds": found.fold, "seeds": found.seed, "devices": found.device}
+    if unit == "repeats":
+        untold["seeds"] = found.repeat
+    if math.isnan(untold[kind]) or (kind == "folds" and found.layout.folds < 2):
+        return math.nan
+
+    def enough(more: int) -> bool:
+        grown = found.layout._asdict() | {kind: getattr(found.layout, kind) + more}
+        return bool(power(effect, expected(found, unit, Layout(**grown)), alpha) >= chance)
+
+    if not enough(MOST):
+        return math.inf
+    return float(bisect_left(range(MOST), True, lo=1, key=enough))
+
+
+def _cube(runs: pd.DataFrame) -> Array:
+    """Values (F, S, D), nan where a fold was not trained from a seed."""
+    by_device = [*runs["by_device"]] if "by_device" in runs else []
+    names = same_devices(by_device)
+    value_N = runs["value"].to_numpy(np.float64)
+    value_ND = (
+        np.array([[each[name] for name in names] for each in by_device])
+        if names
+        else value_N[:, None]
+    )
+    folds, fold_N = np.unique(runs[FOLD].to_numpy(np.int64), return_inverse=True)
+    seeds, seed_N = np.unique(runs[SEED].to_numpy(np.int64), return_inverse=True)
+    sum_FSD = np.zeros((len(folds), len(seeds), value_ND.shape[1]))
+    count_FS = np.zeros((len(folds), len(seeds), 1))
+    np.add.at(sum_FSD, (fold_N, seed_N), value_ND)
+    np.add.at(count_FS, (fold_N, seed_N), 1)
+    with np.errstate(invalid="ignore"):
+        means: Array = sum_FSD / count_FS
+    return means
+
+
+def _repeats(value_FS: Array) -> Array:
+    """The mean over folds of each seed that was trained on all of them."""
+    means: Array = value_FS.mean(axis=0)
+    return means[~np.isnan(means)]
+
+
+def _variance(values: Array) -> float:
+    return float(values.var(ddof=1)) if len(values) > 1 else math.nan
+
+
+def _mean_square(values: Array, freedom: int) -> float:
+    return float(np.nansum(values**2)) / freedom if freedom > 0 else math.nan
+
+
+def _edge(freedom: Any, alpha: float) -> Any:
+    """What |t| must exceed."""
+    return t.isf(alpha / 2, freedom)
