@@ -148,7 +148,7 @@ def _worst_device(runs: pd.DataFrame) -> tuple[str, float]:
     if devices.shape[1] < 2:
         return "", float("nan")
     means = devices.groupby(level=0).mean().mean()
-    place = means.argmin() if scale_of(runs) in SCALES.values() else means.argmax()
+    place = int(means.argmin() if scale_of(runs) in SCALES.values() else means.argmax())
     return str(means.index[place]), float(means.iloc[place])
 
 

@@ -87,11 +87,13 @@ def choose(
     from analysis import choose as choosing
     from analysis import units
     from analysis.data import opened
+    from scaling.results.records import Results
 
     limits = _preset(preset) | _numbers("--max", most, "macs=30e6")
     floors = _numbers("--min", least, "unseen=0.7")
-    folder = files.folder(results, out) if out is not None else None
-    data = opened(results, last, units.asked(unit), study or ())
+    where = [Results(each) for each in results]
+    folder = files.folder(where, out) if out is not None else None
+    data = opened(where, last, units.asked(unit), study or ())
     choice = choosing.choose(data, limits, floors, on)
     marked = _marked(choice)
     aside = sys.stderr if json else sys.stdout

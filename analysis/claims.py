@@ -153,7 +153,9 @@ def holm(p: Sequence[float]) -> npt.NDArray[np.float64]:
 
 
 def recorded(data: Data) -> dict[str, list[Stated]]:
-    """The claims that a results folder holds, by study; of the studies that are looked at."""
+    """The claims that the results folders hold, by study; of the studies that are looked at. What
+    several folders state counts once.
+    """
     found: dict[str, list[Stated]] = {}
     known = set(data.manifest["study"])
     for each in stated(*data.snapshot.results.parts):

@@ -118,11 +118,13 @@ def analyze(
     from analysis.data import opened
     from analysis.figures import registry
     from analysis.metrics import Unrecorded
+    from scaling.results.records import Results
 
     registry.known(figure or [])
     style = _style(width, height, dpi, font_size, title, label or [])
-    folder = files.folder(results, out)
-    data = opened(results, last, units.asked(unit), study or ())
+    where = [Results(each) for each in results]
+    folder = files.folder(where, out)
+    data = opened(where, last, units.asked(unit), study or ())
     planned, averaged, scores = data.snapshot, data.last, data.scores()
     tally = table.counts(table.progress(planned))
     if scores.empty:
@@ -268,7 +270,9 @@ def trials_of(results: str, studies: list[str] | None, names: list[str] | None) 
 
 def figures_folder(results: str, out: str | None) -> Path:
     """Where figures of these results go. Raises ValueError where that is not on this machine."""
-    return files.folder([results], out)
+    from scaling.results.records import Results
+
+    return files.folder(Results(results), out)
 
 
 def draw_fields(
@@ -282,7 +286,7 @@ def draw_fields(
     from scaling.results.records import Results
 
     where = Results(results)
-    folder = files.folder([results], out)
+    folder = files.folder(where, out)
     planned = table.load(where)
     chosen = planned.manifest["trial"].isin(trials)
     data = Data(planned._replace(manifest=planned.manifest[chosen]))

@@ -5,10 +5,10 @@ the manifest. Tables are grouped by these columns; labels are made from them las
 A label names only settings with more than one value among the rows that it is made for. First come
 the kind of network, whether it starts from the weights of another (`transferred`), what is
 minimized and what else regularizes (`dropout 0.2`, `batched pitch`). What follows from these, such
-as a batch size that each has its own of, is not named. Then, in the order of
-scaling.settings.Trial, damping, taught labels, share of the clips, microphones of the training
-clips, when training ends and pruning in words of their own (`base, static`), every other setting by
-its shortest unambiguous name (`mixup=0.3`).
+as a batch size that each has its own of, is not named; nor is what follows from the front end, such
+as a window that one lacks. Then, in the order of scaling.settings.Trial, damping, taught labels,
+share of the clips, microphones of the training clips, when training ends and pruning in words of
+their own (`base, static`), every other setting by its shortest unambiguous name (`mixup=0.3`).
 Contents: SIZE, REPEAT, OBJECTIVE, FOLLOWING, CONTEXT, marked, varied, labels, words, objectives,
 prunings, phrases.
 """
@@ -41,6 +41,7 @@ FOLLOWING = ("training.batch", "training.passes", "evaluation.disagreement")  # 
 # what does not follow from the kind of network, as all else may
 OPEN = ("sound.dataset", "sound.classes", "network.damping")
 FROM_KIND = tuple(n for n in settings.leaves() if not n.startswith("split.") and n not in OPEN)
+FEATURES, FRONTEND = "sound.features.", "sound.features.kind"
 STOPS = ("training.epochs", "training.patience", "training.patience_counts")
 IN_WORDS = ("objective.kind", "augment.transform")  # what the phrase of an objective says itself
 # conditions that every table of points says, varied or not: labels need them
@@ -133,6 +134,7 @@ def _telling(frame: pd.DataFrame, but: Sequence[str]) -> KeysView[str]:
     kinds = _kinds(frame, but)
     alone = _constant("", frame)
     following = FROM_KIND if _varies(frame["network.kind"]) else FOLLOWING
+    frontend = frame.get(FRONTEND, alone)
     found: dict[str, None] = {}
     for name in (TRANSFERRED, *settings.leaves()):
         if name in (*SIZE, *REPEAT, *but) or name not in frame:
@@ -140,6 +142,8 @@ def _telling(frame: pd.DataFrame, but: Sequence[str]) -> KeysView[str]:
         said = name in ("network.kind", TRANSFERRED, *OBJECTIVE, *HEARD, *PRUNING)
         # a batch size that each kind has its own of tells nothing that the kind does not
         among = kinds if name in following and not said else alone
+        if name.startswith(FEATURES) and name != FRONTEND:
+            among = phrases([among, frontend], frame.index)
         if _varies_within(frame[name], among).any():
             found[name] = None
     return found.keys()

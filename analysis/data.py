@@ -17,7 +17,7 @@ from scaling.results.records import Results
 
 # metrics that are drawn over epochs
 CURVES = frozenset([*(measure.metric for measure in MEASURES.values()), "cross_entropy"])
-Location = str | os.PathLike[str]
+Location = str | os.PathLike[str] | Results
 
 
 def opened(
@@ -31,7 +31,8 @@ def opened(
 
     Errors: those of table.load.
     """
-    planned = table.load([Results(each) for each in locations], studies)
+    folders = [each if isinstance(each, Results) else Results(each) for each in locations]
+    planned = table.load(folders, studies)
     return Data(planned, table.stated_last(planned) if last is None else last, unit)
 
 

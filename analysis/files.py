@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from scaling.results.records import Results
+
 REMEDIES = {
     errno.ENOSPC: "free some space, or ",
     errno.EDQUOT: "free some space, or ",
@@ -22,7 +24,7 @@ REMEDIES = {
 }
 
 
-def folder(results: Sequence[str], out: str | None) -> Path:
+def folder(results: "Results | Sequence[Results]", out: str | None) -> Path:
     """Where figures go: `out`, else RESULTS/figures of a single results folder that is local.
 
     Raises ValueError for an `out` that is empty, where there are several results folders and no
@@ -33,18 +35,18 @@ def folder(results: Sequence[str], out: str | None) -> Path:
 
     if out is not None and not out.strip():
         raise ValueError(f"--out {out!r} is empty: name a local folder for the figures")
-    if out is None and len(results) > 1:
-        raise ValueError(
-            f"{len(results)} results folders are joined: name the folder for their figures with "
-            "--out"
-        )
     if out is not None and ("://" not in out or out.startswith("file://")):
         return Path(Results(out).base)
-    where = Results(results[0])
-    if out is None and where.local:
-        return Path(where.path("figures"))
+    first, *others = [results] if isinstance(results, Results) else results
+    if out is None and others:
+        raise ValueError(
+            f"{1 + len(others)} results folders are joined: name the folder for their figures with "
+            "--out"
+        )
+    if out is None and first.local:
+        return Path(first.path("figures"))
     raise ValueError(
-        f"{shown(out) if out else where.where} is not on this machine: name a local folder for "
+        f"{shown(out) if out else first.where} is not on this machine: name a local folder for "
         "figures with --out"
     )
 

@@ -17,6 +17,7 @@ from analysis.claims import Verdict, judge, recorded
 from analysis.data import Data, opened
 from analysis.listing import Column, Listing
 from scaling.results.claims import Claim, Stated
+from scaling.results.records import Results
 
 States = Callable[[str], tuple[str, tuple[Claim, ...]]]  # a study's name and claims, by either
 
@@ -37,8 +38,9 @@ def show(
     They are those recorded with the results; else, and where one is named, those that a study
     `states` now, which is said. Raises ValueError for what a person can mend.
     """
-    folder = files.folder(results, out)
-    data = opened(results, unit=units.asked(unit))
+    where = [Results(each) for each in results]
+    folder = files.folder(where, out)
+    data = opened(where, unit=units.asked(unit))
     claims, said = _claims(data, study, states, shipped)
     judged = judge(data, claims, alpha)
     file = folder / "claims.csv"

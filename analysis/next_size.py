@@ -41,14 +41,12 @@ def foretold(data: Data) -> pd.DataFrame:
 
 def keep(data: Data) -> str | None:
     """Keep what `foretold` says in the results folder, under a name that says what was predicted;
-    that name, or None where nothing is new, only some of the studies were looked at, or several
-    folders are joined. Warns where
-    the folder cannot be written.
+    that name, or None where nothing is new, or only some of the studies, or several folders, were
+    looked at. Warns where the folder cannot be written.
     """
-    parts, rows = data.snapshot.results.parts, foretold(data)
-    if rows.empty or not data.snapshot.launches or len(parts) > 1:
+    (results, *others), rows = data.snapshot.results.parts, foretold(data)
+    if rows.empty or not data.snapshot.launches or others:
         return None
-    (results,) = parts
     said = json.dumps(rows.to_dict("records"), default=float)
     name = hashlib.sha256(said.encode()).hexdigest()[:12]
     try:

@@ -22,6 +22,7 @@ from analysis import metrics
 from analysis.conditions import marked
 from analysis.joined import Held, Joined, joined
 from analysis.metrics import Recorded, Wanted
+from analysis.metrics import Unrecorded as Unrecorded
 from scaling import settings
 from scaling.results.outcome import Status
 from scaling.results.records import Results
@@ -87,8 +88,8 @@ def reloaded(snapshot: Snapshot) -> Snapshot:
     return Snapshot(results, planned, now, launches)
 
 
-def manifest(results: Results, studies: Sequence[str] = ()) -> pd.DataFrame:
-    """One row per planned trial of a folder, as its latest launch planned it; columns as in
+def manifest(results: Results | Joined, studies: Sequence[str] = ()) -> pd.DataFrame:
+    """One row per planned trial, as its latest launch planned it; columns as in
     SCHEMAS, and `transferred` of analysis.conditions.
 
     A setting that is younger than its manifest has its default, which means "off".
@@ -98,7 +99,7 @@ def manifest(results: Results, studies: Sequence[str] = ()) -> pd.DataFrame:
     return _told(planned)
 
 
-def _planned(folders: Sequence[Results], studies: Sequence[str]) -> list[pd.DataFrame]:
+def _planned(folders: Sequence[Results | Joined], studies: Sequence[str]) -> list[pd.DataFrame]:
     """The latest plan of each trial of each folder."""
     tables = [_read(folder, "manifest") for folder in folders]
     for folder, table in zip(folders, tables, strict=True):
@@ -322,7 +323,7 @@ def _read(results: Results | Joined, kind: str, names: Iterable[str] | None = No
         ) from None
 
 
-def _check_settings(results: Results, manifest: pa.Table) -> None:
+def _check_settings(results: Results | Joined, manifest: pa.Table) -> None:
     """Raises ValueError for a setting that has no value, or one that no version can mean."""
     for name, kind in settings.leaves().items():
         values = set(pc.unique(manifest[name]).to_pylist())

@@ -17,7 +17,7 @@ of a share may be); Satterthwaite 1946 (degrees of freedom of a sum of mean squa
 pigeonhole bootstrap (crossed units: rows and columns must both be drawn again).
 Conventions: two units give no interval. Shares stay within 0 and 1, differences of shares within
 -1 and 1. Contents: Estimate, UNITS, Scale and its values, scale_of, asked, over, estimate,
-estimates, estimated, p_value, over_units, crossed, binomial, by_device, same_devices.
+estimated, estimates, p_value, over_units, crossed, binomial, by_device, same_devices.
 """
 
 # F folds, S seeds, D devices, U units, N runs, E epochs
@@ -135,6 +135,20 @@ def estimated(
     return _estimate(design, unit or _usual(design), CONFIDENCE)
 
 
+def estimates(
+    values: npt.ArrayLike, folds: npt.ArrayLike, seeds: npt.ArrayLike, scale: Scale
+) -> pd.DataFrame:
+    """`estimated` of each column of values (N, E), as of E epochs of the same runs (N,): a row for
+    each, with the columns of Estimate.
+    """
+    value_NE = np.asarray(values, dtype=np.float64)
+    design = _of_runs(value_NE, np.asarray(folds), np.asarray(seeds), None, scale)
+    limits, n, over = _MAKERS[_usual(design)](design, CONFIDENCE)
+    low, high = (np.clip(edge, scale.least, scale.most) for edge in limits)
+    columns = (design.value_F.mean(axis=0), low, high, n, over)
+    return pd.DataFrame(dict(zip(Estimate._fields, columns, strict=True)))
+
+
 def p_value(runs: pd.DataFrame, against: float, scale: Scale | None = None) -> float:
     """Two-sided p of the hypothesis that the true mean is `against`: 1 - the largest confidence
     whose interval excludes it, so that p and interval never disagree; nan where there is no
@@ -179,23 +193,6 @@ def _estimate(design: Design, unit: str, confidence: float) -> Estimate:
     least, (lowest, highest, _) = _least(mean, design, confidence), design.scale
     low, high = np.fmin(limits.low, least.low), np.fmax(limits.high, least.high)
     return Estimate(mean, max(float(low), lowest), min(float(high), highest), n, over)
-
-
-def estimates(runs: pd.DataFrame, values: npt.ArrayLike) -> pd.DataFrame:
-    """`estimate` of each column of values (N, E), as of E epochs, where all are of the same N runs:
-    one row for each, with the columns of Estimate.
-
-    `runs` tells seeds, folds and the metric. Errors: those of `estimate`.
-    """
-    value_NE = np.asarray(values, dtype=np.float64)
-    if not len(runs):
-        raise ValueError("no values to average: at least one run must be complete")
-    fold_N, seed_N = (runs[name].to_numpy(dtype=np.int64) for name in (FOLD, SEED))
-    design = _of_runs(value_NE, fold_N, seed_N, None, scale_of(runs))
-    limits, n, over = _MAKERS[_usual(design)](design, CONFIDENCE)
-    low, high = (np.clip(edge, design.scale.least, design.scale.most) for edge in limits)
-    columns = (design.value_F.mean(axis=0), low, high, n, over)
-    return pd.DataFrame(dict(zip(Estimate._fields, columns, strict=True)))
 
 
 def _design(runs: pd.DataFrame, scale: Scale) -> Design:

@@ -9,7 +9,7 @@ Contents: FEWEST, Panels, too_few, means_by_epoch, last_and_best, draw_curves.
 """
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ from analysis.conditions import SIZE, labels, varied
 from analysis.data import Data
 from analysis.figures.facets import CHANCE_LINE, DESCRIBED, MARKERS, REACH
 from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette, ruled
-from analysis.units import FOLD, SEED, estimates, over
+from analysis.units import FOLD, SEED, estimates, over, scale_of
 
 FEWEST = 3  # evaluated epochs that make a curve
 ROWS = 5  # of panels, at most: the paper's five shares of the training clips
@@ -76,16 +76,21 @@ def too_few(values: pd.DataFrame) -> str | None:
 def means_by_epoch(data: Data, values: pd.DataFrame) -> pd.DataFrame:
     """The points; `values` has columns trial, metric, split, epoch, value, each once."""
     planned = data.manifest.assign(dataset=data.manifest["sound.dataset"], chance=data.chance())
-    planned = planned[planned["trial"].isin(values["trial"])]
+    planned = planned[planned["trial"].isin(values["trial"].unique())]
     conditions = list(varied(planned, TOLD, WITHIN))
     names = dict(zip(SIZE, DIMENSIONS, strict=True)) | {"split.fraction": "fraction"}
     named = planned.rename(columns=names)
-    kept = [*dict.fromkeys(["trial", FOLD, SEED, *LINE, *conditions, "chance"])]
-    joined = values.merge(named[kept], on="trial", validate="many_to_one").sort_values("trial")
-    keys = [*LINE, *conditions, "metric", "split"]
+    named = named.sort_values("trial").set_index("trial", drop=False)
+    keys = [*LINE, *conditions]
     lines = []
-    for key, line in joined.groupby(keys, dropna=False):
-        lines.append(_estimates(line).assign(**dict(zip(keys, key, strict=True))))
+    for (metric, split), part in values.groupby(["metric", "split"]):
+        value_NE = _by_trial(part)
+        # the metric says how its intervals are bounded
+        scored = named.loc[value_NE.index.sort_values()].assign(metric=str(metric))
+        for key, runs in scored.groupby(keys, dropna=False):
+            about: dict[str, Any] = dict(zip(keys, key, strict=True))
+            about |= {"metric": metric, "split": split}
+            lines.append(_estimates(runs, value_NE.loc[runs.index]).assign(**about))
     frame = pd.concat(lines, ignore_index=True)
     frame = frame.assign(
         family=labels(frame, TOLD, WITHIN),
@@ -97,16 +102,25 @@ def means_by_epoch(data: Data, values: pd.DataFrame) -> pd.DataFrame:
     return ordered[[*COLUMNS, *conditions]].reset_index(drop=True)
 
 
-def _estimates(line: pd.DataFrame) -> pd.DataFrame:
+def _by_trial(values: pd.DataFrame) -> pd.DataFrame:
+    """A row for each trial, a column for each epoch; nan where a trial was not scored."""
+    trial_N, trials = pd.factorize(values["trial"])
+    epoch_N, epochs = pd.factorize(values["epoch"], sort=True)
+    value_NE = np.full((len(trials), len(epochs)), np.nan)
+    value_NE[trial_N, epoch_N] = values["value"]
+    return pd.DataFrame(value_NE, pd.Index(trials), pd.Index(epochs))
+
+
+def _estimates(runs: pd.DataFrame, value_NE: pd.DataFrame) -> pd.DataFrame:
     """The points of one line on one split: its runs averaged in each epoch."""
-    runs = line.drop_duplicates("trial").set_index("trial", drop=False)
-    value_NE = line.pivot(index="trial", columns="epoch", values="value").reindex(runs.index)
     patterns, which_E = np.unique(value_NE.notna(), axis=1, return_inverse=True)
     parts = []
     # where patience ends training, fewer runs have the later epochs
     for place, scored_N in enumerate(patterns.T):
+        if not scored_N.any():
+            continue
         there, of_these = runs[scored_N], value_NE.loc[scored_N, which_E.ravel() == place]
-        made = estimates(there, of_these)
+        made = estimates(of_these, there[FOLD], there[SEED], scale_of(there))
         made["epoch"] = of_these.columns.to_numpy()
         made["trials"] = " ".join(there.index)
         made["chance"] = float(there["chance"].max())

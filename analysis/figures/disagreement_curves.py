@@ -38,7 +38,7 @@ def points(data: Data) -> pd.DataFrame:
     """The points of analysis.figures.curves. Errors: those of table.evaluations."""
     values = data.evaluations(METRIC, "all")
     # that of split train is among the augmented views of the training steps
-    chosen = values["split"].isin([TRAINING, *judged(values["split"])])
+    chosen = values["split"].isin([TRAINING, *judged(values["split"].unique())])
     return means_by_epoch(data, values[chosen].assign(metric=METRIC))
 
 

@@ -44,7 +44,7 @@ def points(data: Data) -> pd.DataFrame:
     evaluated = pd.concat(parts)
     clean = evaluated["split"] == "train_clean"
     trials = evaluated["trial"].nunique()
-    held_out = evaluated[evaluated["split"].isin(judged(evaluated["split"]))]
+    held_out = evaluated[evaluated["split"].isin(judged(evaluated["split"].unique()))]
     if evaluated.loc[clean, "trial"].nunique() == trials:
         training = evaluated[clean]
     else:
