@@ -1,7 +1,9 @@
 """Accuracy by training clips per class, without validation: UrbanSound8K and TUT Scenes 2017."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
+from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import FEW_DATA, PROTOTYPES
 from sweeps.study import product, repeats
@@ -34,6 +36,33 @@ PRETRAINED = {
 }
 UNPENALIZED = {"training.penalty": 0.0, "training.clip": 0.0}
 NEIGHBOURS = {"objective.kind": "neighbours", "training.epochs": 1, **UNPENALIZED}
+FEW = (1, 2)  # clips of each class: where the families differ most
+SCRATCH = {"network.kind": "vgg5", "transfer.rate": 1.0}
+TRAINED = ("cross_entropy", "prototypes")
+
+
+def claims(transferred: Mapping[str, Any]) -> Iterator[Claim]:
+    """The paper's order at one or two clips: transfer, then prototypes, then regularized networks;
+    on one network but for transfer, whose trials are `transferred`.
+    """
+    taken = {**transferred, "objective.kind": TRAINED}
+    prototypical = {**SCRATCH, "objective.kind": "prototypes"}
+    regularized = {**SCRATCH, "objective.kind": "cross_entropy"}
+    for text, better, worse in (
+        ("transfer beats prototypes", taken, prototypical),
+        ("prototypes beat a regularized network", prototypical, regularized),
+    ):
+        yield Claim(
+            f"{text} at one or two clips a class",
+            better,
+            worse,
+            on="test",
+            where={"split.clips_per_class": FEW},
+            source="Pons et al. 2019, conclusions, without a number",
+        )
+
+
+CLAIMS = tuple(claims({"network.kind": "vggish", "transfer.rate": 1e-4}))
 
 
 def regularized(trial: Trial, widths: Mapping[str, int] = REGULARIZED) -> Iterator[Trial]:
