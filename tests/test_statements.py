@@ -10,12 +10,13 @@ import pytest
 
 from analysis.tables.published import numbers
 from scaling.results.claims import GAP, Claim
-from scaling.settings import Trial, flat
+from scaling.settings import Trial, flat, leaves
 from scaling.settings.recipes import DAMPED
 from sweeps.claimed import at_each, base_and_damped
 from sweeps.study import find, names, trials_of
 
-REPEAT = ("seed", "split.fold", "split.validation_fold")
+Rows = list[dict[str, Any]]
+SHARED = ("seed", "split.fold", "split.validation_fold")  # by the trials of a pair
 MOST = 10  # claims of a study: Holm's correction makes each of more too hard to support
 SILENT = {  # studies that claim nothing, and why
     "consistency_curves": "about disagreement, which no claim is of",
@@ -37,12 +38,12 @@ CLAIMED = [(study, claim) for study in names() for claim in claims(study)]
 
 
 @cache
-def rows(study: str) -> list[dict[str, Any]]:
+def rows(study: str) -> Rows:
     """A study's trials, each as its columns."""
     return [flat(trial) for trial in trials_of(find(study), {})]
 
 
-def chosen(study: str, *selectors: Mapping[str, Any]) -> list[dict[str, Any]]:
+def chosen(study: str, *selectors: Mapping[str, Any]) -> Rows:
     """The trials that fit all selectors: a tuple means any of its values."""
     wanted = [
         (name, value if isinstance(value, tuple) else (value,))
@@ -52,7 +53,7 @@ def chosen(study: str, *selectors: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [row for row in rows(study) if all(row[name] in values for name, values in wanted)]
 
 
-def sides(study: str, claim: Claim) -> list[list[dict[str, Any]]]:
+def sides(study: str, claim: Claim) -> list[Rows]:
     """The trials of each side: of a level there is one."""
     stated = [claim.better] if claim.level else [claim.better, claim.worse]
     return [chosen(study, side, claim.where) for side in stated]
@@ -69,17 +70,28 @@ def scored(row: Mapping[str, Any]) -> set[str]:
     return splits
 
 
+def partners(claim: Claim, one: Rows, other: Rows) -> tuple[int, int]:
+    """How many trials of either side have a partner: one of the same seed and fold that shares all
+    that varies within a side and that the claim does not name.
+    """
+    open_ = leaves().keys() - {*claim.named, *SHARED, "transfer.trial"}
+    varying = [n for n in open_ if max(len({row[n] for row in side}) for side in (one, other)) > 1]
+    keys = [[tuple(row[n] for n in (*SHARED, *varying)) for row in side] for side in (one, other)]
+    return sum(k in {*keys[1]} for k in keys[0]), sum(k in {*keys[0]} for k in keys[1])
+
+
 @pytest.mark.parametrize(("study", "claim"), CLAIMED, ids=lambda x: getattr(x, "text", x))
 def test_a_claim_compares_trials_of_its_study(study: str, claim: Claim) -> None:
+    """Each of the one side with one of the other, on a split that both score."""
     both = sides(study, claim)
     assert all(both)
-    ids = [{str(row) for row in side} for side in both]
-    assert set.intersection(*ids) == set() or claim.level
-    repeats = [{tuple(row[name] for name in REPEAT) for row in side} for side in both]
-    assert set.intersection(*repeats)
     for row in (row for side in both for row in side):
         assert claim.on in scored(row)
         assert "validation" in scored(row) or not claim.choose
+    if not claim.level:
+        one, other = both
+        assert not {str(row) for row in one} & {str(row) for row in other}
+        assert partners(claim, one, other) == (len(one), len(other))
 
 
 def test_every_study_claims_a_few_things_or_says_why_not() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import FEW_DATA, PROTOTYPES
+from sweeps.claimed import at_each
 from sweeps.study import product, repeats
 
 QUESTION = "How few clips can a network be trained on, and which kind needs the fewest?"
@@ -37,20 +38,17 @@ PRETRAINED = {
 UNPENALIZED = {"training.penalty": 0.0, "training.clip": 0.0}
 NEIGHBOURS = {"objective.kind": "neighbours", "training.epochs": 1, **UNPENALIZED}
 FEW = (1, 2)  # clips of each class: where the families differ most
-SCRATCH = {"network.kind": "vgg5", "transfer.rate": 1.0}
-TRAINED = ("cross_entropy", "prototypes")
+SCRATCH = {"network.kind": "vgg5", "objective.kind": "prototypes", "transfer.rate": 1.0}
+REGULARIZED_VGG = {**SCRATCH, "objective.kind": "cross_entropy"}
 
 
 def claims(transferred: Mapping[str, Any]) -> Iterator[Claim]:
-    """The paper's order at one or two clips: transfer, then prototypes, then regularized networks;
-    on one network but for transfer, whose trials are `transferred`.
+    """The paper's order at one or two clips: transfer, then prototypes, then regularized networks,
+    the first of which is told by `transferred`.
     """
-    taken = {**transferred, "objective.kind": TRAINED}
-    prototypical = {**SCRATCH, "objective.kind": "prototypes"}
-    regularized = {**SCRATCH, "objective.kind": "cross_entropy"}
     for text, better, worse in (
-        ("transfer beats prototypes", taken, prototypical),
-        ("prototypes beat a regularized network", prototypical, regularized),
+        ("transfer helps prototypes", {**SCRATCH, **transferred}, SCRATCH),
+        ("prototypes beat a regularized network", SCRATCH, REGULARIZED_VGG),
     ):
         yield Claim(
             f"{text} at one or two clips a class",
@@ -62,7 +60,9 @@ def claims(transferred: Mapping[str, Any]) -> Iterator[Claim]:
         )
 
 
-CLAIMS = tuple(claims({"network.kind": "vggish", "transfer.rate": 1e-4}))
+DATASETS = ("urbansound8k", "tut2017")
+VGGISH = {"network.kind": "vggish", "transfer.rate": 1e-4}
+CLAIMS = tuple(at_each(claims(VGGISH), "sound.dataset", DATASETS))
 
 
 def regularized(trial: Trial, widths: Mapping[str, int] = REGULARIZED) -> Iterator[Trial]:

@@ -1,6 +1,6 @@
 """Accuracy by training clips per class, without validation: five classes of ESC-10 at CPU scale."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scaling.results.claims import Claim
@@ -8,8 +8,8 @@ from scaling.settings import Trial, changed
 from scaling.settings.recipes import BOTTLENECK, CONSISTENT, FEW_DATA_ESC10
 from sweeps.studies.few_data import (
     NEIGHBOURS,
+    REGULARIZED_VGG,
     SCRATCH,
-    TRAINED,
     UNPENALIZED,
     claims,
     neighbours,
@@ -52,16 +52,12 @@ CP_RESNET = {
     "network.width": 16,
     "objective.kind": "cross_entropy",
 }
-TRANSFERRED = {"network.kind": "vgg5", "transfer.rate": 0.1}
-FAMILIES: dict[str, dict[str, Any]] = {
-    "regularized networks": {
-        "network.kind": tuple(WIDTHS),
-        "objective.kind": "cross_entropy",
-        "transfer.rate": 1.0,
-    },
-    "prototypes": {**SCRATCH, "objective.kind": "prototypes"},
-    "transfer": {**TRANSFERRED, "objective.kind": TRAINED},
-    "neighbours": {"objective.kind": "neighbours"},
+TRANSFERRED = {"transfer.rate": 0.1}
+FAMILIES: Mapping[str, Mapping[str, Any]] = {
+    "regularized networks": {**REGULARIZED_VGG, "network.kind": tuple(WIDTHS)},
+    "prototypes": SCRATCH,
+    "transferred prototypes": {**SCRATCH, **TRANSFERRED},
+    "neighbours on MFCC": {"network.kind": "mfcc", "objective.kind": "neighbours"},
 }
 CLAIMS = (
     *claims(TRANSFERRED),
