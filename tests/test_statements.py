@@ -1,6 +1,5 @@
 """The claims of the shipped studies: each compares trials that its study lists and scores."""
 
-import importlib
 from collections import Counter
 from collections.abc import Mapping
 from functools import cache
@@ -11,6 +10,8 @@ import pytest
 from analysis.tables.published import numbers
 from scaling.results.claims import GAP, Claim
 from scaling.settings import Trial, flat, leaves
+from scaling.settings.departures import PAPERS, Paper, smaller
+from scaling.settings.departures import rows as rows_of
 from scaling.settings.recipes import DAMPED
 from sweeps.claimed import at_each, base_and_damped
 from sweeps.study import find, names, trials_of
@@ -31,7 +32,7 @@ VIB = ("split.fraction", "published_for")
 
 def claims(study: str) -> tuple[Claim, ...]:
     """What a shipped study claims."""
-    return getattr(importlib.import_module(f"sweeps.studies.{study}"), "CLAIMS", ())
+    return find(study).claims
 
 
 CLAIMED = [(study, claim) for study in names() for claim in claims(study)]
@@ -151,3 +152,19 @@ def test_joint_lists_what_it_compares_with() -> None:
 
     assert alone("joint") < alone("width")
     assert alone("joint_esc10") < alone("width_esc10")
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: paper.recipe)
+def test_every_setting_that_a_small_recipe_changes_has_a_reason(paper: Paper) -> None:
+    changed = {name: why for name, *_, why in smaller(paper)}
+    assert all(changed.values()), changed
+    assert set(paper.smaller) == set(changed), "a reason for what is not changed"
+
+
+@pytest.mark.parametrize("paper", PAPERS, ids=lambda paper: paper.recipe)
+def test_departures_are_of_settings_or_say_what_is_done(paper: Paper) -> None:
+    found = [*rows_of(paper)]
+    assert len({what for what, *_ in found}) == len(found)
+    assert all(all(cells) for cells in found)
+    for what, *_ in found:
+        assert what in leaves() or "." not in what, f"{what}: no such setting"
