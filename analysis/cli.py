@@ -206,9 +206,10 @@ def _published(data: "Data") -> "dict[str, tuple[pd.DataFrame, Listing]]":
     """
     from analysis import listing
     from analysis.tables import gains, published
+    from analysis.tables.papers import PUBLISHED
 
     scores = data.scores()
-    reasons = {name: published.obstacle(name, scores) for name in published.PUBLISHED}
+    reasons = {name: published.obstacle(name, scores) for name in PUBLISHED}
     if all(reasons.values()):
         raise ValueError(f"--published: {'; '.join(filter(None, reasons.values()))}")
     macro_f1 = data.scores("macro_f1")

@@ -1,4 +1,4 @@
-"""analysis.tables.published: the papers' numbers as printed, beside the right trials of ours."""
+"""analysis.tables: the papers' numbers as printed, beside the right trials of ours; their gains."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,8 @@ from analysis import table
 from analysis.console import listed
 from analysis.listing import of_gains, of_published
 from analysis.tables.gains import BEST, GAINS, gains
-from analysis.tables.published import PUBLISHED, beside, numbers, obstacle
+from analysis.tables.papers import PUBLISHED, numbers
+from analysis.tables.published import beside, obstacle
 from scaling.results.records import Results
 from scaling.settings import Trial
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from analysis.tables.published import numbers
+from analysis.tables.papers import numbers
 from scaling.results.claims import GAP, Claim
 from scaling.settings import Trial, flat, leaves
-from scaling.settings.departures import PAPERS, Paper, smaller
+from scaling.settings.departures import PAPERS, smaller
 from scaling.settings.departures import rows as rows_of
+from scaling.settings.departures.departure import Paper
 from scaling.settings.recipes import DAMPED
 from sweeps.claimed import at_each, base_and_damped
 from sweeps.study import find, names, trials_of

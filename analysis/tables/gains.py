@@ -12,14 +12,14 @@ import pandas as pd
 
 from analysis.conditions import FOLLOWING, OBJECTIVE
 from analysis.selection import select
-from analysis.tables import published
+from analysis.tables import papers, published
 from analysis.units import DIFFERENCE, Estimate, Scale, estimate
 from scaling import settings
 
 BEST = "best baseline"
 BASELINES = ("CNN", "CNN+Dropout", "CNN+WeightDecay")
 AGAINST = ("network.dropout", "training.weight_decay")
-NONE, *TRANSFORMS = published.TRANSFORMS.values()
+NONE, *TRANSFORMS = papers.TRANSFORMS.values()
 # a table's models, and what each is compared with
 GAINS: dict[str, tuple[tuple[str, str], ...]] = {
     "vib_table3": tuple(("CNN+VIB", each) for each in (*BASELINES, BEST)),
@@ -83,8 +83,8 @@ def _best(name: str, runs: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
         won = select(ours[ours["model"].isin(BASELINES)], AGAINST)["trial"]
     except ValueError:
         return runs[:0]
-    theirs = published.numbers(name)
-    cell = [*published.MATCHED[::2], "metric"]
+    theirs = papers.numbers(name)
+    cell = [*papers.MATCHED[::2], "metric"]
     best = theirs[theirs["model"].isin(BASELINES)].groupby(cell)["published"].max()
     rows = runs[runs["trial"].isin(won)].drop(columns="published")
     return rows.assign(model=BEST).merge(best.reset_index(), on=cell)
