@@ -21,7 +21,7 @@ def claims(dense: int, wide: Sequence[int]) -> Iterator[Claim]:
     static = {"pruning.kind": "static", "network.width": tuple(wide)}
     magnitude = {"pruning.kind": "magnitude", "network.width": tuple(wide)}
     as_published = {"network.initialization": "fixup"}
-    helps = "width helps at equal weights, cut at random, on unseen devices"
+    helps = "width helps on unseen devices at equal weights, cut at random"
     yield Claim(helps, static, narrow, where=as_published, source=source)
     iterative = "cutting by magnitude beats cutting at random on unseen devices"
     yield Claim(iterative, magnitude, static, where=as_published, source=source)
