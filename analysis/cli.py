@@ -167,9 +167,8 @@ def analyze(
         intervals = int(compared["low"].notna().sum())
         saved += f" (of {intervals} intervals of 95 %, expect {intervals / 20:.1f} to miss)"
         report(listing.of_differences(compared), compared, "table", "differences", saved)
-    for name, beside in papers.items():
-        saved = _write(beside, folder, name)
-        report(listing.of_published(name, beside), beside, "table", name, saved)
+    for name, (rows, listed) in papers.items():
+        report(listed, rows, "table", name, _write(rows, folder, name))
     print(console.tally(tally), file=aside)
 
 
@@ -203,16 +202,28 @@ def _check_labels(style: "Style") -> None:
         warnings.warn(f"--label {old}: no figure drawn here has this text", stacklevel=3)
 
 
-def _published(data: "Data") -> "dict[str, pd.DataFrame]":
-    """The papers' tables that these trials belong into, of which there is at least one."""
-    from analysis.tables import published
+def _published(data: "Data") -> "dict[str, tuple[pd.DataFrame, Listing]]":
+    """The papers' tables that these trials belong into, of which there is at least one, and the
+    gains within them; each with how it is printed.
+    """
+    from analysis import listing
+    from analysis.tables import gains, published
+    from analysis.tables.papers import PUBLISHED
 
     scores = data.scores()
-    reasons = {name: published.obstacle(name, scores) for name in published.PUBLISHED}
+    reasons = {name: published.obstacle(name, scores) for name in PUBLISHED}
     if all(reasons.values()):
         raise ValueError(f"--published: {'; '.join(filter(None, reasons.values()))}")
     macro_f1 = data.scores("macro_f1")
-    return {n: published.beside(n, scores, macro_f1) for n, reason in reasons.items() if not reason}
+    papers = {}
+    for name in (name for name, reason in reasons.items() if not reason):
+        beside = published.beside(name, scores, macro_f1)
+        papers[name] = beside, listing.of_published(name, beside)
+        gained = gains.gains(name, scores, macro_f1)
+        if len(gained):
+            title = f"{name}_gains"
+            papers[title] = gained, listing.of_gains(title, gained)
+    return papers
 
 
 def status(
