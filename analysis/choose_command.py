@@ -160,7 +160,9 @@ def _listing(choice: "Choice", marked: "pd.DataFrame") -> "Listing":
     for split, prefix in shown:
         made = [_scored(row, prefix) for row in rows]
         columns.append(Column(f"{split} %", tuple(each[0] for each in made)))
-        columns.append(Column("95 %", tuple(each[1] for each in made)))
+        edges = tuple(each[1] for each in made)
+        heading = f"95 % {split}" if prefix else "95 %"
+        columns.append(Column(heading, edges, optional=bool(prefix)))
         columns.append(Column(f"n on {split}", tuple(each[2] for each in made), folds=True))
     costs = list(dict.fromkeys([choice.cost, "kept_parameters", "macs"]))
     for name in costs:
