@@ -3,7 +3,7 @@
 Conventions: plain functions, registered by the top-level command; what a person can mend is raised
 as a ValueError of one line. Facts go to standard output, warnings to standard error. Heavy imports
 happen inside the commands, so that --help is instant.
-Contents: analyze, status, draw_fields.
+Contents: analyze, report, status, draw_fields.
 """
 
 import sys
@@ -211,6 +211,27 @@ def _published(data: "Data") -> "dict[str, pd.DataFrame]":
         raise ValueError(f"--published: {'; '.join(filter(None, reasons.values()))}")
     macro_f1 = data.scores("macro_f1")
     return {n: published.beside(n, scores, macro_f1) for n, reason in reasons.items() if not reason}
+
+
+def report(
+    results: Annotated[str, typer.Argument(help=RESULTS)],
+    out: Annotated[
+        str | None, typer.Option(help="File of the page. Default: RESULTS/report.html.")
+    ] = None,
+) -> None:
+    """Write one HTML page that shows all of a study, and asks the network for nothing."""
+    from analysis import table
+    from analysis.data import Data
+    from analysis.report.file import file_of, write
+    from analysis.report.page import page
+    from scaling.results.records import Results
+
+    where = Results(results)
+    file = file_of(where, out)
+    planned = table.load(where)
+    size = write(page(Data(planned, table.stated_last(planned))), file)
+    print(f"{file} ({size:,} bytes; a browser opens it)")
+    print(console.tally(table.counts(table.progress(planned))))
 
 
 def status(
