@@ -25,4 +25,5 @@ if (place) chooser(place);
 listing(document.getElementById("rows"));
 addEventListener("hashchange", follow);
 follow();
+const ready = performance.now(); // ms from navigation until all can be used
 document.documentElement.dataset.ready = "";

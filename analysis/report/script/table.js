@@ -41,7 +41,7 @@ function listing(place) {
   const shown = { kind: "configurations", by: null, down: false, words: "", all: false };
   const search = make("input", { type: "search", id: "filter", input: () => { shown.words = search.value; render(); } });
   const state = make("output", { class: "quiet" });
-  const region = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-labelledby": "table-title" });
+  const region = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Rows" });
   const more = make("button", { type: "button", hidden: true, click: () => { shown.all = true; render(); } });
   const kinds = Object.keys(TABLES).map((kind) => make("label", {},
     make("input", { type: "radio", name: "kind", value: kind, checked: kind === shown.kind, change: () => { Object.assign(shown, { kind, by: null, all: false }); render(); } }), kind));
