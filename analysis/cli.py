@@ -229,9 +229,14 @@ def report(
     where = Results(results)
     file = file_of(where, out)
     planned = table.load(where)
-    size = write(page(Data(planned, table.stated_last(planned))), file)
+    data = Data(planned, table.stated_last(planned))
+    tally = table.counts(table.progress(planned))
+    # what is missing, the page says itself
+    ended = {state: n for state, n in tally.items() if state == Status.COMPLETE}
+    notes = [*_hidden(planned, data.scores(), ended, data.last, True)]
+    size = write(page(data, notes), file)
     print(f"{file} ({size:,} bytes; a browser opens it)")
-    print(console.tally(table.counts(table.progress(planned))))
+    print(console.tally(tally))
 
 
 def status(

@@ -1,6 +1,6 @@
 """Claims on the page: the verdicts of analysis.claims as sentences.
 
-Contents: told, tally.
+Contents: section.
 """
 
 import math
@@ -17,9 +17,14 @@ ORDER = ("supported", "contradicted", "undecided")
 SHARES = ("accuracy", "macro_f1")  # metrics whose effects are said in points
 
 
-def told(judged: pd.DataFrame) -> list[dict[str, str]]:
-    """Each claim as verdict, claim, said (effect, interval, p) and details (what it would take)."""
-    return [
+def section(judged: pd.DataFrame | None) -> dict[str, Any]:
+    """What the template says of claims: `claims`, each as verdict, claim, said (effect, interval,
+    p) and details (what it would take); `verdicts`, a tally; `no_claims`, why there are none.
+    """
+    if judged is None or judged.empty:
+        return {"claims": [], "verdicts": "", "no_claims": NONE}
+    verdicts = [str(verdict) for verdict in judged["verdict"]]
+    told = [
         {
             "verdict": str(row["verdict"]),
             "claim": str(row["claim"]),
@@ -28,12 +33,8 @@ def told(judged: pd.DataFrame) -> list[dict[str, str]]:
         }
         for row in judged.to_dict("records")
     ]
-
-
-def tally(judged: pd.DataFrame) -> str:
-    """`2 supported, 0 contradicted, 1 undecided`."""
-    verdicts = [str(verdict) for verdict in judged["verdict"]]
-    return ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in ORDER)
+    tally = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in ORDER)
+    return {"claims": told, "verdicts": tally, "no_claims": ""}
 
 
 def _said(row: Mapping[Any, Any]) -> str:
@@ -56,7 +57,7 @@ def _details(row: Mapping[Any, Any]) -> str:
     if _known(row["detectable"]):
         parts.append(f"this design could have seen {_effect(row['detectable'], row)}")
     if row["verdict"] == "undecided" and _known(row["needed"]):
-        parts.append(f"about {row['needed']:.0f} {row['needed_unit']} would decide")
+        parts.append(f"about {row['needed']:.0f} more {row['needed_unit']} would decide")
     if _known(row["published"]):
         source = f" ({row['source']})" if row["source"] else ""
         parts.append(f"published: {_effect(row['published'], row, '+')}{source}")

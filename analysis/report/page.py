@@ -12,7 +12,7 @@ import base64
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -29,15 +29,17 @@ from analysis.report.configurations import configurations
 from scaling.text import printable
 
 LIMIT = 1_500_000  # bytes
-WORDS = 100_000  # of which for what the template says
+SPARE = 1_000  # of which for the sentence that says what is coarser than recorded
 SCRIPTS = ("dom", "figure", "frontier", "table", "trial", "main")
 ESCAPED = {ord(each): f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"}
 
 
-def page(data: Data) -> str:
-    """The report of these results, as HTML. Errors: those of analysis.table's functions."""
+def page(data: Data, notes: Sequence[str] = ()) -> str:
+    """The report of these results, as HTML; `notes` are what else its reader must know.
+
+    Errors: those of analysis.table's functions.
+    """
     known = configurations(data)
-    judged = None
     progress = table.progress(data.snapshot)
     style, script = _asset("style.css"), "".join(_asset(f"script/{n}.js") for n in SCRIPTS)
     told = {
@@ -49,31 +51,25 @@ def page(data: Data) -> str:
         "retrain": RETRAIN,
         **rows.about_trials(data, known, progress),
     }
-    room = LIMIT - WORDS - len(style) - len(script) - len(_json(told))
-    found, coarser = _details(data, room)
-    return (
-        _environment()
-        .from_string(_asset("template.html.jinja"))
-        .render(
-            where=data.snapshot.results.where,
-            tally=table.counts(progress),
-            known=known,
-            failed=facts.failed(progress),
-            missing=facts.missing(progress),
-            machines=facts.machines(data.snapshot.outcomes),
-            origins=facts.origins(data),
-            last=data.last,
-            claims=claims.told(judged) if judged is not None else [],
-            verdicts=claims.tally(judged) if judged is not None else "",
-            no_claims=claims.NONE,
-            devices=None,
-            coarser=coarser,
-            style=Markup(style),
-            script=Markup(script),
-            hashes={"style": _digest(style), "script": _digest(script)},
-            data=Markup(_json(told | found)),
-        )
-    )
+    words = {
+        "where": data.snapshot.results.where,
+        "tally": table.counts(progress),
+        "last": data.last,
+        "notes": notes,
+        "known": known,
+        "failed": facts.failed(progress),
+        "missing": facts.missing(progress),
+        "machines": facts.machines(data.snapshot.outcomes),
+        "origins": facts.origins(data),
+        "style": Markup(style),
+        "script": Markup(script),
+        "hashes": {"style": _digest(style), "script": _digest(script)},
+        **claims.section(None),
+    }
+    template = _environment().from_string(_asset("template.html.jinja"))
+    sparse = template.render(words, coarser=[*details.NAMES], data=Markup(_json(told)))
+    found, coarser = _details(data, LIMIT - len(sparse.encode()) - SPARE)
+    return template.render(words, coarser=coarser, data=Markup(_json(told | found)))
 
 
 def _details(data: Data, room: int) -> tuple[dict[str, Any], list[str]]:
