@@ -21,6 +21,8 @@ from analysis.report import details
 from analysis.report.again import RETRAIN, commands
 from analysis.report.page import LIMIT, page
 from overhear import app
+from scaling.results import claims
+from scaling.results.claims import Claim
 from scaling.results.records import Results
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import RECIPES
@@ -145,6 +147,30 @@ def test_the_page_asks_for_nothing_and_runs_only_its_own_script(study: Results) 
     assert re.findall(r'(?:src|href|action|srcset)="(?!#|data:,")[^"]*"', text) == []
     assert re.search(r"<[^>]*\son\w+=", text) is None
     assert text.count("</script>") == 2
+    assert HOSTILE not in text
+
+
+def test_claims_come_first_with_their_verdicts(results: Results) -> None:
+    sides = {width: [trial(seed=s, network__width=width) for s in range(5)] for width in (4, 16)}
+    values = {4: [0.40, 0.42, 0.41, 0.43, 0.40], 16: [0.61, 0.63, 0.60, 0.65, 0.62]}
+    complete(
+        results,
+        {one: {"unseen": [v]} for w in sides for one, v in zip(sides[w], values[w], strict=True)},
+    )
+    wider, narrower = {"network.width": 16}, {"network.width": 4}
+    stated = [
+        Claim(f"width helps {HOSTILE}", wider, narrower),
+        Claim("width harms", narrower, wider, at_least=0.01),
+        Claim("nobody ran this", {"network.width": 99}, narrower),
+    ]
+    claims.state("s", stated, 0, results)
+    text = page(Data(results))
+    said = [each.strip() for each in re.findall(r'<li class="(\w+)">', text)]
+    assert said == ["supported", "contradicted", "undecided"]
+    assert "1 supported, 1 contradicted, 1 undecided" in text
+    # the mean of .21, .21, .19, .22, .22
+    assert "Difference in accuracy on unseen: +21.0 points" in text
+    assert text.index("width helps") < text.index("Which model")
     assert HOSTILE not in text
 
 

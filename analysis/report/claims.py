@@ -1,28 +1,32 @@
-"""Claims on the page: the verdicts of analysis.claims as sentences.
-
-Contents: section.
-"""
+"""Claims on the page: the verdicts of analysis.claims in sentences. Contents: section."""
 
 import math
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
+from analysis.claims import Verdict, judge, recorded
+from analysis.data import Data
 
 NONE = (
-    "No claim was stated with these trials. A study states what it wants to know before it runs, "
-    "as CLAIMS in its file, and this page then says whether each claim holds."
+    "No claim was recorded with these trials. A study states what it wants to know before it runs, "
+    "as CLAIMS in its file; this page then says whether each claim holds."
 )
-ORDER = ("supported", "contradicted", "undecided")
-SHARES = ("accuracy", "macro_f1")  # metrics whose effects are said in points
 
 
-def section(judged: pd.DataFrame | None) -> dict[str, Any]:
+def section(data: Data) -> dict[str, Any]:
     """What the template says of claims: `claims`, each as verdict, claim, said (effect, interval,
-    p) and details (what it would take); `verdicts`, a tally; `no_claims`, why there are none.
+    p) and details (what is compared, what it would take); `verdicts`, a tally; `no_claims`, why
+    there are none.
     """
-    if judged is None or judged.empty:
+    stated = recorded(data)
+    if not any(stated.values()):
         return {"claims": [], "verdicts": "", "no_claims": NONE}
+    try:
+        judged = judge(data, stated)
+    except ValueError as error:
+        count = sum(map(len, stated.values()))
+        why = f"{count} {'claim is' if count == 1 else 'claims are'} stated; {error}."
+        return {"claims": [], "verdicts": "", "no_claims": why}
     verdicts = [str(verdict) for verdict in judged["verdict"]]
     told = [
         {
@@ -33,45 +37,48 @@ def section(judged: pd.DataFrame | None) -> dict[str, Any]:
         }
         for row in judged.to_dict("records")
     ]
-    tally = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in ORDER)
+    tally = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in Verdict)
     return {"claims": told, "verdicts": tally, "no_claims": ""}
 
 
 def _said(row: Mapping[Any, Any]) -> str:
-    if not _known(row["effect"]):
-        return str(row["note"]) or "No effect could be measured."
-    parts = [f"Effect on {row['on']} ({row['metric']}): {_effect(row['effect'], row, '+')}"]
-    if _known(row["low"]):
-        edges = f"{_effect(row['low'], row, '+')} to {_effect(row['high'], row, '+')}"
-        parts.append(f"95 % interval {edges}")
-    parts.append(f"over {row['n']:g} {row['unit']}")
-    if _known(row["p_holm"]):
-        parts.append(f"p = {row['p_holm']:.3g}")
+    """What was measured: `Difference in accuracy on unseen: +5.1 points (+1.2 to +9.0) ...`."""
+    if math.isnan(row["effect"]):
+        return "Nothing could be measured."
+    what = "Difference in" if row["worse"] else "Mean"
+    said = f"{what} {row['metric']} on {row['on']}: {_effect(row, 'effect')}"
+    if not math.isnan(row["low"]):
+        said += f" ({_effect(row, 'low')} to {_effect(row, 'high')})"
+    said += f", {row['n']} {row['unit']}"
     if row["at_least"]:
-        parts.append(f"claimed: at least {_effect(row['at_least'], row)}")
-    return ", ".join(parts) + "."
+        said += f"; claimed: at least {_effect(row, 'at_least')}"
+    if not math.isnan(row["p_holm"]):
+        said += f"; p = {row['p_holm']:.2g}"
+    return f"{said}."
 
 
 def _details(row: Mapping[Any, Any]) -> str:
-    parts = [f"Study {row['study']}: {row['better']} over {row['worse']}"]
-    if _known(row["detectable"]):
-        parts.append(f"this design could have seen {_effect(row['detectable'], row)}")
-    if row["verdict"] == "undecided" and _known(row["needed"]):
-        parts.append(f"about {row['needed']:.0f} more {row['needed_unit']} would decide")
-    if _known(row["published"]):
+    """What is compared with what, what the design could see, and what would decide."""
+    over = f" over {row['worse']}" if row["worse"] else ""
+    parts = [f"Study {row['study']}: {row['better']}{over}."]
+    if not math.isnan(row["detectable"]):
+        parts.append(f"The smallest effect this design shows: {_effect(row, 'detectable')}.")
+    if row["remedy"]:
+        parts.append(f"To decide: {row['remedy']}.")
+    if not math.isnan(row["published"]):
         source = f" ({row['source']})" if row["source"] else ""
-        parts.append(f"published: {_effect(row['published'], row, '+')}{source}")
-    if row["note"] and _known(row["effect"]):
-        parts.append(str(row["note"]))
-    return "; ".join(parts) + "."
+        parts.append(f"Published: {_effect(row, 'published')}{source}.")
+    if row["note"]:
+        parts.append(f"Note: {row['note']}.")
+    return " ".join(parts)
 
 
-def _known(value: Any) -> bool:
-    return value is not None and not (isinstance(value, float) and math.isnan(value))
-
-
-def _effect(value: float, row: Mapping[Any, Any], sign: str = "") -> str:
-    """An effect in points, or in what its metric is measured in."""
-    if row["metric"] in SHARES:
-        return f"{100 * value:{sign}.1f} points"
-    return f"{value:{sign}.3f}"
+def _effect(row: Mapping[Any, Any], name: str) -> str:
+    """A number of a claim in what its metric is measured in, with its sign where it is a
+    difference.
+    """
+    value = row[name]
+    sign = "+" if row["worse"] and name != "detectable" else ""
+    if row["metric"] == "loss":
+        return f"{value:{sign}z.3f} nats"
+    return f"{100 * value:{sign}z.1f} {'points' if row['worse'] else '%'}"

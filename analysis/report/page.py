@@ -64,7 +64,7 @@ def page(data: Data, notes: Sequence[str] = ()) -> str:
         "style": Markup(style),
         "script": Markup(script),
         "hashes": {"style": _digest(style), "script": _digest(script)},
-        **claims.section(None),
+        **claims.section(data),
     }
     template = _environment().from_string(_asset("template.html.jinja"))
     sparse = template.render(words, coarser=[*details.NAMES], data=Markup(_json(told)))
