@@ -5,11 +5,10 @@ const families = [...new Set(data.configurations.map((each) => each.family))];
 const familyPlace = (each) => Math.min(families.indexOf(each.family), MARKS.length - 1);
 const limits = {}; // by cost, where its slider is not at its end
 
-/** The best configuration by `on` within the budget; of equal ones the cheapest. */
+/** The best candidate within the budget, in the order of analysis.choose. */
 function best() {
-  const within = data.configurations.filter((each) => data.on in each.values && affordable(each));
-  const order = (a, b) => b.values[data.on][0] - a.values[data.on][0] || (costs.length ? a.costs[costs[0]] - b.costs[costs[0]] : 0);
-  return within.sort(order)[0];
+  const within = data.configurations.filter((each) => "rank" in each && affordable(each));
+  return within.sort((a, b) => a.rank - b.rank)[0];
 }
 
 const affordable = (each) => Object.entries(limits).every(([cost, limit]) => each.costs[cost] <= limit);
@@ -71,7 +70,7 @@ const link = (each) => make("a", { href: `#trial=${each.trials[0]}` }, each.labe
 
 /** The named model in words, with what it costs and reaches. */
 function verdict(named) {
-  if (!named) return ["No model fits this budget: move a slider to the right."];
+  if (!named) return ["No model is named: none may be chosen within this budget."];
   const price = costs.map((cost) => `${count(named.costs[cost])} ${data.costs[cost]}`).join(", ");
   const others = Object.keys(named.values).filter((split) => split !== data.on);
   return [
