@@ -23,7 +23,7 @@ from analysis import table
 from analysis.aggregate import split_order
 from analysis.data import Data
 from analysis.figures.facets import DESCRIBED
-from analysis.report import claims, details, facts, rows
+from analysis.report import claims, details, devices, facts, rows
 from analysis.report.again import RETRAIN
 from analysis.report.configurations import configurations
 from scaling.text import printable
@@ -57,6 +57,7 @@ def page(data: Data, notes: Sequence[str] = ()) -> str:
         "last": data.last,
         "notes": notes,
         "known": known,
+        "described": DESCRIBED,
         "failed": facts.failed(progress),
         "missing": facts.missing(progress),
         "machines": facts.machines(data.snapshot.outcomes),
@@ -65,6 +66,7 @@ def page(data: Data, notes: Sequence[str] = ()) -> str:
         "script": Markup(script),
         "hashes": {"style": _digest(style), "script": _digest(script)},
         **claims.section(data),
+        "devices": devices.section(data),
     }
     template = _environment().from_string(_asset("template.html.jinja"))
     sparse = template.render(words, coarser=[*details.NAMES], data=Markup(_json(told)))

@@ -80,7 +80,7 @@ function devices(id) {
   const rows = known.flatMap(([split, names, shares]) => names.map((name, place) => make("tr", {},
     make("th", { scope: "row" }, name), make("td", {}, split), make("td", { class: "number" }, percent(shares[place] / SHARE)),
     make("td", {}, draw("svg", { width: 100, height: 12, viewBox: "0 0 100 12", "aria-hidden": "true" }, draw("rect", { class: "bar", y: 1, height: 10, width: (100 * shares[place]) / SHARE }))))));
-  return make("div", {}, make("h3", {}, "Accuracy by device"), make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Accuracy by device" },
+  return make("div", {}, make("h3", {}, "Accuracy by device"), make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "This trial by device" },
     make("table", {}, make("thead", {}, make("tr", {}, ...["Device", "Split", "Accuracy"].map((head) => make("th", { scope: "col" }, head)), make("td"))), make("tbody", {}, ...rows))));
 }
 
