@@ -13,20 +13,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from test_analysis_table import MAGNITUDE, complete, end, measure, plan, results, trial
+from test_analysis_table import complete, end, measure, plan, results, trial
 from typer.testing import CliRunner
 
+from analysis.again import command
 from analysis.choose import choose
 from analysis.data import Data
 from analysis.report import details
-from analysis.report.again import RETRAIN, commands
 from analysis.report.page import LIMIT, page
 from overhear import app
 from scaling.results import claims
 from scaling.results.claims import Claim
 from scaling.results.records import Results
-from scaling.settings import Trial, changed
-from scaling.settings.recipes import RECIPES
+from scaling.settings import Trial
 
 __all__ = ["results"]  # the fixture
 
@@ -215,21 +214,16 @@ def test_data_are_those_of_the_tables(study: Results) -> None:
     assert accuracy["unseen"] == [240, 340, 440]
 
 
-def test_commands_make_the_same_trials() -> None:
-    """Each command's words, read as `overhear train` reads them, are the trial."""
-    import pandas as pd
-
-    from scaling.settings import flat
-
-    trials = [*RECIPES.values(), trial(seed=4, **MAGNITUDE), trial(split__validation_fold=2)]
-    manifest = pd.DataFrame([{"trial": each.id, **flat(each)} for each in trials])
-    manifest = manifest.astype({"split.validation_fold": "Int64"})  # as table.manifest reads it
-    for each, words in zip(trials, commands(manifest), strict=True):
-        assert words is not None
-        again = shlex.split(f"{RETRAIN} {shlex.join(words)}")[3:]
-        pairs = dict(word.split("=", 1) for word in again[1:])
-        assert changed(RECIPES[again[0]], pairs).id == each.id
-    assert commands(manifest.assign(trial="0" * 12)) == [None] * len(trials)
+def test_the_words_of_a_trial_are_the_command_that_makes_it_again(study: Results) -> None:
+    data = Data(study)
+    found = told(page(data))
+    planned = data.manifest.set_index("trial", drop=False)
+    for row in found["trials"]:
+        words = found["words_of"][row[3]] + row[6]
+        expected = shlex.split(command(planned.loc[row[0]].to_dict()))
+        assert words[:2] == expected[2:4] == ["--recipe", "quickstart"]
+        assert sorted(words) == sorted(expected[2:])
+    assert any(word == "seed=1" for row in found["trials"] for word in row[6])
 
 
 def test_details_are_thinned_to_their_room_and_the_page_says_so() -> None:
@@ -307,7 +301,7 @@ def test_a_point_leads_to_its_trial_by_mouse_and_by_keyboard(
     assert title.inner_text() == "Trial W4-seed0"
     assert title.evaluate("each => each === document.activeElement")
     body = shown.locator("#trial-body")
-    assert f"{RETRAIN} quickstart" in body.inner_text()
+    assert "overhear train --recipe quickstart" in body.inner_text()
     assert body.locator("svg[role=img]").count() == 2
     assert body.locator("canvas[role=img]").count() == 1
     assert body.locator(".confusion td").all_inner_texts()[-1] == "7"

@@ -24,7 +24,6 @@ from analysis.aggregate import split_order
 from analysis.data import Data
 from analysis.figures.facets import DESCRIBED
 from analysis.report import claims, details, devices, facts, rows
-from analysis.report.again import RETRAIN
 from analysis.report.configurations import configurations
 from scaling.text import printable
 
@@ -48,7 +47,6 @@ def page(data: Data, notes: Sequence[str] = ()) -> str:
         "on": known.on,
         "costs": known.costs,
         "configurations": [_compact(row) for row in known.rows],
-        "retrain": RETRAIN,
         **rows.about_trials(data, known, progress),
     }
     words = {

@@ -5,15 +5,16 @@ configuration; shares are whole numbers of 1/1000, as in analysis.report.details
 Contents: about_trials, by_device.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from analysis.again import command
 from analysis.conditions import REPEAT
 from analysis.data import Data
 from analysis.report import facts
-from analysis.report.again import commands
 from analysis.report.configurations import Configurations
 from analysis.report.details import SHARE
 from scaling import settings
@@ -24,19 +25,19 @@ def about_trials(data: Data, known: Configurations, progress: pd.DataFrame) -> d
     """What the page says of trials.
 
     - `settings`: those that all trials agree in, by name.
-    - `settings_of`, `words_of`: by configuration, its settings beyond these, and the words of the
-      command that its trials share.
+    - `settings_of`, `words_of`: by configuration, its settings beyond these, and the words of
+      analysis.again's command that its trials share.
     - `trials`: [id, label, status, configuration, shares by split, settings beyond these, words
-      beyond these or null, epochs trained, seconds, error].
+      beyond these, epochs trained, seconds, error].
     """
     planned = data.manifest
-    records: dict[str, Any] = planned.set_index("trial").to_dict("index")  # type: ignore[assignment]
+    records: dict[str, Any] = planned.set_index("trial", drop=False).to_dict("index")  # type: ignore[assignment]
     names = label.labels(records)
     texts = {name: _texts(planned[name]) for name in settings.leaves()}
     shared = {name: column[0] for name, column in texts.items() if len({*column}) == 1}
     states = progress.set_index("trial")
     errors = facts.errors(progress)
-    words = dict(zip(planned["trial"], commands(planned), strict=True))
+    words = {trial: shlex.split(command(row))[2:] for trial, row in records.items()}
     alike = [_alike([words[trial] for trial in row["trials"]]) for row in known.rows]
     shares = _shares(data, known.splits)
     settings_of: list[dict[str, str]] = [{} for _ in known.rows]
@@ -45,7 +46,7 @@ def about_trials(data: Data, known: Configurations, progress: pd.DataFrame) -> d
         configuration = known.of[trial]
         own = {name: texts[name][place] for name in texts if name not in shared}
         settings_of[configuration] = {n: v for n, v in own.items() if n not in REPEAT}
-        command, common = words[trial], {*alike[configuration]}
+        common = {*alike[configuration]}
         state = states.loc[trial]
         rows.append(
             [
@@ -55,7 +56,7 @@ def about_trials(data: Data, known: Configurations, progress: pd.DataFrame) -> d
                 configuration,
                 [shares.get((trial, split)) for split in known.splits],
                 {name: value for name, value in own.items() if name in REPEAT},
-                None if command is None else [word for word in command if word not in common],
+                [word for word in words[trial] if word not in common],
                 int(state["epochs"]),
                 round(float(state["seconds"]), 1),
                 errors.get(trial),
@@ -95,10 +96,11 @@ def _texts(values: "pd.Series[Any]") -> list[str]:
             for v in values.tolist()]  # fmt: skip
 
 
-def _alike(commands: Sequence[list[str] | None]) -> list[str]:
-    """The words that all of these commands have, in order; none where the first word differs."""
-    known = [command for command in commands if command]
-    if not known or len({command[0] for command in known}) > 1:
+def _alike(commands: Sequence[list[str]]) -> list[str]:
+    """The words that all of these commands have, in order; none where one has no words, or they
+    start from several recipes.
+    """
+    if len({tuple(command[:2]) for command in commands}) > 1:
         return []
-    common = set(known[0]).intersection(*known[1:])
-    return [word for word in known[0] if word in common]
+    common = {*commands[0]}.intersection(*commands[1:])
+    return [word for word in commands[0] if word in common]

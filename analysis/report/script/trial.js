@@ -34,11 +34,11 @@ function siblings(trial, { trials: alike }) {
 }
 
 function again(trial) {
-  if (!trial.words) return make("p", {}, "This version of Overhear would train something else from these settings: check out the commit that planned it.");
   const words = [...data.words_of[trial.configuration], ...trial.words];
-  // the recipe comes first, wherever it was kept
-  const quoted = words.sort((a, b) => a.includes("=") - b.includes("=")).map(quote);
-  return make("div", {}, make("pre", {}, `${data.retrain} ${quoted.join(" ")}`), make("p", { class: "quiet" },
+  if (!words.length) {
+    return make("p", {}, "No single command does: its weights come from another trial, or this version of Overhear has no such trial. The commit that planned it, and its study, do.");
+  }
+  return make("div", {}, make("pre", {}, `overhear train ${words.map(quote).join(" ")}`), make("p", { class: "quiet" },
     "Own recordings also need --root, and what else their sweep was given to read them."));
 }
 
