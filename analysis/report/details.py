@@ -101,8 +101,8 @@ def confusions(data: Data, trials: Iterable[str]) -> tuple[list[list[str]], dict
         classes = tuple(sorted({*here["label"], *here["predicted"]}))
         place = {name: number for number, name in enumerate(classes)}
         cells = here["label"].map(place) * len(classes) + here["predicted"].map(place)
-        there, counts = np.unique(cells, return_counts=True)
-        pairs = np.stack([there, counts], axis=1).ravel().tolist()
+        places, counts = np.unique(cells.to_numpy(np.int64), return_counts=True)
+        pairs = np.stack([places, counts], axis=1).ravel().tolist()
         found[trial] = [split, lists.setdefault(classes, len(lists)), pairs]
     return [[*classes] for classes in lists], found
 
