@@ -15,7 +15,7 @@ from analysis.status import failures
 from scaling.results.outcome import Status
 from scaling.storage import brief
 
-NAMED = 50  # trials that are listed by name, at most
+NAMED = 20  # trials that are listed by name, at most
 
 
 def failed(progress: pd.DataFrame) -> list[dict[str, Any]]:
