@@ -214,26 +214,26 @@ def _published(data: "Data") -> "dict[str, pd.DataFrame]":
 
 
 def report(
-    results: Annotated[str, typer.Argument(help=RESULTS)],
+    results: Annotated[list[str], typer.Argument(help=JOINED)],
     out: Annotated[
-        str | None, typer.Option(help="File of the page. Default: RESULTS/report.html.")
+        str | None,
+        typer.Option(
+            help="File of the page. Default: RESULTS/report.html. Of several, it has to be named."
+        ),
     ] = None,
 ) -> None:
     """Write one HTML page that shows all of a study, and asks the network for nothing."""
     from analysis import table
-    from analysis.data import Data
+    from analysis.data import opened
     from analysis.report.file import file_of, write
     from analysis.report.page import page
-    from scaling.results.records import Results
 
-    where = Results(results)
-    file = file_of(where, out)
-    planned = table.load(where)
-    data = Data(planned, table.stated_last(planned))
-    tally = table.counts(table.progress(planned))
+    file = file_of(results, out)
+    data = opened(results)
+    tally = table.counts(table.progress(data.snapshot))
     # what is missing, the page says itself
     ended = {state: n for state, n in tally.items() if state == Status.COMPLETE}
-    notes = [*_hidden(planned, data.scores(), ended, data.last, True)]
+    notes = [*_hidden(data.snapshot, data.scores(), ended, data.last, True)]
     size = write(page(data, notes), file)
     print(f"{file} ({size:,} bytes; a browser opens it)")
     print(console.tally(tally))

@@ -84,15 +84,9 @@ def confusions(data: Data, trials: Iterable[str]) -> tuple[list[list[str]], dict
     Counts are [true * classes + predicted, count, ...], in which what never happened is left out;
     of several splits the one that is told last, unseen devices before seen ones.
     """
-    results = data.snapshot.results
-    there = set(results.names("predictions"))
     lists: dict[tuple[str, ...], int] = {}
     found = {}
-    for trial in trials:  # one by one: predictions of a study need not fit into memory
-        if trial not in there:
-            continue
-        table = results.read("predictions", [trial]).select(["split", "label", "predicted"])
-        frame = table.to_pandas()
+    for trial, frame in data.predictions([*trials], ["split", "label", "predicted"]):
         held_out = {str(split) for split in frame["split"]} - set(aggregate.NOT_HELD_OUT)
         if not held_out:
             continue

@@ -1,6 +1,7 @@
 """The file that the report is written to. Contents: file_of, write."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.files import REMEDIES
@@ -10,20 +11,26 @@ from scaling.storage import shown
 NAME = "report.html"
 
 
-def file_of(results: Results, out: str | None) -> Path:
-    """`out`, else RESULTS/report.html where that is local.
+def file_of(results: Sequence[str], out: str | None) -> Path:
+    """`out`, else RESULTS/report.html of a single results folder that is local.
 
-    Raises ValueError for an `out` that is empty or a folder, and where it is not on this machine.
+    Raises ValueError for an `out` that is empty or a folder, where there are several results
+    folders and no `out`, and where the file is not on this machine.
     """
     if out is not None and not out.strip():
         raise ValueError(f"--out {out!r} is empty: name a file, as {NAME}")
-    if out is None and not results.local:
+    if out is None and len(results) > 1:
         raise ValueError(
-            f"{results.where} is not on this machine: name a local file for the report with --out"
+            f"{len(results)} results folders are joined: name the file of their report with --out"
+        )
+    where = Results(results[0])
+    if out is None and not where.local:
+        raise ValueError(
+            f"{where.where} is not on this machine: name a local file for the report with --out"
         )
     if out and "://" in out and not out.startswith("file://"):
         raise ValueError(f"--out {shown(out)} is not on this machine: name a local file")
-    file = Path(Results(out).base) if out else Path(results.path(NAME))
+    file = Path(Results(out).base) if out else Path(where.path(NAME))
     if file.is_dir():
         raise ValueError(f"--out {file} is a folder: name a file in it, as {file / NAME}")
     return file
