@@ -15,7 +15,7 @@ import numpy as np
 
 from analysis import aggregate
 from analysis.data import Data
-from analysis.table import Unrecorded
+from analysis.metrics import Unrecorded
 
 SHARE, LOSS = 1000, 100  # one, in what is written
 EPOCHS = (200, 100, 60, 40, 25, 16, 10)  # of each curve, at most
@@ -133,10 +133,10 @@ def _averaged(field: np.ndarray[Any, Any], most: int) -> np.ndarray[Any, Any]:
 def _by_epoch(data: Data, metric: str, one: int) -> dict[tuple[str, str], tuple[Any, Any]]:
     """By trial and split, epochs and values of this metric over all devices."""
     try:
-        frame = data.evaluations(metric)
+        frame = data.evaluations(metric, "all")
     except Unrecorded:
         return {}
-    frame = frame[frame["device"] == "all"].sort_values("epoch", kind="stable")
+    frame = frame.sort_values("epoch", kind="stable")
     frame = frame.assign(value=(frame["value"] * one).round().astype(int))
     return {
         (str(trial), str(split)): (rows["epoch"].tolist(), rows["value"].tolist())
