@@ -48,7 +48,8 @@ def _said(row: Mapping[Any, Any]) -> str:
     what = "Difference in" if row["worse"] else "Mean"
     said = f"{what} {row['metric']} on {row['on']}: {_effect(row, 'effect')}"
     if not math.isnan(row["low"]):
-        said += f" ({_effect(row, 'low')} to {_effect(row, 'high')})"
+        low, _, _ = _effect(row, "low").partition(" ")
+        said += f" ({low} to {_effect(row, 'high')})"
     said += f", {row['n']} {row['unit']}"
     if row["at_least"]:
         said += f"; claimed: at least {_effect(row, 'at_least')}"
