@@ -3,7 +3,7 @@
 Conventions: plain functions, registered by the top-level command; what a person can mend is raised
 as a ValueError of one line. Facts go to standard output, warnings to standard error. Heavy imports
 happen inside the commands, so that --help is instant.
-Contents: analyze, status, draw_fields.
+Contents: analyze, report, status, draw_fields.
 """
 
 import sys
@@ -224,6 +224,32 @@ def _published(data: "Data") -> "dict[str, tuple[pd.DataFrame, Listing]]":
             title = f"{name}_gains"
             papers[title] = gained, listing.of_gains(title, gained)
     return papers
+
+
+def report(
+    results: Annotated[list[str], typer.Argument(help=JOINED)],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="File of the page. Default: RESULTS/report.html. Of several, it has to be named."
+        ),
+    ] = None,
+) -> None:
+    """Write one HTML page that shows all of a study, and asks the network for nothing."""
+    from analysis import table
+    from analysis.data import opened
+    from analysis.report.file import file_of, write
+    from analysis.report.page import page
+
+    file = file_of(results, out)
+    data = opened(results)
+    tally = table.counts(table.progress(data.snapshot))
+    # what is missing, the page says itself
+    ended = {state: n for state, n in tally.items() if state == Status.COMPLETE}
+    notes = [*_hidden(data.snapshot, data.scores(), ended, data.last, True)]
+    size = write(page(data, notes), file)
+    print(f"{file} ({size:,} bytes; a browser opens it)")
+    print(console.tally(tally))
 
 
 def status(
