@@ -109,7 +109,10 @@ def analyze(
         ),
     ] = "",
     every: Annotated[
-        bool, typer.Option("--all", help="Print all rows of each table, not only the first 20.")
+        bool,
+        typer.Option(
+            "--all", help="Print all rows of every table, not only the first 20 of the main ones."
+        ),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the points as JSON lines.")] = False,
 ) -> None:
@@ -145,6 +148,8 @@ def analyze(
     def report(listed: "Listing", rows: "pd.DataFrame", kind: str, name: str, saved: str) -> None:
         if json:
             print(*console.json_lines(files.without_arrays(rows), {kind: name}), sep="\n")
+        elif name in registry.IN_A_SENTENCE and not (figure or every):
+            console.show(console.sentence(listed))
         else:
             console.show(console.listed(listed, every, f"{name}.csv"))
         print(f"{name}: {saved}\n", file=aside)
