@@ -3,8 +3,8 @@
 Conventions: a table is as wide as the terminal, or as COLUMNS says; columns that tell rows apart
 are never cut, at worst they are folded. Heavy imports happen inside the functions, so that --help
 is instant.
-Contents: MOST, listed, sentence, status_table, status_line, status_words, json_lines, tally, lines, show,
-text.
+Contents: MOST, listed, sentence, status_table, status_line, status_words, json_lines, tally, lines,
+show, text.
 """
 
 import os
