@@ -103,7 +103,8 @@ def _tally(data: Data, trials: Sequence[str]) -> Tally:
         for place in range(6)
     ]
     fitted = {trial: warmth for trial, _, warmth in found if warmth is not None}
-    return Tally(*frames[:4], fitted, *frames[4:])
+    answers, clips, bins, errors, heard, mistaken = frames
+    return Tally(answers, clips, bins, errors, fitted, heard, mistaken)
 
 
 def _answers(data: Data, trials: Iterable[str]) -> Iterator[tuple[str, pa.Table]]:
