@@ -128,12 +128,27 @@ def of_claims(judged: pd.DataFrame, alpha: float) -> Listing:
 
 def remarks(judged: pd.DataFrame) -> Iterator[str]:
     """What would decide the undecided claims, and what a reader has to know of any."""
-    for row in judged.to_dict("records"):
-        if row["remedy"]:
-            yield f"{row['claim']}: {row['remedy']}"
-    for row in judged.to_dict("records"):
-        if row["note"]:
-            yield f"{row['claim']}: {row['note']}"
+    rows = judged.to_dict("records")
+    for heading, said in {
+        "What would decide": [f"{r['remedy']}{_parts(r)}" if r["remedy"] else "" for r in rows],
+        "To know": [row["note"] for row in rows],
+    }.items():
+        if any(said):
+            yield f"{heading}:"
+            yield from (f"- {r['claim']}: {s}" for r, s in zip(rows, said, strict=True) if s)
+
+
+def _parts(row: Mapping[Any, Any]) -> str:
+    """`; a pair varies by 5.1 points from fold to fold, 2.0 from seed to seed`."""
+    places = {name: f" from {name} to {name}" for name in ("fold", "device", "seed")}
+    places |= {"device_in_fold": " of a device in a fold", "clips": " by its clips at most"}
+    unit = " nats" if row["metric"] == "loss" else " points"
+    said = []
+    for name, place in places.items():
+        if not math.isnan(row[name]):
+            said.append(f"{_effect({**row, 'worse': ''}, row[name]).lstrip('+')}{unit}{place}")
+            unit = ""
+    return f"; a {'pair' if row['worse'] else 'run'} varies by {', '.join(said)}" if said else ""
 
 
 def _effect(row: Mapping[Any, Any], value: float) -> str:
