@@ -115,7 +115,7 @@ def judged(
     """Claims at look `number` (1, 2, ...) of those at so many repeats, by these trials (ids) alone,
     as a folder may hold more. Columns of analysis.claims: `verdict` is at the level of this look,
     all else as of a single one; and `outlook`, the chance that the last look decides a claim that
-    this one does not (nan: not known). Errors: those of analysis.claims.judge.
+    this one does not (nan: not known, or this is the last). Errors: those of analysis.claims.judge.
     """
     from analysis import table
     from analysis.claims import Verdict, holm, judge
@@ -129,9 +129,9 @@ def judged(
     rows = judge(data, {study: claims})
     sure = holm(rows["p"].tolist()) <= steps[number - 1]
     sides = np.where(rows["effect"] > rows["at_least"], Verdict.SUPPORTED, Verdict.CONTRADICTED)
-    last = steps[-1] / max(1, int((~sure).sum()))
+    over, last = number == len(counts), steps[-1] / max(1, int((~sure).sum()))
     outlooks = [
-        math.nan if known else _outlook(data, claim, counts[-1], last)
+        math.nan if known or over else _outlook(data, claim, counts[-1], last)
         for claim, known in zip(claims, sure, strict=True)
     ]
     verdicts = np.where(sure, sides, Verdict.UNDECIDED)

@@ -124,6 +124,18 @@ def test_it_spends_its_budget(results: Results, capsys: pytest.CaptureFixture[st
     assert "look 2, 5 repeats: width helps: undecided" in capsys.readouterr().out
 
 
+def test_a_spent_budget_says_what_may_decide(results: Results, capsys: pytest.CaptureFixture[str]):
+    level = Claim("width 64 hears 58 %", WIDE, {}, on="validation", at_least=0.58)
+    follow(begin(results, study(level), most=3), Launches(results, moderate))
+    said = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(
+        r"look 1, 3 repeats: width 64 hears 58 %: undecided \(56\.\d %, 5\d\.\d to 6\d\.\d over 5 "
+        r"folds; needs p <= \.05, is \.\d+\)",
+        said[1],
+    )
+    assert said[3] == "the budget is spent: more folds, devices or recordings may"
+
+
 def test_more_repeats_that_cannot_decide_are_not_run(
     results: Results, capsys: pytest.CaptureFixture[str]
 ):
@@ -136,7 +148,7 @@ def test_more_repeats_that_cannot_decide_are_not_run(
     )
     assert looks(results)[-1].findings[0].outlook < 0.05
     assert "0 of 1 claims decided, 3 of at most 12 repeats" in said
-    assert "more repeats cannot decide the others: more folds, devices or recordings may" in said
+    assert "more repeats decide no other: more folds, devices or recordings may" in said
 
 
 def test_what_is_decided_stays_decided(results: Results, capsys: pytest.CaptureFixture[str]):

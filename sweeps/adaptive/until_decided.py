@@ -3,16 +3,15 @@
 A repeat is every trial of the study with one more seed, so each look is at whole crossed repeats.
 What is planned, and each look, is a record (scaling.results.looks): the same command resumes at the
 look that was not finished, and the plan never changes. Statistics: analysis.sequential. Knows no
-Ray. Contents: Own, Until; `asked`, `described`, `follow`, `decided`.
+Ray. Contents: Own, Until; `asked`, `described`, `follow`.
 """
 
 import datetime
 import hashlib
 import json
 import math
-import shlex
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -24,8 +23,8 @@ from scaling.results.looks import Course, Finding, Look, looks, record
 from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.settings import Trial
+from sweeps.adaptive.looks_in_words import UNDECIDED, decided, ended, plan, said
 
-UNDECIDED = "undecided"  # as analysis.claims says it
 FUTILE = 0.05  # chance of a decision below which more repeats are not worth their time
 NOT_COMPARED = ("published", "source")  # what a claim says that decides nothing
 
@@ -94,7 +93,7 @@ def asked(
     )
     if done and course != done[0].course:
         raise ValueError(
-            f"{results.where} plans {_plan(planned)}{_other(course, done[0].course)}: its promise "
+            f"{results.where} plans {plan(planned)}{_other(course, done[0].course)}: its promise "
             "holds for that plan alone; run it unchanged, or sweep into another folder with --out"
         )
     return Until(own, course, results, done)
@@ -107,7 +106,7 @@ def described(until: Until, seconds: float | None = None) -> list[str]:
     course, size = until.course, len(until.own.trials(1))
     claims = f"{len(until.own.claims)} claim{'s' * (len(until.own.claims) > 1)}"
     lines = [
-        f"until decided: {claims}, {_plan(course.counts)} ({size} trials each); false decisions "
+        f"until decided: {claims}, {plan(course.counts)} ({size} trials each); false decisions "
         f"at most {100 * course.alpha:g} % in all"
     ]
     if seconds is not None:
@@ -116,7 +115,7 @@ def described(until: Until, seconds: float | None = None) -> list[str]:
             f"take {duration(seconds * size * course.counts[-1])}"
         )
     if until.done and _over(until.done[-1]):
-        lines += _ended(until, until.done[-1])
+        lines += ended(until.done[-1], until.results.where)
     return lines
 
 
@@ -147,9 +146,14 @@ def follow(until: Until, run: Callable[[tuple[Trial, ...]], bool]) -> bool:
         _check_whole(trials, until.results)
         done.append(_keep(until, number, _judged(until, number, done[-1].findings)))
         _show(until, done[-1])
-    for line in _ended(until, done[-1]):
+    for line in ended(done[-1], until.results.where):
         typer.echo(line)
     return True
+
+
+def _show(until: Until, look: Look) -> None:
+    for line in said(look, until.own.claims):
+        typer.echo(line)
 
 
 def _keep(until: Until, number: int, findings: tuple[Finding, ...]) -> Look:
@@ -159,9 +163,9 @@ def _keep(until: Until, number: int, findings: tuple[Finding, ...]) -> Look:
     counts, alpha = until.course.counts, until.course.alpha
     repeats = (0, *counts)[number]
     level = (0.0, *sequential.levels(counts, alpha))[number]
-    ended = len(until.results.ended(trial.id for trial in until.own.trials(counts[-1])))
+    known = len(until.results.ended(trial.id for trial in until.own.trials(counts[-1])))
     now = datetime.datetime.now(datetime.UTC)
-    look = Look(until.course, number, repeats, level, ended, now, findings)
+    look = Look(until.course, number, repeats, level, known, now, findings)
     record(look, until.results)
     return look
 
@@ -181,11 +185,6 @@ def _judged(until: Until, number: int, before: Sequence[Finding]) -> tuple[Findi
     for row in rows:
         known[row["claim"]] = _finding(row, number, level / max(1, undecided))
     return tuple(known[claim.text] for claim in claims)
-
-
-def decided(finding: Finding) -> bool:
-    """Whether a look has decided a claim."""
-    return finding.verdict != UNDECIDED
 
 
 def _finding(row: Mapping[Any, Any], number: int, needs: float) -> Finding:
@@ -227,68 +226,10 @@ def _check_whole(trials: Sequence[Trial], results: Results) -> None:
         )
 
 
-def _show(until: Until, look: Look) -> None:
-    """A line for each claim."""
-    metrics = {claim.text: claim.metric for claim in until.own.claims}
-    repeats = f"{look.repeats} repeat{'s' * (look.repeats > 1)}"
-    for each in look.findings:
-        typer.echo(f"look {look.number}, {repeats}: {_line(look, each, metrics)}")
-
-
-def _line(look: Look, finding: Finding, metrics: Mapping[str, str]) -> str:
-    """`width helps on unseen devices: undecided (+3.1 points, -0.4 to 6.6 over 5 folds; needs
-    p <= .0028, is .08)`.
-    """
-    loss = metrics[finding.claim] == "loss"
-    said = f"{finding.claim}: {finding.verdict}"
-    if decided(finding) and finding.look < look.number:
-        return f"{said} at look {finding.look}"
-    if math.isnan(finding.p):
-        return f"{said} ({finding.note or 'no test'})"
-    low, high = _effect(finding.low, loss), _effect(finding.high, loss)
-    mean = f"{_effect(finding.effect, loss)} {'nats' if loss else 'points'}"
-    needs = f"needs p <= {_p(finding.needs)}, is {_p(finding.p)}"
-    more = "" if finding.open or decided(finding) else f"; {_outlook(finding.outlook)}"
-    return f"{said} ({mean}, {low} to {high} over {finding.n} {finding.unit}; {needs}{more})"
-
-
-def _outlook(chance: float) -> str:
-    """Why a claim is not worth more repeats."""
-    return f"more repeats would decide it with probability {max(chance, 0.001):.1g}"
-
-
-def _effect(value: float, loss: bool) -> str:
-    return f"{value:+.3f}" if loss else f"{100 * value:+.1f}"
-
-
-def _p(value: float) -> str:
-    """Two digits: `.031`, `2e-05`."""
-    return f"{value:.0e}" if value < 1e-4 else f"{value:.2g}".removeprefix("0")
-
-
-def _ended(until: Until, look: Look) -> Iterator[str]:
-    """What came of the course, and the command that follows."""
-    left = [each for each in look.findings if not decided(each)]
-    counts, total = until.course.counts, len(look.findings)
-    spent = f"{look.repeats} of at most {counts[-1]} repeats"
-    yield f"{total - len(left)} of {total} claims decided, {spent}"
-    if left:
-        why = "more repeats cannot decide the others" if look.repeats < counts[-1] else ""
-        yield (why or "the budget is spent") + ": more folds, devices or recordings may"
-    yield f"next: overhear claims {shlex.quote(until.results.where)}"
-
-
-def _plan(counts: Sequence[int]) -> str:
-    """`at most 12 repeats, judged at 3, 5, 8 and 12`."""
-    *others, last = map(str, counts)
-    judged = f"{', '.join(others)} and {last}" if others else last
-    return f"at most {last} repeats, judged at {judged}"
-
-
 def _other(course: Course, planned: Course) -> str:
     """How what is asked for differs from what was planned."""
     if course.counts != planned.counts:
-        return f", and not {_plan(course.counts)}"
+        return f", and not {plan(course.counts)}"
     return f" of other {'claims' if course.claimed != planned.claimed else 'trials'}"
 
 
