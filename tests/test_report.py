@@ -313,7 +313,7 @@ def test_a_point_leads_to_its_trial_by_mouse_and_by_keyboard(
     label = shown.evaluate("document.activeElement.getAttribute('aria-label')")
     assert label.startswith("damped 0.5, width 16: 32,000 parameters, 51.5 %")
     shown.keyboard.press("Enter")
-    shown.wait_for_function("document.activeElement.id === 'trial-title'")
+    shown.locator("#trial-title:focus").wait_for()
     assert title.inner_text() == "Trial W16-damped-seed0"
     assert "predictions" in body.locator("p.quiet").last.inner_text()
 
@@ -322,7 +322,7 @@ def test_what_people_write_injects_nothing(opened: Callable[..., Any], study: Re
     shown = opened(page(Data(study)))
     failed = trial(seed=7).id
     shown.goto(f"{shown.url}#trial={failed}")
-    shown.wait_for_function("document.activeElement.id === 'trial-title'")
+    shown.locator("#trial-title:focus").wait_for()
     assert "<img src=x" in shown.locator("#trial-body pre").first.inner_text()
     shown.goto(f"{shown.url.split('#')[0]}#trial={next(iter(runs())).id}")
     shown.locator(".confusion th", has_text="<img src=x").first.wait_for()

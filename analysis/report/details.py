@@ -7,7 +7,6 @@ much. Contents: Fitted, fitted, curves, thinned, confusions, maps.
 """
 
 import base64
-import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ import numpy as np
 from analysis import aggregate
 from analysis.data import Data
 from analysis.metrics import Unrecorded
+from analysis.report.embedded import embedded
 
 SHARE, LOSS = 1000, 100  # one, in what is written
 EPOCHS = (200, 100, 60, 40, 25, 16, 10)  # of each curve, at most
@@ -38,10 +38,10 @@ class Fitted(NamedTuple):
 
 
 def fitted(make: Callable[[int], dict[str, Any]], levels: Sequence[int], room: int) -> Fitted:
-    """The details of the finest level that take at most `room` bytes as JSON."""
+    """The details of the finest level that take at most `room` bytes in the page."""
     for level in levels:
         details = make(level)
-        if len(json.dumps(details, separators=(",", ":"))) <= room:
+        if len(embedded(details)) <= room:
             return Fitted(details, level, level == levels[0])
     return Fitted({}, 0, False)
 

@@ -10,7 +10,6 @@ Contents: LIMIT, page.
 
 import base64
 import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
@@ -25,12 +24,12 @@ from analysis.data import Data
 from analysis.figures.facets import DESCRIBED
 from analysis.report import claims, details, devices, facts, rows
 from analysis.report.configurations import configurations
+from analysis.report.embedded import embedded
 from scaling.text import printable
 
 LIMIT = 1_500_000  # bytes
 SPARE = 1_000  # of which for the sentence that says what is coarser than recorded
 SCRIPTS = ("dom", "figure", "frontier", "table", "trial", "main")
-ESCAPED = {ord(each): f"\\u{ord(each):04x}" for each in "<>&\u2028\u2029"}
 
 
 def page(data: Data, notes: Sequence[str] = ()) -> str:
@@ -67,33 +66,36 @@ def page(data: Data, notes: Sequence[str] = ()) -> str:
         "devices": devices.section(data),
     }
     template = _environment().from_string(_asset("template.html.jinja"))
-    sparse = template.render(words, coarser=[*details.NAMES], data=Markup(_json(told)))
+    sparse = template.render(words, coarser=[*details.NAMES], data=Markup(embedded(told)))
     found, coarser = _details(data, LIMIT - len(sparse.encode()) - SPARE)
-    return template.render(words, coarser=coarser, data=Markup(_json(told | found)))
+    return template.render(words, coarser=coarser, data=Markup(embedded(told | found)))
 
 
 def _details(data: Data, room: int) -> tuple[dict[str, Any], list[str]]:
-    """The details of trials that fit into so many bytes, and what is coarser than recorded."""
+    """The details of trials that fit into so many bytes, and what is coarser than recorded. Each
+    kind may take a share of what is left; curves, which can be thinned to any size, all of it.
+    """
     lines = details.curves(data)
     trials = [*dict.fromkeys(data.scores()["trial"])] if len(data.scores()) else []
     classes, confused = details.confusions(data, trials)
     longest = max((len(line[1]) for each in lines.values() for line in each), default=0)
     kinds: dict[str, tuple[float, Callable[[int], dict[str, Any]], tuple[int, ...]]] = {
         "devices": (1.0, lambda _: rows.by_device(data), (1,)),
+        "confusions": (0.4, lambda _: confused, (1,)),
+        "maps": (0.4, lambda side: details.maps(data, side), details.SIDES),
         "curves": (
-            0.5,
+            1.0,
             lambda most: {t: details.thinned(each, most) for t, each in lines.items()},
             (longest, *(n for n in details.EPOCHS if n < longest)),
         ),
-        "confusions": (0.6, lambda _: confused, (1,)),
-        "maps": (1.0, lambda side: details.maps(data, side), details.SIDES),
     }
     found: dict[str, Any] = {"classes": classes}
+    room -= len(embedded(found))
     coarser = []
     for name, (share, make, levels) in kinds.items():
         fit = details.fitted(make, levels, int(share * room))
         found[name] = fit.details
-        room -= len(_json(fit.details))
+        room -= len(embedded(fit.details))
         if not fit.finest:
             what = f"{fit.level} {details.UNITS[name]}" if fit.level else "none"
             coarser.append(f"{details.NAMES[name]}: {what}")
@@ -111,21 +113,6 @@ def _compact(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else round(float(value), 4)
-
-
-def _json(value: Any) -> str:
-    """JSON that may stand within a script element: no character of it can end the element."""
-    text = json.dumps(_plain(value), separators=(",", ":"), allow_nan=False)
-    return text.translate(ESCAPED)
-
-
-def _plain(value: Any) -> Any:
-    """The value with its texts made printable."""
-    if isinstance(value, str):
-        return printable(value)
-    if isinstance(value, Mapping):
-        return {printable(key): _plain(each) for key, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _digest(text: str) -> str:
