@@ -148,8 +148,8 @@ def _worst_device(runs: pd.DataFrame) -> tuple[str, float]:
     if devices.shape[1] < 2:
         return "", float("nan")
     means = devices.groupby(level=0).mean().mean()
-    worst = means.idxmin() if scale_of(runs) in SCALES.values() else means.idxmax()
-    return str(worst), float(means[worst])
+    place = int(means.argmin() if scale_of(runs) in SCALES.values() else means.argmax())
+    return str(means.index[place]), float(means.iloc[place])
 
 
 def told(points: pd.DataFrame, but: Sequence[str] = (), within: Sequence[str] = ()) -> pd.DataFrame:

@@ -103,7 +103,8 @@ def _tally(data: Data, trials: Sequence[str]) -> Tally:
         for place in range(6)
     ]
     fitted = {trial: warmth for trial, _, warmth in found if warmth is not None}
-    return Tally(*frames[:4], fitted, *frames[4:])
+    answers, clips, bins, errors, heard, mistaken = frames
+    return Tally(answers, clips, bins, errors, fitted, heard, mistaken)
 
 
 def _answers(data: Data, trials: Iterable[str]) -> Iterator[tuple[str, pa.Table]]:
@@ -219,13 +220,17 @@ def _calibration(
 
 
 def reliability(
-    confidence_N: npt.NDArray[np.float64], right_N: npt.NDArray[np.bool_]
+    confidence_N: npt.NDArray[np.float64], right_N: npt.NDArray[np.bool_ | np.float64]
 ) -> pd.DataFrame:
     """BINS bins of equal mass, from the least confident answers to the most: bin (from 1), answers,
     confidence and accuracy (means), by_chance: what |accuracy - confidence| would be on average if
     the confidences were exactly right and the answers independent. Fewer answers than bins have a
     bin each.
     """
+    # answers of one confidence, as of a network that is sure of all, may stand in any order: each
+    # is as right as all of them
+    _, same_N, count_C = np.unique(confidence_N, return_inverse=True, return_counts=True)
+    right_N = (np.bincount(same_N, right_N) / count_C)[same_N]
     order = np.argsort(confidence_N, kind="stable")
     rows = []
     for number, part in enumerate(np.array_split(order, min(BINS, len(order))), start=1):

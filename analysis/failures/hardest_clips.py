@@ -58,7 +58,8 @@ def hardest(data: Data, trials: Sequence[str] | None = None, most: int = MOST) -
     )
     by_dataset = clips.assign(hard=2 * clips["missed"] > clips["n"]).groupby("sound.dataset")
     totals = by_dataset.agg(hard=("hard", "sum"), clips=("clip", "size")).reset_index()
-    clips = clips[clips["value"] > 0].sort_values(["value", *CLIP], ascending=[False, True, True])
+    clips = clips.sort_values(["value", *CLIP], ascending=[False, True, True])
+    # what is never missed is taken for nothing
     clips = clips.head(most).merge(_taken_for(counts, found), on=CLIP)
     clips = clips.merge(totals, on="sound.dataset")
     several = clips["devices"].astype(str) + " devices"
@@ -72,8 +73,8 @@ def hardest(data: Data, trials: Sequence[str] | None = None, most: int = MOST) -
 def _taken_for(counts: Tally, found: Models) -> pd.DataFrame:
     """For each clip the commonest wrong answer, and its share of the wrong ones."""
     wrong = counts.mistaken.merge(found.trainings[["trial", "sound.dataset"]], on="trial")
-    wrong = wrong.groupby([*CLIP, "predicted"], as_index=False)["answers"].sum()
-    total = wrong.groupby(CLIP)["answers"].transform("sum")
-    wrong = wrong.assign(taken=wrong["answers"] / total)
-    wrong = wrong.sort_values("answers", ascending=False, kind="stable").drop_duplicates(CLIP)
-    return wrong.rename(columns={"predicted": "taken_for"}).drop(columns="answers")
+    given = wrong.groupby([*CLIP, "predicted"])["answers"].sum().reset_index()
+    total = given.groupby(CLIP)["answers"].transform("sum")
+    given = given.assign(taken=given["answers"] / total)
+    given = given.sort_values("answers", ascending=False, kind="stable").drop_duplicates(CLIP)
+    return given.rename(columns={"predicted": "taken_for"}).drop(columns="answers")

@@ -69,9 +69,9 @@ def of_confusions(title: str, points: pd.DataFrame) -> Listing:
         result = "no clip is taken for one of another class"
         return of_values(title, result, named, ("split", "class", *MODEL))
     rows = wrong.sort_values("value", ascending=False, kind="stable").reset_index(drop=True)
-    last = rows[rows["split"] == wrong["split"].iloc[-1]]
-    most: dict[Any, Any] = last.iloc[0].to_dict()
-    named = who(last, MODEL, last.index[0])
+    on_last = rows[rows["split"] == wrong["split"].iloc[-1]]
+    most: dict[Any, Any] = on_last.iloc[0].to_dict()
+    named = who(on_last, MODEL, on_last.index[0])
     result = f"most confused {on(most['split'])}: {most['label']} taken for {most['predicted']}"
     result += f"{f' by {named}' if named else ''}, {_percent(most['value'])} %{edges(most)} of "
     result += "its clips"

@@ -57,7 +57,7 @@ class Models(NamedTuple):
         placed = cells.merge(self.trainings[[*TRAINING, MODEL]], on="trial")
         placed = placed.sort_values([MODEL, *keys], kind="stable")
         number = placed.groupby([MODEL, *keys], sort=False, observed=True).ngroup().to_numpy()
-        starts = np.flatnonzero(np.diff(number, prepend=-1))
+        starts: list[int] = np.flatnonzero(np.diff(number, prepend=-1)).tolist()
         values, folds, seeds = (placed[n].to_numpy() for n in ("value", *TRAINING[1:]))
         clips = placed["clips"].to_numpy(float) if "clips" in placed else None
         made = [
@@ -111,7 +111,8 @@ def summaries(points: pd.DataFrame, place: str) -> pd.DataFrame:
     groups = points.groupby([MODEL, "split"], sort=False)
     rows = []
     for _, here in groups:
-        worst, best = here.loc[here["value"].idxmin()], here.loc[here["value"].idxmax()]
+        value = here["value"].to_numpy()
+        worst, best = (here.iloc[int(place)] for place in (value.argmin(), value.argmax()))
         rows.append(
             {
                 **worst[about].to_dict(),

@@ -6,6 +6,8 @@ trained; hollow: with the temperature that validation clips ask for.
 Contents: obstacle, points, draw, listing.
 """
 
+from typing import Any
+
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -24,7 +26,7 @@ from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, p
 from analysis.figures.places import MARKERS, across_panels, caption, drawn_models
 from analysis.listing import Listing
 
-LINES = {AS_TRAINED: "-", TEMPERED: (0, (4, 1.5))}
+LINES: dict[str, Any] = {AS_TRAINED: "-", TEMPERED: (0, (4, 1.5))}
 
 
 def obstacle(data: Data) -> str | None:
@@ -96,10 +98,10 @@ def _errors(here: pd.DataFrame, splits: list[str]) -> str:
     """`unseen 12.1 → 5.2 %`, a line for each split: as trained, and with the temperature."""
     lines = []
     for split in splits:
-        rows = here[here["split"] == split].drop_duplicates("stage").set_index("stage")
+        rows = here[here["split"] == split].drop_duplicates("stage")
         if rows.empty:
             continue
-        errors = [f"{100 * rows.loc[stage, 'error']:.1f}" for stage in LINES if stage in rows.index]
+        errors = [f"{100 * error:.1f}" for error in rows["error"]]
         lines.append(f"{split} {' → '.join(errors)} %")
     return "\n".join(lines)
 

@@ -21,7 +21,7 @@ from scaling.text import printable
 
 DRAWN = 20
 READ = 400  # trials, at most; of more, those of the models that a figure has room for
-LETTERS = 30  # of a name: the end of a longer path
+LETTERS = 40  # of a name: the end of a longer path
 
 
 def obstacle(data: Data) -> str | None:
@@ -51,9 +51,9 @@ def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:
         panel = made.panels.flat[0]
         panel.barh(range(len(names)), 100 * drawn["value"], color=palette(1)[0], height=0.6)
         panel.set_yticks(range(len(names)), names)
-        panel.set_ylim(len(names) - 0.5, -0.5)
+        panel.set_ylim(max(len(names), 1) - 0.5, -0.5)
         panel.set_xlim(0, 102)
-        panel.set_xlabel(folded(style.renamed("Answers that miss it (%)"), made.letters))
+        panel.set_xlabel(folded(style.renamed("Answers that miss it (%)"), max(made.letters, 14)))
         sns.despine(ax=panel)
     return made.figure
 

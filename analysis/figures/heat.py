@@ -97,8 +97,8 @@ def _size(made: Page, cells: int, across: bool) -> float:
     assert spec is not None
     grid, figure = spec.get_gridspec(), made.figure
     if across:
-        return 72 * 0.78 * figure.get_figwidth() / grid.ncols / cells
-    return 72 * 0.7 * figure.get_figheight() / grid.nrows / cells
+        return float(72 * 0.78 * figure.get_figwidth() / grid.ncols / cells)
+    return float(72 * 0.7 * figure.get_figheight() / grid.nrows / cells)
 
 
 def _names(made: Page, names: Sequence[str], columns: Sequence[str], style: Style) -> None:

@@ -8,6 +8,7 @@ Contents: MOST_PANELS, MOST_NAMES, caption, model_names, drawn_models, across_pa
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import seaborn as sns
@@ -29,7 +30,7 @@ NONE = "(not named)"  # a device
 LETTERS = 24  # of a name along an axis, in a line
 HIGH = 0.17  # inches of a name along a vertical axis, in FONT
 MARKERS = "osD^v"
-LINES = ("--", ":", "-.")
+LINES: tuple[Any, ...] = ("--", ":", "-.")
 
 
 def caption(points: pd.DataFrame) -> str:
@@ -119,23 +120,23 @@ def _panel(
         if every.empty:
             continue
         mean, low, high = (100 * rows[name] for name in ("value", "low", "high"))
-        look = {"color": colours[number], "marker": MARKERS[number % len(MARKERS)]}
         places = [at[name] + 0.12 * (number - (len(splits) - 1) / 2) for name in rows[place]]
         panel.errorbar(
             mean, places, xerr=[(mean - low).tolist(), (high - mean).tolist()], linestyle="",
-            markersize=4.5, elinewidth=1, capsize=2, **look,
+            color=colours[number], marker=MARKERS[number % len(MARKERS)], markersize=4.5,
+            elinewidth=1, capsize=2,
         )  # fmt: skip
         if len(every) < 2:
             continue
         panel.axvline(100 * every["value"].mean(), color=colours[number], zorder=1, linewidth=1,
                       linestyle=LINES[number % len(LINES)])  # fmt: skip
-        worst = rows["value"].idxmin()
-        where = (mean[worst], places[list(rows.index).index(worst)])
+        worst = int(rows["value"].to_numpy().argmin())
+        where = (mean.iloc[worst], places[worst])
         panel.plot(*where, "o", markersize=10, markerfacecolor="none", markeredgecolor="black")
         if split != splits[-1]:
             continue  # two values beside each other hide dots
         panel.annotate(
-            f"{mean[worst]:.1f}", where, xytext=(7, 0), textcoords="offset points", va="center",
+            f"{mean.iloc[worst]:.1f}", where, xytext=(7, 0), textcoords="offset points", va="center",
             fontsize="small", bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
         )  # fmt: skip
     panel.grid(axis="both", color="0.9", linewidth=0.6)

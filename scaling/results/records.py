@@ -8,7 +8,8 @@ A results folder is a local path or any pyarrow filesystem URI. Below it lie
 - `code/<digest>.diff`, how the code that planned a launch differs from its commit (code_version).
 - `weights/<trial>.safetensors` (scaling.results.weights), and `checkpoints/<trial>/`, which a trial
   continues from (checkpoint) and whose `memory.json` says that it held too much (memory).
-- `claims/<launch>.json`, what the study wants to know (claims).
+- `claims/<launch>.json`, what the study wants to know (claims), and `looks/<study>-<number>.json`,
+  when it was judged while repeats were added (looks).
 - `sweep.json`, by which one sweep at a time writes to the folder (lock_file).
 
 A reader never sees half a file: it is written under another name, flushed to the disk and renamed;
