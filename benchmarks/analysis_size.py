@@ -153,11 +153,12 @@ def main() -> None:
         began = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         took = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    peak = used.ru_maxrss * 1024
     within = "within" if took <= SECONDS and peak <= BYTES else "BEYOND"
     print(
-        f"overhear analyze: {took:.1f} s, {peak / 2**30:.2f} GiB: {within} {SECONDS:g} s and "
-        f"{BYTES / 2**30:g} GiB"
+        f"overhear analyze: {took:.1f} s ({used.ru_utime + used.ru_stime:.1f} s of processor), "
+        f"{peak / 2**30:.2f} GiB: {within} {SECONDS:g} s and {BYTES / 2**30:g} GiB"
     )
 
 

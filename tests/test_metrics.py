@@ -1,6 +1,6 @@
 """analysis.metrics: one pass over big records gives what a plain reading of them gives."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import pandas as pd
@@ -179,8 +179,10 @@ def test_few_predictions_are_read_ahead(results: Results, monkeypatch: pytest.Mo
         Results, "_read_one", lambda self, kind, name: read.append(name) or real(self, kind, name)
     )
     found = table.predictions(table.load(results))
+    assert isinstance(found, Generator)
     del read[:]
     next(found)
+    found.close()  # waits for what was begun
     assert len(read) <= 40
 
 
