@@ -36,6 +36,7 @@ bench: .venv/ready  ## speed against what a user would pick instead, in one run
 	@$(BIN)/python benchmarks/step.py
 	@$(BIN)/python benchmarks/erf.py
 	@$(BIN)/python benchmarks/sweep.py
+	@$(BIN)/python benchmarks/analysis_size.py
 
 docs: .venv/ready  ## the site in site/, without the network; a dead link or anchor fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

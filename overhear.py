@@ -68,6 +68,7 @@ app.command()(sweeps.cli.sweep)
 app.command()(analysis.cli.status)
 app.command()(analysis.cli.analyze)
 app.command()(analysis.choose_command.choose)
+app.command()(analysis.cli.report)
 app.command()(scaling.cli.train)
 app.add_typer(scaling.cli.data, name="data")
 app.command()(scaling.cli.recipes)
@@ -147,7 +148,7 @@ def erf(
 
 @app.command()
 def claims(
-    results: Annotated[str, typer.Argument(help=analysis.cli.RESULTS)],
+    results: Annotated[list[str], typer.Argument(help=analysis.cli.JOINED)],
     study: Annotated[
         str | None,
         typer.Option(

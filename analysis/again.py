@@ -5,6 +5,7 @@ Contents: command.
 
 import shlex
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from scaling.settings import changed, flat, unflat
@@ -23,8 +24,7 @@ def command(row: Mapping[str, Any]) -> str:
     except ValueError:
         return ""
     apart = {}
-    for name, trial in RECIPES.items():
-        has = flat(trial)
+    for name, has in _recipes().items():
         apart[name] = {k: _typed(v) for k, v in wanted.items() if has[k] != v}
     for name in sorted(apart, key=lambda each: len(apart[each])):
         try:
@@ -35,6 +35,12 @@ def command(row: Mapping[str, Any]) -> str:
             words = [f"{key}={value}" for key, value in apart[name].items()]
             return shlex.join(["overhear", "train", "--recipe", name, *words])
     return ""
+
+
+@cache
+def _recipes() -> dict[str, dict[str, Any]]:
+    """The settings of each recipe; made once, as a report asks for thousands of commands."""
+    return {name: flat(trial) for name, trial in RECIPES.items()}
 
 
 def _without_holes(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.conditions import PRUNING, SIZE, labels, prunings
+from analysis.conditions import PRUNING, SIZE, labels, phrases, prunings
 from analysis.spread import spread
 from analysis.units import SCALES, estimate, scale_of
 
@@ -148,8 +148,7 @@ def _worst_device(runs: pd.DataFrame) -> tuple[str, float]:
     if devices.shape[1] < 2:
         return "", float("nan")
     means = devices.groupby(level=0).mean().mean()
-    larger_is_better = scale_of(runs) in SCALES.values()
-    place = int((means if larger_is_better else -means).to_numpy().argmin())
+    place = int(means.argmin() if scale_of(runs) in SCALES.values() else means.argmax())
     return str(means.index[place]), float(means.iloc[place])
 
 
@@ -182,16 +181,13 @@ def in_order(texts: Iterable[str]) -> list[str]:
 def other_dimensions(points: pd.DataFrame, dimension: str) -> "pd.Series[str]":
     """What tells sizes apart besides this dimension, as text; empty where only that varies."""
     rest = [name for name in DIMENSIONS if name != dimension and points[name].nunique() > 1]
-    texts = [", ".join(f"{name} {row[name]}" for name in rest) for _, row in points.iterrows()]
-    return pd.Series(texts, index=points.index, dtype="str")
+    return phrases([points[name].map(f"{name} {{}}".format) for name in rest], points.index)
 
 
 def varying(points: pd.DataFrame, columns: Sequence[str]) -> "pd.Series[str]":
     """What tells points apart in these columns of texts; columns that do not vary are left out."""
     parts = [points[name] for name in columns if points[name].nunique() > 1]
-    rows = zip(*parts, strict=True) if parts else ("" for _ in points.index)
-    texts = [", ".join(filter(None, row)) for row in rows]
-    return pd.Series(texts, index=points.index, dtype="str")
+    return phrases(parts, points.index)
 
 
 def as_many(kept: "pd.Series[int]", dense: "pd.Series[int]") -> "pd.Series[bool]":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from analysis import console, files
+from analysis.cli import JOINED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +25,7 @@ FEW = 5  # trial ids that are printed
 
 
 def choose(
-    results: Annotated[str, typer.Argument(help="Results folder or URI that a sweep wrote.")],
+    results: Annotated[list[str], typer.Argument(help=JOINED)],
     most: Annotated[
         list[str] | None,
         typer.Option(
@@ -84,17 +85,15 @@ def choose(
 ) -> None:
     """Choose the best model within a budget by its validation clips, and the cheapest as good."""
     from analysis import choose as choosing
-    from analysis import table, units
-    from analysis.data import Data
+    from analysis import units
+    from analysis.data import opened
     from scaling.results.records import Results
 
     limits = _preset(preset) | _numbers("--max", most, "macs=30e6")
     floors = _numbers("--min", least, "unseen=0.7")
-    where = Results(results)
+    where = [Results(each) for each in results]
     folder = files.folder(where, out) if out is not None else None
-    planned = table.load(where, study or ())
-    averaged = table.stated_last(planned) if last is None else last
-    data = Data(planned, averaged, units.asked(unit))
+    data = opened(where, last, units.asked(unit), study or ())
     choice = choosing.choose(data, limits, floors, on)
     marked = _marked(choice)
     aside = sys.stderr if json else sys.stdout
@@ -161,7 +160,9 @@ def _listing(choice: "Choice", marked: "pd.DataFrame") -> "Listing":
     for split, prefix in shown:
         made = [_scored(row, prefix) for row in rows]
         columns.append(Column(f"{split} %", tuple(each[0] for each in made)))
-        columns.append(Column("95 %", tuple(each[1] for each in made)))
+        edges = tuple(each[1] for each in made)
+        heading = f"95 % {split}" if prefix else "95 %"
+        columns.append(Column(heading, edges, optional=bool(prefix)))
         columns.append(Column(f"n on {split}", tuple(each[2] for each in made), folds=True))
     costs = list(dict.fromkeys([choice.cost, "kept_parameters", "macs"]))
     for name in costs:

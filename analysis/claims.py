@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from analysis import remedies, table, variance
+from analysis import remedies, variance
 from analysis.data import Data
 from analysis.evidence import Evidence, Unjudged, evidence
+from analysis.metrics import Unrecorded
 from analysis.units import (
     DIFFERENCE,
     FOLD,
@@ -40,9 +41,11 @@ NAN = math.nan
 COLUMNS = [
     *("study", "claim", "verdict", "effect", "low", "high", "n", "unit", "pairs", "p", "p_holm"),
     *("detectable", "needed", "needed_unit", "at_least", "on", "metric", "better", "worse"),
-    *("published", "source", "note", "remedy", "fold", "device", "seed", "clips"),
+    *("published", "source", "note", "remedy"),
+    *("fold", "device", "device_in_fold", "seed", "clips"),
 ]
-PARTS = ("fold", "device", "seed", "clips")  # standard deviations of these components
+# standard deviations of components, as analysis.variance names them
+PARTS = {"fold": "fold", "device": "device", "device_in_fold": "both", "seed": "seed"}
 ON_ONE_SPLIT = "devices on one split"
 KINDS = ("folds", "devices", "repeats")
 
@@ -63,8 +66,8 @@ def judge(
     """One row per claim, by study; columns as in COLUMNS.
 
     `claims` None: those that the results folder holds. `needed` is how many more of `needed_unit`
-    would decide with power .8, `remedy` the same in words; `fold`, `device`, `seed` and `clips`
-    are standard deviations of one paired difference. Raises ValueError where there are no claims,
+    would decide with power .8, `remedy` the same in words; `fold` to `clips` are standard
+    deviations of one paired difference. Raises ValueError where there are no claims,
     for an alpha that is none, and where not one of the claims can be judged.
     """
     if not 0 < alpha <= 0.5:
@@ -87,7 +90,7 @@ def judge(
                 found = evidence(data, trials, claim)
                 row |= assessed(found, claim, data.unit, alpha)
                 notes += found.notes
-            except (Unjudged, table.Unrecorded) as error:
+            except (Unjudged, Unrecorded) as error:
                 reasons.append(f"{claim.said}: {error}")
                 notes.append(str(error))
             row["note"] = "; ".join(filter(None, [*notes, row["note"]]))
@@ -113,7 +116,7 @@ def assessed(found: Evidence, claim: Claim, unit: str = "", alpha: float = 0.05)
         raise Unjudged(str(error)) from None
     row = effect._asdict() | {"effect": effect.mean, "pairs": len(runs)}
     parts = variance.components(runs)
-    row |= {name: math.sqrt(getattr(parts, name)) for name in ("fold", "device", "seed")}
+    row |= {name: math.sqrt(getattr(parts, part)) for name, part in PARTS.items()}
     row["clips"] = _of_clips(runs, claim)
     kind = _kind(effect)
     if math.isnan(effect.low) or not kind:
@@ -152,10 +155,12 @@ def holm(p: Sequence[float]) -> npt.NDArray[np.float64]:
 
 
 def recorded(data: Data) -> dict[str, list[Stated]]:
-    """The claims that a results folder holds, by study; of the studies that are looked at."""
+    """The claims that the results folders hold, by study; of the studies that are looked at. What
+    several folders state counts once.
+    """
     found: dict[str, list[Stated]] = {}
     known = set(data.manifest["study"])
-    for each in stated(data.snapshot.results):
+    for each in stated(*data.snapshot.results.parts):
         if each.study in known:
             found.setdefault(each.study, []).append(each)
     return found
@@ -177,15 +182,20 @@ def _trials(data: Data, study: str) -> "pd.Series[str]":
     planned = data.manifest
     if study not in set(planned["study"]) or planned["study"].nunique() == 1:
         return planned["trial"]
-    return table.manifest(data.snapshot.results, [study])["trial"]
+    # of a trial that several studies planned, the manifest names the last one alone
+    theirs: set[str] = set()
+    for folder in data.snapshot.results.parts:
+        rows = folder.read("manifest").select(["trial", "study"]).to_pandas()
+        theirs |= set(rows.loc[rows["study"] == study, "trial"])
+    return planned.loc[planned["trial"].isin(theirs), "trial"]
 
 
 def _about(claim: Claim) -> dict[str, Any]:
     """A claim's own columns, and the others as they are before it is judged."""
     named = ("at_least", "on", "metric", "source")
-    empty = dict.fromkeys(("effect", "low", "high", "p", "detectable", "needed", *PARTS), NAN)
+    numbers = ("effect", "low", "high", "p", "detectable", "needed", *PARTS, "clips")
     return {
-        **empty,
+        **dict.fromkeys(numbers, NAN),
         **{name: getattr(claim, name) for name in named},
         "claim": claim.text,
         "better": selected({**claim.where, **claim.better}),

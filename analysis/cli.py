@@ -3,7 +3,7 @@
 Conventions: plain functions, registered by the top-level command; what a person can mend is raised
 as a ValueError of one line. Facts go to standard output, warnings to standard error. Heavy imports
 happen inside the commands, so that --help is instant.
-Contents: analyze, status, draw_fields.
+Contents: analyze, report, status, draw_fields.
 """
 
 import sys
@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 
 WATCH_SECONDS = 2.0
 RESULTS = "Results folder or URI that a sweep wrote."
-OUT = "Local folder for the figures. Default: RESULTS/figures."
+JOINED = (
+    "Results folders or URIs that sweeps wrote. Of several, the trials are joined: one id is one "
+    "trial, whose records must agree."
+)
+OUT = "Local folder for the figures. Default: RESULTS/figures. Of several, it has to be named."
 
 
 class Format(StrEnum):
@@ -46,7 +50,7 @@ class Format(StrEnum):
 
 
 def analyze(
-    results: Annotated[str, typer.Argument(help=RESULTS)],
+    results: Annotated[list[str], typer.Argument(help=JOINED)],
     figure: Annotated[
         list[str] | None, typer.Option(help="Figure to draw. Repeatable. Default: all that apply.")
     ] = None,
@@ -105,28 +109,30 @@ def analyze(
         ),
     ] = "",
     every: Annotated[
-        bool, typer.Option("--all", help="Print all rows of each table, not only the first 20.")
+        bool,
+        typer.Option(
+            "--all", help="Print all rows of every table, not only the first 20 of the main ones."
+        ),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the points as JSON lines.")] = False,
 ) -> None:
     """Draw a study's figures and print their points, which are also written as CSV."""
     from analysis import listing, next_size, table, units
-    from analysis.data import Data
+    from analysis.data import opened
     from analysis.figures import registry
+    from analysis.metrics import Unrecorded
     from scaling.results.records import Results
 
     registry.known(figure or [])
     style = _style(width, height, dpi, font_size, title, label or [])
-    where = Results(results)
+    where = [Results(each) for each in results]
     folder = files.folder(where, out)
-    planned = table.load(where, study or ())
-    averaged = table.stated_last(planned) if last is None else last
-    data = Data(planned, averaged, units.asked(unit))
-    scores = data.scores()
+    data = opened(where, last, units.asked(unit), study or ())
+    planned, averaged, scores = data.snapshot, data.last, data.scores()
     tally = table.counts(table.progress(planned))
     if scores.empty:
         raise ValueError(
-            f"{where.where} has no complete trial to draw ({console.tally(tally)}): "
+            f"{planned.results.where} has no complete trial to draw ({console.tally(tally)}): "
             "run its sweep (again)"
         )
     chosen = registry.applicable(figure or [], data)
@@ -142,6 +148,8 @@ def analyze(
     def report(listed: "Listing", rows: "pd.DataFrame", kind: str, name: str, saved: str) -> None:
         if json:
             print(*console.json_lines(files.without_arrays(rows), {kind: name}), sep="\n")
+        elif name in registry.IN_A_SENTENCE and not (figure or every):
+            console.show(console.sentence(listed))
         else:
             console.show(console.listed(listed, every, f"{name}.csv"))
         print(f"{name}: {saved}\n", file=aside)
@@ -149,14 +157,14 @@ def analyze(
     for name in chosen:
         try:
             points = registry.FIGURES[name].points(data)
-        except table.Unrecorded as error:
+        except Unrecorded as error:
             if figure:
                 raise
             warnings.warn(f"figure {name} is left out: {error}", stacklevel=2)
             continue
         saved = _save(points, folder, name, Format(format), style)
         if name == "next_size" and (kept := next_size.keep(data)):
-            saved += f"; kept as {where.path(next_size.KIND, kept)}.parquet"
+            saved += f"; kept as {data.snapshot.results.path(next_size.KIND, kept)}.parquet"
         report(registry.FIGURES[name].listing(name, points), points, "figure", name, saved)
     _check_labels(style)
     if compared is not None:
@@ -164,9 +172,8 @@ def analyze(
         intervals = int(compared["low"].notna().sum())
         saved += f" (of {intervals} intervals of 95 %, expect {intervals / 20:.1f} to miss)"
         report(listing.of_differences(compared), compared, "table", "differences", saved)
-    for name, beside in papers.items():
-        saved = _write(beside, folder, name)
-        report(listing.of_published(name, beside), beside, "table", name, saved)
+    for name, (rows, listed) in papers.items():
+        report(listed, rows, "table", name, _write(rows, folder, name))
     print(console.tally(tally), file=aside)
 
 
@@ -200,16 +207,54 @@ def _check_labels(style: "Style") -> None:
         warnings.warn(f"--label {old}: no figure drawn here has this text", stacklevel=3)
 
 
-def _published(data: "Data") -> "dict[str, pd.DataFrame]":
-    """The papers' tables that these trials belong into, of which there is at least one."""
-    from analysis.tables import published
+def _published(data: "Data") -> "dict[str, tuple[pd.DataFrame, Listing]]":
+    """The papers' tables that these trials belong into, of which there is at least one, and the
+    gains within them; each with how it is printed.
+    """
+    from analysis import listing
+    from analysis.tables import gains, published
+    from analysis.tables.papers import PUBLISHED
 
     scores = data.scores()
-    reasons = {name: published.obstacle(name, scores) for name in published.PUBLISHED}
+    reasons = {name: published.obstacle(name, scores) for name in PUBLISHED}
     if all(reasons.values()):
         raise ValueError(f"--published: {'; '.join(filter(None, reasons.values()))}")
     macro_f1 = data.scores("macro_f1")
-    return {n: published.beside(n, scores, macro_f1) for n, reason in reasons.items() if not reason}
+    papers = {}
+    for name in (name for name, reason in reasons.items() if not reason):
+        beside = published.beside(name, scores, macro_f1)
+        papers[name] = beside, listing.of_published(name, beside)
+        gained = gains.gains(name, scores, macro_f1)
+        if len(gained):
+            title = f"{name}_gains"
+            papers[title] = gained, listing.of_gains(title, gained)
+    return papers
+
+
+def report(
+    results: Annotated[list[str], typer.Argument(help=JOINED)],
+    out: Annotated[
+        str | None,
+        typer.Option(
+            help="File of the page. Default: RESULTS/report.html. Of several, it has to be named."
+        ),
+    ] = None,
+) -> None:
+    """Write one HTML page that shows all of a study, and asks the network for nothing."""
+    from analysis import table
+    from analysis.data import opened
+    from analysis.report.file import file_of, write
+    from analysis.report.page import page
+
+    file = file_of(results, out)
+    data = opened(results)
+    tally = table.counts(table.progress(data.snapshot))
+    # what is missing, the page says itself
+    ended = {state: n for state, n in tally.items() if state == Status.COMPLETE}
+    notes = [*_hidden(data.snapshot, data.scores(), ended, data.last, True)]
+    size = write(page(data, notes), file)
+    print(f"{file} ({size:,} bytes; a browser opens it)")
+    print(console.tally(tally))
 
 
 def status(

@@ -5,12 +5,12 @@ the manifest. Tables are grouped by these columns; labels are made from them las
 A label names only settings with more than one value among the rows that it is made for. First come
 the kind of network, whether it starts from the weights of another (`transferred`), what is
 minimized and what else regularizes (`dropout 0.2`, `batched pitch`). What follows from these, such
-as a batch size that each has its own of, is not named. Then, in the order of
-scaling.settings.Trial, damping, taught labels, share of the clips, microphones of the training
-clips, when training ends and pruning in words of their own (`base, static`), every other setting by
-its shortest unambiguous name (`mixup=0.3`).
+as a batch size that each has its own of, is not named; nor is what follows from the front end, such
+as a window that one lacks. Then, in the order of scaling.settings.Trial, damping, taught labels,
+share of the clips, microphones of the training clips, when training ends and pruning in words of
+their own (`base, static`), every other setting by its shortest unambiguous name (`mixup=0.3`).
 Contents: SIZE, REPEAT, OBJECTIVE, FOLLOWING, CONTEXT, marked, varied, labels, words, objectives,
-prunings.
+prunings, phrases.
 """
 
 from collections.abc import Callable, KeysView, Sequence
@@ -41,6 +41,7 @@ FOLLOWING = ("training.batch", "training.passes", "evaluation.disagreement")  # 
 # what does not follow from the kind of network, as all else may
 OPEN = ("sound.dataset", "sound.classes", "network.damping")
 FROM_KIND = tuple(n for n in settings.leaves() if not n.startswith("split.") and n not in OPEN)
+FEATURES, FRONTEND = "sound.features.", "sound.features.kind"
 STOPS = ("training.epochs", "training.patience", "training.patience_counts")
 IN_WORDS = ("objective.kind", "augment.transform")  # what the phrase of an objective says itself
 # conditions that every table of points says, varied or not: labels need them
@@ -117,7 +118,7 @@ def words(frame: pd.DataFrame, but: Sequence[str] = ()) -> "pd.Series[str]":
         parts.append(_hearings(frame))
     if told & set(PRUNING):
         parts.append(prunings(frame))
-    return _joined(parts, frame.index)
+    return phrases(parts, frame.index)
 
 
 def _completed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -133,6 +134,7 @@ def _telling(frame: pd.DataFrame, but: Sequence[str]) -> KeysView[str]:
     kinds = _kinds(frame, but)
     alone = _constant("", frame)
     following = FROM_KIND if _varies(frame["network.kind"]) else FOLLOWING
+    frontend = frame.get(FRONTEND, alone)
     found: dict[str, None] = {}
     for name in (TRANSFERRED, *settings.leaves()):
         if name in (*SIZE, *REPEAT, *but) or name not in frame:
@@ -140,6 +142,8 @@ def _telling(frame: pd.DataFrame, but: Sequence[str]) -> KeysView[str]:
         said = name in ("network.kind", TRANSFERRED, *OBJECTIVE, *HEARD, *PRUNING)
         # a batch size that each kind has its own of tells nothing that the kind does not
         among = kinds if name in following and not said else alone
+        if name.startswith(FEATURES) and name != FRONTEND:
+            among = phrases([among, frontend], frame.index)
         if _varies_within(frame[name], among).any():
             found[name] = None
     return found.keys()
@@ -147,7 +151,7 @@ def _telling(frame: pd.DataFrame, but: Sequence[str]) -> KeysView[str]:
 
 def _kinds(frame: pd.DataFrame, but: Sequence[str]) -> "pd.Series[str]":
     """The kind of network and of objective."""
-    return _joined([_networks(frame, but), objectives(frame, but)], frame.index)
+    return phrases([_networks(frame, but), objectives(frame, but)], frame.index)
 
 
 def _networks(frame: pd.DataFrame, but: Sequence[str]) -> "pd.Series[Any]":
@@ -156,7 +160,7 @@ def _networks(frame: pd.DataFrame, but: Sequence[str]) -> "pd.Series[Any]":
     if "network.kind" in but or not _varies(kind):
         kind = _constant("", frame)
     said = _constant("transferred", frame).where(taken & _varies(taken), "")
-    return _joined([kind, said], frame.index)
+    return phrases([kind, said], frame.index)
 
 
 def prunings(frame: pd.DataFrame) -> "pd.Series[Any]":
@@ -170,7 +174,7 @@ def prunings(frame: pd.DataFrame) -> "pd.Series[Any]":
     for name in PRUNING:
         # a dense trial's target_width is 0: that pruned ones have another tells nothing new
         parts.append(_where_varied(frame[name], kinds))
-    return _joined(parts, frame.index)
+    return phrases(parts, frame.index)
 
 
 def objectives(frame: pd.DataFrame, but: Sequence[str] = ()) -> "pd.Series[Any]":
@@ -186,15 +190,15 @@ def objectives(frame: pd.DataFrame, but: Sequence[str] = ()) -> "pd.Series[Any]"
     parts = [_minimized(frame, varied), _transforms(frame, varied)]
     for name, word in REGULARIZERS.items():
         if name in varied:
-            said = word + " " + frame[name].map(_text)
-            parts.append(said.where(frame[name] > 0, ""))
-    phrases = _joined(parts, frame.index)
+            texts = word + " " + frame[name].map(_text)
+            parts.append(texts.where(frame[name] > 0, ""))
+    said = phrases(parts, frame.index)
     transformed = (frame["augment.transform"] != "none").any()
     if not _varies(frame["network.kind"]):  # else its kind stands there already
-        phrases = phrases.mask(phrases == "", "plain" if transformed else "cross-entropy")
+        said = said.mask(said == "", "plain" if transformed else "cross-entropy")
     rest = [name for name in varied if name not in {*REGULARIZERS, *BOTTLENECK, *IN_WORDS}]
-    details = [_where_varied(frame[name], phrases) for name in rest]
-    return _joined([phrases, *details], frame.index)
+    details = [_where_varied(frame[name], said) for name in rest]
+    return phrases([said, *details], frame.index)
 
 
 def _minimized(frame: pd.DataFrame, varied: Sequence[str]) -> "pd.Series[Any]":
@@ -229,7 +233,7 @@ def _stops(frame: pd.DataFrame, but: Sequence[str]) -> "pd.Series[Any]":
     kinds = _constant("fixed", frame).mask(patient, "patience")
     said = [kinds] if _varies(kinds) and "training.patience" not in but else []
     said += [_where_varied(frame[name], kinds) for name in STOPS if name not in but]
-    return _joined(said, frame.index)
+    return phrases(said, frame.index)
 
 
 def _hearings(frame: pd.DataFrame) -> "pd.Series[str]":
@@ -244,7 +248,7 @@ def _hearings(frame: pd.DataFrame) -> "pd.Series[str]":
     heard = ("trained through " + sets).where(some, "trained as recorded")
     varied = some & (share[some].nunique() > 1)
     shares = share.map(_phrase("microphones.share")).where(varied, "")
-    return _joined([heard, shares], frame.index)
+    return phrases([heard, shares], frame.index)
 
 
 def _varies(values: "pd.Series[Any]") -> bool:
@@ -268,7 +272,7 @@ def _where_varied(values: "pd.Series[Any]", groups: "pd.Series[Any]") -> "pd.Ser
     return values.map(_phrase(str(values.name))).where(_varies_within(values, groups), "")
 
 
-def _joined(parts: "list[pd.Series[Any]]", index: "pd.Index[Any]") -> "pd.Series[Any]":
+def phrases(parts: "Sequence[pd.Series[Any]]", index: "pd.Index[Any]") -> "pd.Series[Any]":
     """The parts of each row that are not empty, with commas between."""
     rows = zip(*parts, strict=True) if parts else ("" for _ in index)
     return pd.Series([", ".join(filter(None, row)) for row in rows], index=index, dtype="str")

@@ -3,8 +3,8 @@
 Conventions: a table is as wide as the terminal, or as COLUMNS says; columns that tell rows apart
 are never cut, at worst they are folded. Heavy imports happen inside the functions, so that --help
 is instant.
-Contents: MOST, listed, status_table, status_line, status_words, json_lines, tally, lines, show,
-text.
+Contents: MOST, listed, sentence, status_table, status_line, status_words, json_lines, tally, lines,
+show, text.
 """
 
 import os
@@ -41,7 +41,7 @@ def listed(listing: "Listing", every: bool = False, file: str = "") -> "Group":
     columns = [c for c in (*listing.about, *listing.values) if c not in agreed]
     shown = listing.rows if every else min(listing.rows, MOST)
     columns, dropped = _fitting(columns, shown, width)
-    parts: list[Any] = [text(f"{listing.title}: {listing.result}.")]
+    parts: list[Any] = [sentence(listing)]
     if agreed:
         parts.append(text("All rows: " + "; ".join(f"{c.heading} {c.cells[0]}" for c in agreed)))
     if columns:
@@ -63,6 +63,11 @@ def listed(listing: "Listing", every: bool = False, file: str = "") -> "Group":
         names = "; ".join(column.heading for column in dropped)
         parts.append(text(f"No room for: {names} (a wider terminal{at})"))
     return Group(*parts)
+
+
+def sentence(listing: "Listing") -> "Text":
+    """The result of a listing, without its rows."""
+    return text(f"{listing.title}: {listing.result}.")
 
 
 def _agreeable(column: "Column", listing: "Listing") -> bool:
@@ -239,7 +244,7 @@ def lines(texts: Iterable[str]) -> "Group":
     return Group(*map(text, texts))
 
 
-def show(table: "Group") -> None:
+def show(table: "Group | Text") -> None:
     """Print to standard output, as wide as the terminal, or unfolded where there is none."""
     from rich.console import Console
 

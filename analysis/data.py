@@ -1,13 +1,39 @@
-"""What figures are drawn from: one snapshot of a results folder, each metric read once.
+"""What figures are drawn from: one snapshot of results folders, whose metrics are read once.
 
-Contents: Data.
+Contents: Data, opened.
 """
+
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 import pandas as pd
 
 from analysis import table
-from analysis.table import Snapshot
+from analysis.aggregate import MEASURES
+from analysis.metrics import Recorded, Wanted
+from analysis.table import Source
 from scaling.results.records import Results
+
+# metrics that are drawn over epochs
+CURVES = frozenset([*(measure.metric for measure in MEASURES.values()), "cross_entropy"])
+Location = str | os.PathLike[str] | Results
+
+
+def opened(
+    locations: Sequence[Location],
+    last: int | None = None,
+    unit: str = "",
+    studies: Sequence[str] = (),
+) -> "Data":
+    """The results folders at these paths or URIs as one: one id is one trial, whose records must
+    agree. `last` None: as evaluation.last of all trials says, else 1.
+
+    Errors: those of table.load.
+    """
+    folders = [each if isinstance(each, Results) else Results(each) for each in locations]
+    planned = table.load(folders, studies)
+    return Data(planned, table.stated_last(planned) if last is None else last, unit)
 
 
 class Data:
@@ -16,12 +42,17 @@ class Data:
     Errors of every method: those of the function of analysis.table that it calls.
     """
 
-    def __init__(self, results: Results | Snapshot, last: int = 1, unit: str = "") -> None:
+    def __init__(self, results: Source, last: int = 1, unit: str = "") -> None:
         self.snapshot = table.load(results)
         self.last, self.unit = last, unit
         self._scores: dict[str, pd.DataFrame] = {}
-        self._evaluations: dict[str, pd.DataFrame] = {}
+        self._evaluations: dict[tuple[str, str | None], pd.DataFrame] = {}
         self._maps: pd.DataFrame | None = None
+
+    @cached_property
+    def _recorded(self) -> tuple[Recorded, ...]:
+        """The last epochs of every metric, and the curves of what is drawn over epochs."""
+        return table.recorded(self.snapshot, [Wanted(last=self.last), Wanted(CURVES, "all")])
 
     @property
     def manifest(self) -> pd.DataFrame:
@@ -31,18 +62,36 @@ class Data:
     def scores(self, metric: str = "accuracy") -> pd.DataFrame:
         """One row per (trial, split, device): table.scores'."""
         if metric not in self._scores:
-            self._scores[metric] = table.scores(self.snapshot, metric, self.last, self.unit)
+            ends, _ = self._recorded
+            found = table.scores(self.snapshot, metric, self.last, self.unit, ends)
+            self._scores[metric] = found
         return self._scores[metric]
 
-    def evaluations(self, metric: str = "accuracy") -> pd.DataFrame:
-        """One row per (trial, epoch, split, device): table.evaluations'."""
-        if metric not in self._evaluations:
-            self._evaluations[metric] = table.evaluations(self.snapshot, metric)
-        return self._evaluations[metric]
+    def evaluations(self, metric: str = "accuracy", device: str | None = None) -> pd.DataFrame:
+        """One row per (trial, epoch, split, device), of this device or (None) of all:
+        table.evaluations'.
+        """
+        key = (metric, device)
+        if key not in self._evaluations:
+            _, curves = self._recorded
+            if device == "all" and metric in CURVES:
+                self._evaluations[key] = curves.values(metric)
+            else:
+                self._evaluations[key] = table.evaluations(self.snapshot, metric, device=device)
+        return self._evaluations[key]
 
     def chance(self) -> "pd.Series[float]":
         """The accuracy of guessing of each planned trial, nan where it is not known."""
         return table.chance(self.snapshot)
+
+    def predictions(
+        self, trials: Sequence[str] | None = None, columns: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, pd.DataFrame]]:
+        """The predictions of these trials (None: of all planned ones that have some), one trial at
+        a time, so that any number fits into memory: its id and these columns of SCHEMAS (None: all
+        but `trial`; `logits` holds an array per row). What has none is left out.
+        """
+        return table.predictions(self.snapshot, trials, columns)
 
     def maps(self) -> pd.DataFrame:
         """ERF maps: table.maps'."""

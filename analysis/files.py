@@ -5,7 +5,7 @@ Contents: folder, writing, write_drawing, write_csv, without_arrays.
 """
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,22 +24,29 @@ REMEDIES = {
 }
 
 
-def folder(results: "Results", out: str | None) -> Path:
-    """Where figures go: `out`, else RESULTS/figures where that is local.
+def folder(results: "Results | Sequence[Results]", out: str | None) -> Path:
+    """Where figures go: `out`, else RESULTS/figures of a single results folder that is local.
 
-    Raises ValueError for an `out` that is empty, and where the folder is not on this machine.
+    Raises ValueError for an `out` that is empty, where there are several results folders and no
+    `out`, and where the folder is not on this machine.
     """
     from scaling.results.records import Results
     from scaling.storage import shown
 
     if out is not None and not out.strip():
         raise ValueError(f"--out {out!r} is empty: name a local folder for the figures")
-    if out is None and results.local:
-        return Path(results.path("figures"))
     if out is not None and ("://" not in out or out.startswith("file://")):
         return Path(Results(out).base)
+    first, *others = [results] if isinstance(results, Results) else results
+    if out is None and others:
+        raise ValueError(
+            f"{1 + len(others)} results folders are joined: name the folder for their figures with "
+            "--out"
+        )
+    if out is None and first.local:
+        return Path(first.path("figures"))
     raise ValueError(
-        f"{shown(out) if out else results.where} is not on this machine: name a local folder for "
+        f"{shown(out) if out else first.where} is not on this machine: name a local folder for "
         "figures with --out"
     )
 

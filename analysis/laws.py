@@ -3,8 +3,9 @@
 Sources: variable projection (Golub and Pereyra 1973): for a given alpha, E and A are a non-negative
 least-squares fit, so that only alpha is searched for. Parabolas in log space are biased even
 without noise (arXiv 2603.22339). Resamples are of units (folds, else repeats), the same for all
-sizes; their percentiles are expanded, as those of few units are too narrow (Hesterberg 2015, What
-teachers should know about the bootstrap).
+sizes; their percentiles would be far too narrow for few units, so bands are Student's t times their
+deviation (Hesterberg 2015, What teachers should know about the bootstrap): of 3 to 5 folds they
+hold the truth in 88 to 97 % of simulations, percentiles in 67 to 88 %.
 Conventions: N is what a network costs, or how many clips it learns from. The cross-entropy is
 fitted rather than the accuracy wherever both were recorded: it has no ceiling and less noise.
 Contents: SIZES, RESAMPLES, Law, fit, fits, values_of, Runs, runs_of, Predicted, predicted.
@@ -18,18 +19,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import ndtr, stdtrit
+from scipy.special import stdtrit
 
 from analysis.aggregate import ACCURACY, CROSS_ENTROPY, DIMENSIONS, Measure, on_splits, varying
 from analysis.conditions import REPEAT, SIZE, labels, varied
 from analysis.data import Data
-from analysis.table import Unrecorded
+from analysis.metrics import Unrecorded
 from analysis.units import CONFIDENCE, FEWEST, FOLD, SEED
 from scaling import settings
 
 SIZES = 4  # that a fit of three numbers needs
 RESAMPLES = 1000
 DRAW = 14  # seed of the resamples
+LEAST = 1e-9  # error whose logarithm is taken
 ALPHA = (0.01, 4.0)  # where the exponent is looked for
 GRID, ZOOMS = 48, 5  # values of alpha at a time, and how often around the best: to 1e-6
 Floats = npt.NDArray[np.float64]
@@ -227,19 +229,25 @@ def predicted(
         return Predicted(law, mean, none, none, (np.nan, np.nan), off)
     error_BM = runs.resampled()
     drawn = fits(size_M, error_BM[:, chosen])
-    low, high = _expanded(drawn.at(at_X), runs.error_MU.shape[1])
-    edges = _expanded(drawn.exponent[:, None], runs.error_MU.shape[1])
+    units = runs.error_MU.shape[1]
+    low, high = _band(drawn.at(at_X), mean, units, True)
+    edges = _band(drawn.exponent[:, None], np.array([law.exponent]), units, True)
     exponent = float(edges[0][0]), float(edges[1][0])
     if not without_largest:
         return Predicted(law, mean, low, high, exponent, None)
-    apart = _expanded(drawn.at([largest]) - error_BM[:, -1:], runs.error_MU.shape[1])
-    off = held_out, float(apart[0][0]), float(apart[1][0])
+    apart = drawn.at([largest]) - error_BM[:, -1:]
+    edges = _band(apart, np.array([held_out]), units, False)
+    off = held_out, float(edges[0][0]), float(edges[1][0])
     return Predicted(law, mean, low, high, exponent, off)
 
 
-def _expanded(value_BX: Floats, units: int) -> tuple[Floats, Floats]:
-    """Percentiles of resamples that cover what a t interval of so many units would."""
+def _band(value_BX: Floats, centre_X: Floats, units: int, positive: bool) -> tuple[Floats, Floats]:
+    """The interval around each centre: t times the deviation of the resamples, which n units make
+    too small by sqrt(1 - 1 / n). What is positive is judged by its logarithm.
+    """
     reach = stdtrit(units - 1, (1 + CONFIDENCE) / 2) * np.sqrt(units / (units - 1))
-    tail = float(ndtr(-reach))
-    low, high = np.quantile(value_BX, [tail, 1 - tail], axis=0)
-    return low, high
+    if not positive:
+        half = reach * value_BX.std(axis=0)
+        return centre_X - half, centre_X + half
+    factor = np.exp(reach * np.log(np.maximum(value_BX, LEAST)).std(axis=0))
+    return centre_X / factor, centre_X * factor

@@ -3,7 +3,7 @@
 Conventions: accuracies and their spreads are percent here, differences percentage points. A listing
 begins with its result in one sentence; which columns are constant, and how wide they may be, is
 decided where it is printed (analysis.console).
-Contents: Column, Listing, of_points, of_curves, of_differences, of_published, of_values,
+Contents: Column, Listing, of_points, of_curves, of_differences, of_published, of_gains, of_values,
 of_fields, of_filters, edges, who, on.
 """
 
@@ -22,6 +22,8 @@ HEADINGS = {
     "share": "of the clips",
     "clips_per_class": "clips per class",
 }
+PUBLISHED = ("model", "over", "dataset", "protocol", "width", "clips", "at", "metric")
+ERRORS = "± the standard error over"
 DESCRIBED = {"seen": "seen devices", "unseen": "unseen devices", "train_clean": "training clips"}
 SCATTER = {
     "between_runs": "between runs",
@@ -132,34 +134,83 @@ def of_differences(differences: pd.DataFrame) -> Listing:
 
 
 def of_published(title: str, beside: pd.DataFrame) -> Listing:
-    """Published numbers and ours, in percent; the difference where both are of one dataset."""
-    beside = beside.assign(share=[f"{100 * each:g} %" for each in beside["fraction"]])
-    rows = beside.to_dict("records")
-    chosen = ["chosen"] if (beside["chosen"] != "").any() else []
-    columns = ("model", "dataset", "protocol", "width", "share", "at", "metric", *chosen)
+    """Published numbers and ours, in percent; how far ours are off where both are of one dataset;
+    standard errors where the paper has them.
+    """
+    errors = beside["standard_error"].notna().any()
+    told = _shared(beside)
+    if not errors:
+        told[ERRORS], told["error"] = "", float("nan")
+    rows = told.to_dict("records")
     counted = _counted(beside)
-    theirs, apart = [], []
-    for row in rows:
-        error = row["standard_error"]
-        known = "" if math.isnan(error) else f" (error {100 * error:.2f})"
-        theirs.append(ACCURACY.text(row["published"]) + known)
-        limits = {**row, "low": row["difference_low"], "high": row["difference_high"]}
-        none = math.isnan(row["difference"])
-        apart.append("-" if none else _interval(limits, ACCURACY, counted, "+")[0])
-    whose = "published, " + " and ".join(beside["published_for"].unique())
-    values = [_values(whose, theirs)]
-    values += [_values("ours", [ACCURACY.text(row["mean"]) for row in rows])]
+    theirs = [_with_error(row["published"], row["standard_error"]) for row in rows]
+    values = [_values("published", theirs)]
+    values += [_values("ours", [_with_error(row["mean"], row["error"]) for row in rows])]
     values += _intervals(rows, ACCURACY, counted)
-    values += [_values("difference", [_value(row["difference"], ACCURACY, "+") for row in rows])]
-    values += [_values("95 %", apart)]
     differs = beside["difference"].dropna()
     result = "the published numbers are of other recordings: no difference is made"
     if len(differs):
+        values += _differences(rows, counted)
         low, high = (ACCURACY.text(edge, "+") for edge in (differs.min(), differs.max()))
         within = ((beside["difference_low"] <= 0) & (beside["difference_high"] >= 0)).sum()
         result = f"ours less the published is {low} to {high} points in {len(differs)} cells"
         result += f", {within} of which are as published within their intervals"
-    return Listing(title, result, _about(beside, columns), tuple(values))
+    elif beside["published"].isna().all():
+        result = "the paper has no number of these sizes"
+    scatter = [_value(row["pooled"], ACCURACY) for row in rows]
+    if set(scatter) != {"-"}:
+        values.append(_values("pooled deviation", scatter, optional=True))
+    named = [name for name in PUBLISHED if name != "over"]
+    about = _about(told, (*named, "published for", ERRORS))
+    chosen = tuple(each._replace(optional=True) for each in _about(beside, ("chosen",)))
+    return Listing(title, result, about + chosen, tuple(values))
+
+
+def _differences(rows: Sequence[Mapping[Any, Any]], counted: str) -> list[Column]:
+    """How far ours are off, and the interval of that, which is left out where there is no room."""
+    apart = [
+        {"mean": row["difference"], "low": row["difference_low"], "high": row["difference_high"]}
+        | {"n": row["n"], "unit": row["unit"]}
+        for row in rows
+    ]
+    edges = [
+        "-" if math.isnan(each["mean"]) else _interval(each, ACCURACY, counted, "+")[0]
+        for each in apart
+    ]
+    off = [_value(each["mean"], ACCURACY, "+") for each in apart]
+    return [_values("off by", off), _values("95 %", edges, optional=True)]
+
+
+def of_gains(title: str, gains: pd.DataFrame) -> Listing:
+    """Published gains and ours, in percentage points, signed."""
+    rows = gains.to_dict("records")
+    counted = _counted(gains)
+    values = [_values("published", [_value(row["published"], ACCURACY, "+") for row in rows])]
+    values += [_values("ours", [ACCURACY.text(row["mean"], "+") for row in rows])]
+    values += _intervals(rows, ACCURACY, counted, "+")
+    sure = gains[(gains["low"] > 0) | (gains["high"] < 0)]
+    alike = int((sure["published"] * sure["mean"] > 0).sum())
+    known = int(gains["low"].notna().sum())
+    result = f"{len(sure)} of {known} intervals exclude 0, {alike} of them on the paper's side"
+    told = _shared(gains.rename(columns={"reference": "over"}))
+    return Listing(title, result, _about(told, (*PUBLISHED, "published for")), tuple(values))
+
+
+def _shared(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a published table with their cells as they are printed."""
+    told = rows.assign(
+        clips=[f"{100 * each:g} %" for each in rows["fraction"]],
+        metric=rows["metric"].replace("macro_f1", "F1"),
+    )
+    if "repeats" in rows:
+        told[ERRORS] = [f"{each} repeats" if each > 1 else "" for each in rows["repeats"]]
+    return told.rename(columns={"published_for": "published for"})
+
+
+def _with_error(value: float, error: float) -> str:
+    """`84.1 ±0.15`; a dash where there is no value."""
+    known = "" if math.isnan(error) else f" ±{100 * error:.2f}"
+    return _value(value, ACCURACY) + known
 
 
 def of_values(

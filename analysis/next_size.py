@@ -22,7 +22,7 @@ import pandas as pd
 from analysis.data import Data
 from analysis.laws import SIZES, Runs, predicted, runs_of, values_of
 from analysis.units import over_units
-from scaling.results.records import Refused, Results
+from scaling.results.records import Refused
 
 SIZE = "kept_parameters"
 FACTORS = 2 ** (np.arange(1, 13) / 4)  # of the largest size, at which predictions are kept
@@ -41,11 +41,11 @@ def foretold(data: Data) -> pd.DataFrame:
 
 def keep(data: Data) -> str | None:
     """Keep what `foretold` says in the results folder, under a name that says what was predicted;
-    that name, or None where nothing is new, or only some of the studies were looked at. Warns where
-    the folder cannot be written.
+    that name, or None where nothing is new, or only some of the studies, or several folders, were
+    looked at. Warns where the folder cannot be written.
     """
-    results, rows = data.snapshot.results, foretold(data)
-    if rows.empty or not data.snapshot.launches or not isinstance(results, Results):
+    (results, *others), rows = data.snapshot.results.parts, foretold(data)
+    if rows.empty or not data.snapshot.launches or others:
         return None
     said = json.dumps(rows.to_dict("records"), default=float)
     name = hashlib.sha256(said.encode()).hexdigest()[:12]

@@ -22,8 +22,13 @@ def needed(row: Mapping[str, Any], parts: Components, unit: str, alpha: float) -
     found = variance.needed(parts, unit, target - row["at_least"], alpha)
     folds, seeds, _ = parts.layout
     # trainings that one more takes; devices take none, but have to be found
-    price = {"folds": seeds, "seeds": folds, "devices": folds * seeds}
+    price: dict[str, float] = {"folds": seeds, "seeds": folds, "devices": folds * seeds}
     would = {kind: count for kind, count in found.items() if math.isfinite(count)}
+    if not would:
+        count, kinds = variance.of_each(parts, unit, target - row["at_least"], alpha)
+        if len(kinds) > 1 and math.isfinite(count):
+            would = {" and ".join(kinds): count}
+            price[" and ".join(kinds)] = 0.0
     cheapest = min(would, key=lambda kind: (would[kind] * price[kind], kind), default="")
     factor, digits, of = (1, 3, "nats") if row["metric"] == "loss" else (100, 1, "points")
     cut = f" (negative components cut at 0: {', '.join(parts.cut)})" if parts.cut else ""
@@ -32,7 +37,7 @@ def needed(row: Mapping[str, Any], parts: Components, unit: str, alpha: float) -
     return {
         "needed": would.get(cheapest, math.nan),
         "needed_unit": cheapest,
-        "remedy": f"at the {whose} effect of {effect}, {_words(found)}{cut}",
+        "remedy": f"at the {whose} effect of {effect}, {_words(found | would)}{cut}",
     }
 
 
@@ -51,15 +56,20 @@ def too_few(n: int, unit: str, layout: Layout) -> dict[str, Any]:
 
 def _words(found: Mapping[str, float]) -> str:
     """`3 more folds or 40 more seeds would decide; no number of devices would`."""
-    would = [_counted(int(n), kind, " more") for kind, n in found.items() if math.isfinite(n)]
+    would = [
+        _counted(n, kind, " more" if " and " not in kind else " more each of")
+        for kind, n in found.items()
+        if math.isfinite(n)
+    ]
     never = [kind for kind, count in found.items() if math.isinf(count)]
     untold = [kind for kind, count in found.items() if math.isnan(count)]
     parts = [f"{' or '.join(would)} would decide"] if would else []
     if never:
-        parts.append(f"no number of {' or '.join(never)} would{'' if would else ' decide'}")
+        alone = " alone" if any(" and " in kind for kind in found) else ""
+        parts.append(f"no number of {' or '.join(never)}{alone} would{'' if would else ' decide'}")
     parts += [f"one {kind.removesuffix('s')} does not tell what more would do" for kind in untold]
     return "; ".join(parts)
 
 
 def _counted(count: float, kind: str, more: str = "") -> str:
-    return f"{count:,.0f}{more} {kind if count != 1 else kind.removesuffix('s')}"
+    return f"{count:,.0f}{more} {kind if count != 1 or ' and ' in kind else kind.removesuffix('s')}"

@@ -2,10 +2,9 @@
 
 Conventions: a value is one run's (a trial's) score; standard deviations divide by n - 1, and are
 nan where there are fewer than two values. Intervals are those of analysis.units.
-Contents: Spread, last_epochs, spread.
+Contents: Spread, spread.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,11 +18,6 @@ class Spread(NamedTuple):
     within_runs: float  # over epochs around each run's own mean, pooled over runs
     pooled: float  # over all runs x epochs at once: the literal reading of the papers' "std"
     runs: int
-
-
-def last_epochs(frame: pd.DataFrame, last: int, by: Sequence[str]) -> pd.DataFrame:
-    """The rows of each group's `last` last epochs; `frame` has one row per group and `epoch`."""
-    return frame.sort_values("epoch", kind="stable").groupby(list(by), sort=False).tail(last)
 
 
 def spread(scores: pd.DataFrame) -> Spread:

@@ -90,7 +90,7 @@ def _each(found: StudyStatus) -> list[Standing]:
     # manifests of older versions lack the multiply-adds of an epoch
     whole = manifest["epoch_macs"].notna().all()
     costs = manifest["epoch_macs" if whole else "macs"].tolist()
-    predicted = _predicted(found.snapshot.results)
+    predicted = _predicted(found.snapshot.results.parts[0])
     stopped = bool((progress["status"] == Status.STOPPED).any())
     settings = ["objective.kind", "training.epochs", "training.patience"]
     rows = zip(costs, *(manifest[name].tolist() for name in settings), strict=True)

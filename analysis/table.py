@@ -2,27 +2,31 @@
 
 Source: columns are those of scaling.results.schemas.SCHEMAS, settings those of
 scaling.settings.Trial.
-Conventions: every function takes a Results, or the Snapshot that `load` makes of it, which is
-read only once. A trial is complete when its outcome says so, whatever metrics lie there; only
-complete trials are scored, and `progress` says what became of the others.
+Conventions: every function takes a Results, several of them, which are read as one
+(analysis.joined), or the Snapshot that `load` makes of these, which is read only once. A trial is
+complete when its outcome says so, whatever metrics lie there; only complete trials are scored, and
+`progress` says what became of the others.
 Contents: load, reloaded, manifest, outcomes, progress, counts, stated_last, chance,
-evaluations, scores, maps.
+evaluations, scores, predictions, maps.
 """
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from analysis import metrics
 from analysis.conditions import marked
-from analysis.spread import last_epochs
+from analysis.joined import Held, Joined, joined
+from analysis.metrics import Recorded, Wanted
+from analysis.metrics import Unrecorded as Unrecorded
 from scaling import settings
 from scaling.results.outcome import Status
 from scaling.results.records import Results
+from scaling.results.schemas import SCHEMAS
 from scaling.spelling import nearest
 
 # what decides which clips are scored: trials that agree in these score the same
@@ -30,42 +34,53 @@ DESIGN = ("data_digest", "sound.classes", "split.", "microphones.", "evaluation.
 SERIES = ["trial", "split", "device"]  # what one series of values over epochs belongs to
 
 
-class Unrecorded(ValueError):
-    """A metric that no complete trial recorded, or that has a value which no mean can hold."""
-
-
 class Snapshot(NamedTuple):
-    """A results folder as it was when `load` read it; metrics stay on disk until asked for."""
+    """Results folders as they were when `load` read them; metrics stay on disk until asked for."""
 
-    results: Results
+    results: Joined
     manifest: pd.DataFrame
     outcomes: pd.DataFrame
     launches: tuple[str, ...] = ()  # names of the manifests; none where only some were looked at
 
 
-def load(results: Results | Snapshot, studies: Sequence[str] = ()) -> Snapshot:
+Source = Results | Sequence[Results] | Snapshot
+
+
+def load(results: Source, studies: Sequence[str] = ()) -> Snapshot:
     """What was planned and what became of it; a Snapshot is returned as it is.
 
     Several studies may share a folder, and trials: `studies` names whose trials are looked at, all
-    unless given. Raises ValueError when this is no results folder, one that cannot be read, or one
-    without such a study.
+    unless given. Raises ValueError when one of these is no results folder, or one that cannot be
+    read, when no folder has such a study, and when folders hold other metrics of one trial.
     """
     if isinstance(results, Snapshot):
         return results
-    launches = () if studies else tuple(results.names("manifest"))
-    planned, ended = manifest(results, studies), outcomes(results)
+    folders = [results] if isinstance(results, Results) else [*results]
+    made = Joined(folders)
+    launches = () if studies else tuple(made.names("manifest"))  # first: more may be written now
+    planned = _planned(folders, studies)
+    ended = [_frame(_read(folder, "outcomes")) for folder in folders]
+    if len(folders) > 1:
+        held = map(Held, folders, planned, ended)
+        made, latest, now = joined([*held])
+    else:
+        (latest,), (now,) = planned, ended
+    latest = _told(latest)
     if studies:
-        ended = ended[ended["trial"].isin(planned["trial"])].reset_index(drop=True)
-    return Snapshot(results, planned, ended, launches)
+        now = now[now["trial"].isin(latest["trial"])].reset_index(drop=True)
+    return Snapshot(made, latest, now, launches)
 
 
 def reloaded(snapshot: Snapshot) -> Snapshot:
-    """A snapshot of the folder as it is now. What cannot change is not read again: manifests are
-    never written twice, and what has ended has ended, but for failed trials, which may be retried.
+    """A snapshot of the folders as they are now. Of a single one, what cannot change is not read
+    again: manifests are never written twice, and what has ended has ended, but for failed trials,
+    which may be retried.
     """
     results, known = snapshot.results, snapshot.outcomes
-    launches, ended = tuple(results.names("manifest")), results.ended()
-    planned = snapshot.manifest if launches == snapshot.launches else manifest(results)
+    if len(results.parts) > 1:
+        return load(results.parts)
+    launches, ended = tuple(results.names("manifest")), set(results.names("outcomes"))
+    planned = snapshot.manifest if launches == snapshot.launches else manifest(results.parts[0])
     final = known[known["trial"].isin(ended) & (known["status"] != Status.FAILED)]
     new = _read(results, "outcomes", sorted(ended - set(final["trial"])))
     parts = [part for part in (final, _frame(new)) if len(part)]
@@ -73,38 +88,50 @@ def reloaded(snapshot: Snapshot) -> Snapshot:
     return Snapshot(results, planned, now, launches)
 
 
-def manifest(results: Results, studies: Sequence[str] = ()) -> pd.DataFrame:
-    """One row per planned trial, as its latest launch planned it; columns as in SCHEMAS, and
-    `transferred` of analysis.conditions.
+def manifest(results: Results | Joined, studies: Sequence[str] = ()) -> pd.DataFrame:
+    """One row per planned trial, as its latest launch planned it; columns as in
+    SCHEMAS, and `transferred` of analysis.conditions.
 
     A setting that is younger than its manifest has its default, which means "off".
     Raises ValueError where no trial was planned, or none by a study of these names.
     """
-    table = _read(results, "manifest")
-    if not table.num_rows:
-        raise ValueError(
-            f"{results.where} is not a results folder (no trial in manifest/*.parquet): "
-            "give the folder that `overhear sweep` wrote, results/STUDY unless --out named another"
-        )
-    known = pc.unique(table["study"]).to_pylist()
+    (planned,) = _planned([results], studies)
+    return _told(planned)
+
+
+def _planned(folders: Sequence[Results | Joined], studies: Sequence[str]) -> list[pd.DataFrame]:
+    """The latest plan of each trial of each folder."""
+    tables = [_read(folder, "manifest") for folder in folders]
+    for folder, table in zip(folders, tables, strict=True):
+        if not table.num_rows:
+            raise ValueError(
+                f"{folder.where} is not a results folder (no trial in manifest/*.parquet): give "
+                "the folder that `overhear sweep` wrote, results/STUDY unless --out named another"
+            )
+    known = sorted({name for table in tables for name in pc.unique(table["study"]).to_pylist()})
     for study in studies:
         if study not in known:
-            raise ValueError(
-                f"--study {study}: not planned in {results.where}{nearest(study, known)}"
-            )
-    if studies:
-        table = table.filter(pc.is_in(table["study"], pa.array(studies, pa.string())))
-    for name, each in settings.settings().items():
-        if each.off in (None, settings.REQUIRED):
-            continue
-        default = each.column
-        filled = pc.fill_null(table[name], pa.scalar(default, table[name].type))
-        table = table.set_column(table.schema.get_field_index(name), name, filled)
-    _check_settings(results, table)
-    latest = (
-        _frame(table).sort_values("planned", kind="stable").drop_duplicates("trial", keep="last")
-    )
-    return marked(_of_one_revision(latest)).reset_index(drop=True)
+            where = ", ".join(folder.where for folder in folders)
+            raise ValueError(f"--study {study}: not planned in {where}{nearest(study, known)}")
+    found = []
+    for folder, table in zip(folders, tables, strict=True):
+        if studies:
+            table = table.filter(pc.is_in(table["study"], pa.array(studies, pa.string())))
+        for name, each in settings.settings().items():
+            if each.off in (None, settings.REQUIRED):
+                continue
+            default = each.column
+            filled = pc.fill_null(table[name], pa.scalar(default, table[name].type))
+            table = table.set_column(table.schema.get_field_index(name), name, filled)
+        _check_settings(folder, table)
+        frame = _frame(table).sort_values("planned", kind="stable")
+        found.append(frame.drop_duplicates("trial", keep="last"))
+    return found
+
+
+def _told(planned: pd.DataFrame) -> pd.DataFrame:
+    """The plans with what analysis tells of them."""
+    return marked(_of_one_revision(planned)).reset_index(drop=True)
 
 
 def _of_one_revision(planned: pd.DataFrame) -> pd.DataFrame:
@@ -119,9 +146,9 @@ def _of_one_revision(planned: pd.DataFrame) -> pd.DataFrame:
         return planned
     what = f"{int(earlier.sum())} trials are of an earlier version, which drew other clips for "
     if earlier.sum() == len(ids):
-        warnings.warn(f"{what}split.fraction: run their sweep again for exact ones", stacklevel=3)
+        warnings.warn(f"{what}split.fraction: run their sweep again for exact ones", stacklevel=4)
         return planned
-    warnings.warn(f"{what}split.fraction: they are left out", stacklevel=3)
+    warnings.warn(f"{what}split.fraction: they are left out", stacklevel=4)
     return planned[~earlier]
 
 
@@ -130,7 +157,7 @@ def outcomes(results: Results) -> pd.DataFrame:
     return _frame(_read(results, "outcomes"))
 
 
-def progress(results: Results | Snapshot) -> pd.DataFrame:
+def progress(results: Source) -> pd.DataFrame:
     """One row per planned trial: trial, study, training.epochs, status, error, epochs, seconds.
 
     `status` is one of Status: running has metrics but no outcome (it trains, or was cut off),
@@ -144,9 +171,9 @@ def progress(results: Results | Snapshot) -> pd.DataFrame:
     measured = frame["trial"].isin(snapshot.results.names("metrics"))
     running = frame["status"].isna() & measured
     frame["status"] = frame["status"].mask(running, Status.RUNNING).fillna(Status.MISSING)
-    metrics = _frame(_read(snapshot.results, "metrics", frame["trial"][running]))
-    reached = metrics.groupby("trial")["epoch"].max()
-    clocked = metrics[metrics["metric"].isin(["train_seconds", "evaluate_seconds"])]
+    measures = _frame(_read(snapshot.results, "metrics", frame["trial"][running]))
+    reached = measures.groupby("trial")["epoch"].max()
+    clocked = measures[measures["metric"].isin(["train_seconds", "evaluate_seconds"])]
     took = clocked.groupby("trial")["value"].sum()
     frame["epochs"] = frame["epochs"].fillna(frame["trial"].map(reached)).fillna(0).astype(int)
     frame["seconds"] = frame.pop("wall_s").fillna(frame["trial"].map(took)).fillna(0.0)
@@ -159,34 +186,35 @@ def counts(progress: pd.DataFrame) -> dict[str, int]:
 
 
 def evaluations(
-    results: Results | Snapshot, metric: str = "accuracy", last: int | None = None
+    results: Source, metric: str = "accuracy", last: int | None = None, device: str | None = None
 ) -> pd.DataFrame:
     """One row per (trial, epoch, split, device) of the complete trials: value of the metric.
 
-    `last` keeps that many last evaluated epochs of each trial, split and device (None: all).
+    `last` keeps that many last evaluated epochs of each trial, split and device, `device` one
+    device; None: all. Of a big study, ask for few rows: all of them need not fit into memory.
     Raises Unrecorded for a metric that no complete trial recorded, or a value that is not finite.
     """
-    if last is not None and last < 1:
-        raise ValueError(f"last={last}: average at least the last epoch (last >= 1)")
-    snapshot = load(results)
-    complete = set(snapshot.outcomes.loc[snapshot.outcomes["status"] == Status.COMPLETE, "trial"])
-    trials = [t for t in snapshot.manifest["trial"] if t in complete]
-    recorded: set[str] = set()
-    frames = []
-    for trial in trials:  # one by one: a study's metrics need not fit into memory
-        frame, names = _evaluations_of(snapshot.results, trial, metric)
-        recorded |= names
-        frames.append(frame if last is None else last_epochs(frame, last, SERIES))
-    if trials and metric not in recorded:
-        hint = nearest(metric, sorted(recorded))
-        raise Unrecorded(f"metric={metric}: no complete trial recorded it{hint}")
-    if not frames:
-        return pd.DataFrame(columns=["trial", "epoch", "split", "device", "value"])
-    return pd.concat(frames, ignore_index=True)
+    wanted = Wanted(frozenset([metric]), device, last)
+    (found,) = recorded(load(results), [wanted])
+    return found.values(metric)
+
+
+def recorded(snapshot: Snapshot, wanted: Sequence[Wanted]) -> tuple[Recorded, ...]:
+    """What the complete trials recorded, read once for all that is wanted: metrics.recorded."""
+    for each in wanted:
+        if each.last is not None and each.last < 1:
+            raise ValueError(f"last={each.last}: average at least the last epoch (last >= 1)")
+    complete = snapshot.outcomes.loc[snapshot.outcomes["status"] == Status.COMPLETE, "trial"]
+    planned = snapshot.manifest["trial"]
+    return metrics.recorded(snapshot.results, planned[planned.isin(complete)], wanted)
 
 
 def scores(
-    results: Results | Snapshot, metric: str = "accuracy", last: int = 1, unit: str = ""
+    results: Source,
+    metric: str = "accuracy",
+    last: int = 1,
+    unit: str = "",
+    found: Recorded | None = None,
 ) -> pd.DataFrame:
     """One row per (trial, split, device) of the complete trials, with all columns of the manifest.
 
@@ -197,11 +225,12 @@ def scores(
     accuracy of guessing, 1 / classes (nan where no predictions tell the classes); `clips` is how
     many different clips of the split were scored (nan likewise), `by_device` the value of each
     named device of the split (a mapping, in rows of device `all`); `metric` and `unit` are as asked
-    for.
+    for. `found` holds these last epochs where they were read before.
     Empty when no trial is complete. Errors: those of `evaluations`.
     """
     snapshot = load(results)
-    values = evaluations(snapshot, metric, last).groupby(SERIES)["value"]
+    ended = found.values(metric) if found else evaluations(snapshot, metric, last)
+    values = ended.groupby(SERIES)["value"]
     frame = values.agg(value="mean", epochs="count", spread_over_epochs="std").reset_index()
     frame = frame.assign(metric=metric, unit=unit, by_device=_by_device(frame))
     planned = snapshot.manifest
@@ -213,7 +242,23 @@ def scores(
     return frame.assign(clips=_clips(snapshot, frame))
 
 
-def maps(results: Results | Snapshot) -> pd.DataFrame:
+def predictions(
+    results: Source, trials: Sequence[str] | None = None, columns: Sequence[str] | None = None
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The predictions of these trials, one trial at a time: its id, and these columns of its rows.
+
+    `trials` None: all planned ones; `columns` None: all but `trial`. What has none is left out.
+    """
+    snapshot = load(results)
+    known = set(snapshot.results.names("predictions"))
+    wanted = snapshot.manifest["trial"] if trials is None else trials
+    chosen = SCHEMAS["predictions"].names[1:] if columns is None else list(columns)
+    there = [trial for trial in wanted if trial in known]
+    for trial, rows in snapshot.results.each("predictions", there):
+        yield trial, rows.select(chosen).to_pandas()
+
+
+def maps(results: Source) -> pd.DataFrame:
     """ERF maps of the planned trials, as in SCHEMAS; the last of each trial, kind and split."""
     snapshot = load(results)
     recorded = set(snapshot.results.names("maps"))
@@ -222,7 +267,7 @@ def maps(results: Results | Snapshot) -> pd.DataFrame:
     return frame.drop_duplicates(["trial", "kind", "split"], keep="last")
 
 
-def stated_last(results: Results | Snapshot) -> int:
+def stated_last(results: Source) -> int:
     """How many last epochs the study itself averages: evaluation.last where all trials agree."""
     stated = set(load(results).manifest["evaluation.last"])
     return int(stated.pop()) if len(stated) == 1 else 1
@@ -241,14 +286,12 @@ def chance(snapshot: Snapshot) -> "pd.Series[float]":
 
 def _by_device(frame: pd.DataFrame) -> "pd.Series[Any]":
     """In rows of device `all`, the value of each named device of the same trial and split."""
-    named = frame[~frame["device"].isin(["all", ""])]
-    known = {
-        key: dict(zip(rows["device"], rows["value"], strict=True))
-        for key, rows in named.groupby(["trial", "split"])
-    }
-    keys = zip(frame["trial"], frame["split"], strict=True)
-    whole = frame["device"] == "all"
-    found = [known.get(key) if all_ else None for key, all_ in zip(keys, whole, strict=True)]
+    rows = list(zip(*(frame[name].tolist() for name in (*SERIES, "value")), strict=True))
+    known: dict[tuple[str, str], dict[str, float]] = {}
+    for trial, split, device, value in rows:
+        if device not in ("all", ""):
+            known.setdefault((trial, split), {})[device] = value
+    found = [known.get(row[:2]) if row[2] == "all" else None for row in rows]
     return pd.Series(found, index=frame.index, dtype="object")
 
 
@@ -269,36 +312,7 @@ def _clips(snapshot: Snapshot, frame: pd.DataFrame) -> "pd.Series[float]":
     return pd.Series(found, index=frame.index, dtype="float64")
 
 
-def _evaluations_of(results: Results, trial: str, metric: str) -> tuple[pd.DataFrame, set[str]]:
-    """One trial's values of the metric by epoch, and the names of all metrics it recorded."""
-    if results.holds("metrics", trial):
-        table = _read(results, "metrics", [trial])
-    else:
-        raise ValueError(
-            f"trial {trial} is complete but its metrics/{trial}.parquet is gone: restore it, "
-            f"or remove outcomes/{trial}.parquet and sweep again"
-        )
-    chosen = table.filter(pc.equal(table["metric"], metric)).drop_columns(["metric"])
-    frame = _frame(chosen)
-    twice = frame[frame.duplicated([*SERIES, "epoch"])]
-    if len(twice):
-        at = twice.iloc[0]
-        raise ValueError(
-            f"{results.path('metrics', trial)}.parquet says {metric} on {at['split']}, device "
-            f"{at['device']}, twice in epoch {at['epoch']}: move it away and its outcome with it, "
-            "and sweep again; a recording device cannot be named `all`, which is the mean over all"
-        )
-    odd = frame[~np.isfinite(frame["value"])]
-    if len(odd):
-        at = odd.iloc[0]
-        raise Unrecorded(
-            f"{metric}={at['value']} in epoch {at['epoch']} of trial {trial} ({at['split']}): "
-            "no mean can hold it, choose another metric or mend the trial"
-        )
-    return frame, set(pc.unique(table["metric"]).to_pylist())
-
-
-def _read(results: Results, kind: str, names: Iterable[str] | None = None) -> pa.Table:
+def _read(results: Results | Joined, kind: str, names: Iterable[str] | None = None) -> pa.Table:
     """Records of one kind. Raises ValueError where their columns do not fit the schema."""
     try:
         return results.read(kind, names)
@@ -309,7 +323,7 @@ def _read(results: Results, kind: str, names: Iterable[str] | None = None) -> pa
         ) from None
 
 
-def _check_settings(results: Results, manifest: pa.Table) -> None:
+def _check_settings(results: Results | Joined, manifest: pa.Table) -> None:
     """Raises ValueError for a setting that has no value, or one that no version can mean."""
     for name, kind in settings.leaves().items():
         values = set(pc.unique(manifest[name]).to_pylist())

@@ -17,10 +17,10 @@ of a share may be); Satterthwaite 1946 (degrees of freedom of a sum of mean squa
 pigeonhole bootstrap (crossed units: rows and columns must both be drawn again).
 Conventions: two units give no interval. Shares stay within 0 and 1, differences of shares within
 -1 and 1. Contents: Estimate, UNITS, Scale and its values, scale_of, asked, over, estimate,
-estimated, p_value, over_units, crossed, binomial, by_device, same_devices.
+estimated, estimates, p_value, over_units, crossed, binomial, by_device, same_devices.
 """
 
-# F folds, D devices, U units, N clips
+# F folds, S seeds, D devices, U units, N runs, E epochs
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -79,7 +79,7 @@ NONE = Limits(float("nan"), float("nan"))
 class Design(NamedTuple):
     """One condition's runs on one split, by what they share."""
 
-    value_FS: npt.NDArray[np.float64]  # nan where a fold was not trained from a seed
+    value_FS: npt.NDArray[np.float64]  # nan where a fold was not trained from a seed; or (F, S, E)
     value_FD: npt.NDArray[np.float64] | None  # by device, seeds averaged; None: not the same in all
     clips: float | None  # different clips that all folds scored; None: not known
     split: str
@@ -95,7 +95,7 @@ class Design(NamedTuple):
     def repeats(self) -> npt.NDArray[np.float64]:
         """The mean over folds of each seed that was trained on all of them."""
         means: npt.NDArray[np.float64] = self.value_FS.mean(axis=0)
-        return means[~np.isnan(means)]
+        return means[~np.isnan(means.reshape(len(means), -1)[:, 0])]
 
 
 def estimate(
@@ -133,6 +133,20 @@ def estimated(
     if unit:
         _check(design, unit)
     return _estimate(design, unit or _usual(design), CONFIDENCE)
+
+
+def estimates(
+    values: npt.ArrayLike, folds: npt.ArrayLike, seeds: npt.ArrayLike, scale: Scale
+) -> pd.DataFrame:
+    """`estimated` of each column of values (N, E), as of E epochs of the same runs (N,): a row for
+    each, with the columns of Estimate.
+    """
+    value_NE = np.asarray(values, dtype=np.float64)
+    design = _of_runs(value_NE, np.asarray(folds), np.asarray(seeds), None, scale)
+    limits, n, over = _MAKERS[_usual(design)](design, CONFIDENCE)
+    low, high = (np.clip(edge, scale.least, scale.most) for edge in limits)
+    columns = (design.value_F.mean(axis=0), low, high, n, over)
+    return pd.DataFrame(dict(zip(Estimate._fields, columns, strict=True)))
 
 
 def p_value(runs: pd.DataFrame, against: float, scale: Scale | None = None) -> float:
@@ -200,7 +214,9 @@ def _of_runs(
     clips_N: npt.NDArray[np.float64] | None,
     scale: Scale,
 ) -> Design:
-    """The design of these runs, as far as it is the same for one device and for several."""
+    """The design of these runs, as far as it is the same for one device and for several; values are
+    (N,), or (N, E) of E epochs.
+    """
     if len(odd := value_N[~np.isfinite(value_N)]):
         raise ValueError(f"value={odd[0]}: leave out runs without a score")
     folds, place_N = np.unique(fold_N, return_inverse=True)
@@ -208,9 +224,10 @@ def _of_runs(
     shape = len(folds), len(seeds)
     cell_N = place_N * len(seeds) + among_N
     count_C = np.bincount(cell_N, minlength=len(folds) * len(seeds))
-    sum_C = np.bincount(cell_N, value_N, len(count_C))
+    value_FS = np.zeros((*shape, *value_N.shape[1:]))
+    np.add.at(value_FS, (place_N, among_N), value_N)
     with np.errstate(invalid="ignore"):
-        value_FS = (sum_C / count_C).reshape(shape)
+        value_FS /= count_C.reshape((*shape, *(1 for _ in value_N.shape[1:])))
     clips = None
     if clips_N is not None:
         clips_F = np.zeros(len(folds))
@@ -242,7 +259,7 @@ def same_devices(by_device: Sequence[Any]) -> list[str]:
 
 def _usual(design: Design) -> str:
     """The unit of the widest claim that the design allows."""
-    folds, seeds = design.value_FS.shape
+    folds, seeds = design.value_FS.shape[:2]
     if design.split in CLAIMS_DEVICES and design.value_FD is not None and folds != 2:
         return "devices"
     if folds < FEWEST <= len(design.repeats):
@@ -253,7 +270,7 @@ def _usual(design: Design) -> str:
 
 
 def _check(design: Design, unit: str) -> None:
-    folds, seeds = design.value_FS.shape
+    folds, seeds = design.value_FS.shape[:2]
     runs = int((~np.isnan(design.value_FS)).sum())
     if unit == "folds" and folds == 1 and runs > 1:
         raise ValueError(
@@ -279,7 +296,7 @@ def _check(design: Design, unit: str) -> None:
 
 
 def _over_folds(design: Design, confidence: float) -> tuple[Limits, int, str]:
-    folds, seeds = design.value_FS.shape
+    folds, seeds = design.value_FS.shape[:2]
     limits = over_units(design.value_F, confidence)
     if folds == 1:
         return limits, seeds, "seeds on one split" if seeds > 1 else "run"
@@ -350,12 +367,15 @@ def scale_of(runs: pd.DataFrame) -> Scale:
 
 
 def over_units(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Limits:
-    """Student's t interval of the mean of independent values (U,); none for fewer than three."""
+    """Student's t interval of the mean of independent values (U,), or of each column of (U, E);
+    none for fewer than three.
+    """
     value_U = np.asarray(values, dtype=np.float64)
-    if value_U.size < FEWEST:
+    if len(value_U) < FEWEST:
         return NONE
-    half = _t(value_U.size - 1, confidence) * value_U.std(ddof=1) / np.sqrt(value_U.size)
-    return Limits(float(value_U.mean() - half), float(value_U.mean() + half))
+    half = _t(len(value_U) - 1, confidence) * value_U.std(axis=0, ddof=1) / np.sqrt(len(value_U))
+    mean = value_U.mean(axis=0)
+    return Limits(mean - half, mean + half)
 
 
 def crossed(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Limits:
@@ -365,7 +385,9 @@ def crossed(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Limits:
     The variance is (MS_rows + MS_columns) / (F D), with Satterthwaite's degrees of freedom. The
     mean square of what is left over is not taken off, as an unbiased estimate would: with few rows
     or columns that is off as often as it is right; so is the pigeonhole bootstrap, for the same
-    reason. One row: t over columns. Two rows, or fewer than three columns: none.
+    reason. Above 95 % those degrees of freedom are too many (over 3 rows x 12 columns the tail
+    beyond 99.7 % has up to 6 times what it should): there each mean square has the t of its own, as
+    in Graybill and Wang 1980. One row: t over columns. Two rows, or fewer than three columns: none.
     """
     value_FD = np.asarray(values, dtype=np.float64)
     folds, devices = value_FD.shape
@@ -378,7 +400,11 @@ def crossed(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Limits:
     if rows + columns == 0:
         return Limits(float(value_FD.mean()), float(value_FD.mean()))
     freedom = (rows + columns) ** 2 / (rows**2 / (folds - 1) + columns**2 / (devices - 1))
-    half = _t(freedom, confidence) * np.sqrt((rows + columns) / value_FD.size)
+    square = _t(freedom, confidence) ** 2 * (rows + columns)
+    if confidence > CONFIDENCE:
+        own = (_t(count - 1, confidence) ** 2 for count in (folds, devices))
+        square = sum(each * part for each, part in zip(own, (rows, columns), strict=True))
+    half = np.sqrt(square / value_FD.size)
     return Limits(float(value_FD.mean() - half), float(value_FD.mean() + half))
 
 

@@ -9,7 +9,8 @@ one near 0 often does, is cut at 0 and named. Sources: Searle, Casella and McCul
 Components (unweighted means); Cohen 1988 (power, here by the non-central t).
 Conventions: variances are squares of what `value` is in; an error is of the mean over the units of
 analysis.units, on one split over devices crossed with seeds. Contents: Layout, Components,
-components, of_clips; Error, expected, measured; power, detectable, runs_needed, needed.
+components, of_clips; Error, expected, measured; power, detectable, runs_needed, needed,
+of_each.
 """
 
 import math
@@ -184,23 +185,46 @@ def needed(
 
     inf: no number of it up to MOST would; nan: one of it does not tell what more would change.
     """
-    return {kind: _more(found, unit, kind, effect, alpha, chance) for kind in ADDABLE[unit]}
+    return {
+        kind: _more(found, unit, (kind,), effect, alpha, chance)
+        if _told(found, unit, kind)
+        else math.nan
+        for kind in ADDABLE[unit]
+    }
+
+
+def of_each(
+    found: Components, unit: str, effect: float, alpha: float = ALPHA, chance: float = POWER
+) -> tuple[float, tuple[str, ...]]:
+    """How many more of all kinds at once would find it, and of which: where none alone would."""
+    kinds = tuple(kind for kind in ADDABLE[unit] if _told(found, unit, kind))
+    return _more(found, unit, kinds, effect, alpha, chance), kinds
+
+
+def _told(found: Components, unit: str, kind: str) -> bool:
+    """Whether the design tells what more units of this kind would change."""
+    parts = {"folds": found.fold, "seeds": found.seed, "devices": found.device}
+    if unit == "repeats":
+        parts["seeds"] = found.repeat
+    return not math.isnan(parts[kind]) and (kind != "folds" or found.layout.folds > 1)
 
 
 def _more(
-    found: Components, unit: str, kind: str, effect: float, alpha: float, chance: float
+    found: Components,
+    unit: str,
+    kinds: tuple[str, ...],
+    effect: float,
+    alpha: float,
+    chance: float,
 ) -> float:
-    untold = {"folds": found.fold, "seeds": found.seed, "devices": found.device}
-    if unit == "repeats":
-        untold["seeds"] = found.repeat
-    if math.isnan(untold[kind]) or (kind == "folds" and found.layout.folds < 2):
-        return math.nan
+    """How many more of each of these kinds would find the effect; inf above MOST."""
 
     def enough(more: int) -> bool:
-        grown = found.layout._asdict() | {kind: getattr(found.layout, kind) + more}
-        return bool(power(effect, expected(found, unit, Layout(**grown)), alpha) >= chance)
+        grown = {kind: getattr(found.layout, kind) + more for kind in kinds}
+        layout = found.layout._replace(**grown)
+        return bool(power(effect, expected(found, unit, layout), alpha) >= chance)
 
-    if not enough(MOST):
+    if not kinds or not enough(MOST):
         return math.inf
     return float(bisect_left(range(MOST), True, lo=1, key=enough))
 

@@ -188,6 +188,24 @@ def recipes() -> str:
     return table(("recipe", "for", "settings"), rows)
 
 
+def departures() -> str:
+    """For each paper a table of departures, and one of what its recipe at CPU scale changes."""
+    from scaling.settings import leaves
+    from scaling.settings.departures import PAPERS, rows, smaller
+
+    parts = []
+    for paper in PAPERS:
+        found = [(code(w) if w in leaves() else w, *rest) for w, *rest in rows(paper)]
+        changed = [(code(name), *rest) for name, *rest in smaller(paper)]
+        parts += [
+            f"## {paper.title}",
+            table(("what", "in the paper", "here", "why"), found),
+            f"What `{paper.small}` changes against `{paper.recipe}`:",
+            table(("setting", "at the paper's scale", "on two cores", "why"), changed),
+        ]
+    return "\n\n".join(parts)
+
+
 def studies(*names: str) -> str:
     """A table of studies: those named, each with its version at CPU scale if there is one."""
     from sweeps.study import shipped
@@ -197,8 +215,19 @@ def studies(*names: str) -> str:
     for name in names:
         group = [known[each] for each in (name, f"{name}_esc10") if each in known]
         both = ", ".join(code(study.name) for study in group)
-        rows.append((both, group[-1].question, group[0].source))
-    return table(("study", "question", "source"), rows)
+        claimed = _claimed(claim.text for claim in group[-1].claims)
+        rows.append((both, group[-1].question, claimed, group[0].source))
+    return table(("study", "question", "claims", "source"), rows)
+
+
+def _claimed(texts: Iterable[str]) -> str:
+    """Claims in a line: those that differ in what stands last are told as one."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
+        claim, _, last = text.partition(", ")
+        found.setdefault(claim, []).extend([last] if last else [])
+    told = [f"{claim} ({'; '.join(each)})" if each else claim for claim, each in found.items()]
+    return "; ".join(told)
 
 
 def other_studies() -> str:
@@ -315,6 +344,7 @@ MADE: dict[str, Callable[..., str]] = {
     "commands": commands,
     "settings": settings,
     "recipes": recipes,
+    "departures": departures,
     "studies": studies,
     "other_studies": other_studies,
     "datasets": datasets,

@@ -4,6 +4,8 @@ Heavy libraries are imported when a command runs, so that help is instant.
 """
 
 import json
+from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -86,6 +88,21 @@ def sweep(
             help="Stop trials early: asha or median; none: not even if the study says so.",
         ),
     ] = None,
+    until_decided: Annotated[
+        bool,
+        typer.Option(
+            "--until-decided",
+            help="Add repeats until the study's CLAIMS are decided; false decisions: 5 % in all.",
+        ),
+    ] = False,
+    at_most: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole(1),
+            metavar="N",
+            help="With --until-decided: repeats in all (default: 12, judged at 3, 5, 8 and 12).",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the trials and predict their time; run none.")
     ] = False,
@@ -145,13 +162,15 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Run the missing trials of a study on Ray Tune; records go to the results folder."""
+    from scaling.results.records import Results
     from scaling.sound import frontends
     from scaling.sound.datasets.reading import reading
     from sweeps.adaptive import early_stopping
+    from sweeps.adaptive import until_decided as until
     from sweeps.dry_run import dry_run as show_trials
     from sweeps.engine import cluster, limits
     from sweeps.launch import Compute, Launch, Recordings, Resources
-    from sweeps.run import run
+    from sweeps.run import run, run_until_decided
     from sweeps.study import find, trials_of
     from sweeps.timing.launch_forecast import check_speed
 
@@ -182,12 +201,22 @@ def sweep(
         tensorboard,
         plain,
     )
+    course = None
+    if until_decided:
+        if launch.rule:
+            raise ValueError("--until-decided compares whole trials: --stop none")
+        own = until.Own(found.name, found.claims, partial(trials_of, found, changes))
+        where, seeds = Results(launch.results), {trial.seed for trial in launch.trials}
+        course = until.asked(own, where, repeats, at_most, len(seeds))
+        launch = replace(launch, trials=course.upcoming)
+    elif at_most is not None:
+        raise ValueError(f"--at-most {at_most}: only --until-decided has a budget, name it too")
     for features in {trial.sound.features for trial in launch.trials}:
         frontends.chosen(features, frontend_backend)
     if dry_run:
-        show_trials(launch, speed, as_json)
+        show_trials(launch, speed, as_json, course)
         return
     if speed is not None:
         raise ValueError(f"--speed {speed:g}: only --dry-run predicts times, name it too")
-    if not run(launch):
+    if not (run_until_decided(launch, course) if course else run(launch)):
         raise typer.Exit(1)

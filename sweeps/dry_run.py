@@ -22,7 +22,8 @@ from scaling.settings.label import trial_labels
 from scaling.sound import prepare
 from scaling.sound.download import remedy
 from sweeps import schedule
-from sweeps.adaptive import early_stopping, search
+from sweeps.adaptive import early_stopping, search, until_decided
+from sweeps.adaptive.until_decided import Until
 from sweeps.launch import Launch
 from sweeps.timing import forecast, launch_forecast
 from sweeps.timing.forecast import Expected, Forecast
@@ -30,9 +31,10 @@ from sweeps.timing.forecast import Expected, Forecast
 TO_RUN = "to run"
 
 
-def dry_run(launch: Launch, speed: float | None, as_json: bool) -> None:
+def dry_run(launch: Launch, speed: float | None, as_json: bool, until: Until | None = None) -> None:
     """Print a launch's trials, and predict their time by steps measured here or at a given speed,
-    in 10^9 multiply-adds a second. The forecast is kept in the results folder.
+    in 10^9 multiply-adds a second. The forecast is kept in the results folder. Where the study runs
+    `until` it is decided, the launch is that of the next look, and all looks are predicted from it.
 
     Where datasets are missing, what is known without them is printed, and how to get them. Raises
     ValueError for a speed that is none.
@@ -49,6 +51,7 @@ def dry_run(launch: Launch, speed: float | None, as_json: bool) -> None:
             typer.echo(search.described(launch.study.search), err=as_json)
         reasons = {name: f"{reason}{remedy(name)}" for name, reason in missing.items()}
         _show_incomplete(launch, plan, reasons, as_json)
+        _say_course(until, None, as_json)
         return
     schedule.check(launch, plan)
     if ledger := schedule.ledger(launch, tables):
@@ -68,6 +71,13 @@ def dry_run(launch: Launch, speed: float | None, as_json: bool) -> None:
     running = {plan.trials[index].id for index in to_run}
     states = {trial: ended.status for trial, ended in known.items() if trial not in running}
     _show(plan, states, found, results.where, as_json)
+    _say_course(until, found.seconds / len(to_run) if found else None, as_json)
+
+
+def _say_course(until: Until | None, seconds: float | None, as_json: bool) -> None:
+    """When a study that runs until it is decided is judged; `seconds` are those of a trial."""
+    for line in until_decided.described(until, seconds) if until else ():
+        typer.echo(line, err=as_json)
 
 
 def _show(

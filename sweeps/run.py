@@ -1,8 +1,9 @@
-"""Run: a launch from its recordings to its last record, and what to do next."""
+"""Run: a launch, or one after the other until claims are decided, and what to do next."""
 
 import shlex
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from time import monotonic
 
 import typer
@@ -16,8 +17,10 @@ from scaling.sound import prepare
 from scaling.sound.clips import Clips
 from scaling.sound.store import Store
 from sweeps import lineage, schedule
+from sweeps.adaptive import until_decided
 from sweeps.adaptive.early_stopping import Watch
 from sweeps.adaptive.search import Ledger
+from sweeps.adaptive.until_decided import Until
 from sweeps.engine import ray_tune
 from sweeps.engine.display import Display
 from sweeps.engine.lock import Lock, held
@@ -28,9 +31,10 @@ from sweeps.launch import Launch
 from sweeps.timing import launch_forecast
 
 
-def run(launch: Launch) -> bool:
+def run(launch: Launch, lock: Lock | None = None) -> bool:
     """Run the trials of a launch that have not ended; whether all of them are complete, or were
-    stopped early.
+    stopped early. Who holds the results folder already hands its lock over, and says himself what
+    to do next.
 
     Raises ValueError for what a person can mend. Ends the process with code 1 where the results
     folder refuses to be written.
@@ -40,8 +44,18 @@ def run(launch: Launch) -> bool:
     plan = schedule.planned(launch, tables)
     schedule.check(launch, plan)
     schedule.warn_of_claims(launch)
+    with nullcontext(lock) if lock else _alone(launch) as own:
+        plan, total = _run(launch, plan, clips, schedule.ledger(launch, tables), own)
+        return _say_end(plan, Results(launch.results), total, lock is None)
+
+
+def run_until_decided(launch: Launch, until: Until) -> bool:
+    """Run repeats of a launch until its study's claims are decided or the budget is spent; whether
+    they are. Errors: those of `run` and of until_decided.follow.
+    """
+    prepare.scan(launch.trials, launch.recordings.root, launch.recordings.reading)
     with _alone(launch) as lock:
-        return _run(launch, plan, clips, schedule.ledger(launch, tables), lock)
+        return until_decided.follow(until, lambda trials: run(replace(launch, trials=trials), lock))
 
 
 @contextmanager
@@ -62,7 +76,8 @@ def _alone(launch: Launch) -> Iterator[Lock]:
 
 def _run(
     launch: Launch, plan: Plan, clips: dict[str, Clips], ledger: Ledger | None, lock: Lock
-) -> bool:
+) -> tuple[Plan, int]:
+    """Run what has not ended; the plan as it is then, and how many trials there are to be."""
     results = Results(launch.results)
     stores = prepare.stores(plan.trials, clips, launch.recordings.skip_unreadable)
     plan = ledger.plan if ledger else plan
@@ -96,7 +111,7 @@ def _run(
                 if len(results.ended(trial.id for trial in stage)) < len(stage):
                     break  # stopped by Ctrl-C: trials that take over from these have to wait
         launch_forecast.say_error(results, plan, to_run, monotonic() - begun)
-    return _say_end(ledger.plan if ledger else plan, results, total)
+    return ledger.plan if ledger else plan, total
 
 
 def _task(launch: Launch, stores: Mapping[str, Store]) -> Task:
@@ -111,8 +126,10 @@ def _task(launch: Launch, stores: Mapping[str, Store]) -> Task:
     )
 
 
-def _say_end(plan: Plan, results: Results, total: int) -> bool:
-    """What the records say now, and the commands that follow; whether nothing is left or failed."""
+def _say_end(plan: Plan, results: Results, total: int, last: bool) -> bool:
+    """What the records say now, and the commands that follow, where this was the last launch;
+    whether nothing is left or failed.
+    """
     outcomes = results.outcomes(trial.id for trial in plan.trials)
     statuses = [outcome.status for outcome in outcomes.values()]
     complete, failed = statuses.count(Status.COMPLETE), statuses.count(Status.FAILED)
@@ -121,7 +138,7 @@ def _say_end(plan: Plan, results: Results, total: int) -> bool:
     early = f", {stopped} stopped early," if stopped else ""
     typer.echo(f"{complete} of {total} trials complete{early} in {results.where}")
     folder = shlex.quote(results.where)
-    if complete:
+    if complete and last:
         typer.echo(f"next: overhear analyze {folder}")
     if failed:
         typer.echo(

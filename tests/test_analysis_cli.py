@@ -47,7 +47,7 @@ def whole(results: Results) -> str:
 
 
 def test_analyze_writes_each_figure_that_applies_with_its_points(results: Results) -> None:
-    cli.analyze(whole(results))
+    cli.analyze([whole(results)])
     folder = Path(results.path("figures"))
     applying = (NAME, "accuracy_vs_width")
     assert {f.name for f in folder.iterdir()} == {
@@ -65,7 +65,7 @@ def test_formats_are_what_they_say(
     results: Results, tmp_path: Path, ending: str, magic: bytes
 ) -> None:
     out = tmp_path / "deep" / "er"
-    cli.analyze(whole(results), figure=[NAME], out=str(out), format=cli.Format(ending))
+    cli.analyze([whole(results)], figure=[NAME], out=str(out), format=cli.Format(ending))
     content = (out / f"{NAME}.{ending}").read_bytes()
     assert magic in content[:600]
     if ending == "svg":
@@ -76,7 +76,7 @@ def test_formats_are_what_they_say(
 def test_analyze_prints_points_files_and_counts(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cli.analyze(whole(results))
+    cli.analyze([whole(results)])
     said = capsys.readouterr()
     assert said.err == ""
     rows = cells(said.out)
@@ -98,7 +98,7 @@ def test_curves_are_drawn_and_a_few_of_their_points_printed(
 ) -> None:
     scored = {trial(seed=s): {"validation": [0.1, 0.5 + s / 10, 0.3]} for s in range(3)}
     complete(results, scored)
-    cli.analyze(results.where, figure=["learning_curves"])
+    cli.analyze([results.where], figure=["learning_curves"])
     said = capsys.readouterr().out
     folder = Path(results.path("figures"))
     assert {f.name for f in folder.iterdir()} == {"learning_curves.png", "learning_curves.csv"}
@@ -110,7 +110,7 @@ def test_curves_are_drawn_and_a_few_of_their_points_printed(
     assert lowest in rows
     assert "split validation; " in said
     assert len(pd.read_csv(folder / "learning_curves.csv")) == 6
-    cli.analyze(results.where, figure=["learning_curves"], json=True)
+    cli.analyze([results.where], figure=["learning_curves"], json=True)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(lines) == 6
     assert {line["figure"] for line in lines} == {"learning_curves"}
@@ -128,7 +128,7 @@ def test_losses_are_printed_in_nats_with_their_rise(
         for (s, b), v in values.items()
     }
     complete(results, trials)
-    cli.analyze(results.where)
+    cli.analyze([results.where])
     said = capsys.readouterr().out
     rows = cells(said)
     # losses are 1 + these; 1.65 +- 4.303 x 0.15 / sqrt(3), 0.45 +- 4.303 x 0.05 / sqrt(3)
@@ -146,15 +146,15 @@ def test_what_only_one_figure_needs_stops_no_other(
     odd = [r | ({"value": float("inf")} if r["metric"] == "loss" else {}) for r in rows]
     results.write("metrics", trial().id, odd)
     with pytest.warns(UserWarning, match="^figure learning_curves is left out: loss=inf in epoch"):
-        cli.analyze(results.where)
+        cli.analyze([results.where])
     assert f"{NAME}.png" in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"^loss=inf in epoch 1"):
-        cli.analyze(results.where, figure=["learning_curves"])
+        cli.analyze([results.where], figure=["learning_curves"])
 
 
 def test_json_lines_are_the_points(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
     where = whole(results)
-    cli.analyze(where, json=True, last=2)
+    cli.analyze([where], json=True, last=2)
     said = capsys.readouterr()
     every = [json.loads(line) for line in said.out.splitlines()]
     assert {line["figure"] for line in every} == {NAME, "accuracy_vs_width"}
@@ -176,7 +176,7 @@ def test_the_spread_over_epochs_is_printed_in_points(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
     complete(results, {trial(seed=s): {"test": [0.5, 0.6 + s / 10]} for s in range(2)})
-    cli.analyze(results.where, last=2)
+    cli.analyze([results.where], last=2)
     said = capsys.readouterr().out
     rows = cells(said)
     # runs 0.55 and 0.60; over epochs deviations +-0.05 and +-0.10 on two degrees of freedom
@@ -190,11 +190,11 @@ def test_the_study_s_own_last_epochs_are_the_default(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
     complete(results, {trial(evaluation__last=2): {"test": [0.0, 0.4, 0.8]}})
-    cli.analyze(results.where)
+    cli.analyze([results.where])
     said = capsys.readouterr().out
     assert "a run is the mean of its last 2 evaluated epochs, as evaluation.last of all" in said
     assert "accuracy on test clips: 60.0 %" in said
-    cli.analyze(results.where, last=1)
+    cli.analyze([results.where], last=1)
     said = capsys.readouterr().out
     assert "a run is the mean of" not in said
     assert "accuracy on test clips: 80.0 %" in said
@@ -204,17 +204,17 @@ def test_trials_that_disagree_on_the_last_epochs_are_named(results: Results) -> 
     runs = [trial(evaluation__last=2), trial(network__width=16)]
     complete(results, {one: {"test": [0.0, 0.4, 0.8]} for one in runs})
     with pytest.warns(UserWarning, match="^trials state evaluation.last=1 and 2: only the last"):
-        cli.analyze(results.where)
+        cli.analyze([results.where])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        cli.analyze(results.where, last=2)
+        cli.analyze([results.where], last=2)
 
 
 def test_differences_are_printed_and_saved(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = whole(results)
-    cli.analyze(where, figure=[NAME], differences=True)
+    cli.analyze([where], figure=[NAME], differences=True)
     said = capsys.readouterr().out
     rows = cells(said)
     assert ["seen", "width 16 - width 8", "+30.0", "one run", "1 run"] in rows
@@ -225,7 +225,7 @@ def test_differences_are_printed_and_saved(
         *("split", "comparison", "at", "mean", "low", "high", "n", "unit"),
     ]
     assert "differences.csv (of 1 intervals of 95 %, expect 0.1 to miss)" in said
-    cli.analyze(where, figure=[NAME], differences=True, json=True)
+    cli.analyze([where], figure=[NAME], differences=True, json=True)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     compared = [line for line in lines if line.get("table") == "differences"]
     assert len(compared) == len(written)
@@ -234,7 +234,7 @@ def test_differences_are_printed_and_saved(
 
 def test_what_cannot_be_drawn_says_why_in_one_line(results: Results) -> None:
     complete(results, {trial(): {"test": [0.5]}})
-    cli.analyze(results.where)
+    cli.analyze([results.where])
     assert {f.stem for f in Path(results.path("figures")).iterdir()} == {NAME}
     reasons = {
         "accuracy_vs_width": "no two dense networks of one condition differ in width alone",
@@ -264,9 +264,9 @@ def test_what_cannot_be_drawn_says_why_in_one_line(results: Results) -> None:
     assert {NAME, *reasons} == {*FIGURES}
     for name, reason in reasons.items():
         with pytest.raises(ValueError, match=f"^figure {name}: {reason}"):
-            cli.analyze(results.where, figure=[name])
+            cli.analyze([results.where], figure=[name])
     with pytest.raises(ValueError, match=r"^--differences: no two trials .* devices$"):
-        cli.analyze(results.where, differences=True)
+        cli.analyze([results.where], differences=True)
 
 
 def test_what_is_not_complete_is_counted_aloud(
@@ -277,7 +277,7 @@ def test_what_is_not_complete_is_counted_aloud(
         UserWarning,
         match="^1 stopped, 2 failed, 1 running, 1 missing of 7 trials are in no figure$",
     ):
-        cli.analyze(results.where)
+        cli.analyze([results.where])
     counted = "7 trials: 2 complete, 1 stopped, 2 failed, 1 running, 1 missing"
     assert counted in capsys.readouterr().out
 
@@ -293,7 +293,7 @@ def test_other_warnings(results: Results) -> None:
         end(results, trial(seed=seed))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        cli.analyze(results.where, last=2)
+        cli.analyze([results.where], last=2)
     assert [str(w.message) for w in caught] == [
         "1 trials that no manifest plans are in no figure",
         "4 trials have fewer than last=2 evaluated epochs: all were averaged",
@@ -306,30 +306,30 @@ def test_studies_that_share_a_folder(results: Results, capsys: pytest.CaptureFix
     complete(results, {trial(): {"test": [0.5]}, trial(network__width=32): {"test": [0.7]}})
     plan(results, "later", [trial(network__width=32)], study="later")
     plan(results, "third", [trial(network__width=64)], study="third")
-    cli.analyze(results.where, study=["later"])
+    cli.analyze([results.where], study=["later"])
     assert "1 trials: 1 complete" in capsys.readouterr().out
-    cli.analyze(results.where, study=["s"])
+    cli.analyze([results.where], study=["s"])
     assert "2 trials: 2 complete" in capsys.readouterr().out
     with pytest.raises(
         ValueError, match=r"^--study latr: not planned in .*\(did you mean later\?\)$"
     ):
-        cli.analyze(results.where, study=["latr"])
+        cli.analyze([results.where], study=["latr"])
 
 
 def test_errors_are_one_line(results: Results, tmp_path: Path) -> None:
     plan(results, "launch", [trial()])
     with pytest.raises(ValueError, match=r"no complete trial to draw \(1 trials: 0 complete"):
-        cli.analyze(results.where)
+        cli.analyze([results.where])
     where = whole(results)
     with pytest.raises(ValueError, match=f"figure accuracy_vs_parameter: no .*mean {NAME}"):
-        cli.analyze(where, figure=["accuracy_vs_parameter"])
+        cli.analyze([where], figure=["accuracy_vs_parameter"])
     with pytest.raises(ValueError, match=r"s3://bucket/study\S* is not on this machine: .*--out"):
-        cli.analyze("s3://bucket/study?region=eu-west-1")
+        cli.analyze(["s3://bucket/study?region=eu-west-1"])
     with pytest.raises(ValueError, match=r"s3://bucket/figures is not on this machine: .*--out"):
-        cli.analyze(where, out="s3://bucket/figures")
+        cli.analyze([where], out="s3://bucket/figures")
     (tmp_path / "taken").write_text("")
     with pytest.raises(ValueError, match=r"figures folder .*taken cannot be written .*--out"):
-        cli.analyze(where, out=str(tmp_path / "taken"))
+        cli.analyze([where], out=str(tmp_path / "taken"))
     with pytest.raises(ValueError, match="not a results folder"):
         cli.status(str(tmp_path))
 
@@ -414,7 +414,7 @@ def test_importing_the_commands_is_light() -> None:
 
 def test_analyze_runs_without_torch_and_ray(results: Results) -> None:
     code = (
-        f"import sys, analysis.cli; analysis.cli.analyze({whole(results)!r}, json=True); "
+        f"import sys, analysis.cli; analysis.cli.analyze([{whole(results)!r}], json=True); "
         "print({'torch', 'ray'} & set(sys.modules), file=sys.stderr)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -430,7 +430,7 @@ def test_what_intervals_are_over_can_be_asked_for(
     folder = Path(results.path("figures"))
     found = {}
     for unit in ("", "repeats"):
-        cli.analyze(results.where, figure=[NAME], unit=unit)
+        cli.analyze([results.where], figure=[NAME], unit=unit)
         (found[unit],) = pd.read_csv(folder / f"{NAME}.csv").to_dict("records")
     capsys.readouterr()
     assert [(row["n"], row["unit"]) for row in found.values()] == [
@@ -440,9 +440,9 @@ def test_what_intervals_are_over_can_be_asked_for(
     wide, narrow = (row["high"] - row["low"] for row in found.values())
     assert wide == pytest.approx(5 * narrow)  # folds differ by .1, seeds by .02
     with pytest.raises(ValueError, match=r"^--unit runs: no such unit, one of folds, repeats"):
-        cli.analyze(results.where, unit="runs")
+        cli.analyze([results.where], unit="runs")
     with pytest.raises(ValueError, match=r"^--unit devices: the scores of three devices"):
-        cli.analyze(results.where, figure=[NAME], unit="devices")
+        cli.analyze([results.where], figure=[NAME], unit="devices")
 
 
 def many(results: Results) -> None:
@@ -463,7 +463,7 @@ def test_at_80_columns_nothing_that_tells_rows_apart_is_lost(
     """The spreads make room, and say so; long names are folded, never cut."""
     monkeypatch.setenv("COLUMNS", "80")
     many(results)
-    cli.analyze(results.where, figure=[NAME], every=True)
+    cli.analyze([results.where], figure=[NAME], every=True)
     said = capsys.readouterr().out
     lines = said[: said.index(f"{NAME}: /")].splitlines()
     assert max(map(len, lines)) <= 80
@@ -481,7 +481,7 @@ def test_at_80_columns_nothing_that_tells_rows_apart_is_lost(
     assert "All rows: depth 1; pointwise 1" in said
     complete(results, {trial(seed=s): {"test": [0.5, s / 9]} for s in range(3)})
     monkeypatch.setenv("COLUMNS", "40")
-    cli.analyze(results.where, figure=[NAME], study=["s"])
+    cli.analyze([results.where], figure=[NAME], study=["s"])
     assert "No room for: " in capsys.readouterr().out
 
 
@@ -489,11 +489,11 @@ def test_twenty_rows_unless_all_are_asked_for(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
     many(results)
-    cli.analyze(results.where, figure=[NAME])
+    cli.analyze([results.where], figure=[NAME])
     said = capsys.readouterr().out
     assert len([row for row in cells(said) if row[0] in ("seen", "unseen")]) == 20
     assert f"... and 28 more rows: --all or {NAME}.csv" in said
-    cli.analyze(results.where, figure=[NAME], every=True)
+    cli.analyze([results.where], figure=[NAME], every=True)
     said = capsys.readouterr().out
     assert len([row for row in cells(said) if row[0] in ("seen", "unseen")]) == 48
 
@@ -537,11 +537,11 @@ def test_figures_as_a_paper_asks_for_them(results: Results, tmp_path: Path) -> N
 
 def test_a_label_that_no_figure_has_is_named(results: Results) -> None:
     with pytest.warns(UserWarning, match="^--label bsae: no figure drawn here has this text$"):
-        cli.analyze(whole(results), figure=[NAME], label=["bsae=Baseline"])
+        cli.analyze([whole(results)], figure=[NAME], label=["bsae=Baseline"])
     with pytest.raises(ValueError, match=r"^--label 'base': write OLD=NEW"):
-        cli.analyze(whole(results), label=["base"])
+        cli.analyze([whole(results)], label=["base"])
     with pytest.raises(ValueError, match=r"^'wide' is no size from 1in to 50in"):
-        cli.analyze(whole(results), width="wide")
+        cli.analyze([whole(results)], width="wide")
 
 
 def test_every_option_has_help() -> None:

@@ -265,7 +265,7 @@ def test_the_command_prints_choice_costs_and_how_to_train_it(
     study: Results, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     out = str(tmp_path / "out")
-    choose_command.choose(study.where, most=["macs=120e3"], preset="dcase", out=out)
+    choose_command.choose([study.where], most=["macs=120e3"], preset="dcase", out=out)
     said = capsys.readouterr().out
     best = choose(Data(study), {"parameters": 128_000, "macs": 120e3}, {}).best
     assert said.startswith(f"best: {best['label']}, {100 * best['value']:.1f} % of the validation")
@@ -276,7 +276,7 @@ def test_the_command_prints_choice_costs_and_how_to_train_it(
     written = pd.read_csv(tmp_path / "out" / "choose.csv", keep_default_na=False)
     assert written["choice"].iloc[0] == "best"
     assert len(written) == 4
-    choose_command.choose(study.where, json=True)
+    choose_command.choose([study.where], json=True)
     caught = capsys.readouterr()
     lines = [json.loads(line) for line in caught.out.splitlines()]
     assert lines[0]["choice"] == "best"
@@ -294,9 +294,9 @@ def test_words_that_are_no_limits(results: Results) -> None:
         ("macs=1", "macs=2"): "^--max macs is given twice: name it once$",
     }.items():
         with pytest.raises(ValueError, match=said):
-            choose_command.choose(results.where, most=list(words))
+            choose_command.choose([results.where], most=list(words))
     with pytest.raises(ValueError, match=r"^--preset dcas: no such preset \(did you mean dcase"):
-        choose_command.choose(results.where, preset="dcas")
+        choose_command.choose([results.where], preset="dcas")
 
 
 @pytest.mark.parametrize("name", RECIPES)

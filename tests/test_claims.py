@@ -146,6 +146,35 @@ def test_damaged_claims_are_one_line(results: Results, spoil: Any):
         claims.stated(results)
 
 
+def test_a_launch_keeps_claims_before_any_trial_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    import typer
+
+    from sweeps.cli import sweep
+    from sweeps.engine import ray_tune
+
+    path, out = tmp_path / "mine.py", tmp_path / "out"
+    path.write_text(f"{STUDY}(ONE, Claim('two', better={{'network.width': 5}}, worse={{}}))")
+    kept: list[str] = []
+
+    def instead(*_: object) -> None:
+        kept.extend(each.claim.text for each in claims.stated(Results(out)))
+
+    monkeypatch.setattr(ray_tune, "sweep", instead)
+    with pytest.warns(UserWarning, match=r"claim 'two': better: no trial has network.width=5"):
+        sweep(str(path), out=str(out), dry_run=True, speed=1.0)
+    said = capsys.readouterr().out
+    assert (
+        "claims stated: 2\n- one\n  accuracy on unseen: at least 0, network.width=16 over" in said
+    )
+    assert not (out / claims.KIND).exists()
+    with pytest.warns(UserWarning, match="no trial has"), pytest.raises(typer.Exit):
+        sweep(str(path), out=str(out), plain=True)  # no trial has run
+    assert kept == ["one", "two"]
+    assert [each.ended for each in claims.stated(Results(out))] == [0, 0]
+
+
 # judging
 
 
@@ -285,6 +314,25 @@ def test_what_results_cannot_judge_is_one_line(results: Results, fields: dict[st
     assert both.loc["odd", "verdict"] == Verdict.UNDECIDED
 
 
+def test_trials_that_two_studies_share_count_in_both(results: Results):
+    values = gained(results, folds(0.05, 0.06, 0.09))
+    complete(results, values)
+    plan(results, "second", [*values][:4], hours=1, study="t")
+    plan(results, "third", [trial(network__width=64, split__fold=4)], hours=2, study="t")
+    first, second = judge(Data(results), {"s": [claim()], "t": [claim()]}).to_dict("records")
+    assert (first["pairs"], second["pairs"]) == (3, 2)
+    assert "1 trial is not complete" in second["note"]
+
+
+def test_folds_of_two_datasets_are_not_mixed(results: Results):
+    values = gained(results, folds(0.05, 0.06, 0.09))
+    complete(results, values | gained(results, folds(0.1, 0.1, 0.1), sound__dataset="other"))
+    with pytest.raises(ValueError, match="trials of 2 datasets, whose folds are not the same"):
+        only(results, claim())
+    row = only(results, claim(where={"sound.dataset": "other"}))
+    assert row["effect"] == pytest.approx(0.1)
+
+
 def test_one_seed_is_no_evidence_and_says_what_is_missing(results: Results):
     complete(results, gained(results, folds(0.3)))
     row = only(results, claim())
@@ -372,7 +420,7 @@ def shown(results: Results, capsys: pytest.CaptureFixture[str], **options: Any) 
     """What the command prints."""
     given = {"study": None, "alpha": 0.05, "unit": "", "every": False, "json": False, "out": None}
     states = options.pop("states", lambda name: (name, (claim(), claim("more", at_least=0.06))))
-    ledger.show(results.where, **given | options, states=states, shipped=["s"])
+    ledger.show([results.where], **given | options, states=states, shipped=["s"])
     return capsys.readouterr().out
 
 

@@ -164,7 +164,7 @@ def test_analyze_draws_those_that_say_something(results: Results) -> None:
     data = crossed(results, folds=3, seeds=1)
     drawn = [name for name in registry.applicable([], data) if name.startswith("frontier")]
     assert drawn == ["frontier_parameters", "frontier_macs"]
-    cli.analyze(results.where, figure=["frontier_macs"])
+    cli.analyze([results.where], figure=["frontier_macs"])
     written = pd.read_csv(results.path("figures", "frontier_macs.csv"))
     wanted = {"label", "split", "macs", "error", "low", "high", "n", "unit", "often", "trials"}
     assert wanted <= {*written}

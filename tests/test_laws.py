@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import scipy.stats
 from matplotlib.text import Text
 from scipy.optimize import nnls
 from test_analysis_table import complete, end, measure, plan, results, trial
@@ -14,7 +15,7 @@ from analysis.data import Data
 from analysis.figures import next_size as next_figure
 from analysis.figures.layout import Style
 from analysis.figures.scaling_law import CLIPS, MACS, PARAMETERS, WEIGHTS
-from analysis.laws import ALPHA, SIZES, Law, fit, fits, predicted, runs_of, values_of
+from analysis.laws import ALPHA, SIZES, Law, Runs, fit, fits, predicted, runs_of, values_of
 from scaling.results.records import Refused, Results
 from scaling.seeds import stream
 
@@ -137,6 +138,18 @@ def test_runs_share_units_and_the_band_holds_the_law(results: Results) -> None:
     assert again.low_X[0] == found.low_X[0]  # the same resamples each time
 
 
+def test_bands_are_as_wide_as_t_intervals() -> None:
+    """Where folds differ by a constant, the law is shifted as a mean is, by its floor alone."""
+    shift = np.array([-0.03, 0.0, 0.01, 0.02])
+    errors = Law(1.0, 45.0, 0.5).at(SIZE)[:, None] + shift
+    runs = Runs({}, "", SIZE, errors, "folds", ())
+    found = predicted(runs, SIZE)
+    low, high = scipy.stats.t.interval(0.95, 3, 0, scipy.stats.sem(shift))
+    assert found.high_X - found.mean_X == pytest.approx(np.full(5, high), rel=0.1)
+    assert found.low_X - found.mean_X == pytest.approx(np.full(5, low), rel=0.1)
+    assert found.exponent == pytest.approx((0.5, 0.5), abs=0.01)
+
+
 def test_seeds_are_units_where_folds_are_too_few(results: Results) -> None:
     values = {
         trial(network__width=w, seed=s): {"test": [0.2 + 1 / w + s / 100]}
@@ -237,12 +250,12 @@ def test_a_prediction_is_kept_once_and_held_against_what_came(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
     swept(results, law_of, WIDTHS[:4])
-    cli.analyze(results.where, figure=["next_size"])
+    cli.analyze([results.where], figure=["next_size"])
     said = capsys.readouterr().out
     assert "no predicted size has been trained yet" in said
     (name,) = results.names("laws")
     assert f"laws/{name}.parquet" in said
-    cli.analyze(results.where, figure=["next_size"])
+    cli.analyze([results.where], figure=["next_size"])
     assert results.names("laws") == [name]
     kept = results.read("laws").to_pandas()
     (ahead,) = next_figure.points(Data(results)).to_dict("records")

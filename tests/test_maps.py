@@ -1,5 +1,7 @@
 """Maps of a results folder: computed once, from the saved weights, on the clips trained with."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -144,3 +146,35 @@ def test_other_clips_are_refused(
     monkeypatch.setattr(prepare, "glances", lambda *_: {trained.id: "others"})
     with pytest.raises(ValueError, match=r"was trained on other clips \(digest .*--root"):
         list(runs.compute(results, [trained], runs.Wanted(), here))
+
+
+WRITER = """
+import sys
+from types import SimpleNamespace
+from scaling.receptive_field import runs
+from scaling.results.records import Results
+where, own = sys.argv[1:]
+numbers = ("row column sigma_f sigma_t f50 t50 f95 t95 luo_side participation inside".split())
+row = dict.fromkeys(numbers, 1) | {"epoch": 1, "clips": 1, "rows": 1, "columns": 1, "values": [1.0]}
+results, trial = Results(where), SimpleNamespace(id="t")
+results.prepare()
+print("ready", flush=True)
+sys.stdin.readline()
+for kind in ["feature", *(f"class {own}{k}" for k in range(15))]:
+    runs._keep(results, trial, row | {"trial": "t", "split": "unseen", "kind": kind})
+"""
+
+
+def test_two_that_write_maps_at_once_lose_none_and_write_none_twice(tmp_path: Path):
+    """Two processes, each with maps of its own and one that both have."""
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen([*command, own], **pipes) for own in "ab"]
+    for each in both:
+        assert each.stdout.readline() == "ready\n"
+    for each in both:
+        each.stdin.write("\n")
+        each.stdin.flush()
+    assert [each.wait(60) for each in both] == [0, 0]
+    kinds = [row["kind"] for row in Results(tmp_path).read("maps").to_pylist()]
+    assert sorted(kinds) == sorted(["feature", *(f"class {o}{k}" for o in "ab" for k in range(15))])

@@ -359,10 +359,10 @@ def test_a_trial_in_a_store_is_the_same_trial(
     analysis.cli.status(there.address)
     assert "1 trials: 1 complete, 0 stopped" in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"^s3://\S+/study is not on this machine: .*--out$"):
-        analysis.cli.analyze(there.address)
+        analysis.cli.analyze([there.address])
     with pytest.raises(ValueError, match=r"^s3://\S+/figures is not on this machine: .*--out$"):
-        analysis.cli.analyze(there.address, out=server.uri("figures"))
-    analysis.cli.analyze(there.address, out=str(tmp_path / "figures"))
+        analysis.cli.analyze([there.address], out=server.uri("figures"))
+    analysis.cli.analyze([there.address], out=str(tmp_path / "figures"))
     assert list((tmp_path / "figures").glob("*.png"))
     monkeypatch.setattr(prepare, "scan", lambda *_: {})
     monkeypatch.setattr(

@@ -1,14 +1,18 @@
-"""analysis.tables.published: the papers' numbers as printed, beside the right trials of ours."""
+"""analysis.tables: the papers' numbers as printed, beside the right trials of ours; their gains."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
+from rich.console import Console
 from test_analysis_table import (
     STATIC,
     THROUGH_TWO,
+    complete,
     end,
     plain,
     plan,
@@ -18,7 +22,11 @@ from test_analysis_table import (
 )
 
 from analysis import table
-from analysis.tables.published import PUBLISHED, beside, numbers, obstacle
+from analysis.console import listed
+from analysis.listing import of_gains, of_published
+from analysis.tables.gains import BEST, GAINS, gains
+from analysis.tables.papers import PUBLISHED, numbers
+from analysis.tables.published import beside, obstacle
 from scaling.results.records import Results
 from scaling.settings import Trial
 
@@ -309,6 +317,136 @@ def test_obstacles_are_half_a_sentence(results: Results) -> None:
         assert empty.empty
         full = beside("vib_table3", halves(results, cnn()))
         assert list(empty.columns) == list(full.columns)
+
+
+def shown(frame: pd.DataFrame, listing: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A table as a terminal of 80 columns shows it."""
+    monkeypatch.setenv("COLUMNS", "80")
+    screen = Console(width=80)
+    with screen.capture() as said:
+        screen.print(listed(listing("table", frame)))
+    return said.get()
+
+
+def folds(
+    of: Callable[..., Trial], values: Mapping[int, Sequence[float]], **more: Any
+) -> dict[Trial, dict[str, float]]:
+    """Test scores by fold, one for each seed; validation clips score half of it."""
+    return {
+        of(seed=seed, split__fold=fold, split__validation_fold=9, **more): {
+            "test": value,
+            "validation": value / 2,
+        }
+        for fold, scores in values.items()
+        for seed, value in enumerate(scores)
+    }
+
+
+def test_a_gain_is_paired_by_split_beside_the_papers(results: Results) -> None:
+    plain_CNN = {1: [0.30], 2: [0.50], 3: [0.40], 4: [0.20]}
+    better = {1: [0.33], 2: [0.52], 3: [0.46], 4: [0.25]}
+    runs = folds(cnn, plain_CNN) | folds(vib, better) | {vib(seed=7): {"test": 0.9}}
+    frame = gains("vib_table3", *scored(results, runs)).set_index(["reference", "metric"])
+    row = frame.loc[("CNN", "accuracy")]
+    assert row["published"] == pytest.approx(0.581 - 0.552)
+    assert same(row[["mean", "low", "high", "n", "unit"]], plain([0.03, 0.02, 0.06, 0.05], "folds"))
+    assert frame.loc[("CNN", "macro_f1"), "published"] == pytest.approx(0.589 - 0.507)
+
+
+def test_seeds_are_averaged_within_a_split(results: Results) -> None:
+    runs = folds(cnn, {f: [0.3, 0.5] for f in (1, 2, 3)})
+    runs |= folds(vib, {1: [0.4, 0.6], 2: [0.3, 0.5], 3: [0.5, 0.5]})
+    row = gains("vib_table3", scored(results, runs)[0]).iloc[0]
+    assert same(row[["mean", "low", "high", "n", "unit"]], plain([0.1, 0.0, 0.1], "folds"))
+
+
+def test_the_best_baseline_wins_on_validation_clips(results: Results) -> None:
+    """Not on test clips, which would make it better than it is."""
+    runs = {
+        cnn(split__validation_fold=9): {"validation": 0.6, "test": 0.40},
+        cnn(split__validation_fold=9, **DROPOUT): {"validation": 0.5, "test": 0.48},
+        cnn(split__validation_fold=9, **DECAY): {"validation": 0.4, "test": 0.49},
+        vib(20): {"validation": 0.7, "test": 0.50},
+        vib(50): {"validation": 0.6, "test": 0.90},
+    }
+    frame = gains("vib_table3", scored(results, runs)[0]).set_index("reference")
+    assert list(frame.index) == ["CNN", "CNN+Dropout", "CNN+WeightDecay", BEST]
+    assert list(frame["mean"]) == pytest.approx([0.10, 0.02, 0.01, 0.10])
+    assert frame.loc[BEST, "published"] == pytest.approx(0.581 - 0.568)
+
+
+def test_gains_of_consistency_are_the_papers_improvements(results: Results) -> None:
+    models = {vgg(): {"test": 0.80}}
+    for k, name in enumerate(("pitch", "reverb", "mask", "combination")):
+        models[vgg(name, 0.5)] = {"test": 0.81}
+        models[vgg(name, **VIEWS)] = {"test": 0.82 + k / 100}
+        models[vgg(name, **AGREED)] = {"test": 0.84 + k / 100}
+    frame = gains("consistency_table1", scored(results, models)[0])
+    pairs = [*zip(frame["model"], frame["reference"], strict=True)]
+    assert pairs == list(GAINS["consistency_table1"])
+    each = frame.set_index(["model", "reference"])
+    row = each.loc[("Combination-CL", "No Augmentation")]
+    assert (row["mean"], row["published"]) == pytest.approx((0.07, 0.0263))
+    row = each.loc[("Pitch-Shift-CL", "Pitch-Shift-BDA")]
+    assert (row["mean"], row["published"]) == pytest.approx((0.02, 0.0088))
+
+
+def test_a_standard_error_is_over_repeats_of_all_folds(results: Results) -> None:
+    """As the paper's; a seed that lacks a fold is no repeat. The interval is over folds."""
+    runs = folds(vgg, {1: [0.80, 0.82, 0.9], 2: [0.84, 0.84], 3: [0.82, 0.86]})
+    row = beside("consistency_table1", scored(results, runs)[0]).iloc[0]
+    assert (row["repeats"], row["unit"], row["n"]) == (2, "folds", 3)
+    assert row["error"] == pytest.approx(scipy.stats.sem([0.82, 0.84]))
+    alone = beside("consistency_table1", halves(results, vgg(seed=5))).iloc[-1]
+    assert alone["repeats"] == 1
+    assert math.isnan(alone["error"])
+
+
+def test_random_labels_stand_beside_the_paper(results: Results) -> None:
+    taught = {"sound__dataset": "tau2020_mobile", "split__labels": "uniform"}
+    kin = {"sound__dataset": "esc10", "split__labels": "uniform"}
+    runs = {
+        trial(network__width=32, **taught): {"train_clean": 0.80, "test": 0.1},
+        trial(network__width=32, **taught, seed=1): {"train_clean": 0.84, "test": 0.1},
+        trial(network__width=16, **taught): {"train_clean": 0.5},
+        trial(network__width=32, **taught, network__damping=0.9): {"train_clean": 0.2},
+        trial(network__width=4, **kin): {"train_clean": 0.4},
+        trial(network__width=32, **kin, network__depth=2): {"train_clean": 0.4},
+    }
+    scores = scored(results, runs)[0]
+    frame = beside("random_labels", scores).set_index(["dataset", "width"])
+    assert len(frame) == 3
+    row = frame.loc[("tau2020_mobile", 32)]
+    assert row["model"] == "W=32, random labels"
+    assert tuple(row[["published", "mean", "difference"]]) == pytest.approx((0.8551, 0.82, -0.0351))
+    assert frame.loc[("tau2020_mobile", 16), ["published", "difference"]].isna().all()
+    assert frame.loc[("esc10", 4), "mean"] == 0.4
+    assert gains("random_labels", scores).empty
+
+
+def test_the_papers_statistic_is_over_all_epochs_of_all_runs(results: Results) -> None:
+    runs = [vgg(seed=s) for s in range(3)]
+    complete(results, {one: {"test": [0.8, 0.82 + s / 100]} for s, one in enumerate(runs)})
+    row = beside("consistency_table1", table.scores(results, last=2)).iloc[0]
+    assert row["pooled"] == pytest.approx(np.std([0.8, 0.82, 0.8, 0.83, 0.8, 0.84], ddof=1))
+
+
+def test_tables_are_read_in_80_columns(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No word of a heading, and no model, is cut into two lines."""
+    values = {f: [0.3 + f / 50, 0.32] for f in (1, 2, 3)}
+    both = {**DROPOUT, "network__flatten": True}
+    runs = folds(cnn, values) | folds(cnn, values, **both) | folds(vib, values)
+    runs |= folds(vgg, values) | folds(vgg, values, **VIEWS, augment__transform="combination")
+    accuracy, f1 = scored(results, runs)
+    for name in ("vib_table3", "consistency_table1"):
+        for text in (
+            shown(beside(name, accuracy, f1), of_published, monkeypatch),
+            shown(gains(name, accuracy, f1), of_gains, monkeypatch),
+        ):
+            assert max(map(len, text.splitlines())) <= 80
+            words = text.split()
+            assert {"published", "ours", "%"} <= {*words}
+            assert {"accuracy", "CNN"} <= {*words} or "accuracy;" in words
 
 
 def test_unknown_tables_are_refused() -> None:

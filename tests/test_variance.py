@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 from test_units import heard, runs
 
-from analysis import variance
+from analysis import remedies, variance
 from analysis.units import DIFFERENCE, estimate
 from analysis.variance import (
     Components,
@@ -133,6 +133,21 @@ def test_only_devices_decide_where_devices_differ():
     found = needed(parts(Layout(5, 3, 4), device=0.05, fold=0.005), "devices", 0.03)
     assert found["folds"] == found["seeds"] == math.inf
     assert 10 < found["devices"] < 60
+
+
+def test_where_no_unit_alone_decides_more_of_each_may():
+    found = parts(Layout(3, 3, 4), fold=0.04, seed=0.01, device=0.04)
+    assert set(needed(found, "devices", 0.04).values()) == {math.inf}
+    count, kinds = variance.of_each(found, "devices", 0.04)
+    assert kinds == ("folds", "seeds", "devices")
+    grown = Layout(3 + count, 3 + count, 4 + count)
+    assert power(0.04, expected(found, "devices", grown)) >= 0.8
+    row = {"published": math.nan, "effect": 0.04, "at_least": 0.0, "metric": "accuracy"}
+    said = remedies.needed(row, found, "devices", 0.05)["remedy"]
+    assert said == (
+        f"at the observed effect of 4.0 points, {count:g} more each of folds and seeds and devices "
+        "would decide; no number of folds or seeds or devices alone would"
+    )
 
 
 def test_one_seed_does_not_tell_what_more_would_do():

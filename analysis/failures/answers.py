@@ -112,9 +112,7 @@ def _answers(data: Data, trials: Iterable[str]) -> Iterator[tuple[str, pa.Table]
     """Each trial's predictions, one after the other; none of trials that have none."""
     results = data.snapshot.results
     there = set(results.names("predictions"))
-    for trial in trials:
-        if trial in there:
-            yield trial, table._read(results, "predictions", [trial])
+    yield from results.each("predictions", [trial for trial in trials if trial in there])
 
 
 def _counted(trial: str, answers: pa.Table) -> tuple[str, tuple[pd.DataFrame, ...], float | None]:

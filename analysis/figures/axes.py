@@ -1,7 +1,7 @@
 """Horizontal axes with at least two labels where there are two values, and none that touch.
 
 Conventions: an Axis takes a panel and all values drawn in the figure, ascending.
-Contents: Axis, parameters, logarithmic, from_zero, counts.
+Contents: Axis, parameters, logarithmic, from_zero, hertz_text, counts.
 """
 
 from collections.abc import Callable
@@ -78,6 +78,11 @@ def from_zero(panel: Axes, values: np.ndarray) -> None:
         va="center",
         fontweight="bold",
     )
+
+
+def hertz_text(hz: float, _: int | None = None) -> str:
+    """A frequency on an axis: 500, 2k."""
+    return f"{hz:g}" if hz < 1000 else f"{hz / 1000:g}k"
 
 
 def counts(panel: Axes, values: np.ndarray) -> None:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -31,8 +30,8 @@ from analysis.aggregate import (
 from analysis.conditions import SIZE, labels, varied
 from analysis.data import Data
 from analysis.figures.facets import CHANCE_LINE, DESCRIBED, MARKERS, REACH
-from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette
-from analysis.units import FOLD, SEED, estimate, over
+from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette, ruled
+from analysis.units import FOLD, SEED, estimates, over, scale_of
 
 FEWEST = 3  # evaluated epochs that make a curve
 ROWS = 5  # of panels, at most: the paper's five shares of the training clips
@@ -77,21 +76,22 @@ def too_few(values: pd.DataFrame) -> str | None:
 def means_by_epoch(data: Data, values: pd.DataFrame) -> pd.DataFrame:
     """The points; `values` has columns trial, metric, split, epoch, value, each once."""
     planned = data.manifest.assign(dataset=data.manifest["sound.dataset"], chance=data.chance())
-    planned = planned[planned["trial"].isin(values["trial"])]
+    planned = planned[planned["trial"].isin(values["trial"].unique())]
     conditions = list(varied(planned, TOLD, WITHIN))
     names = dict(zip(SIZE, DIMENSIONS, strict=True)) | {"split.fraction": "fraction"}
     named = planned.rename(columns=names)
-    kept = [*dict.fromkeys(["trial", FOLD, SEED, *LINE, *conditions, "chance"])]
-    joined = values.merge(named[kept], on="trial", validate="many_to_one").sort_values("trial")
-    rows: list[dict[str, Any]] = []
-    keys = [*LINE, *conditions, "metric", "split"]
-    for key, line in joined.groupby(keys, dropna=False):
-        about = dict(zip(keys, key, strict=True))
-        for epoch, runs in line.groupby("epoch"):
-            of_runs = {"epoch": epoch, "trials": " ".join(runs["trial"])}
-            of_runs["chance"] = float(runs["chance"].max())
-            rows.append(about | of_runs | estimate(runs)._asdict())
-    frame = pd.DataFrame(rows)
+    named = named.sort_values("trial").set_index("trial", drop=False)
+    keys = [*LINE, *conditions]
+    lines = []
+    for (metric, split), part in values.groupby(["metric", "split"]):
+        value_NE = _by_trial(part)
+        # the metric says how its intervals are bounded
+        scored = named.loc[value_NE.index.sort_values()].assign(metric=str(metric))
+        for key, runs in scored.groupby(keys, dropna=False):
+            about: dict[str, Any] = dict(zip(keys, key, strict=True))
+            about |= {"metric": metric, "split": split}
+            lines.append(_estimates(runs, value_NE.loc[runs.index]).assign(**about))
+    frame = pd.concat(lines, ignore_index=True)
     frame = frame.assign(
         family=labels(frame, TOLD, WITHIN),
         metric_place=frame["metric"].map(list(MEASURES).index),
@@ -100,6 +100,32 @@ def means_by_epoch(data: Data, values: pd.DataFrame) -> pd.DataFrame:
     order = ["metric_place", "split_place", "dataset", "parameters", *DIMENSIONS, "fraction"]
     ordered = frame.sort_values([*order, "family", "epoch"])
     return ordered[[*COLUMNS, *conditions]].reset_index(drop=True)
+
+
+def _by_trial(values: pd.DataFrame) -> pd.DataFrame:
+    """A row for each trial, a column for each epoch; nan where a trial was not scored."""
+    trial_N, trials = pd.factorize(values["trial"])
+    epoch_N, epochs = pd.factorize(values["epoch"], sort=True)
+    value_NE = np.full((len(trials), len(epochs)), np.nan)
+    value_NE[trial_N, epoch_N] = values["value"]
+    return pd.DataFrame(value_NE, pd.Index(trials), pd.Index(epochs))
+
+
+def _estimates(runs: pd.DataFrame, value_NE: pd.DataFrame) -> pd.DataFrame:
+    """The points of one line on one split: its runs averaged in each epoch."""
+    patterns, which_E = np.unique(value_NE.notna(), axis=1, return_inverse=True)
+    parts = []
+    # where patience ends training, fewer runs have the later epochs
+    for place, scored_N in enumerate(patterns.T):
+        if not scored_N.any():
+            continue
+        there, of_these = runs[scored_N], value_NE.loc[scored_N, which_E.ravel() == place]
+        made = estimates(of_these, there[FOLD], there[SEED], scale_of(there))
+        made["epoch"] = of_these.columns.to_numpy()
+        made["trials"] = " ".join(there.index)
+        made["chance"] = float(there["chance"].max())
+        parts.append(made)
+    return pd.concat(parts)
 
 
 def last_and_best(points: pd.DataFrame, best: bool = True) -> pd.DataFrame:
@@ -224,12 +250,10 @@ def _panel(panel: Axes, rows: pd.DataFrame, looks: dict[str, CurveLook]) -> None
         )
         if line["low"].notna().any():
             panel.fill_between(line["epoch"], low, high, color=look.colour, alpha=0.13, linewidth=0)
-    panel.grid(axis="y", color="0.9", linewidth=0.6)
-    panel.set_axisbelow(True)
-    sns.despine(ax=panel)
+    ruled(panel, "y")
 
 
-def _limits(panel: Axes, rows: pd.DataFrame, chance: float | None = None) -> None:
+def _limits(panel: Axes, rows: pd.DataFrame, chance: float | None) -> None:
     """Room for all means, and chance; a band over two runs may be ten times as high."""
     if len(rows):
         factor = MEASURES[rows["metric"].iloc[0]].factor

@@ -23,7 +23,7 @@ TRAINING = "train_clean"
 
 def obstacle(data: Data) -> str | None:
     """Why there is nothing to draw: nothing measured it, or in too few epochs."""
-    values, planned = data.evaluations(), data.manifest
+    values, planned = data.evaluations(device="all"), data.manifest
     measured = planned.loc[planned["evaluation.disagreement"] != "none", "trial"]
     values = values[values["trial"].isin(measured)]
     if values.empty:
@@ -36,11 +36,10 @@ def obstacle(data: Data) -> str | None:
 
 def points(data: Data) -> pd.DataFrame:
     """The points of analysis.figures.curves. Errors: those of table.evaluations."""
-    values = data.evaluations(METRIC)
+    values = data.evaluations(METRIC, "all")
     # that of split train is among the augmented views of the training steps
-    chosen = values["split"].isin([TRAINING, *judged(values["split"])])
-    alike = values["device"] == "all"
-    return means_by_epoch(data, values[chosen & alike].assign(metric=METRIC))
+    chosen = values["split"].isin([TRAINING, *judged(values["split"].unique())])
+    return means_by_epoch(data, values[chosen].assign(metric=METRIC))
 
 
 def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:

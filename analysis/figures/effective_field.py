@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from analysis.aggregate import DIMENSIONS, SPLITS
 from analysis.conditions import SIZE, labels, varied
 from analysis.data import Data
+from analysis.figures.axes import hertz_text
 from analysis.figures.layout import BOLD, GREY, LETTER, LINE, NARROW, PLAIN, Style, drawing, folded
 from analysis.listing import Listing, of_fields
 from scaling.sound.mel import erb, htk, slaney
@@ -426,7 +427,7 @@ def _axes(
         last = i % columns == columns - 1 or i == len(panels) - 1
         ticks = _ticks(panel.bands, *place.get_ylim())
         hertz.set_yticks([panel.bands.row(hz) for hz in ticks])
-        hertz.set_yticklabels([f"{hz:g}" if hz < 1000 else f"{hz / 1000:g}k" for hz in ticks])
+        hertz.set_yticklabels(map(hertz_text, ticks))
         hertz.tick_params(labelright=last or not alike, labelsize="small")
         if last:
             hertz.set_ylabel(style.renamed("Frequency (Hz)"), fontsize="small")

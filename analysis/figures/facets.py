@@ -14,7 +14,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -23,7 +22,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from analysis.aggregate import ACCURACY, Measure, in_order
 from analysis.figures.axes import Axis
-from analysis.figures.layout import GREY, PLAIN, Page, Style, drawing, folded, page, palette
+from analysis.figures.layout import GREY, PLAIN, Page, Style, drawing, folded, page, palette, ruled
 from scaling.text import printable
 
 MARKERS = "osD^vPX*<>"
@@ -176,9 +175,7 @@ def _draw_names(
                 )
                 panel.set_yticks(range(len(looks)), [texts[key] for key in looks])
                 panel.set_ylim(len(looks) - 0.5, -0.5)
-                panel.grid(axis="x", color="0.9", linewidth=0.6)
-                panel.set_axisbelow(True)
-                sns.despine(ax=panel)
+                ruled(panel, "x")
                 _name(panel, here, usual, made, style)
         for panel in made.lowest():
             panel.set_xlabel(folded(style.renamed(frame.measure.label), made.letters))
@@ -292,9 +289,7 @@ def _panel(
                 _beside(panel, said, below, (look.shift, -5), look, ha="center", va="top")
     panel.margins(y=0.09)  # room for an n below the lowest interval
     panel.autoscale_view()
-    panel.grid(axis="y", color="0.9", linewidth=0.6)
-    panel.set_axisbelow(True)
-    sns.despine(ax=panel)
+    ruled(panel, "y")
 
 
 def _beside(

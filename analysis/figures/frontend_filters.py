@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 from analysis.aggregate import DIMENSIONS, other_dimensions, varying
 from analysis.conditions import SIZE, labels, varied
 from analysis.data import Data
+from analysis.figures.axes import hertz_text
 from analysis.figures.layout import PLAIN, Style, drawing, folded, page, palette
+from analysis.joined import Joined
 from analysis.listing import Listing, of_filters
 from scaling.results import weights_file
 from scaling.results.folder import Folder
@@ -47,7 +49,9 @@ def obstacle(data: Data) -> str | None:
     learnt = _learnt(data)
     if learnt.empty:
         return f"no front end of these trials learnt ({TRAINABLE} is none in all of them)"
-    if not set(learnt["trial"]) & weights_file.trials(data.snapshot.results):
+    if not set(learnt["trial"]) & set(
+        data.snapshot.results.names(weights_file.KIND, weights_file.ENDING)
+    ):
         return "no trial whose front end learnt has weights in this folder"
     return None
 
@@ -63,7 +67,7 @@ def points(data: Data) -> pd.DataFrame:
     """
     results = data.snapshot.results
     learnt = _learnt(data)
-    learnt = learnt[learnt["trial"].isin(weights_file.trials(results))]
+    learnt = learnt[learnt["trial"].isin(results.names(weights_file.KIND, weights_file.ENDING))]
     conditions = varied(learnt)
     firsts = learnt.sort_values(["split.fold", "seed"]).drop_duplicates([*conditions, *SIZE])
     told = firsts.rename(columns=dict(zip(SIZE, DIMENSIONS, strict=True)))
@@ -137,7 +141,7 @@ def _axes(panel: Axes, ratio: bool) -> None:
     """Hz across, by decades; a ratio is drawn on a logarithmic axis, too."""
     panel.set_xscale("log")
     panel.xaxis.set_major_locator(LogLocator(numticks=9))
-    panel.xaxis.set_major_formatter(FuncFormatter(_hertz))
+    panel.xaxis.set_major_formatter(FuncFormatter(hertz_text))
     panel.xaxis.set_minor_formatter(NullFormatter())
     if ratio:
         panel.set_yscale("log")
@@ -149,19 +153,16 @@ def _axes(panel: Axes, ratio: bool) -> None:
     sns.despine(ax=panel)
 
 
-def _hertz(hz: float, _: int) -> str:
-    return f"{hz:g}" if hz < 1000 else f"{hz / 1000:g}k"
-
-
 def _learnt(data: Data) -> pd.DataFrame:
     """The complete trials whose front end learnt."""
     complete = data.manifest["trial"].isin(data.scores()["trial"])
     return data.manifest[complete & (data.manifest[TRAINABLE] != "none")]
 
 
-def _measured(trial: dict[Any, Any], results: Folder) -> Iterator[dict[str, float]]:
+def _measured(trial: dict[Any, Any], results: Joined) -> Iterator[dict[str, float]]:
     """What became of each filter of a trial, given by its row of the manifest."""
-    initial, learnt = _filters(trial["trial"], trial[TRAINABLE], results)
+    folder = results.folder(weights_file.KIND, trial["trial"], weights_file.ENDING)
+    initial, learnt = _filters(trial["trial"], trial[TRAINABLE], folder)
     kernels = trial[TRAINABLE] == "stft"
     rate, size = trial["sound.rate"], trial["sound.features.window"]
     if kernels:

@@ -167,7 +167,7 @@ def _panel(
             panel.annotate(
                 f"{100 * row['often']:.0f}",
                 (row[cost], error),
-                xytext=(away + 5, 3 if row["on_frontier"] else -9),
+                xytext=(away + 5, -10 if row["on_frontier"] else 3),
                 textcoords="offset points",
                 fontsize="small",
                 color=colour,

@@ -3,7 +3,7 @@
 Conventions: sizes are inches, fonts points; texts are folded here, so that all words stand on the
 page. Without a width a page is as wide as its panels need, its legend beside them; with one, panels
 shrink and stack, the legend below them.
-Contents: Style, inches, drawing, palette, Page, page, folded.
+Contents: Style, inches, drawing, palette, ruled, Page, page, folded.
 """
 
 import re
@@ -94,6 +94,13 @@ def palette(colours: int) -> list[tuple[float, float, float]]:
 def folded(text: str, letters: int = WORDS) -> str:
     """The text in lines of so many letters at most; its own lines stay."""
     return "\n".join(textwrap.fill(line, max(letters, 8)) for line in text.split("\n"))
+
+
+def ruled(panel: Axes, axis: Literal["x", "y"]) -> None:
+    """Finish a panel: lines across it at the ticks of this axis, behind what is drawn."""
+    panel.grid(axis=axis, color="0.9", linewidth=0.6)
+    panel.set_axisbelow(True)
+    sns.despine(ax=panel)
 
 
 class Page(NamedTuple):

@@ -24,28 +24,27 @@ from analysis.figures.curves import (
 from analysis.figures.facets import DESCRIBED
 from analysis.figures.layout import PLAIN, Style
 from analysis.listing import Listing, of_curves
-from analysis.table import Unrecorded
+from analysis.metrics import Unrecorded
 
 METRICS = ("cross_entropy", "accuracy")
 
 
 def obstacle(data: Data) -> str | None:
     """Why there is nothing to draw: some trial was scored in too few epochs."""
-    return too_few(data.evaluations())
+    return too_few(data.evaluations(device="all"))
 
 
 def points(data: Data) -> pd.DataFrame:
     """The points of analysis.figures.curves. Errors: those of table.evaluations."""
     parts = []
     for metric in METRICS:
-        values = data.evaluations(MEASURES[metric].metric)
+        values = data.evaluations(MEASURES[metric].metric, "all")
         # of split train, `loss` is all that is minimized
         parts.append(values[values["split"] != "train"].assign(metric=metric))
     evaluated = pd.concat(parts)
-    evaluated = evaluated[evaluated["device"] == "all"]
     clean = evaluated["split"] == "train_clean"
     trials = evaluated["trial"].nunique()
-    held_out = evaluated[evaluated["split"].isin(judged(evaluated["split"]))]
+    held_out = evaluated[evaluated["split"].isin(judged(evaluated["split"].unique()))]
     if evaluated.loc[clean, "trial"].nunique() == trials:
         training = evaluated[clean]
     else:
@@ -76,7 +75,7 @@ def listing(name: str, points: pd.DataFrame) -> Listing:
 def _stepped(data: Data) -> pd.DataFrame:
     """Cross-entropy of the training steps; empty where no objective recorded it."""
     try:
-        values = data.evaluations("cross_entropy")
+        values = data.evaluations("cross_entropy", "all")
     except Unrecorded:  # of no trial that recorded it; a loss that is not finite ends its trial
         return pd.DataFrame()
     return values[values["split"] == "train"].assign(metric="cross_entropy")

@@ -121,8 +121,8 @@ def _panel(
     panel: Axes, rows: pd.DataFrame, lines: list[str], hues: dict[str, Any], factor: float
 ) -> None:
     several = len(hues) > 1
-    apart = 0.12 if rows["observed"].notna().any() else 0.0
     for row in rows.to_dict("records"):
+        apart = 0.0 if np.isnan(row["observed"]) else 0.12
         place = lines.index(_line(row, several))
         colour = hues[row["label"]]
         for name, low, high, face, above in (

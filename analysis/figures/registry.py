@@ -2,7 +2,7 @@
 
 A figure is a module, or an object of one, with the four functions of Figure. A new one costs its
 file and one line of FIGURES.
-Contents: Figure, FIGURES, known, applicable.
+Contents: Figure, FIGURES, IN_A_SENTENCE, known, applicable.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ class Figure(Protocol):
         """One row per drawn point; pure.
 
         Condition columns (analysis.conditions) say what a row is of. Raises ValueError where these
-        results hold what cannot be drawn, table.Unrecorded where a metric was not recorded.
+        results hold what cannot be drawn, metrics.Unrecorded where a metric was not recorded.
         """
 
     def draw(self, points: pd.DataFrame, style: Style = PLAIN) -> matplotlib_figure.Figure:
@@ -75,6 +75,17 @@ FIGURES: dict[str, Figure] = {
         "calibration": "calibration",
         "hardest_clips": "hardest_clips",
     }.items()
+}
+# of these only the sentence of result is printed, unless they or all rows are asked for
+IN_A_SENTENCE = {
+    *(name for name in FIGURES if name.startswith(("frontier_", "scaling_law_"))),
+    "effective_field_linear",  # the numbers of effective_field_log
+    "devices",
+    "classes",
+    "classes_by_device",
+    "confusion",
+    "calibration",
+    "hardest_clips",
 }
 
 

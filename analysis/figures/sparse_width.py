@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.aggregate import ACCURACY, DIMENSIONS, as_many, means, on_splits, other_dimensions
-from analysis.conditions import PRUNING, labels, prunings, varied
+from analysis.conditions import PRUNING, labels, phrases, prunings, varied
 from analysis.data import Data
 from analysis.figures.axes import logarithmic
 from analysis.figures.facets import Frame, Level, draw_facets
@@ -45,10 +45,7 @@ def points(data: Data) -> pd.DataFrame:
 
 def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:
     """One panel per split; colour by condition, marker by pruning; dashed: dense reference."""
-    told = points.assign(pruned=prunings(points), size=other_dimensions(points, "width"))
-    markers = [
-        ", ".join(filter(None, each)) for each in zip(told["pruned"], told["size"], strict=True)
-    ]
+    markers = phrases([prunings(points), other_dimensions(points, "width")], points.index)
     colours = labels(points, PRUNING)
     curves = points.assign(row="", colour=colours, marker=markers, x=points["width"])
     dense = curves["pruning.kind"] == "none"

@@ -21,6 +21,7 @@ from analysis.conditions import (
     SIZE,
     labels,
     objectives,
+    phrases,
     prunings,
     varied,
     words,
@@ -180,9 +181,7 @@ def _shared(values: pd.DataFrame, but: Sequence[str]) -> "pd.Series[str]":
     for name in SIZE:
         if name not in but and values[name].nunique() > 1:
             parts.append(_said(name, values[name]))
-    rows = zip(*parts, strict=True)
-    texts = [", ".join(filter(None, row)) for row in rows]
-    return pd.Series(texts, index=values.index, dtype="str")
+    return phrases(parts, values.index)
 
 
 def _said(name: str, values: "pd.Series[float]") -> "pd.Series[str]":

@@ -1,26 +1,23 @@
-"""Published numbers beside ours: Table 3 of the VIB paper, Table 1 of the consistency paper.
+"""Published numbers beside ours: of the bottleneck, of consistency, and of random labels.
 
-Sources: Hu et al. 2021 (arXiv 2107.04803), Table 3, one number a cell; Iqbal et al. 2021 (arXiv
-2102.05151), Table 1, with standard errors; their numbers lie in analysis/published, as fractions.
-Conventions: ours are means over runs on the split `test`. Numbers of other recordings may stand
-beside ours, but no difference is made of them. What the table has no model or fraction for is left
-out. K and beta are chosen on validation clips before the test is read.
-Contents: PUBLISHED, numbers, obstacle, beside.
+Conventions: ours are means over runs. Numbers of other recordings may stand beside ours, but no
+difference is made of them. What the table has no model or fraction for is left out, unless it is
+one of `sizes`. K and beta are chosen on validation clips before the test is read.
+Contents: obstacle, matched, beside. Sources are those of analysis.tables.papers; gains are in
+analysis.tables.gains.
 """
 
-from collections.abc import Callable, Mapping
-from importlib import resources
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from analysis.conditions import BOTTLENECK, varied, words
+from analysis.conditions import varied, words
 from analysis.selection import select
-from analysis.units import Estimate, estimate
-from scaling.spelling import nearest
+from analysis.spread import spread
+from analysis.tables.papers import MATCHED, PUBLISHED, numbers, table
+from analysis.units import FOLD, SEED, Estimate, estimate
 
-METRICS = ("accuracy", "macro_f1")  # the VIB paper says F1; its authors' code takes the macro mean
 NORMAL = 1.96  # standard errors that 95 % reach: of how many runs theirs are is not published
 ABOUT = {  # columns of ours, and what they are called here
     "sound.dataset": "dataset",
@@ -34,112 +31,6 @@ ABOUT = {  # columns of ours, and what they are called here
 }
 THEIRS = ("published", "standard_error")
 WITHIN = ["sound.dataset", "model"]
-MATCHED = ["published_for", "model", "split.fraction"]
-# what none of these papers does: trials that do are none of their models
-OFF = {
-    "sound.classes": "",
-    "network.damping": 0.0,
-    "split.labels": "true",
-    "augment.roll": 0.0,
-    "augment.mixup": 0.0,
-    "microphones.share": 0.0,
-    "transfer.trial": "",
-    "pruning.kind": "none",
-}
-TRANSFORMS = {
-    "none": "No Augmentation",
-    "pitch": "Pitch-Shift",
-    "reverb": "Reverb",
-    "mask": "TF-Masking",
-    "combination": "Combination",
-}
-
-
-class Published(NamedTuple):
-    """A table of a paper, and what of ours belongs into it."""
-
-    network: str  # its network.kind
-    datasets: Mapping[str, str]  # its names, and ours of the same recordings
-    kin: Mapping[str, str]  # ours that it has not, and ours whose numbers stand beside them
-    models: Callable[[pd.DataFrame], "pd.Series[str]"]  # trials' names in it, empty for none
-    among: Mapping[str, str]  # settings chosen on validation clips, and what they are called
-
-
-def _vib_models(trials: pd.DataFrame) -> "pd.Series[str]":
-    """The CNN with at most one thing against overfitting."""
-    against = {
-        "CNN+Dropout": trials["network.dropout"] > 0,
-        "CNN+WeightDecay": trials["training.weight_decay"] > 0,
-        "CNN+VIB": trials["objective.kind"] == "bottleneck",
-    }
-    name = np.select([*against.values()], [*against], default="CNN")
-    count = np.sum([*against.values()], axis=0)
-    alone = (count <= 1) & (trials["augment.transform"] == "none")
-    return pd.Series(name, index=trials.index, dtype="str").where(alone, "")
-
-
-def _consistency_models(trials: pd.DataFrame) -> "pd.Series[str]":
-    """A transform, learnt from in the standard way, batched (-BDA) or to be agreed on (-CL)."""
-    views = trials["objective.kind"] == "consistency"
-    agreed = trials["objective.weight"] > 0
-    ending = np.select([views & agreed, views], ["-CL", "-BDA"], default="")
-    named: pd.Series[str] = trials["augment.transform"].map(TRANSFORMS) + ending
-    plain = (trials["network.dropout"] == 0) & (trials["objective.kind"] != "bottleneck")
-    return named.where(plain, "")
-
-
-PUBLISHED: dict[str, Published] = {
-    "vib_table3": Published(
-        network="vib_cnn",
-        # their Audio-MNIST is the Free Spoken Digit Dataset: the features in their code are of it;
-        # their TUT, of 4680 clips, is the development part
-        datasets={
-            "AudioMNIST": "fsdd",
-            "ESC-50": "esc50",
-            "TESS": "tess",
-            "TUT": "tut2017_development",
-        },
-        kin={"audiomnist": "fsdd", "esc10": "esc50", "tut2017": "tut2017_development"},
-        models=_vib_models,
-        among=BOTTLENECK,
-    ),
-    "consistency_table1": Published(
-        network="vgg9",
-        datasets={"ESC-50": "esc50"},
-        kin={"esc10": "esc50"},
-        models=_consistency_models,
-        among={},
-    ),
-}
-
-
-def numbers(name: str) -> pd.DataFrame:
-    """The numbers of a table of PUBLISHED, in its order.
-
-    Columns: published_for (our name of the dataset), model, split.fraction, metric, published,
-    standard_error (fractions; nan where none is published). Raises ValueError for no such table.
-    """
-    table = _table(name)
-    file = resources.files("analysis") / "published" / f"{name}.csv"
-    with file.open(encoding="utf-8") as lines:
-        wide = pd.read_csv(lines)
-    about = pd.DataFrame(
-        {
-            "published_for": wide["dataset"].map(dict(table.datasets)),
-            "model": wide["model"],
-            "split.fraction": wide["fraction"],
-        }
-    )
-    frames = [
-        about.assign(
-            metric=metric,
-            published=wide[metric],
-            standard_error=wide.get(f"{metric}_error", float("nan")),
-        )
-        for metric in METRICS
-        if metric in wide
-    ]
-    return pd.concat(frames).sort_index(kind="stable").reset_index(drop=True)
 
 
 def obstacle(name: str, scores: pd.DataFrame) -> str | None:
@@ -147,20 +38,37 @@ def obstacle(name: str, scores: pd.DataFrame) -> str | None:
 
     Raises ValueError for no such table.
     """
-    table, ours = _table(name), _ours(name, scores)
+    paper, ours = table(name), of_table(name, scores)
     if ours.empty:
-        known = ", ".join([*table.datasets.values(), *table.kin])
+        known = ", ".join([*paper.datasets.values(), *paper.kin])
         return (
-            f"no trial of these is a model of {name} (network.kind={table.network} on one of "
+            f"no trial of these is a model of {name} (network.kind={paper.network} on one of "
             f"{known}, one of its fractions, nothing pruned, damped, rolled or mixed)"
         )
-    if not _tested(ours).any():
-        return f"no model of {name} was scored on the split test"
+    if not _over_clips(ours, paper.split).any():
+        return f"no model of {name} was scored on the split {paper.split}"
     try:
-        _chosen(name, ours)
+        chosen(name, ours)
     except ValueError as error:
         return str(error)
     return None
+
+
+def matched(name: str, scores: pd.DataFrame, macro_f1: pd.DataFrame | None = None) -> pd.DataFrame:
+    """One row per run of a model of a table of PUBLISHED and metric: of table.scores' columns all,
+    `model`, `published_for`, `at` and `chosen` (as in `beside`), and the paper's number: published,
+    standard_error, order. Of settings that are chosen only the runs that won.
+    """
+    paper, theirs = table(name), numbers(name)
+    theirs = theirs.assign(order=range(len(theirs)))
+    won = chosen(name, of_table(name, scores))
+    won = won[_over_clips(won, paper.split)]
+    values = [won.assign(metric="accuracy")]
+    if macro_f1 is not None and "macro_f1" in set(theirs["metric"]):
+        read = macro_f1[_over_clips(macro_f1, paper.split)].set_index("trial")["value"]
+        values.append(won.assign(metric="macro_f1", value=won["trial"].map(read)))
+    kept = "left" if paper.sizes else "inner"
+    return pd.concat(values).merge(theirs, on=[*MATCHED, "metric"], how=kept)  # type: ignore[arg-type]
 
 
 def beside(name: str, scores: pd.DataFrame, macro_f1: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -171,29 +79,36 @@ def beside(name: str, scores: pd.DataFrame, macro_f1: pd.DataFrame | None = None
     published number is for), protocol, width, model, fraction, at (what else tells ours apart),
     metric; chosen (`K=20 beta=0.005`, with how many runs chose it); published, standard_error (nan:
     none published); mean, low, high, n, unit (ours with its 95 % interval: see analysis.units);
+    error (ours as theirs: the standard error over repeats, each averaged over its folds; nan for
+    fewer than two), repeats; pooled (deviation over the last epochs of all runs at once);
     difference (ours - published), difference_low, difference_high. Scores are fractions;
     differences are nan unless dataset is published_for, their intervals where ours has none.
     Raises ValueError for no such table, and as selection.select.
     """
-    theirs = numbers(name)
-    theirs = theirs.assign(order=range(len(theirs)))
-    selected = _chosen(name, _ours(name, scores))
-    tested = selected[_tested(selected)]
-    values = [tested.assign(metric="accuracy")]
-    if macro_f1 is not None:
-        read = macro_f1[_tested(macro_f1)].set_index("trial")["value"]
-        values.append(tested.assign(metric="macro_f1", value=tested["trial"].map(read)))
-    runs = pd.concat(values).merge(theirs, on=[*MATCHED, "metric"])
-    runs = runs.rename(columns=ABOUT).sort_values(["order", "dataset", "protocol", "width", "at"])
+    runs = matched(name, scores, macro_f1)
+    by = [*dict.fromkeys([*ABOUT.values(), *THEIRS, *_conditions(name, runs)])]
+    places = ["order", "dataset", "protocol", "width", "model", "at"]
+    runs = runs.rename(columns=ABOUT).sort_values(places)
     keys = [*ABOUT.values(), *THEIRS]
-    by = [*dict.fromkeys([*keys, *_conditions(name, tested)])]
     rows = [
         {key: of_one[key].iloc[0] for key in keys}
         | {"chosen": _counted(of_one["chosen"])}
         | estimate(of_one)._asdict()
+        | _as_theirs(of_one)
+        | {"pooled": spread(of_one).pooled}
         for _, of_one in runs.groupby(by, sort=False, dropna=False)
     ]
-    return _subtracted(pd.DataFrame(rows, columns=[*keys, "chosen", *Estimate._fields]))
+    columns = [*keys, "chosen", *Estimate._fields, "error", "repeats", "pooled"]
+    return _subtracted(pd.DataFrame(rows, columns=columns))
+
+
+def _as_theirs(runs: pd.DataFrame) -> dict[str, float]:
+    """The standard error over repeats: a repeat is a seed, averaged over all folds."""
+    value_FS = runs.pivot_table(index=FOLD, columns=SEED, values="value").to_numpy()
+    repeats = value_FS.mean(axis=0)
+    repeats = repeats[~np.isnan(repeats)]
+    error = repeats.std(ddof=1) / np.sqrt(len(repeats)) if len(repeats) > 1 else np.nan
+    return {"error": float(error), "repeats": len(repeats)}
 
 
 def _counted(said: "pd.Series[str]") -> str:
@@ -204,26 +119,19 @@ def _counted(said: "pd.Series[str]") -> str:
     return ", ".join(f"{number} {words}" for words, number in counts)
 
 
-def _table(name: str) -> Published:
-    """The table of this name."""
-    if name not in PUBLISHED:
-        raise ValueError(f"table {name}: no such table{nearest(name, PUBLISHED)}")
-    return PUBLISHED[name]
-
-
-def _ours(name: str, scores: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the trials that the table has a number for, with model, published_for and at."""
-    table = _table(name)
-    whose = {ours: ours for ours in table.datasets.values()} | {**table.kin}
-    fit = (scores["network.kind"] == table.network) & scores["sound.dataset"].isin(whose)
-    for setting, off in OFF.items():
+def of_table(name: str, scores: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the trials that belong into the table, with model, published_for, at, chosen."""
+    paper = table(name)
+    whose = {ours: ours for ours in paper.datasets.values()} | {**paper.kin}
+    fit = (scores["network.kind"] == paper.network) & scores["sound.dataset"].isin(whose)
+    for setting, off in paper.off.items():
         fit &= scores[setting] == off
     rows = scores[fit]
-    rows = rows.assign(model=table.models(rows), published_for=rows["sound.dataset"].map(whose))
+    rows = rows.assign(model=paper.models(rows), published_for=rows["sound.dataset"].map(whose))
     theirs = numbers(name)[MATCHED].drop_duplicates()
-    rows = rows.merge(theirs, on=MATCHED)
+    rows = rows[rows["model"] != ""] if paper.sizes else rows.merge(theirs, on=MATCHED)
     told = [words(like, _but(name)) for _, like in rows.groupby(WITHIN)]
-    return rows.assign(at=pd.concat(told) if told else "", chosen=_said(rows, table.among))
+    return rows.assign(at=pd.concat(told) if told else "", chosen=_said(rows, paper.among))
 
 
 def _but(name: str) -> tuple[str, ...]:
@@ -248,15 +156,15 @@ def _said(rows: pd.DataFrame, among: Mapping[str, str]) -> "pd.Series[str]":
     return said.where(rows["objective.kind"] == "bottleneck", "")
 
 
-def _chosen(name: str, ours: pd.DataFrame) -> pd.DataFrame:
+def chosen(name: str, ours: pd.DataFrame) -> pd.DataFrame:
     """The rows of the trials whose settings won on validation clips; all where none are chosen."""
     among = [*PUBLISHED[name].among]
     return select(ours, among) if among else ours
 
 
-def _tested(rows: pd.DataFrame) -> "pd.Series[bool]":
-    """Which rows are means over all test clips."""
-    return (rows["split"] == "test") & (rows["device"] == "all")
+def _over_clips(rows: pd.DataFrame, split: str) -> "pd.Series[bool]":
+    """Which rows are means over all clips of the split."""
+    return (rows["split"] == split) & (rows["device"] == "all")
 
 
 def _subtracted(rows: pd.DataFrame) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from scaling.receptive_field.gradients import (
     place_of,
     target_of,
 )
-from scaling.results import weights, weights_file
+from scaling.results import lock_file, weights, weights_file
 from scaling.results.records import Results
 from scaling.settings import Trial, sizes, unflat
 from scaling.sound import prepare
@@ -109,9 +109,21 @@ def compute(
                 "--group-from as the sweep did"
             )
         row = _map(results, trial, stores[prepare.store_key(trial)], machine, wanted)
-        rows = _rows(results, trial)
-        results.write("maps", trial.id, [*rows, row])
+        _keep(results, trial, row)
         yield trial, True
+
+
+def _keep(results: Results, trial: Trial, row: dict[str, Any]) -> None:
+    """Write a map beside the trial's others, of which another process may just be writing one."""
+    with lock_file.alone(results, lock_file.STILL):
+        there = _rows(results, trial)
+        others = [each for each in there if _what(each) != _what(row)]
+        results.write("maps", trial.id, [*others, row])
+
+
+def _what(row: dict[str, Any]) -> tuple[str, str]:
+    """What tells a trial's maps apart."""
+    return row["split"], row["kind"]
 
 
 def _rows(results: Results, trial: Trial) -> list[dict[str, Any]]:
@@ -121,8 +133,7 @@ def _rows(results: Results, trial: Trial) -> list[dict[str, Any]]:
 
 def _kept(results: Results, trial: Trial, wanted: Wanted) -> bool:
     split = wanted.split or usual_split(trial)
-    found = ((row["split"], row["kind"]) for row in _rows(results, trial))
-    return (split, wanted.name) in found
+    return (split, wanted.name) in map(_what, _rows(results, trial))
 
 
 def _map(

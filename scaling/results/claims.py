@@ -237,13 +237,14 @@ def state(study: str, claims: Iterable[Claim], ended: int, results: "Folder") ->
     results.put(seal.note(note), KIND, name)
 
 
-def stated(results: "Folder") -> list[Stated]:
-    """The claims of a results folder, in the order of their first statement; of several with one
+def stated(*folders: "Folder") -> list[Stated]:
+    """The claims of results folders, in the order of their first statement; of several with one
     study and text the last. Raises Damaged for a file that is not what was written.
     """
     found: dict[tuple[str, str], Stated] = {}
-    for name in results.names(KIND, ".json"):
-        for each in _read(name, results):
+    files = [(name, folder) for folder in folders for name in folder.names(KIND, ".json")]
+    for name, folder in sorted(files, key=lambda file: file[0]):  # a name begins with its time
+        for each in _read(name, folder):
             known = found.get(key := (each.study, each.claim.text))
             if known is None:
                 found[key] = each

@@ -8,7 +8,8 @@ A results folder is a local path or any pyarrow filesystem URI. Below it lie
 - `code/<digest>.diff`, how the code that planned a launch differs from its commit (code_version).
 - `weights/<trial>.safetensors` (scaling.results.weights), and `checkpoints/<trial>/`, which a trial
   continues from (checkpoint) and whose `memory.json` says that it held too much (memory).
-- `claims/<launch>.json`, what the study wants to know (claims).
+- `claims/<launch>.json`, what the study wants to know (claims), and `looks/<study>-<number>.json`,
+  when it was judged while repeats were added (looks).
 - `sweep.json`, by which one sweep at a time writes to the folder (lock_file).
 
 A reader never sees half a file: it is written under another name, flushed to the disk and renamed;
@@ -18,8 +19,11 @@ Contents: Results, Refused, Damaged.
 """
 
 import errno
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -34,7 +38,7 @@ from scaling.storage import brief, scrubbed, trouble
 __all__ = ["HIDDEN", "Damaged", "Refused", "Results"]
 
 VERSION = 1  # of the layout; raised when an older reader would misread a newer folder
-READERS = 16  # requests to a store at once: each waits longer than it works
+READERS = 16  # requests to a store at once: each waits longer than it works; of a disk, as cores
 TABLES = 100  # in memory at once, before they are one
 TRIES = 3  # to read an object that others replace
 RECORD = 2**30  # bytes of a record file; of 10 million rows, a few hundred MB
@@ -52,11 +56,11 @@ _REMEDIES = {  # for a file that cannot be read or believed, by its kind
 class Results(Folder):
     """A results folder, as every writer and reader of records uses it.
 
-    Records of a kind: `write` a file of rows, `read` files as one table, `names` of the files,
-    `holds` one. How trials end: `end` writes the outcome, `ended` tells which trials have one,
-    `outcome` and `outcomes` read it, `reopen` removes it so that the trial runs again. Any other
-    file: `put`, `get`, `remove`, `path`. `prepare` makes the folder and proves that it can be
-    written. Kinds are those of SCHEMAS; trials are named by their ids.
+    Records of a kind: `write` a file of rows, `read` files as one table, `each` one by one, `names`
+    of the files, `holds` one. How trials end: `end` writes the outcome, `ended` tells which trials
+    have one, `outcome` and `outcomes` read it, `reopen` removes it so that the trial runs again.
+    Any other file: `put`, `get`, `remove`, `path`. `prepare` makes the folder and proves that it
+    can be written. Kinds are those of SCHEMAS; trials are named by their ids.
     """
 
     def write(self, kind: str, name: str, rows: Iterable[Mapping[str, Any]] | pa.Table) -> None:
@@ -82,18 +86,34 @@ class Results(Folder):
         or holds what its name or kind forbids; ValueError when a newer version wrote it. Unknown
         columns of a newer version are kept after the others.
         """
-        wanted = self.names(kind) if names is None else list(names)
         parts = [empty := SCHEMAS[kind].empty_table()]
-        with ThreadPoolExecutor(READERS) as readers:
-            # by and by: what a small table takes is many times what it holds
-            for at in range(0, len(wanted), TABLES):
-                some = readers.map(
-                    lambda name: self._read_one(kind, name), wanted[at : at + TABLES]
-                )
-                there = [table for table in some if table is not None]
-                part = pa.concat_tables([empty, *there], promote_options="permissive")
-                parts.append(part.combine_chunks())
+        tables = (table for _, table in self.each(kind, names))
+        # by and by: what a small table takes is many times what it holds
+        while some := list(islice(tables, TABLES)):
+            part = pa.concat_tables([empty, *some], promote_options="permissive")
+            parts.append(part.combine_chunks())
         return pa.concat_tables(parts, promote_options="permissive")
+
+    def each(self, kind: str, names: Iterable[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
+        """The files of one kind (those named), one by one: name and rows, in the order of the
+        names. A few are read ahead, so that any number fits into memory. Raises as `read` does.
+        """
+        wanted = iter(self.names(kind) if names is None else names)
+        ahead: deque[tuple[str, Future[pa.Table | None]]] = deque()
+        at_once = min(READERS, os.cpu_count() or 1) if self.local else READERS
+        with ThreadPoolExecutor(at_once) as readers:
+
+            def start(count: int) -> None:
+                for name in islice(wanted, count):
+                    ahead.append((name, readers.submit(self._read_one, kind, name)))
+
+            start(2 * at_once)
+            while ahead:
+                name, reading = ahead.popleft()
+                table = reading.result()
+                start(1)
+                if table is not None:
+                    yield name, table
 
     def end(self, outcome: Outcome) -> None:
         """Record how a trial ended; nothing runs it again. Raises Refused."""

@@ -1,6 +1,7 @@
 """The published and the recommended settings, as Trials; every value with its source or its reason.
 
 A recipe names the settings of one trial; a study varies them. Fields that are not named are off.
+What a paper does not say, or has otherwise, is in scaling.settings.departures with the reason.
 """
 
 from scaling.networks.cp_resnet import CPResNet
@@ -22,14 +23,11 @@ from scaling.settings import (
 )
 
 # Koutini et al. 2021, appendix A: 22,050 Hz, window 2048, hop 512, perceptual weighting, 256 mel
-# bands. The floor 80 dB below the clip's maximum is librosa's default, which the authors' public
-# code uses.
+# bands.
 PERCEPTUAL = Features(kind="perceptual", window=2048, hop=512, mels=256, range_db=80)
 LOG_MEL = PERCEPTUAL.model_copy(update={"kind": "log_mel"})
 
-# Frequency damping whose outermost taps keep 0.01 of their weight: the value of the file that the
-# authors' workshop paper of 2020 added; their challenge model kept 0.1. The over-parameterization
-# paper does not say.
+# Frequency damping whose outermost taps keep 0.01 of their weight.
 DAMPED = 0.99
 
 # Made to answer in minutes on two cores: one second of sound, a quarter of the paper's mel bands, a
@@ -74,8 +72,7 @@ OWN = ESC10.model_copy(
 
 # Koutini et al. 2021: perceptual features of 10 s, Adam at 1e-4, 250 epochs, 20 of them warm-up,
 # then a straight line down to 1e-6, mixup alpha 0.3, trained on device a, no pair of city and scene
-# on both sides. Not in the paper: batches of 10 and rolls of up to 50 frames (1.16 s) are those of
-# the authors' public code; where the decay begins, and which pairs are held out, are our choice.
+# on both sides.
 TAU2020 = Trial(
     seed=0,
     sound=Sound(dataset="tau2020_mobile", rate=22_050, seconds=10.0, features=PERCEPTUAL),
@@ -100,10 +97,7 @@ TRAINING_MICROPHONES = (
 )
 
 # The paper's questions on ten classes and two cores: trained as recorded, heard through microphones
-# that no training clip went through, with dynamic-range compression after them, as TAU's simulated
-# devices. Frames are twice as far apart as the paper's, so that a width of 64 costs minutes; all
-# 256 bands stay, so that a depth of 1 sees 65 % of them, as there. Half the epochs of ESC10, for
-# time; all else is that recipe's. Nothing was chosen by a score.
+# that no training clip went through. Nothing was chosen by a score.
 ESC10_MICROPHONES = Trial(
     seed=0,
     sound=Sound(
@@ -122,9 +116,7 @@ ESC10_MICROPHONES = Trial(
 
 # Hu et al. 2021 (VIB): 44.1 kHz, 5 s, windows of 40 ms every 20 ms, 40 bands, log; the network of
 # Table 2, its dense layer on the whole map; Adam at 1e-3, times 0.98 each epoch, batches of 8, 40
-# epochs; 80/10/10 % of the clips to train, choose and test by. Clips of one recording stay on one
-# side, which is ours: the paper does not say, and its authors' code draws by chance
-# (split.protocol=leaking_folds).
+# epochs; 80/10/10 % of the clips to train, choose and test by.
 VIB_ESC50 = Trial(
     seed=0,
     sound=Sound(
@@ -138,8 +130,7 @@ VIB_ESC50 = Trial(
     training=Training(epochs=40, batch=8, rate=1e-3, decay=0.98),
 )
 
-# The same on ten classes and two cores: half the rate and half the frames a second, a quarter of
-# the width, the official folds: three to train, one to choose and one to test by.
+# The same on ten classes and two cores.
 VIB_ESC10 = Trial(
     seed=0,
     sound=Sound(
@@ -154,8 +145,7 @@ VIB_ESC10 = Trial(
     evaluation=Evaluation(every=40),
 )
 
-# The grid of the paper, and the objective in the middle of it. Its authors' code subtracts 5 from
-# what the deviation is computed of, their paper does not: off.
+# The grid of the paper, and the objective in the middle of it.
 LATENTS, BETAS = (20, 50, 100, 200), (2e-3, 5e-3, 2e-2, 5e-2)
 BOTTLENECK = Bottleneck(latent=20, beta=5e-3)
 
@@ -183,8 +173,7 @@ CONSISTENCY_ESC50 = Trial(
     ),
 )
 
-# The same on ten classes and two cores: half the rate, half the bands, an eighth of the width; as
-# its training set is a fifth, batches of 48 (16 clips in three views); 30 epochs, as many decays.
+# The same on ten classes and two cores.
 CONSISTENCY_ESC10 = Trial(
     seed=0,
     sound=Sound(
@@ -226,8 +215,7 @@ FEW_DATA = Trial(
     evaluation=Evaluation(every=200, patch_hop=1),
 )
 
-# The same on ESC-10 and two cores: half the rate, frames that overlap so that a patch is as long,
-# four patches of each clip in the test, half the width.
+# The same on ESC-10 and two cores.
 FEW_DATA_ESC10 = Trial(
     seed=0,
     sound=Sound(
@@ -244,8 +232,7 @@ FEW_DATA_ESC10 = Trial(
 )
 
 # Their prototypes: ten dimensions, at most five clips of each class, fixed; training ends when more
-# than 200 epochs in all were no better on training clips. An epoch of theirs goes over every patch
-# of the training clips; ours over every clip, as often as it has such patches.
+# than 200 epochs in all were no better on training clips.
 PROTOTYPES = Prototypes(embedding=10, support=5)
 
 RECIPES: dict[str, Trial] = {

@@ -4,14 +4,15 @@ from collections.abc import Iterator
 
 from scaling.settings import Trial
 from scaling.settings.recipes import CONSISTENCY_ESC10
-from sweeps.studies.consistency_table import models
+from sweeps.studies import consistency_table
 from sweeps.study import product
 
 QUESTION = "Is it better to be told that copies of a clip are one clip than to be given them?"
 SOURCE = "as Iqbal et al. 2021, Table 1, at CPU scale on ESC-10"
+CLAIMS = consistency_table.CLAIMS
 
 
 def trials() -> Iterator[Trial]:
     """Thirteen models on three folds."""
-    for trial in models(CONSISTENCY_ESC10):
+    for trial in consistency_table.models(CONSISTENCY_ESC10):
         yield from product(trial, split__fold=(1, 2, 3))

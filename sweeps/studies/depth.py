@@ -2,12 +2,25 @@
 
 from collections.abc import Iterator
 
+from scaling.results.claims import Claim
 from scaling.settings import Trial
 from scaling.settings.recipes import DAMPED, TAU2020
+from sweeps.claimed import base_and_damped
 from sweeps.study import product, repeats
 
 QUESTION = "Does depth, which widens the receptive field, hurt on devices that were never heard?"
 SOURCE = "Koutini et al. 2021, Figure 4, on TAU Urban Acoustic Scenes 2020 Mobile"
+
+
+def claims(deepest: int) -> Iterator[Claim]:
+    """One block, as in the paper's baseline, against the most."""
+    hurts = "depth hurts on unseen devices"
+    source = "Koutini et al. 2021, section 5.2 and Figure 4"
+    shallow, deep = {"network.depth": 1}, {"network.depth": deepest}
+    yield from base_and_damped(Claim(hurts, shallow, deep, source=source))
+
+
+CLAIMS = tuple(claims(5))
 
 
 def trials() -> Iterator[Trial]:

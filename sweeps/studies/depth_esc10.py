@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 from scaling.settings import Trial
 from scaling.settings.recipes import DAMPED, ESC10_MICROPHONES
+from sweeps.studies.depth import claims
 from sweeps.study import product
 
 QUESTION = "Does depth, which widens the receptive field, hurt on devices that were never heard?"
 SOURCE = "as Koutini et al. 2021, Figure 4, at CPU scale on ESC-10 through microphones"
+CLAIMS = tuple(claims(3))
 
 
 def trials() -> Iterator[Trial]:

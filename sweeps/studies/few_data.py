@@ -1,9 +1,12 @@
 """Accuracy by training clips per class, without validation: UrbanSound8K and TUT Scenes 2017."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
+from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import FEW_DATA, PROTOTYPES
+from sweeps.claimed import at_each
 from sweeps.study import product, repeats
 
 QUESTION = "How few clips can a network be trained on, and which kind needs the fewest?"
@@ -34,6 +37,32 @@ PRETRAINED = {
 }
 UNPENALIZED = {"training.penalty": 0.0, "training.clip": 0.0}
 NEIGHBOURS = {"objective.kind": "neighbours", "training.epochs": 1, **UNPENALIZED}
+FEW = (1, 2)  # clips of each class: where the families differ most
+SCRATCH = {"network.kind": "vgg5", "objective.kind": "prototypes", "transfer.rate": 1.0}
+REGULARIZED_VGG = {**SCRATCH, "objective.kind": "cross_entropy"}
+
+
+def claims(transferred: Mapping[str, Any]) -> Iterator[Claim]:
+    """The paper's order at one or two clips: transfer, then prototypes, then regularized networks,
+    the first of which is told by `transferred`.
+    """
+    for text, better, worse in (
+        ("transfer helps prototypes", {**SCRATCH, **transferred}, SCRATCH),
+        ("prototypes beat a regularized network", SCRATCH, REGULARIZED_VGG),
+    ):
+        yield Claim(
+            f"{text} at one or two clips a class",
+            better,
+            worse,
+            on="test",
+            where={"split.clips_per_class": FEW},
+            source="Pons et al. 2019, conclusions, without a number",
+        )
+
+
+DATASETS = ("urbansound8k", "tut2017")
+VGGISH = {"network.kind": "vggish", "transfer.rate": 1e-4}
+CLAIMS = tuple(at_each(claims(VGGISH), "sound.dataset", DATASETS))
 
 
 def regularized(trial: Trial, widths: Mapping[str, int] = REGULARIZED) -> Iterator[Trial]:

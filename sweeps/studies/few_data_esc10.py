@@ -1,10 +1,21 @@
 """Accuracy by training clips per class, without validation: five classes of ESC-10 at CPU scale."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import BOTTLENECK, CONSISTENT, FEW_DATA_ESC10
-from sweeps.studies.few_data import NEIGHBOURS, UNPENALIZED, neighbours, prototypical, regularized
+from sweeps.studies.few_data import (
+    NEIGHBOURS,
+    REGULARIZED_VGG,
+    SCRATCH,
+    UNPENALIZED,
+    claims,
+    neighbours,
+    prototypical,
+    regularized,
+)
 from sweeps.study import product
 
 QUESTION = "How few clips can a network be trained on, and which kind needs the fewest?"
@@ -36,6 +47,31 @@ WHOLE_CLIPS = {
     "augment.mixup": 0.3,
     **UNPENALIZED,
 }
+CP_RESNET = {
+    "network.kind": "cp_resnet",
+    "network.width": 16,
+    "objective.kind": "cross_entropy",
+}
+TRANSFERRED = {"transfer.rate": 0.1}
+FAMILIES: Mapping[str, Mapping[str, Any]] = {
+    "regularized networks": {**REGULARIZED_VGG, "network.kind": tuple(WIDTHS)},
+    "prototypes": SCRATCH,
+    "transferred prototypes": {**SCRATCH, **TRANSFERRED},
+    "neighbours on MFCC": {"network.kind": "mfcc", "objective.kind": "neighbours"},
+}
+CLAIMS = (
+    *claims(TRANSFERRED),
+    *(
+        Claim(
+            f"CP-ResNet beats {name} at 1 to 20 clips a class",
+            CP_RESNET,
+            family,
+            on="test",
+            where={"split.clips_per_class": CLIPS},
+        )
+        for name, family in FAMILIES.items()
+    ),
+)
 
 
 def pretrained(fold: int) -> Trial:

@@ -2,11 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 
+from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
 from sweeps.studies.few_data import PATCHES, datasets, drawn, prototypical
 
 QUESTION = "Is it enough to stop once training clips are just fit?"
 SOURCE = "Pons et al. 2019, whose public code counts all epochs that were no better"
+JUST_FIT = {"training.patience_counts": "all"}
+
+
+def claims(patience: int, longest: int) -> tuple[Claim, ...]:
+    """The public code's way of stopping against the usual one, and against training for long."""
+    usual = {"training.patience_counts": "consecutive", "training.patience": patience}
+    long = {"training.patience": 0, "training.epochs": longest}
+    best = "counting patience from the best epoch beats counting all epochs"
+    fit = f"stopping once training clips are fit beats {longest:,} epochs"
+    return Claim(best, usual, JUST_FIT, on="test"), Claim(fit, JUST_FIT, long, on="test")
+
+
+CLAIMS = claims(200, 1000)
 
 
 def stops(trial: Trial, epochs: Sequence[int]) -> Iterator[Trial]:

@@ -6,11 +6,12 @@ from scaling.settings import Trial, changed
 from scaling.settings.recipes import FEW_DATA_ESC10
 from sweeps.studies.few_data import prototypical
 from sweeps.studies.few_data_esc10 import TARGETS
-from sweeps.studies.few_data_stop import stops
+from sweeps.studies.few_data_stop import claims, stops
 from sweeps.study import product
 
 QUESTION = "Is it enough to stop once training clips are just fit?"
 SOURCE = "as Pons et al. 2019, at CPU scale on five classes of ESC-10"
+CLAIMS = claims(20, 100)
 
 
 def trials() -> Iterator[Trial]:

@@ -4,18 +4,20 @@ from collections.abc import Iterator
 
 from scaling.settings import Trial
 from scaling.settings.recipes import DAMPED, ESC10_MICROPHONES
+from sweeps.studies import joint
 from sweeps.study import product
 
 QUESTION = "Does scaling width and depth together beat width alone?"
 SOURCE = "as Koutini et al. 2021, Figures 1 and 17, at CPU scale on ESC-10 through microphones"
+CLAIMS = joint.CLAIMS
 
 
 def trials() -> Iterator[Trial]:
-    """Width and depth raised together from (16, 1), base and damped, each on three folds."""
+    """Width raised from (16, 1) alone, and with depth, base and damped, each on three folds."""
     yield from product(
         ESC10_MICROPHONES,
         split__fold=(1, 2, 3),
         network__damping=(0.0, DAMPED),
         network__width=(32,),
-        network__depth=(2,),
+        network__depth=(1, 2),
     )

@@ -2,13 +2,21 @@
 
 from collections.abc import Iterator
 
+from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import BATCHED, BOTTLENECK, CONSISTENT, TAU2020
+from sweeps.studies.consistency_table import AGREED, VIEWED
+from sweeps.studies.vib_table import BOTTLENECKED, PLAIN
 from sweeps.study import product, repeats
 
 QUESTION = "What should a network minimize to work on devices that it never heard?"
 SOURCE = "ours: the objectives of Hu et al. 2021 and Iqbal et al. 2021 on one network"
 TRANSFORM = "combination"
+CLAIMS = (
+    Claim("a bottleneck helps on unseen devices", BOTTLENECKED, PLAIN),
+    Claim("consistency helps on unseen devices", AGREED, PLAIN),
+    Claim("consistency beats batched augmentation on unseen devices", AGREED, VIEWED),
+)
 
 
 def models(trial: Trial) -> Iterator[Trial]:

@@ -4,17 +4,18 @@ from collections.abc import Iterator
 
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import ESC10_MICROPHONES
-from sweeps.studies.objectives import models
+from sweeps.studies import objectives
 from sweeps.study import product
 
 QUESTION = "What should a network minimize to work on microphones that it never heard?"
 SOURCE = "ours: the objectives of Hu et al. 2021 and Iqbal et al. 2021 on one network"
+CLAIMS = objectives.CLAIMS
 
 
 def trials() -> Iterator[Trial]:
     """Six objectives, two widths, three fractions of the training clips, three folds."""
     base = changed(ESC10_MICROPHONES, {"evaluation.last": 1})
-    for trial in models(base):
+    for trial in objectives.models(base):
         yield from product(
             trial,
             split__fold=(1, 2, 3),

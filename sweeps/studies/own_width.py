@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+from scaling.results.claims import Claim
 from scaling.settings import Trial
 from scaling.settings.recipes import OWN
 from sweeps.study import product
 
 QUESTION = "How much does width buy on recordings of my own?"
 SOURCE = "your recordings (--root), with the network of Koutini et al. 2021"
+CLAIMS = (Claim("width helps", {"network.width": 32}, {"network.width": 8}, on="test"),)
 
 
 def trials() -> Iterator[Trial]:

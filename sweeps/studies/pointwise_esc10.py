@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 from scaling.settings import Trial
 from scaling.settings.recipes import DAMPED, ESC10_MICROPHONES
+from sweeps.studies.pointwise import claims
 from sweeps.study import product
 
 QUESTION = "Does depth that leaves the receptive field as it is help?"
 SOURCE = "as Koutini et al. 2021, Figure 5, at CPU scale on ESC-10 through microphones"
+CLAIMS = tuple(claims(4))
 
 
 def trials() -> Iterator[Trial]:

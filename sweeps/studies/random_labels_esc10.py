@@ -4,11 +4,13 @@ from collections.abc import Iterator
 
 from scaling.settings import Microphones, Trial, changed
 from scaling.settings.recipes import DAMPED, ESC10_MICROPHONES
-from sweeps.studies.random_labels import PLAIN
+from sweeps.studies.random_labels import PLAIN, claims
 from sweeps.study import product
 
 QUESTION = "From which width on does a network fit random labels?"
 SOURCE = "as Koutini et al. 2021, section 4, at CPU scale on ESC-10 through microphones"
+WIDTHS = (2, 4, 8, 16)
+CLAIMS = tuple(claims(WIDTHS))
 
 
 def trials() -> Iterator[Trial]:
@@ -20,6 +22,6 @@ def trials() -> Iterator[Trial]:
         base,
         seed=(0, 1, 2),
         network__damping=(0.0, DAMPED),
-        network__width=(2, 4, 8, 16),
+        network__width=WIDTHS,
         split__labels=("true", "uniform"),
     )

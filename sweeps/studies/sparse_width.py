@@ -1,7 +1,8 @@
 """Width at equal numbers of weights (Figure 6): TAU Urban Acoustic Scenes 2020 Mobile."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import DAMPED, TAU2020
 from sweeps.study import product, repeats
@@ -9,6 +10,27 @@ from sweeps.study import product, repeats
 QUESTION = "Does width help when no weight is added?"
 SOURCE = "Koutini et al. 2021, Figure 6, on TAU Urban Acoustic Scenes 2020 Mobile"
 WIDTHS = (128, 192, 256, 384, 512)
+
+
+def claims(dense: int, wide: Sequence[int]) -> Iterator[Claim]:
+    """All at the weights of the dense width: cut at random against dense and by magnitude; and what
+    that costs damped networks on seen devices.
+    """
+    source = "Koutini et al. 2021, section 5.3 and Figure 6"
+    narrow = {"pruning.kind": "none", "network.width": dense}
+    static = {"pruning.kind": "static", "network.width": tuple(wide)}
+    magnitude = {"pruning.kind": "magnitude", "network.width": tuple(wide)}
+    as_published = {"network.initialization": "fixup"}
+    helps = "width helps on unseen devices at equal weights, cut at random"
+    yield Claim(helps, static, narrow, where=as_published, source=source)
+    iterative = "cutting by magnitude beats cutting at random on unseen devices"
+    yield Claim(iterative, magnitude, static, where=as_published, source=source)
+    costs = "cutting by magnitude costs damped networks accuracy on seen devices"
+    damped = {**as_published, "network.damping": DAMPED}
+    yield Claim(costs, narrow, magnitude, on="seen", where=damped, source=source)
+
+
+CLAIMS = tuple(claims(64, WIDTHS))
 
 
 def trials() -> Iterator[Trial]:

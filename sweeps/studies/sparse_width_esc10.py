@@ -2,12 +2,23 @@
 
 from collections.abc import Iterator
 
+from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import DAMPED, ESC10_MICROPHONES
+from sweeps.studies.sparse_width import claims
 from sweeps.study import product
 
 QUESTION = "Does width help when no weight is added?"
 SOURCE = "as Koutini et al. 2021, Figure 6, at CPU scale on ESC-10 through microphones"
+CLAIMS = (
+    *claims(8, (16, 32)),
+    Claim(
+        "cutting by magnitude from He's initialization beats cutting at random on unseen devices",
+        better={"pruning.kind": "magnitude", "network.initialization": "he"},
+        worse={"pruning.kind": "static", "network.initialization": "fixup"},
+        source="ours: from the other initialization layers that begin at zero are cut first",
+    ),
+)
 
 
 def trials() -> Iterator[Trial]:

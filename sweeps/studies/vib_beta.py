@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from scaling.results.claims import Claim
 from scaling.settings import Trial
 from scaling.settings.recipes import BOTTLENECK
 from sweeps.studies.vib_table import datasets
@@ -10,6 +11,17 @@ from sweeps.study import product, repeats
 QUESTION = "Which weight of the bottleneck neither overfits nor loses the classes?"
 SOURCE = "Hu et al. 2021 (Interspeech, arXiv 2107.04803), Figure 3"
 WEIGHTS = (0.0, 1e-5, 1e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.3, 1.0)
+CLAIMS = tuple(
+    Claim(
+        f"beta = {BOTTLENECK.beta} has a lower cross-entropy than beta = {beta}",
+        better={"objective.beta": BOTTLENECK.beta},
+        worse={"objective.beta": beta},
+        on="test",
+        metric="loss",
+        source="Hu et al. 2021, section 4.2 and Figure 3",
+    )
+    for beta in (0.0, 1.0)
+)
 
 
 def trials() -> Iterator[Trial]:

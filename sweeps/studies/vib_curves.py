@@ -2,13 +2,24 @@
 
 from collections.abc import Iterator
 
+from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import BOTTLENECK
-from sweeps.studies.vib_table import datasets
+from sweeps.studies.vib_table import BASELINE, BOTTLENECKED, datasets
 from sweeps.study import repeats
 
 QUESTION = "Does the bottleneck keep the validation loss from rising again?"
 SOURCE = "Hu et al. 2021 (Interspeech, arXiv 2107.04803), Figure 2"
+CLAIMS = (
+    Claim(
+        "a bottleneck lowers the cross-entropy after the last epoch",
+        BOTTLENECKED,
+        BASELINE,
+        on="test",
+        metric="loss",
+        source="Hu et al. 2021, Figure 2, on validation clips",
+    ),
+)
 
 
 def trials() -> Iterator[Trial]:

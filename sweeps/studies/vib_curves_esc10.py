@@ -4,10 +4,12 @@ from collections.abc import Iterator
 
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import BOTTLENECK, VIB_ESC10
+from sweeps.studies import vib_curves
 from sweeps.study import product
 
 QUESTION = "Does the bottleneck keep the validation loss from rising again?"
 SOURCE = "as Hu et al. 2021, Figure 2, at CPU scale on ESC-10"
+CLAIMS = vib_curves.CLAIMS
 
 
 def trials() -> Iterator[Trial]:

@@ -1,7 +1,8 @@
 """The information bottleneck against its baselines, by training fraction (Table 3)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import BETAS, BOTTLENECK, LATENTS, VIB_ESC50
 from sweeps.study import product, repeats
@@ -19,6 +20,32 @@ OTHERS = {
     "tess": {"sound.seconds": 2.0, **FIFTHS, "split.protocol": "leaking_folds"},
     "tut2017_development": {"sound.seconds": 10.0, **FIFTHS, "training.epochs": 20},
 }
+
+
+BOTTLENECKED = {"objective.kind": "bottleneck"}
+BASELINE = {"objective.kind": "cross_entropy"}
+PLAIN = {**BASELINE, "network.dropout": 0.0, "training.weight_decay": 0.0}
+CHOSEN = ("objective.latent", "objective.beta", "network.dropout", "training.weight_decay")
+
+
+def claims(
+    over_plain: Mapping[float, float], over_best: Mapping[float, float], source: str
+) -> Iterator[Claim]:
+    """The bottleneck that wins on validation clips against the plain network, and against the
+    baseline that wins there; by fraction, with the paper's effects.
+    """
+    for said, worse, effects in (("plain", PLAIN, over_plain), ("best", BASELINE, over_best)):
+        for fraction, effect in effects.items():
+            yield Claim(
+                f"a bottleneck beats the {said} CNN, {100 * fraction:g} % of the clips",
+                BOTTLENECKED,
+                worse,
+                on="test",
+                where={"split.fraction": fraction, "network.flatten": True},
+                choose=CHOSEN,
+                published=effect,
+                source=source,
+            )
 
 
 def datasets() -> Iterator[Trial]:
@@ -43,6 +70,15 @@ def at_fractions(trials: Iterable[Trial], fractions: Sequence[float]) -> Iterato
     """Each trial on these shares of the training clips."""
     for trial in trials:
         yield from product(trial, split__fraction=fractions)
+
+
+CLAIMS = tuple(
+    claims(
+        {0.05: 0.0808, 0.1: 0.0285, 0.3: 0.0505, 1.0: 0.0225},
+        {0.05: 0.0268, 0.1: 0.0190, 0.3: 0.0132, 1.0: 0.0087},
+        "Hu et al. 2021, Table 3, mean of its four datasets",
+    )
+)
 
 
 def trials() -> Iterator[Trial]:

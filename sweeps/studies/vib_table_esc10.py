@@ -2,13 +2,29 @@
 
 from collections.abc import Iterator
 
+from scaling.results.claims import Claim
 from scaling.settings import Trial
 from scaling.settings.recipes import VIB_ESC10
-from sweeps.studies.vib_table import at_fractions, models
+from sweeps.studies.vib_table import BASELINE, BOTTLENECKED, CHOSEN, at_fractions, claims, models
 from sweeps.study import product
 
 QUESTION = "Does an information bottleneck help where training clips are few?"
 SOURCE = "as Hu et al. 2021, Table 3, at CPU scale on ESC-10"
+CLAIMS = (
+    *claims(
+        {0.1: 0.047, 0.3: 0.060, 1.0: 0.029},
+        {0.1: 0.026, 0.3: 0.005, 1.0: 0.013},
+        "Hu et al. 2021, Table 3, ESC-50",
+    ),
+    Claim(
+        "a bottleneck beats the best CNN at equal parameters",
+        BOTTLENECKED,
+        BASELINE,
+        on="test",
+        where={"network.flatten": False},
+        choose=CHOSEN,
+    ),
+)
 
 
 def trials() -> Iterator[Trial]:

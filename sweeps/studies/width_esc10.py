@@ -4,10 +4,13 @@ from collections.abc import Iterator
 
 from scaling.settings import Trial
 from scaling.settings.recipes import DAMPED, ESC10_MICROPHONES
+from sweeps.studies.width import claims
 from sweeps.study import product
 
 QUESTION = "Does width help on devices that were never heard, more than on those that were?"
 SOURCE = "as Koutini et al. 2021, Figure 3, at CPU scale on ESC-10 through microphones"
+WIDTHS = (8, 16, 32, 64)
+CLAIMS = tuple(claims(WIDTHS))
 
 
 def trials() -> Iterator[Trial]:
@@ -16,5 +19,5 @@ def trials() -> Iterator[Trial]:
         ESC10_MICROPHONES,
         split__fold=(1, 2, 3),
         network__damping=(0.0, DAMPED),
-        network__width=(8, 16, 32, 64),
+        network__width=WIDTHS,
     )
