@@ -260,7 +260,10 @@ def test_what_cannot_be_drawn_says_why_in_one_line(results: Results) -> None:
         "effective_field_linear": "no map of feature was computed: run `overhear erf`",
         "frontend_filters": "no front end of these trials learnt",
         "disagreement_curves": "no complete trial measured how far views of a clip are apart",
+        "devices": "no split of these trials was scored on two devices",
     }
+    of_answers = ("classes", "classes_by_device", "confusion", "calibration", "hardest_clips")
+    reasons |= dict.fromkeys(of_answers, "no complete trial has predictions")
     assert {NAME, *reasons} == {*FIGURES}
     for name, reason in reasons.items():
         with pytest.raises(ValueError, match=f"^figure {name}: {reason}"):
