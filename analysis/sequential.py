@@ -96,11 +96,13 @@ def remarks(results: "Folder", studies: Collection[str]) -> Iterator[str]:
         *_, last = of_study
         counts, found = last.course.counts, Counter(each.verdict for each in last.findings)
         verdicts = ", ".join(f"{count} {verdict}" for verdict, count in found.items())
-        judged_at = " and ".join(map(str, counts[: last.number])) or "none"
+        at = ", ".join(map(str, counts[: last.number]))
+        state = (
+            f"judged at {at} of at most {counts[-1]} repeats: {verdicts}" if at else "not judged"
+        )
         yield (
-            f"{name} runs until its claims are decided: judged at {judged_at} of at most "
-            f"{counts[-1]} repeats, {verdicts or 'nothing yet'}; false decisions are at most "
-            f"{100 * last.course.alpha:g} % in all by these verdicts, not by the table's"
+            f"{name} runs until its claims are decided, {state}; false decisions are at most "
+            f"{100 * last.course.alpha:g} % in all by its looks, not by the table"
         )
 
 

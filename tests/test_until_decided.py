@@ -108,7 +108,7 @@ def test_it_stops_when_all_is_decided(results: Results, capsys: pytest.CaptureFi
     assert look.level == pytest.approx(0.05 / 64)
     assert look.course.counts == (3, 5, 8, 12)
     overhear_claims(results.where)
-    assert "s runs until its claims are decided: judged at 3 of at most 12 repeats, 1 supp" in (
+    assert "s runs until its claims are decided, judged at 3 of at most 12 repeats: 1 supp" in (
         " ".join(capsys.readouterr().out.split())
     )
 
