@@ -233,6 +233,8 @@ def test_details_are_thinned_to_their_room_and_the_page_says_so() -> None:
     made = details.fitted(lambda n: {"t": [0] * n}, (50, 20, 10), 60)
     assert (made.level, made.finest, made.details) == (20, False, {"t": [0] * 20})
     assert details.fitted(lambda n: {"t": [0] * n}, (50,), 60).details == {}
+    escaped = details.fitted(lambda n: {"t": "<" * n}, (9, 8), 60)  # each is six letters in a page
+    assert escaped.level == 8
 
 
 def test_columns_sort_and_words_filter(opened: Callable[..., Any], study: Results) -> None:
