@@ -6,15 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.spread import last_epochs, spread
+from analysis.spread import spread
 from scaling.seeds import stream
-
-
-def test_last_epochs_are_the_last_ones_whatever_the_order() -> None:
-    frame = pd.DataFrame({"trial": list("abab"), "epoch": [9, 1, 5, 2], "value": [1, 2, 3, 4]})
-    kept = last_epochs(frame, 1, ["trial"])
-    assert dict(zip(kept["trial"], kept["epoch"], strict=True)) == {"a": 9, "b": 2}
-    assert len(last_epochs(frame, 10, ["trial"])) == 4
 
 
 def scored(runs: list[np.ndarray]) -> pd.DataFrame:
