@@ -50,33 +50,33 @@ class Choice(NamedTuple):
     apart: Estimate | None  # cheapest - best, paired; None where they are one
 
 
-def candidates(data: Data, on: str = "validation") -> pd.DataFrame:
+def candidates(data: Data, on: str = "validation", beside: bool = True) -> pd.DataFrame:
     """One row per configuration of the complete trials, told from the others by `label`.
 
     Columns: label; family (what of it is no size); the settings that vary, by dotted name; LIMITED;
-    value, low, high, n, unit: its accuracy on `on` (analysis.units.estimate); for each held-out
-    split the same, as `unseen`, `unseen_low`, ... `unseen_unit` (nan where it was not scored); on;
-    trials (ids).
+    value, low, high, n, unit: its accuracy on `on` (analysis.units.estimate); on; trials (ids);
+    `beside`, for each held-out split the same, as `unseen`, `unseen_low`, ... `unseen_unit` (nan
+    where it was not scored).
     Raises ValueError where no trial was scored on `on`, and where the trials are of several
     datasets. Warns of what is left out: other folds than most have, or no score on `on`.
     """
     runs = _runs(data, on)
     kept = _same_folds(runs[runs["split"] == on])
-    runs = runs[runs["trial"].isin(kept["trial"])]
-    held_out = sorted({*runs["split"]} - {*NOT_HELD_OUT}, key=split_order)
-    made = []
-    for _, rows in runs.sort_values([*PAIRED]).groupby("configuration"):
-        row = rows.iloc[0]
-        found: dict[str, Any] = {name: row[name] for name in (*settings.leaves(), "transferred")}
-        found |= {name: row[name] for name in COSTS}
-        found |= {"bytes": FLOAT32 * row["kept_parameters"]}
-        found |= {"latency_ms": float(row.get("latency_ms", math.nan))}
-        found |= _renamed(estimate(rows[rows["split"] == on]), "")
-        for split in held_out:
-            there = rows[rows["split"] == split]
-            found |= _renamed(estimate(there), split) if len(there) else {}
-        made.append(found | {"on": on, "trials": " ".join(rows["trial"].unique())})
-    return _told(pd.DataFrame(made))
+    runs = runs[runs["trial"].isin(kept["trial"])].sort_values([*PAIRED])
+    about = runs.drop_duplicates("configuration").set_index("configuration")
+    latency = about.get("latency_ms", math.nan)
+    found = about[[*settings.leaves(), "transferred", *COSTS]].copy()
+    found = found.assign(bytes=FLOAT32 * about["kept_parameters"], latency_ms=latency)
+    held_out = sorted({*runs["split"]} - {*NOT_HELD_OUT}, key=split_order) if beside else []
+    # narrow: a selection from all settings takes longer than its estimate
+    narrow = runs.loc[runs["split"].isin([on, *held_out]), ["configuration", *RUN]]
+    groups = narrow.groupby(["configuration", "split"])
+    estimates = {key: estimate(rows) for key, rows in groups}
+    for split, prefix in ((on, ""), *((split, split) for split in held_out)):
+        scored = {n: _renamed(e, prefix) for (n, of), e in estimates.items() if of == split}
+        found = found.join(pd.DataFrame.from_dict(scored, orient="index"))
+    ids = runs.groupby("configuration")["trial"].agg(lambda trials: " ".join(trials.unique()))
+    return _told(found.assign(on=on, trials=ids).sort_index().reset_index(drop=True))
 
 
 def choose(

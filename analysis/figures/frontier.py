@@ -65,12 +65,10 @@ class Frontier(NamedTuple):
         scored = {*data.scores()["split"]} - {*NOT_DRAWN}
         parts = []
         for split in sorted(scored, key=split_order):
-            found = frontier(candidates(data, split), data, self.cost)
-            beside = [n for n in found if str(n).startswith(tuple(f"{s}_" for s in scored))]
+            found = frontier(candidates(data, split, beside=False), data, self.cost)
             errors = {"split": split, "error": 1 - found["value"]}
             errors |= {"low": 1 - found["high"], "high": 1 - found["low"]}
-            apart = [*beside, *(s for s in scored if s in found), "on", "value"]
-            parts.append(found.assign(**errors).drop(columns=apart))
+            parts.append(found.assign(**errors).drop(columns=["on", "value"]))
         return pd.concat(parts, ignore_index=True).sort_values(
             ["split", self.cost], key=lambda each: each.map(split_order) if each.name == "split"
             else each, kind="stable"
