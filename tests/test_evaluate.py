@@ -1,4 +1,5 @@
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -17,13 +18,15 @@ class Echo(nn.Module):
         return Output(x if not self.training else x * float("nan"), x)
 
 
+def answers(model: nn.Module, scoring: evaluation.Scoring[torch.Tensor]) -> torch.Tensor:
+    return evaluation.answered(scoring, partial(evaluation.logits, model))
+
+
 def test_every_clip_is_scored_once_in_order():
     logits = torch.randn(150, 3)  # two full batches of 64 and a rest
     clips = np.arange(150)[::-1].copy()
-    model = Echo().train()
-    found = evaluation.predict(model, lambda rows: logits[rows][:, None], clips)
+    found = answers(Echo().train(), evaluation.scoring(lambda rows: logits[rows][:, None], clips))
     assert torch.equal(found, logits.flip(0))
-    assert model.training
 
 
 # Patches of a clip
@@ -73,7 +76,7 @@ def test_patches_are_pooled_clip_by_clip():
     logits_BPY = torch.randn(70, 5, 3, generator=torch.Generator().manual_seed(0))
     clips = np.arange(70)[::-1].copy()
     for votes in WAYS:
-        found = evaluation.predict(Echo(), lambda rows: logits_BPY[rows], clips, votes)
+        found = answers(Echo(), evaluation.scoring(lambda rows: logits_BPY[rows], clips, votes))
         assert torch.equal(found, evaluation.pooled(logits_BPY, votes).flip(0))
 
 

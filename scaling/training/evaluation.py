@@ -1,13 +1,16 @@
 """Evaluation: logits of held-out clips, and what follows from them, in all and by recording device.
 
 Conventions: every clip asked for is scored, no batch is dropped; accuracy is correct / evaluated;
-the loss is the cross-entropy in nats. Means over clips.
+the loss is the cross-entropy in nats. Means over clips. What is scored is a Scoring: a generator
+that yields features and is sent their logits, so that trials side by side are scored side by side.
+Contents: `due`; Scoring, `scoring`, `answered`, `logits`; `pooled`, `scores`, `predictions`.
 """
 
 # B clips, P patches of a clip, F mel bands, N frames, Y classes
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -20,38 +23,58 @@ from scaling.training.epoch import OVERALL, Metric, Prediction
 
 BATCH = 64  # clips, or patches, at once; no result depends on it
 
+R = TypeVar("R")
+# yields features (B, F, N), at most BATCH of them, and is sent their logits (B, Y), float32 on the
+# CPU, of a network in evaluation mode
+Scoring = Generator[Tensor, Tensor, R]
+
 
 def due(evaluation: Evaluation, number: int, epochs: int) -> bool:
     """Whether a trial of so many epochs is scored after this one, counted from 1."""
     return number % evaluation.every == 0 or number > epochs - evaluation.last
 
 
-@torch.inference_mode()
-def predict(
-    classify: nn.Module,
+def scoring(
     patches: Callable[[np.ndarray], Tensor],
     clips: np.ndarray,
     votes: str = "probabilities",
-) -> Tensor:
-    """Logits of the clips at these rows, in evaluation mode: (clips, classes) float32 on the CPU.
+) -> Scoring[Tensor]:
+    """Logits of the clips at these rows: (clips, classes) float32 on the CPU.
 
     `patches` are the features (B, P, F, N) of the clips at some rows; `votes` as in `pooled`.
     """
-    was_training = classify.training
-    classify.eval()
     batches = (clips[start : start + BATCH] for start in range(0, len(clips), BATCH))
     found = []
     for batch in batches:
         features_BPFN = patches(batch)
         count, each = features_BPFN.shape[:2]
-        logits = []
+        answers = []
         # patches share their memory until they are flattened: so, a few clips at a time
         for few_BPFN in torch.split(features_BPFN, max(1, BATCH // each)):
             for part in torch.split(few_BPFN.flatten(0, 1), BATCH):
-                logits.append(classify(part).logits_BY.float().cpu())
-        found.append(pooled(torch.cat(logits).reshape(count, each, -1), votes))
-    classify.train(was_training)
+                answers.append((yield part))
+        found.append(pooled(torch.cat(answers).reshape(count, each, -1), votes))
     return torch.cat(found)
+
+
+def answered(scored: Scoring[R], answer: Callable[[Tensor], Tensor]) -> R:
+    """What a Scoring returns, its features answered one batch after the other."""
+    try:
+        part = next(scored)
+        while True:
+            part = scored.send(answer(part))
+    except StopIteration as end:
+        found: R = end.value
+        return found
+
+
+@torch.inference_mode()
+def logits(classify: nn.Module, features_BFN: Tensor) -> Tensor:
+    """What a classifier answers in evaluation mode, in which it stays: (B, Y) float32 on the
+    CPU.
+    """
+    found_BY: Tensor = classify.eval()(features_BFN).logits_BY
+    return found_BY.float().cpu()
 
 
 def pooled(logits_BPY: Tensor, votes: str) -> Tensor:

@@ -1,5 +1,6 @@
 """The training loop: `run(trial, listener, machine)` trains one network and yields an epoch's
-records as they happen.
+records as they happen. Its Session is also what trials side by side are made of
+(scaling.training.stacked).
 
 The way of a clip: int16 samples from the store -> float on the device -> as many views as the
 objective compares (scaling.training.views) -> mixup -> network -> objective. Every draw comes from
@@ -9,9 +10,10 @@ a stream named by its purpose and its epoch, so an epoch that is run again is th
 # B clips, T samples, F mel bands, N frames, Y classes
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -31,6 +33,7 @@ from scaling.sound import augment, frontends
 from scaling.sound.microphones import RECORDED
 from scaling.training import classifier, evaluation, optimizer
 from scaling.training.epoch import Diverged, Epoch, Metric, Prediction
+from scaling.training.evaluation import Scoring
 from scaling.training.inputs import EvaluationSet, Listener
 from scaling.training.optimizer import Patience, learning_rate
 from scaling.training.resume import take_up
@@ -51,18 +54,26 @@ def run(
     cut and resumed. Raises ValueError when trial and clips do not fit together, Misfit when the
     state is none of this trial's, Diverged when the loss is no longer finite.
     """
-    optimizer.check_batch(trial.training, len(listener.parts["train"]))
-    session = _Session(trial, listener, machine, resume, source)
-    first = resume["epoch"] if resume else 0
-    for number in range(first, trial.training.epochs):
-        epoch = session.epoch(number)
+    session = Session(trial, listener, machine, resume, source)
+    for _ in range(session.done, trial.training.epochs):
+        epoch = session.epoch()
         yield epoch
         if epoch.last:
             return
 
 
-class _Session:
-    """What lives as long as one call of `run`."""
+class Step(NamedTuple):
+    """What one step of training is made of."""
+
+    views: list[Tensor]  # of each clip, standardized: (B, F, N)
+    targets_BY: Tensor  # class probabilities
+    rate: float
+
+
+class Session:
+    """One trial while it trains. An epoch is `begin`, then an update for each of `steps`, then
+    `end` with what `trained` makes of them: `epoch` does it all.
+    """
 
     def __init__(
         self,
@@ -72,8 +83,12 @@ class _Session:
         resume: Mapping[str, Any] | None,
         source: Mapping[str, Tensor] | None,
     ) -> None:
+        """Raises as `run` does."""
         self.trial, self.listener, self.machine = trial, listener, machine
         self.train = listener.parts["train"]
+        optimizer.check_batch(trial.training, len(self.train))
+        self.done: int = resume["epoch"] if resume else 0  # epochs trained
+        self.count = optimizer.steps_of(trial.training, len(self.train) * trial.training.passes)
         self.objective = trial.objective
         statistics = None if resume or source else self._statistics()
         self.model, slow = classifier.of_trial(trial, listener, machine, statistics, source)
@@ -97,21 +112,37 @@ class _Session:
         batches = (self.train[at : at + size] for at in range(0, len(self.train), size))
         return frontends.statistics(self.listener.features(batch) for batch in batches)
 
-    def epoch(self, epoch: int) -> Epoch:
-        """Train one epoch (counted from 0), then score what is held out."""
-        number = epoch + 1
+    def epoch(self) -> Epoch:
+        """Train the next epoch, then score what is held out."""
         begun = perf_counter()
+        self.begin()
+        trained = self._train()
+        answer = partial(evaluation.logits, self.model)
+        return evaluation.answered(self.end(trained, begun), answer)
+
+    def begin(self) -> None:
+        """Cut what the next epoch is trained without, and give what draws its streams."""
         if self.pruner:
-            self.pruner.before(epoch)
-        metrics = _of_train(self._train(epoch))
+            self.pruner.before(self.done)
+        self.model.train()
+        seed, epoch = self.trial.seed, self.done
+        reseed(self.model.network, lambda name: torch_stream(seed, "network", epoch, name))
+
+    def end(
+        self, of_train: Mapping[str, float], begun: float, share: float = 1.0
+    ) -> Scoring[Epoch]:
+        """Score what is held out behind an epoch that began at `begun` and has measured `of_train`;
+        `share` of the time is this trial's.
+        """
+        metrics, number = _of_train(of_train), self.done + 1
         if self.trial.training.patience:
-            metrics += _of_train({"fit": self._fit()})
+            metrics += _of_train({"fit": (yield from self._fit())})
         last = number == self.trial.training.epochs or self._is_fit()
         trained = perf_counter()
         predictions: list[Prediction] = []
         if last or evaluation.due(self.trial.evaluation, number, self.trial.training.epochs):
             for heard in self.listener.scored():
-                logits_BY, targets, table = self._judge(heard)
+                logits_BY, targets, table = yield from self._judge(heard)
                 metrics += evaluation.scores(heard.split, logits_BY, targets, table["device"])
                 if self.trial.evaluation.disagreement != "none":
                     apart = self._disagreement(heard.clips)
@@ -123,9 +154,10 @@ class _Session:
         if self.pruner:
             metrics += _of_train(self.pruner.counts())
         seconds = {"train_seconds": trained - begun, "evaluate_seconds": perf_counter() - trained}
+        self.done = number
         return Epoch(
             number,
-            [*metrics, *_of_train(seconds)],
+            [*metrics, *_of_train({name: share * value for name, value in seconds.items()})],
             predictions,
             {
                 "epoch": number,
@@ -137,10 +169,10 @@ class _Session:
             last,
         )
 
-    def _fit(self) -> float:
+    def _fit(self) -> Scoring[float]:
         """How well training clips are fit as recorded, which patience goes by."""
         clips = self.listener.parts["train"]
-        logits_BY, targets, _ = self._judge(EvaluationSet("train", clips, (RECORDED,)))
+        logits_BY, targets, _ = yield from self._judge(EvaluationSet("train", clips, (RECORDED,)))
         accuracy = float((logits_BY.argmax(dim=1).numpy() == targets).mean())
         self.patience = self.patience.after(accuracy, self.trial.training)
         return accuracy
@@ -149,7 +181,7 @@ class _Session:
         """Whether the trial's patience is at its end."""
         return 0 < self.trial.training.patience < self.patience.worse
 
-    def _judge(self, heard: EvaluationSet) -> tuple[Tensor, np.ndarray, pd.DataFrame]:
+    def _judge(self, heard: EvaluationSet) -> Scoring[tuple[Tensor, np.ndarray, pd.DataFrame]]:
         """Logits of what is heard, its classes, and its rows of the clip table."""
         logits, tables = [], []
         for microphone in heard.through:
@@ -158,7 +190,7 @@ class _Session:
                 return self.listener.patches(self.listener.features(clips, microphone))
 
             votes = self.trial.evaluation.patch_votes
-            logits.append(evaluation.predict(self.model, patches, heard.clips, votes))
+            logits.append((yield from evaluation.scoring(patches, heard.clips, votes)))
             tables.append(self.listener.rows(heard.clips, microphone))
         targets = np.tile(self.listener.targets[heard.clips], len(heard.through))
         return torch.cat(logits), targets, pd.concat(tables)
@@ -183,64 +215,66 @@ class _Session:
             total += len(batch) * float(jensen_shannon(logits))
         return total / len(clips)
 
-    def _train(self, epoch: int) -> dict[str, float]:
-        """One epoch's passes over the training clips: means over its steps of what the objective
-        minimizes and measures, the total of what is minimized, the last rate, and what the epoch
-        was made of: optimizer steps, and clips that went through the network (each view counts).
-        """
-        trial, training = self.trial, self.trial.training
+    def steps(self) -> Iterator[Step]:
+        """What the steps of the next epoch are made of; each is made when it is asked for."""
+        trial, training, epoch = self.trial, self.trial.training, self.done
         shuffle = stream(trial.seed, "order", epoch)
         order = np.concatenate([shuffle.permutation(self.train) for _ in range(training.passes)])
-        steps = optimizer.steps_of(training, len(order))
-        views = [Draws(trial.seed, epoch, view) for view in range(self.objective.views)]
+        draws = [Draws(trial.seed, epoch, view) for view in range(self.objective.views)]
         mixes = stream(trial.seed, "mixup", epoch)
+        for step in range(self.count):
+            clips = order[step * training.batch : (step + 1) * training.batch]
+            views = [
+                self.views.augmented(clips, each, share)
+                for each, share in zip(draws, self._shares(), strict=True)
+            ]
+            targets_B = torch.from_numpy(self.listener.targets[clips])
+            targets_BY = functional.one_hot(targets_B, len(self.listener.labels)).float()
+            targets_BY = targets_BY.to(self.machine.device)
+            if trial.augment.mixup > 0:
+                mix = augment.draw_mixup(mixes, len(clips), trial.augment.mixup)
+                views = [augment.mixup(view, mix) for view in views]
+                targets_BY = augment.mixup(targets_BY, mix)
+            yield Step(views, targets_BY, self._rate(step))
+
+    def _rate(self, step: int) -> float:
+        """The rate of a step of the next epoch."""
+        training, steps = self.trial.training, self.count
+        at, end = (step / steps, 1 - 1 / steps) if training.stepping == "step" else (0.0, 0.0)
+        return learning_rate(training, self.done + at, training.epochs - 1 + end)
+
+    def _train(self) -> dict[str, float]:
+        """One epoch's passes over the training clips; see `trained`."""
         sums: dict[str, Tensor] = {}
         minimized: set[str] = set()
-        rate = training.rate
-        self.model.train()
-        reseed(self.model.network, lambda name: torch_stream(trial.seed, "network", epoch, name))
-        for step in range(steps):
-            at, end = (step / steps, 1 - 1 / steps) if training.stepping == "step" else (0.0, 0.0)
-            rate = learning_rate(training, epoch + at, training.epochs - 1 + end)
-            clips = order[step * training.batch : (step + 1) * training.batch]
-            loss = self._step(clips, rate, views, mixes, epoch)
+        for step in self.steps():
+            loss = self._update(step)
             minimized |= loss.parts.keys()
             for name, value in (loss.parts | loss.measured).items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach()
-        means = {name: float(value) / steps for name, value in sums.items()}
+        return self.trained({name: float(value) for name, value in sums.items()}, minimized)
+
+    def trained(self, sums: Mapping[str, float], minimized: Collection[str]) -> dict[str, float]:
+        """Of sums over an epoch's steps: means of what the objective minimizes and measures, the
+        total of what is minimized, the last rate, and what the epoch was made of: optimizer steps,
+        and clips that went through the network (each view counts). Raises Diverged.
+        """
+        training, steps, rate = self.trial.training, self.count, self._rate(self.count - 1)
+        means = {name: value / steps for name, value in sums.items()}
         total = sum(means[name] for name in sorted(minimized))
         if not math.isfinite(total):
-            raise Diverged(f"the loss became {total} in epoch {epoch + 1} (rate {rate:.3g})")
-        seen = min(steps * training.batch, len(order)) * self.objective.views
+            raise Diverged(f"the loss became {total} in epoch {self.done + 1} (rate {rate:.3g})")
+        clips = min(steps * training.batch, len(self.train) * training.passes)
+        seen = clips * self.objective.views
         return means | {"loss": total, "rate": rate, "steps": steps, "clips": seen}
 
-    def _step(
-        self,
-        clips: np.ndarray,
-        rate: float,
-        draws: list[Draws],
-        mixes: np.random.Generator,
-        epoch: int,
-    ) -> Loss:
+    def _update(self, step: Step) -> Loss:
         """One update; returns what it minimized and measured."""
-        settings, classes = self.trial.augment, len(self.listener.labels)
-        views = [
-            self.views.augmented(clips, each, share)
-            for each, share in zip(draws, self._shares(), strict=True)
-        ]
-        targets_B = torch.from_numpy(self.listener.targets[clips])
-        targets_BY = functional.one_hot(targets_B, classes).float()
-        targets_BY = targets_BY.to(self.machine.device)
-        if settings.mixup > 0:
-            mix = augment.draw_mixup(mixes, len(clips), settings.mixup)
-            views = [augment.mixup(view, mix) for view in views]
-            targets_BY = augment.mixup(targets_BY, mix)
-        outputs = self._outputs(views)
-        loss = self.objective.loss(outputs, targets_BY, epoch)
+        loss = self.objective.loss(self._outputs(step.views), step.targets_BY, self.done)
         training = self.trial.training
         if training.penalty > 0:
             loss.parts["penalty"] = training.penalty * optimizer.penalty(self.model.network)
-        optimizer.step(self.optimizer, loss.parts.values(), rate, training.clip)
+        optimizer.step(self.optimizer, loss.parts.values(), step.rate, training.clip)
         return loss
 
     def _shares(self) -> list[float]:
@@ -252,9 +286,13 @@ class _Session:
         """The network's output for each view, all views normalized as one batch."""
         if len(views) == 1:
             return [self.model.network_on(views[0])]
-        whole, count = self.model.network_on(torch.cat(views)), len(views)
-        parts = [[None] * count if each is None else each.chunk(count) for each in whole]
-        return [Output(*each) for each in zip(*parts, strict=True)]
+        return by_view(self.model.network_on(torch.cat(views)), len(views))
+
+
+def by_view(whole: Output, count: int) -> list[Output]:
+    """The output for each of so many views that follow each other in a batch."""
+    parts = [[None] * count if each is None else each.chunk(count) for each in whole]
+    return [Output(*each) for each in zip(*parts, strict=True)]
 
 
 def _of_train(values: Mapping[str, float]) -> list[Metric]:

@@ -3,7 +3,7 @@
 Sources: the exponential warm-up and linear decay of Koutini et al. 2021, in the form of its first
 author's later code; Pons et al. 2019 for SGD with a penalty and a clipped gradient, and for
 stopping once training clips are fit. Contents: `learning_rate`, `steps_of`, `check_batch`, `build`,
-`step`, `penalty`, Patience.
+`step`, `penalty`, `half_squares`, Patience.
 """
 
 import math
@@ -95,7 +95,11 @@ def step(
 
 def penalty(network: nn.Module) -> Tensor:
     """Half the sum of the squared weights of all convolutions and dense layers, biases left out."""
-    kernels = [each.weight for each in network.modules() if isinstance(each, Prunable)]
+    return half_squares(each.weight for each in network.modules() if isinstance(each, Prunable))
+
+
+def half_squares(kernels: Iterable[Tensor]) -> Tensor:
+    """Half the sum of the squares of all of these."""
     return 0.5 * torch.stack([weight.float().square().sum() for weight in kernels]).sum()
 
 

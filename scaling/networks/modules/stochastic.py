@@ -8,7 +8,7 @@ spatial dropout: Tompson et al. 2015; its place in our networks: after every ReL
 
 # B clips, C channels, F rows of a map, N columns
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +20,10 @@ class Stochastic(nn.Module):
     generator: torch.Generator | None = None
     stream: str | None = None  # the name of its stream; else that of the module
 
-    def drawn_from(self) -> torch.Generator:
-        """The generator, which must have been set."""
+    def draw(self, how: Callable[..., Tensor], shape: Sequence[int]) -> Tensor:
+        """So many numbers, drawn by `how` (torch.rand, torch.randn) where its generator lies."""
         assert self.generator is not None, "reseed() the network before it trains"
-        return self.generator
+        return how(shape, generator=self.generator, device=self.generator.device)
 
 
 class SpatialDropout(Stochastic):
@@ -40,8 +40,7 @@ class SpatialDropout(Stochastic):
     def forward(self, x_BCFN: Tensor) -> Tensor:
         if not self.training or self.share == 0:
             return x_BCFN
-        generator = self.drawn_from()
-        drawn_BC = torch.rand(x_BCFN.shape[:2], generator=generator, device=generator.device)
+        drawn_BC = self.draw(torch.rand, x_BCFN.shape[:2])
         factor_BC = (drawn_BC >= self.share).to(x_BCFN) / (1 - self.share)
         return x_BCFN * factor_BC.reshape(*factor_BC.shape, *[1] * (x_BCFN.ndim - 2))
 

@@ -44,8 +44,7 @@ class BottleneckHead(Head):
         deviation_BK = functional.softplus(raw_BK - self.offset) + SMALLEST
         sample_BK = mean_BK
         if self.training:
-            source = self.drawn_from()
-            noise_BK = torch.randn(mean_BK.shape, generator=source, device=source.device)
+            noise_BK = self.draw(torch.randn, mean_BK.shape)
             sample_BK = mean_BK + deviation_BK * noise_BK.to(mean_BK)
         logits_BY = self.answer(sample_BK)
         return out._replace(logits_BY=logits_BY, mean_BK=mean_BK, deviation_BK=deviation_BK)
