@@ -40,6 +40,8 @@ class Network(Kind):
     ]
 
     style: ClassVar[ChainStyle] = ChainStyle()
+    # settings in which networks may differ that train side by side: constants and first weights
+    apart: ClassVar[tuple[str, ...]] = ("damping", "initialization")
 
     @property
     def begins_at_zero(self) -> bool:

@@ -6,7 +6,7 @@ classes; one dense layer reads a sample of them. Sources: Alemi et al. 2017; Hu 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -32,6 +32,8 @@ class Bottleneck(Objective):
     offset: Annotated[
         float, Field(ge=-20, le=20, description="deviation = softplus(x - offset)")
     ] = 0.0
+
+    apart: ClassVar[tuple[str, ...]] = ("beta",)
 
     @model_validator(mode="after")
     def _has_dimensions(self) -> Self:

@@ -29,6 +29,7 @@ class Consistency(Objective):
     ramp: Annotated[int, Field(ge=0, description="epochs in which the weight grows from 0")] = 0
 
     views: ClassVar[int] = 3
+    apart: ClassVar[tuple[str, ...]] = ("weight", "ramp")
 
     def idle(self) -> Iterator[tuple[str, str]]:
         """A ramp of nothing."""

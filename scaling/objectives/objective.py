@@ -26,6 +26,8 @@ class Objective(Kind):
 
     views: ClassVar[int] = 1  # of each clip: as recorded, then transformed ones
     trains: ClassVar[bool] = True  # whether anything is minimized at all
+    # settings that only its loss reads: trials that train side by side may differ in them
+    apart: ClassVar[tuple[str, ...]] = ()
 
     def outputs(self, classes: int) -> int:
         """How many numbers its head wants of the network."""

@@ -4,7 +4,8 @@ The order of writing makes a kill harmless: an epoch's metrics first, then its c
 end predictions and weights, then the outcome; then the checkpoint is removed, unless a trial of
 more epochs can continue from it. A trial that has an outcome is never run again, and one that runs
 looks for it before it writes: a worker whose sweep was killed does no harm to the next one either.
-Contents: `run_trial`, which yields Progress; `stop`; `outcome_here`, `last_report`; HEADLINE,
+Contents: `run_trial`, which yields Progress; Attempt, which a trial side by side with others is,
+too (scaling.results.run_group); `ended_before`, `last_report`, `outcome_here`, `stop`; HEADLINE,
 `headline`.
 """
 
@@ -56,73 +57,111 @@ def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) ->
     refuses (full, gone) is no trial's failure: Refused is raised, nothing that was complete is
     lost, and the trial continues from its last epoch when it is run again.
     """
-    if ended := _ended(trial, results):
+    if ended := ended_before(trial, results):
         yield ended
         return
     machine.reset()
-    begun = perf_counter()
-    start = continuation.start(trial, results)
-    rows, done = [*start.metrics], start.epoch
-    if trial.split.protocol == "pairs":
-        table = store.table.iloc[splits.chosen(store.table, trial.sound.classes)]
-        pairs = splits.pairs(table, trial.split).assign(trial=trial.id)
-        results.write("pairs", trial.id, pairs.to_dict("records"))
-    status, error = Status.COMPLETE, None
-    accuracy = None
-    epochs, last = None, False
-    while not last:
+    attempt = Attempt(trial, store, machine, results)
+    epochs = None
+    while True:
         try:
             # what is taken over is read here: that it is not there is this trial's failure
             epochs = epochs or run(
-                trial, store, machine, start.state, transfer.source(trial, results)
+                trial, store, machine, attempt.start.state, transfer.source(trial, results)
             )
             epoch = next(epochs)
         except Refused:
             raise
         except Misfit as misfit:
-            if start.state is None:
-                raise
-            checkpoint.misfit(trial, misfit)
-            start, rows, done, epochs = Start(), [], 0, None
+            attempt.restart(misfit)
+            epochs = None
             continue
         except Exception as reason:  # noqa: BLE001
             # whatever a trial raises is its outcome, not the sweep's
-            status, error = Status.FAILED, f"{type(reason).__name__}: {reason}"
-            break
-        if ended := _ended(trial, results):  # by the worker of a later sweep, or by its driver
-            yield ended
+            yield attempt.failed(reason)
             return
-        done, last = epoch.number, epoch.last
-        rows += _stamped(trial, epoch, epoch.metrics)
-        results.write("metrics", trial.id, rows)
-        accuracy = _headline(epoch)
-        wall_s = start.wall_s + perf_counter() - begun
-        if not last:
-            checkpoint.save(trial, results, epoch.state | {"wall_s": wall_s})
-            yield Progress(
-                trial.id,
-                done,
-                trial.training.epochs,
-                accuracy,
-                perf_counter() - begun,
-                validation=epoch.overall("validation"),
-                outcome=outcome_here(trial, Status.STOPPED, None, done, wall_s, machine),
+        told = attempt.heard(epoch)
+        yield told
+        if told.status.ended:
+            return
+
+
+class Attempt:
+    """One attempt at a trial that has no outcome: where it starts, and what it writes on its
+    way. Its methods raise Refused.
+    """
+
+    def __init__(self, trial: Trial, store: Store, machine: Machine, results: Results) -> None:
+        self.trial, self.machine, self.results = trial, machine, results
+        self.seconds, self.since = 0.0, perf_counter()  # spent on it, and when that was known
+        self.share = 1.0  # of the time that passes, which is this trial's
+        self.accuracy: float | None = None
+        self.start = continuation.start(trial, results)
+        self.rows, self.done = [*self.start.metrics], self.start.epoch
+        if trial.split.protocol == "pairs":
+            table = store.table.iloc[splits.chosen(store.table, trial.sound.classes)]
+            pairs = splits.pairs(table, trial.split).assign(trial=trial.id)
+            results.write("pairs", trial.id, pairs.to_dict("records"))
+
+    def restart(self, misfit: Misfit) -> None:
+        """Start from nothing, where what was kept is another network's; raises that where nothing
+        was.
+        """
+        if self.start.state is None:
+            raise misfit
+        checkpoint.misfit(self.trial, misfit)
+        self.start, self.rows, self.done = Start(), [], 0
+
+    def heard(self, epoch: Epoch) -> Progress:
+        """Record an epoch, and the end of the trial behind its last."""
+        trial, results = self.trial, self.results
+        # by the worker of a later sweep, or by its driver
+        if ended := ended_before(trial, results):
+            return ended
+        self.done, self.accuracy = epoch.number, _headline(epoch)
+        self.rows += _stamped(trial, epoch, epoch.metrics)
+        results.write("metrics", trial.id, self.rows)
+        if not epoch.last:
+            checkpoint.save(trial, results, epoch.state | {"wall_s": self._wall_s()})
+            return self._progress(
+                validation=epoch.overall("validation"), outcome=self._outcome(Status.STOPPED)
             )
+        results.write("predictions", trial.id, _stamped(trial, epoch, epoch.predictions))
+        if learned := epoch.state.get("model"):
+            weights.save(trial.id, results, learned)
+        results.end(self._outcome(Status.COMPLETE))
+        if continuation.open_ended(trial):
+            checkpoint.save(trial, results, epoch.state | {"wall_s": self._wall_s()})
         else:
-            results.write("predictions", trial.id, _stamped(trial, epoch, epoch.predictions))
-            if learned := epoch.state.get("model"):
-                weights.save(trial.id, results, learned)
-    wall_s = start.wall_s + perf_counter() - begun
-    results.end(outcome_here(trial, status, error, done, wall_s, machine))
-    if status == Status.COMPLETE and continuation.open_ended(trial):
-        checkpoint.save(trial, results, epoch.state | {"wall_s": wall_s})
-    else:
-        checkpoint.remove(trial.id, results)
-    seconds = perf_counter() - begun
-    yield Progress(trial.id, done, trial.training.epochs, accuracy, seconds, status, error)
+            checkpoint.remove(trial.id, results)
+        return self._progress(Status.COMPLETE)
+
+    def failed(self, reason: Exception) -> Progress:
+        """Record what the trial raised as its end."""
+        error = f"{type(reason).__name__}: {reason}"
+        self.results.end(self._outcome(Status.FAILED, error))
+        checkpoint.remove(self.trial.id, self.results)
+        return self._progress(Status.FAILED, error)
+
+    def _wall_s(self) -> float:
+        """Seconds spent on the trial, in earlier attempts too."""
+        now = perf_counter()
+        self.seconds, self.since = self.seconds + self.share * (now - self.since), now
+        return self.start.wall_s + self.seconds
+
+    def _outcome(self, status: Status, error: str | None = None) -> Outcome:
+        return outcome_here(self.trial, status, error, self.done, self._wall_s(), self.machine)
+
+    def _progress(
+        self, status: Status = Status.RUNNING, error: str | None = None, **more: Any
+    ) -> Progress:
+        trial, epochs = self.trial.id, self.trial.training.epochs
+        return Progress(
+            trial, self.done, epochs, self.accuracy, self.seconds, status, error, **more
+        )
 
 
-def _ended(trial: Trial, results: Results) -> Progress | None:
+def ended_before(trial: Trial, results: Results) -> Progress | None:
     """How a trial that has an outcome ended."""
     try:
         outcome = results.outcome(trial.id)

@@ -1,0 +1,57 @@
+"""Shape: which trials can train side by side, and in which groups.
+
+Trials of one shape have the same features, network, steps and kind of objective; they may differ in
+their seed, clips, labels, damping, masks, rates, decay, weights of the loss, augmentation,
+microphones and evaluation. Contents: `shape`, `groups`.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from itertools import pairwise
+
+from scaling.settings import Trial
+from scaling.training.optimizer import steps_of
+
+# Settings of training that decide how many steps there are, and what an optimizer remembers.
+OF_TRAINING = ("epochs", "batch", "passes", "partial", "optimizer")
+
+
+def shape(trial: Trial, clips: int, classes: int) -> Hashable | None:
+    """What trials that train side by side have in common; None: this one trains alone.
+
+    `clips` are those it trains on. A front end that learns is no part of a network, and nearest
+    neighbours train nothing.
+    """
+    if trial.sound.features.trainable != "none" or not trial.objective.trains:
+        return None
+    training, seen = trial.training, clips * trial.training.passes
+    network, objective = trial.network, trial.objective
+    return (
+        trial.sound.model_dump_json(),
+        network.model_dump_json(exclude=set(network.apart)),
+        objective.model_dump_json(exclude=set(objective.apart)),
+        training.model_dump_json(include=set(OF_TRAINING)),
+        steps_of(training, seen),
+        seen % training.batch if training.partial else 0,
+        bool(trial.transfer.trial or trial.transfer.weights),
+        classes,
+    )
+
+
+def groups(
+    trials: Sequence[Trial], most: int, shape_of: Callable[[Trial], Hashable | None]
+) -> list[list[Trial]]:
+    """The trials in groups of one shape, of at most so many and of about the same size, in the
+    order of their first ones.
+    """
+    assert most >= 1
+    by_shape: dict[Hashable, list[Trial]] = {}
+    for trial in trials:
+        found = shape_of(trial)
+        by_shape.setdefault(trial.id if found is None else found, []).append(trial)
+    chunks = []
+    for each in by_shape.values():
+        count = -(-len(each) // most)
+        ends = [len(each) * number // count for number in range(count + 1)]
+        chunks += [each[a:b] for a, b in pairwise(ends)]
+    place = {trial.id: number for number, trial in enumerate(trials)}
+    return sorted(chunks, key=lambda chunk: place[chunk[0].id])

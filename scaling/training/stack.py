@@ -1,0 +1,335 @@
+"""Stack: networks of one shape as one, their parameters, moments and statistics side by side.
+
+A parameter of S trials is a part of one tensor (S, P), a row for each trial; the trials' own
+networks and optimizers hold views of their row, so that whoever prunes, scores or saves a trial
+finds in its own network what the stack has learned, and the stack what was pruned. Each trial has
+its own learning rate, decay, mask, norm of the gradient, loss and draws: the latter are made by the
+modules of its own network and handed in, and vmap refuses all others. Contents: Stack.
+"""
+
+# S trials, P parameters of each, V views, B clips, F mel bands, N frames, Y classes
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.nn import functional
+
+from scaling.networks.modules.kernels import Convolution, Prunable
+from scaling.networks.modules.output import Output
+from scaling.networks.modules.stochastic import Stochastic
+from scaling.seeds import torch_stream
+from scaling.training import classifier, optimizer
+from scaling.training.grouped import grouped
+from scaling.training.loop import Session, Step, by_view
+
+Tensors = dict[str, Tensor]
+Sums = dict[tuple[int, ...], tuple[Tensors, set[str]]]  # of trials: terms (S,), those minimized
+
+
+def layout(session: Session) -> list[list[tuple[str, Tensor]]]:
+    """A trial's parameters by the groups of its optimizer, in their order, each with its name in
+    the network.
+    """
+    names = {id(each): name for name, each in session.model.network.named_parameters()}
+    groups = session.optimizer.param_groups
+    return [[(names[id(each)], each) for each in group["params"]] for group in groups]
+
+
+def statistics(session: Session) -> Tensors:
+    """What a trial's network holds beside its parameters and the constants of its kernels."""
+    held = session.model.network.named_buffers()
+    return {name: each for name, each in held if name.rpartition(".")[2] not in ("factor", "mask")}
+
+
+class Stack:
+    """The networks and optimizers of sessions of one shape, which it must outlive no epoch of: a
+    session that trains elsewhere, too, would change its row.
+    """
+
+    def __init__(self, sessions: Sequence[Session]) -> None:
+        """The networks of the sessions become views of the stack."""
+        self.sessions, first = [*sessions], sessions[0]
+        self.machine = first.machine
+        self.network = classifier.network(
+            first.trial, len(first.listener.labels), torch_stream(0, "any")
+        ).to(self.machine.device)
+        self.drawing = {
+            name: module
+            for name, module in self.network.named_modules()
+            if isinstance(module, Stochastic)
+        }
+        self.draws: dict[int, list[tuple[str, Callable[..., Tensor], Sequence[int]]]] = {}
+        self._stack_parameters()
+        self._stack_statistics()
+        self._stack_moments()
+
+    def _stack_parameters(self) -> None:
+        rows = [
+            torch.cat([each.detach().reshape(-1) for group in layout(one) for _, each in group])
+            for one in self.sessions
+        ]
+        self.flat_SP = torch.stack(rows).requires_grad_()
+        self.flat_SP.grad = torch.zeros_like(self.flat_SP)
+        self.names = [(name, each) for group in layout(self.sessions[0]) for name, each in group]
+        self.sizes = [each.numel() for _, each in self.names]
+        self.columns: dict[str, slice] = {}
+        at = 0
+        for (name, _), size in zip(self.names, self.sizes, strict=True):
+            self.columns[name] = slice(at, at + size)
+            at += size
+        for row_P, one in zip(self.flat_SP.detach(), self.sessions, strict=True):
+            for name, each in one.model.network.named_parameters():
+                each.data = row_P[self.columns[name]].view(each.shape)
+
+    def _stack_statistics(self) -> None:
+        held = [statistics(one) for one in self.sessions]
+        self.statistics = {name: torch.stack([each[name] for each in held]) for name in held[0]}
+        for index, one in enumerate(self.sessions):
+            for name, stacked in self.statistics.items():
+                owner, _, own = name.rpartition(".")
+                one.model.network.get_submodule(owner)._buffers[own] = stacked[index]
+        factors: Tensors = {}
+        for name, layer in self.network.named_modules():
+            if isinstance(layer, Convolution):
+                own_S = [_factor(one.model.network.get_submodule(name)) for one in self.sessions]
+                if any(each is not None for each in own_S):
+                    one_K1 = torch.ones(layer.weight.shape[2], 1, device=self.machine.device)
+                    whole = [one_K1 if each is None else each for each in own_S]
+                    factors[f"{name}.factor"] = torch.stack(whole)
+        self.held = self.statistics | factors
+
+    def _stack_moments(self) -> None:
+        """The row of a trial, cut into the groups of its own optimizer, is what the stack's
+        optimizer moves.
+        """
+        groups = []
+        states: dict[Tensor, dict[str, Any]] = {}
+        for index, one in enumerate(self.sessions):
+            at = 0
+            for group, own in zip(one.optimizer.param_groups, layout(one), strict=True):
+                part = slice(at, at + sum(each.numel() for _, each in own))
+                at = part.stop
+                row_P = nn.Parameter(self.flat_SP.detach()[index, part])
+                assert self.flat_SP.grad is not None
+                row_P.grad = self.flat_SP.grad[index, part]
+                groups.append({**group, "params": [row_P]})
+                if moments := _joined_moments(one.optimizer, [each for _, each in own]):
+                    states[row_P] = moments
+        kind = type(self.sessions[0].optimizer)
+        self.optimizer = kind(groups, fused=True)  # type: ignore[call-arg]
+        self.optimizer.state.update(states)
+
+    def refresh(self) -> None:
+        """Take over what was pruned since, before an epoch."""
+        self.mask_SP: Tensor | None = None
+        for index, one in enumerate(self.sessions):
+            for name, layer in one.model.network.named_modules():
+                if isinstance(layer, Prunable) and layer.mask is not None:
+                    if self.mask_SP is None:
+                        self.mask_SP = torch.ones_like(self.flat_SP.detach())
+                    columns = self.columns[f"{name}.weight"]
+                    self.mask_SP[index, columns] = layer.mask.reshape(-1)
+        clips = [one.trial.training.clip for one in self.sessions]
+        self.clip_S = torch.tensor([clip or math.inf for clip in clips]) if any(clips) else None
+
+    def update(self, steps: Sequence[Step], sums: Sums) -> None:
+        """One step of all trials; what it minimized and measured is added to the sums."""
+        x_BSFN = torch.stack([torch.cat(step.views) for step in steps], dim=1)
+        targets_SBY = torch.stack([step.targets_BY for step in steps])
+        parameters = self._parameters(self.flat_SP)
+        self.network.train()
+        outputs = self._outputs(parameters, x_BSFN, self._drawn(x_BSFN))
+        total = self._loss(outputs, targets_SBY, parameters, len(steps[0].views), sums)
+        gradient_SP = self.flat_SP.grad
+        assert gradient_SP is not None
+        gradient_SP.zero_()
+        total.backward()  # type: ignore[no-untyped-call]
+        if self.mask_SP is not None:
+            gradient_SP.mul_(self.mask_SP)
+        if self.clip_S is not None:  # as torch.nn.utils.clip_grad_norm_
+            norm_S = gradient_SP.norm(dim=1)
+            share_S = (self.clip_S.to(norm_S) / (norm_S + 1e-6)).clamp(max=1.0)
+            gradient_SP.mul_(share_S[:, None])
+        rates = iter(self.optimizer.param_groups)
+        for one, step in zip(self.sessions, steps, strict=True):
+            for own in one.optimizer.param_groups:
+                next(rates)["lr"] = step.rate * own["factor"]
+        self.optimizer.step()
+
+    @torch.no_grad()
+    def answer(self, parts: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        """The logits of trials, by their place, for features (B, F, N) that each asks of: (B, Y)
+        float32 on the CPU, in evaluation mode.
+        """
+        most = max(map(len, parts.values()))
+        rows = {  # as many of each; what fills a batch changes no other clip's answer
+            index: functional.pad(
+                self.sessions[index].model.standardize(part), (0, 0, 0, 0, 0, most - len(part))
+            )
+            for index, part in parts.items()
+        }
+        nothing = torch.zeros_like(next(iter(rows.values())))
+        x_BSFN = torch.stack(
+            [rows.get(index, nothing) for index in range(len(self.sessions))], dim=1
+        )
+        self.network.eval()
+        logits_SBY = self._outputs(self._parameters(self.flat_SP.detach()), x_BSFN, [])["logits_BY"]
+        found_SBY = logits_SBY.float().cpu()
+        return {index: found_SBY[index, : len(part)] for index, part in parts.items()}
+
+    def _parameters(self, flat_SP: Tensor) -> Tensors:
+        """Parameters by name, stacked, from their rows."""
+        parts = torch.split(flat_SP, self.sizes, dim=1)
+        return {
+            name: part.view(len(flat_SP), *each.shape)
+            for (name, each), part in zip(self.names, parts, strict=True)
+        }
+
+    def _outputs(self, parameters: Tensors, x_BSFN: Tensor, draws: list[Tensor]) -> Tensors:
+        """The fields of every trial's Output, stacked."""
+
+        def call(parameters: Tensors, held: Tensors, draws: list[Tensor], x_BFN: Tensor) -> Tensors:
+            self._hand(iter(draws))
+            with self.machine.autocast():
+                out = functional_call(self.network, (parameters, held), (x_BFN[:, None],))
+            return {name: each for name, each in out._asdict().items() if each is not None}
+
+        with grouped():
+            found: Tensors = vmap(call, in_dims=(0, 0, 0, 1), randomness="error")(
+                parameters, self.held, draws, x_BSFN
+            )
+        return found
+
+    def _hand(self, draws: Iterator[Tensor]) -> None:
+        """Let the modules that draw take these, in the order of their calls."""
+        for module in self.drawing.values():
+            module.draw = lambda how, shape: next(draws)  # type: ignore[method-assign]  # noqa: ARG005
+
+    @torch.no_grad()
+    def _drawn(self, x_BSFN: Tensor) -> list[Tensor]:
+        """What the modules of each trial's network draw in a step, stacked, in the order of their
+        calls, which one trial is run for once.
+        """
+        if not self.drawing:
+            return []
+        if len(x_BSFN) not in self.draws:
+            calls = self.draws[len(x_BSFN)] = []
+            for name, module in self.drawing.items():
+
+                def noted(how: Callable[..., Tensor], shape: Any, name: str = name) -> Tensor:
+                    calls.append((name, how, tuple(shape)))
+                    return torch.full(shape, 0.5, device=self.machine.device)
+
+                module.draw = noted  # type: ignore[method-assign]
+            one: Tensors = dict(self.sessions[0].model.network.named_parameters())
+            held = {name: each[0].clone() for name, each in self.held.items()}
+            with self.machine.autocast():
+                functional_call(self.network, (one, held), (x_BSFN[:, 0][:, None],))
+        drawn = []
+        for name, how, shape in self.draws[len(x_BSFN)]:
+            own = [one.model.network.get_submodule(name) for one in self.sessions]
+            each_S = [module.draw(how, shape) for module in own if isinstance(module, Stochastic)]
+            drawn.append(torch.stack(each_S).to(self.machine.device))
+        return drawn
+
+    def _loss(
+        self,
+        outputs: Tensors,
+        targets_SBY: Tensor,
+        parameters: Tensors,
+        views: int,
+        sums: Sums,
+    ) -> Tensor:
+        """The sum of what all trials minimize; trials of one objective are computed at once."""
+        kernels = [
+            parameters[f"{name}.weight"]
+            for name, layer in self.network.named_modules()
+            if isinstance(layer, Prunable)
+        ]
+        total: list[Tensor] = []
+        for which in self._alike():
+            one = self.sessions[which[0]]
+            penalty = one.trial.training.penalty
+
+            def loss(
+                fields: Tensors,
+                targets_BY: Tensor,
+                kernels: list[Tensor],
+                one: Session = one,
+                penalty: float = penalty,
+            ) -> tuple[Tensors, Tensors]:
+                whole = Output(**{name: fields.get(name) for name in Output._fields})  # type: ignore[arg-type]
+                found = one.objective.loss(by_view(whole, views), targets_BY, one.done)
+                if penalty > 0:
+                    found.parts["penalty"] = penalty * optimizer.half_squares(kernels)
+                return found.parts, found.measured
+
+            of = slice(None) if len(which) == len(self.sessions) else [*which]
+            parts, measured = vmap(loss, randomness="error")(
+                {name: each[of] for name, each in outputs.items()},
+                targets_SBY[of],
+                [each[of] for each in kernels] if penalty > 0 else [],
+            )
+            total += [each.sum() for each in parts.values()]
+            so_far, minimized = sums.setdefault(which, ({}, set()))
+            minimized.update(parts)
+            for name, value_S in (parts | measured).items():
+                so_far[name] = so_far.get(name, torch.zeros_like(value_S)) + value_S.detach()
+        return torch.stack(total).sum()
+
+    def _alike(self) -> list[tuple[int, ...]]:
+        """The trials that minimize the same in this epoch, together."""
+        found: dict[Any, list[int]] = {}
+        for index, one in enumerate(self.sessions):
+            minimized = one.objective.model_dump_json(), one.trial.training.penalty, one.done
+            found.setdefault(minimized, []).append(index)
+        return [tuple(each) for each in found.values()]
+
+
+def _factor(layer: nn.Module) -> Tensor | None:
+    assert isinstance(layer, Convolution)
+    return layer.factor
+
+
+def _joined_moments(own: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> dict[str, Any]:
+    """The state of an optimizer for a row of these parameters, which from then on see their part of
+    it.
+    """
+    if isinstance(own, torch.optim.SGD):  # without momentum, it remembers nothing
+        return {}
+    for each in parameters:
+        if not own.state.get(each):  # as torch begins
+            zeros = {"exp_avg": torch.zeros_like(each), "exp_avg_sq": torch.zeros_like(each)}
+            own.state[each] = {"step": torch.zeros((), device=each.device), **zeros}
+    row = {
+        name: torch.cat([own.state[each][name].reshape(-1) for each in parameters])
+        for name in ("exp_avg", "exp_avg_sq")
+    }
+    step = own.state[parameters[0]]["step"].clone()
+    at = 0
+    for each in parameters:
+        part = slice(at, at + each.numel())
+        at = part.stop
+        views = {name: whole[part].view(each.shape) for name, whole in row.items()}
+        own.state[each] = {"step": step, **views}
+    return {"step": step, **row}
+
+
+def detached(state: Mapping[str, Any]) -> dict[str, Any]:
+    """An Epoch's state in memory of its own, laid out as a network that trains alone lays it out,
+    as fused optimizers read moments in the order of their parameter's memory.
+    """
+
+    def copied(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            layout = torch.channels_last if value.ndim == 4 else torch.contiguous_format
+            return value.clone(memory_format=layout)
+        if isinstance(value, dict):
+            return {name: copied(each) for name, each in value.items()}
+        return value
+
+    return {name: copied(value) for name, value in state.items()}

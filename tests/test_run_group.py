@@ -1,0 +1,249 @@
+"""Trials side by side into a results folder: each with its own records, checkpoint and end."""
+
+import warnings
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from scaling import machine
+from scaling.networks.vib_cnn import VIBCNN
+from scaling.results import weights
+from scaling.results.outcome import Status
+from scaling.results.records import Refused, Results
+from scaling.results.run_group import run_group
+from scaling.results.run_trial import run_trial, stop
+from scaling.settings import Augment, Features, Sound, Split, Training, Trial, changed
+from scaling.sound.store import Store
+from scaling.training.epoch import Diverged
+from scaling.training.loop import Session
+from scaling.training.stack import Stack
+
+
+@pytest.fixture(scope="module")
+def here() -> machine.Machine:
+    return machine.here("cpu", "float32", 1)
+
+
+@pytest.fixture(scope="module")
+def trials() -> list[Trial]:
+    """Three of three epochs, by Adam, whose moments count; the last one is pruned."""
+    one = Trial(
+        seed=3,
+        sound=Sound(
+            dataset="synthetic",
+            rate=16_000,
+            seconds=1.0,
+            features=Features(kind="log_mel", window=512, hop=512, mels=32, range_db=80),
+        ),
+        split=Split(protocol="folds", fold=1, train_devices=("a",)),
+        network=VIBCNN(width=2, dropout=0.2),
+        training=Training(epochs=3, batch=32, rate=5e-3),
+        augment=Augment(roll=0.5, mixup=0.3),
+    )
+    cut = {"kind": "magnitude", "target": 600, "length": 2}
+    return [
+        changed(one, {"seed": 1}),
+        changed(one, {"seed": 2, "network.damping": 0.9}),
+        Trial.model_validate({**one.stated(), "pruning": cut}),
+    ]
+
+
+@pytest.fixture(scope="module")
+def alone(
+    trials: list[Trial],
+    store: Store,
+    here: machine.Machine,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Results:
+    """What they record one by one."""
+    results = Results(tmp_path_factory.mktemp("alone"))
+    for each in trials:
+        [*run_trial(each, store, here, results)]
+    return results
+
+
+def assert_as_alone(ours: Results, alone: Results, trial: Trial) -> None:
+    """The same rows, and to rounding the same values, predictions and weights."""
+    keys = ["epoch", "split", "device", "metric"]
+    for kind, key, value in (
+        ("metrics", keys, "value"),
+        ("predictions", [*keys[:3], "clip"], "logits"),
+    ):
+        own, other = (
+            each.read(kind, [trial.id]).to_pandas().set_index(key).sort_index()
+            for each in (ours, alone)
+        )
+        if kind == "metrics":
+            kept = ~own.index.get_level_values("metric").str.endswith("_seconds")
+            own, other = own[kept], other[kept]
+        assert own.index.equals(other.index), kind
+        assert np.allclose(np.vstack(own[value]), np.vstack(other[value]), rtol=1e-4, atol=1e-4), (
+            kind
+        )
+    found, expected = weights.load(trial.id, ours), weights.load(trial.id, alone)
+    assert found is not None
+    assert expected is not None
+    for name, tensor in expected.items():
+        assert torch.allclose(found[name], tensor, rtol=1e-4, atol=1e-5), name
+    outcome = ours.outcome(trial.id)
+    assert outcome is not None
+    assert (outcome.status, outcome.error, outcome.epochs) == (Status.COMPLETE, None, 3)
+
+
+def test_a_killed_group_continues_in_any_other_grouping(
+    trials: list[Trial], alone: Results, store: Store, here: machine.Machine, tmp_path: Path
+):
+    """All three, then two of them, then one by one; where one is ahead of the other, too."""
+    results = Results(tmp_path / "group")
+    first = run_group(trials, store, here, results)
+    heard = [next(first) for _ in range(4)]  # the first is an epoch ahead
+    first.close()
+    assert [(p.trial, p.epoch) for p in heard] == [
+        *((t.id, 1) for t in trials),
+        (trials[0].id, 2),
+    ]
+    second = run_group([trials[0], trials[2]], store, here, results)
+    assert [(p.trial, p.epoch, p.status) for p in (next(second), next(second))] == [
+        (trials[0].id, 3, "complete"),
+        (trials[2].id, 2, "running"),
+    ]
+    second.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a checkpoint of no use costs its epochs, with a warning
+        assert [p.epoch for p in run_trial(trials[1], store, here, results)] == [2, 3]
+        # the first has ended and is left alone
+        last = [*run_group(trials[::-1], store, here, results)]
+    assert [(p.trial, p.epoch) for p in last] == [
+        (trials[1].id, 3),
+        (trials[0].id, 3),
+        (trials[2].id, 3),
+    ]
+    for each in trials:
+        assert_as_alone(results, alone, each)
+
+
+def test_one_that_fails_or_is_stopped_leaves_the_others(
+    trials: list[Trial],
+    alone: Results,
+    store: Store,
+    here: machine.Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    real = Session.trained
+
+    def trained(self: Session, *given: Any) -> Any:
+        if self.trial == trials[0] and self.done == 1:
+            raise Diverged("the loss became nan")
+        return real(self, *given)
+
+    monkeypatch.setattr(Session, "trained", trained)
+    results = Results(tmp_path / "group")
+    heard = []
+    for progress in run_group(trials, store, here, results):
+        heard.append((progress.trial, progress.epoch, progress.status))
+        if heard[-1] == (trials[1].id, 2, "running"):
+            stop(progress, results, "early stopping")
+    assert [each for each in heard if each[0] == trials[0].id] == [
+        (trials[0].id, 1, "running"),
+        (trials[0].id, 1, "failed"),
+    ]
+    assert heard[-2:] == [(trials[1].id, 2, "stopped"), (trials[2].id, 3, "complete")]
+    ends = {o["trial"]: (o["status"], o["error"]) for o in results.read("outcomes").to_pylist()}
+    assert ends == {
+        trials[0].id: ("failed", "Diverged: the loss became nan"),
+        trials[1].id: ("stopped", "early stopping"),
+        trials[2].id: ("complete", None),
+    }
+    assert_as_alone(results, alone, trials[2])
+
+
+def test_a_group_that_does_not_fit_is_halved(
+    trials: list[Trial],
+    alone: Results,
+    store: Store,
+    here: machine.Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Behind the first epoch, so that each half continues from checkpoints."""
+    real, sizes = Stack.update, []
+
+    def update(self: Stack, *given: Any) -> None:
+        sizes.append(len(self.sessions))
+        if len(self.sessions) > 2 and self.sessions[0].done == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        real(self, *given)
+
+    monkeypatch.setattr(Stack, "update", update)
+    results = Results(tmp_path / "group")
+    with pytest.warns(UserWarning, match="3 trials side by side: not enough memory for so many"):
+        heard = [(p.trial, p.epoch) for p in run_group(trials, store, here, results)]
+    assert set(sizes) == {3, 2}
+    assert sorted(heard) == sorted((t.id, epoch) for t in trials for epoch in (1, 2, 3))
+    for each in trials:
+        assert_as_alone(results, alone, each)
+
+
+def test_what_cannot_be_stacked_runs_one_by_one(
+    trials: list[Trial],
+    alone: Results,
+    store: Store,
+    here: machine.Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    def update(self: Stack, *given: Any) -> None:
+        raise NotImplementedError("no rule for this")
+
+    monkeypatch.setattr(Stack, "update", update)
+    results = Results(tmp_path / "group")
+    with pytest.warns(UserWarning, match="NotImplementedError: no rule for this; continued one"):
+        [*run_group(trials, store, here, results)]
+    for each in trials:
+        assert_as_alone(results, alone, each)
+
+
+def test_what_is_not_alike_trains_apart(
+    trials: list[Trial], store: Store, here: machine.Machine, tmp_path: Path
+):
+    other = changed(trials[0], {"network.width": 3, "seed": 4})
+    heard = [*run_group([trials[0], other], store, here, Results(tmp_path))]
+    assert {(p.trial, p.status) for p in heard if p.status.ended} == {
+        (trials[0].id, "complete"),
+        (other.id, "complete"),
+    }
+
+
+def test_a_folder_that_refuses_is_no_trials_failure(
+    trials: list[Trial],
+    store: Store,
+    here: machine.Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    results = Results(tmp_path)
+
+    def write(self: Results, *given: Any) -> None:
+        raise Refused("the disk is full")
+
+    monkeypatch.setattr(Results, "write", write)
+    with pytest.raises(Refused, match="the disk is full"):
+        [*run_group(trials, store, here, results)]
+    assert not results.ended()
+
+
+def test_time_is_shared(trials: list[Trial], store: Store, here: machine.Machine, tmp_path: Path):
+    """What trials side by side took sums to what passed."""
+    results, begun = Results(tmp_path), perf_counter()
+    heard = [*run_group(trials, store, here, results)]
+    passed = perf_counter() - begun
+    walls = results.read("outcomes").to_pandas()["wall_s"]
+    metrics = results.read("metrics").to_pandas()
+    measured = metrics[metrics["metric"].str.endswith("_seconds")]["value"]
+    for seconds in (sum(p.seconds for p in heard if p.status.ended), walls.sum(), measured.sum()):
+        assert 0.3 * passed < seconds < 1.1 * passed
