@@ -149,6 +149,14 @@ def sweep(
         int | None,
         typer.Option(parser=whole(1), metavar="N", help="Trials that run at once at most."),
     ] = None,
+    stack: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|N|off",
+            help="Trials of one shape that train side by side, on what one takes; auto: 16 on a "
+            "GPU, else off.",
+        ),
+    ] = "auto",
     device: Device = "auto",
     precision: Precision = "auto",
     frontend_backend: FrontendBackend = "auto",
@@ -170,6 +178,7 @@ def sweep(
     from sweeps.dry_run import dry_run as show_trials
     from sweeps.engine import cluster, limits
     from sweeps.launch import Compute, Launch, Recordings, Resources
+    from sweeps.launch import stack as side_by_side
     from sweeps.run import run, run_until_decided
     from sweeps.study import find, trials_of
     from sweeps.timing.launch_forecast import check_speed
@@ -185,6 +194,7 @@ def sweep(
         max_concurrent,
         memory=limits.memory_per_trial(memory_per_trial) if memory_per_trial is not None else None,
         hours=hours_per_trial,
+        stack=side_by_side(stack, 0.0 if device == "cpu" else gpus_per_trial),
     )
     cluster.check(resources, compute)
     found = find(study)

@@ -6,7 +6,8 @@ Contents: `dry_run`.
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import typer
@@ -18,13 +19,14 @@ from scaling.results import claims
 from scaling.results.eta import duration
 from scaling.results.manifest import Plan, counted, price_unseen
 from scaling.results.records import Results
+from scaling.settings import Trial
 from scaling.settings.label import trial_labels
 from scaling.sound import prepare
 from scaling.sound.download import remedy
 from sweeps import schedule
 from sweeps.adaptive import early_stopping, search, until_decided
 from sweeps.adaptive.until_decided import Until
-from sweeps.launch import Launch
+from sweeps.launch import Launch, Resources
 from sweeps.timing import forecast, launch_forecast
 from sweeps.timing.forecast import Expected, Forecast
 
@@ -70,7 +72,7 @@ def dry_run(launch: Launch, speed: float | None, as_json: bool, until: Until | N
             warnings.warn(f"the forecast is not kept: {error}", stacklevel=2)
     running = {plan.trials[index].id for index in to_run}
     states = {trial: ended.status for trial, ended in known.items() if trial not in running}
-    _show(plan, states, found, results.where, as_json)
+    _show(plan, states, found, results.where, launch.resources, as_json)
     _say_course(until, found.seconds / len(to_run) if found else None, as_json)
 
 
@@ -81,7 +83,12 @@ def _say_course(until: Until | None, seconds: float | None, as_json: bool) -> No
 
 
 def _show(
-    plan: Plan, states: Mapping[str, str], found: Forecast | None, where: str, as_json: bool
+    plan: Plan,
+    states: Mapping[str, str],
+    found: Forecast | None,
+    where: str,
+    resources: Resources,
+    as_json: bool,
 ) -> None:
     """`states` are those of the trials that will not run, by id."""
     labels = trial_labels(plan.trials)
@@ -105,8 +112,21 @@ def _show(
     )
     for line in counted(plan.parts):
         typer.echo(line)
+    if resources.stack > 1:
+        groups = schedule.groups(plan, resources, [plan.trials[i] for i in unended])
+        typer.echo(_side_by_side(groups))
     for line in _in_all(found) if found else ():
         typer.echo(line)
+
+
+def _side_by_side(groups: Sequence[Sequence[Trial]]) -> str:
+    """How many trials train together, group by group."""
+    sizes = Counter(map(len, groups))
+    words = [
+        f"{count} x {size}" if size > 1 else f"{count} alone"
+        for size, count in sorted(sizes.items(), reverse=True)
+    ]
+    return f"side by side: {', '.join(words)}; predicted times are of each trial alone"
 
 
 def _show_incomplete(launch: Launch, plan: Plan, missing: Mapping[str, str], as_json: bool) -> None:

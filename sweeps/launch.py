@@ -1,7 +1,7 @@
 """Launch: what one sweep is asked to do, from the command line to Ray.
 
 Each part is checked where it is made; what depends on the machines (is there a GPU, is there room)
-is checked by sweeps.engine.cluster. Contents: Compute, Recordings, Resources, Launch.
+is checked by sweeps.engine.cluster. Contents: Compute, Recordings, Resources, `stack`, Launch.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from sweeps.adaptive.early_stopping import Rule
 from sweeps.study import Study
 
 HOURS = 100_000  # that a trial may take at most: eleven years
+SIDE_BY_SIDE = 16  # trials on a GPU, unless told; those that do not fit into its memory are halved
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Resources:
     local_cpus: int | None = None  # of this machine, where Ray is started here; None: all
     memory: int | None = None  # bytes that a trial may hold; None: what its node has
     hours: float | None = None  # that an attempt at a trial may take; None: any
+    stack: int = 1  # trials that train side by side at most, on what one trial takes
 
     def __post_init__(self) -> None:
         gpus, hours = self.gpus, self.hours
@@ -62,6 +64,19 @@ class Resources:
     def of_a_trial(self) -> dict[str, float]:
         """What one trial takes of its node, by Ray's names."""
         return {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory or 0}
+
+
+def stack(text: str, gpus: float) -> int:
+    """How many trials `--stack` trains side by side, where each takes so many GPUs: on a CPU, which
+    is busy with one, each is alone unless told. Raises ValueError for what is no number of trials.
+    """
+    if text == "auto":
+        return SIDE_BY_SIDE if gpus else 1
+    if text == "off":
+        return 1
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1000:
+        raise ValueError(f"--stack {text[:20]}: auto, off, or at most 1,000 trials")
+    return int(text)
 
 
 @dataclass(frozen=True)

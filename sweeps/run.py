@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from time import monotonic
 
 import typer
@@ -100,6 +101,8 @@ def _run(
         proposals = Proposals(ledger, stores, watch) if ledger else None
         macs = {plan.trials[index].id: plan.epoch_work(index) for index in to_run}
         trials = [plan.trials[index] for index in to_run]
+        side_by_side = launch.resources.stack > 1 and not proposals
+        grouped = partial(schedule.groups, plan, launch.resources) if side_by_side else None
         predicted = launch_forecast.predicted(results)
         with Display(trials, macs, Console(stderr=True), launch.plain, predicted) as display:
             display.expected = total - already
@@ -107,7 +110,9 @@ def _run(
                 display.board = Board(launch.tensorboard, results, display.trials)
             for stage in [trials] if proposals else lineage.stages(trials):
                 task = _task(launch, stores)
-                ray_tune.sweep(stage, task, launch.resources, display, watch, proposals, lock)
+                ray_tune.sweep(
+                    stage, task, launch.resources, display, watch, proposals, lock, grouped
+                )
                 if len(results.ended(trial.id for trial in stage)) < len(stage):
                     break  # stopped by Ctrl-C: trials that take over from these have to wait
         launch_forecast.say_error(results, plan, to_run, monotonic() - begun)

@@ -2,11 +2,11 @@
 
 A trial that is complete is never run again, one that was cut off resumes from its checkpoint, one
 that failed stays failed unless it is to be retried. Contents: `planned`, `check`, `warn_of_claims`,
-`ledger`; `pending`, `left`.
+`ledger`; `pending`, `left`, `groups`.
 """
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -14,8 +14,9 @@ from scaling.results import claims
 from scaling.results.manifest import Plan, plan
 from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Results
+from scaling.settings import Trial
 from sweeps.adaptive import early_stopping, search
-from sweeps.launch import Launch
+from sweeps.launch import Launch, Resources
 
 
 def planned(launch: Launch, tables: Mapping[str, pd.DataFrame]) -> Plan:
@@ -76,3 +77,11 @@ def left(plan: Plan, known: Mapping[str, Outcome], retry_failed: bool = False) -
     over = known.keys() - (retried if retry_failed else ())
     unended = [index for index, trial in enumerate(plan.trials) if trial.id not in over]
     return sorted(unended, key=plan.work, reverse=True)
+
+
+def groups(plan: Plan, resources: Resources, trials: Sequence[Trial]) -> list[list[Trial]]:
+    """The trials of a plan in groups that train side by side, in the order of their first ones."""
+    from scaling.training import shape  # torch, which a launch without groups need not wait for
+
+    of = {trial.id: parts["train"] for trial, parts in zip(plan.trials, plan.parts, strict=True)}
+    return shape.groups(trials, resources.stack, lambda trial: shape.shape(trial, of[trial.id]))

@@ -37,7 +37,7 @@ from sweeps.engine.display import Display
 from sweeps.engine.preflight import Task
 from sweeps.engine.ray_callbacks import Account
 from sweeps.engine.ray_tune import sweep
-from sweeps.launch import Compute, Resources
+from sweeps.launch import SIDE_BY_SIDE, Compute, Resources
 
 HANGING, POISONED = 1, 2  # seeds of the trials that these befall
 SECONDS = 18.0  # that an attempt may take: far more than those that do not hang
@@ -295,7 +295,8 @@ def test_what_is_asked_for_arrives(trial: Trial, tmp_path: Path, monkeypatch: py
     (task,) = (word for word in given if isinstance(word, Task))
     assert task.compute == Compute(frontend="torchaudio")
     (resources,) = (word for word in given if isinstance(word, Resources))
-    assert resources == Resources(gpus=0.25, memory=3 * 2**29, hours=0.5)
+    expected = Resources(gpus=0.25, memory=3 * 2**29, hours=0.5, stack=SIDE_BY_SIDE)
+    assert resources == expected
 
 
 @pytest.mark.parametrize("status", ["complete", "failed"])

@@ -11,7 +11,7 @@ from test_sweep import alone, by_epoch, study
 
 from scaling.results.records import Results
 from scaling.settings import Trial, changed
-from sweeps.engine import limits, preflight, ray_tune
+from sweeps.engine import group, limits, preflight
 from sweeps.engine.preflight import Task
 from sweeps.launch import Compute, Recordings
 
@@ -61,7 +61,7 @@ def test_what_a_trials_setup_raises_is_its_failure(trial: Trial, tmp_path: Path)
     stores, out = {"fsdd@16000": str(tmp_path / "none")}, str(tmp_path / "out")
     task = Task(stores, out, 1, Compute("cuda:99"), Recordings(str(tmp_path)))
     recorded = changed(trial, {"sound.dataset": "fsdd"})
-    (told,) = ray_tune._attempt(recorded, task, limits.Limit())
+    (told,) = group.attempt([recorded], task, limits.Limit())
     assert (told.status, told.epoch) == ("failed", 0)
     assert told.error is not None
     assert "are not in its cache" in told.error

@@ -15,7 +15,7 @@ from scaling.training.optimizer import steps_of
 OF_TRAINING = ("epochs", "batch", "passes", "partial", "optimizer")
 
 
-def shape(trial: Trial, clips: int, classes: int) -> Hashable | None:
+def shape(trial: Trial, clips: int) -> Hashable | None:
     """What trials that train side by side have in common; None: this one trains alone.
 
     `clips` are those it trains on. A front end that learns is no part of a network, and nearest
@@ -33,7 +33,6 @@ def shape(trial: Trial, clips: int, classes: int) -> Hashable | None:
         steps_of(training, seen),
         seen % training.batch if training.partial else 0,
         bool(trial.transfer.trial or trial.transfer.weights),
-        classes,
     )
 
 

@@ -46,8 +46,8 @@ def statistics(session: Session) -> Tensors:
 
 
 class Stack:
-    """The networks and optimizers of sessions of one shape, which it must outlive no epoch of: a
-    session that trains elsewhere, too, would change its row.
+    """The networks and optimizers of sessions of one shape. A session is of one stack at a time;
+    its parameters, statistics and moments are views of a row.
     """
 
     def __init__(self, sessions: Sequence[Session]) -> None:

@@ -23,7 +23,7 @@ def alike(session: Session) -> Hashable:
     parameters = [[(name, each.shape) for name, each in group] for group in layout(session)]
     held = [(name, each.shape) for name, each in statistics(session).items()]
     return (
-        shape(session.trial, len(session.train), len(session.listener.labels)),
+        shape(session.trial, len(session.train)),
         str(parameters),
         str(held),
     )

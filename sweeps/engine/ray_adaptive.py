@@ -26,7 +26,7 @@ def stopper(watch: Watch, where: str) -> Any:
     """Tune's question whether a trial stops after an epoch, before it hands the report on.
 
     A trial that stops is recorded as such here, and said to be in the report: its worker waits for
-    the answer, and ends there.
+    the answer, and ends there, unless it trains others beside it, among which it finds the record.
     """
     from ray.tune import Stopper
 
@@ -49,7 +49,7 @@ def stopper(watch: Watch, where: str) -> Any:
                 )
                 return False
             result.update(status=Status.STOPPED, error=reason)
-            return True
+            return not result.get("others")
 
         def stop_all(self) -> bool:
             return False

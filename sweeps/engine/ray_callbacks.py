@@ -15,7 +15,7 @@ from scaling.results.outcome import Status
 from scaling.results.records import Refused, Results
 from scaling.results.run_trial import Progress, last_report, outcome_here
 from scaling.settings import Trial
-from sweeps.engine import preflight
+from sweeps.engine import group, preflight
 from sweeps.engine.display import Display
 
 ATTEMPTS = 3  # a trial whose worker dies this often has failed
@@ -31,6 +31,7 @@ class Account:
         self.display, self.results = display, results
         self.hours = hours  # that an attempt may take
         self.begun: dict[str, float] = {}  # monotonic clock's seconds, of the attempts that run
+        self.beside: dict[str, int] = {}
         self.epochs: dict[str, int] = {}
         self.excesses: dict[str, int] = {}  # how often each trial is known to have held too much
         self.ended: set[str] = set()  # those whose end has been told
@@ -40,10 +41,14 @@ class Account:
         if progress.trial not in self.ended:
             self.epochs[progress.trial] = progress.epoch
             self.display.heard(progress)
+            if progress.status.ended:
+                self.ended.add(progress.trial)
 
-    def began(self, trial: str) -> None:
-        """An attempt at a trial begins to run."""
-        self.begun[trial] = monotonic()
+    def began(self, trial: str, beside: int = 1) -> None:
+        """An attempt at a trial begins to run, as one of so many side by side, which share their
+        time.
+        """
+        self.begun[trial], self.beside[trial] = monotonic(), beside
         if trial not in self.excesses:
             with suppress(OSError, ValueError):  # then a death is said to be of another cause
                 earlier = memory.read(trial, self.results)
@@ -53,7 +58,7 @@ class Account:
         """Whether the attempt that runs takes longer than it may."""
         if self.hours is None or trial not in self.begun:
             return False
-        return monotonic() - self.begun[trial] > 3600 * self.hours
+        return monotonic() - self.begun[trial] > 3600 * self.hours * self.beside[trial]
 
     def lost(self, trial: Trial) -> None:
         """Say why a trial that has not ended has no worker any more; held too much twice, it has
@@ -137,11 +142,20 @@ def listener(display: Display, where: str, hours: float | None = None) -> Any:
             return {}  # Tune pickles its callbacks for a restore that never comes
 
         def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-            for name in [name for name in self.running if self.account.late(name)]:
-                trial = self.running.pop(name)
+            late = [each for name, each in self.running.items() if self.account.late(name)]
+            for trial in {id(each): each for each in late}.values():
                 # ended first: it must not record another end meanwhile
                 ray.kill(trial.temporary_state.ray_actor)
-                self.account.overdue(_planned(trial))
+                for planned in self.over(trial):
+                    if planned.id not in self.account.ended:
+                        self.account.overdue(planned)
+
+        def over(self, trial: Any) -> list[Trial]:
+            """The trials of ours that one of Tune's is, which runs no more."""
+            found = group.planned(trial.config)
+            for planned in found:
+                self.running.pop(planned.id, None)
+            return found
 
         def refuse(self, error: Refused) -> None:
             """End the sweep as Ctrl-C does."""
@@ -152,14 +166,15 @@ def listener(display: Display, where: str, hours: float | None = None) -> Any:
         def on_trial_start(
             self, iteration: int, trials: list[Any], trial: Any, **info: Any
         ) -> None:
-            planned = _planned(trial)
-            self.running[planned.id] = trial
-            self.account.began(planned.id)
+            trials_of_ours = group.planned(trial.config)
+            for planned in trials_of_ours:
+                self.running[planned.id] = trial
+                self.account.began(planned.id, len(trials_of_ours))
 
         def on_trial_complete(
             self, iteration: int, trials: list[Any], trial: Any, **info: Any
         ) -> None:
-            self.running.pop(_planned(trial).id, None)
+            self.over(trial)
 
         def on_trial_result(
             self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -169,27 +184,30 @@ def listener(display: Display, where: str, hours: float | None = None) -> Any:
         def on_trial_recover(
             self, iteration: int, trials: list[Any], trial: Any, **info: Any
         ) -> None:
-            planned, error = _planned(trial), _raised(trial)
-            self.running.pop(planned.id, None)
+            lost, error = self.over(trial), _raised(trial)
             if isinstance(error, Refused):
                 self.refuse(error)
             elif isinstance(error, preflight.Unfit):
                 warnings.warn(str(error), stacklevel=2)
             else:
-                self.account.lost(planned)
+                for planned in lost:
+                    self.account.lost(planned)
 
         def on_trial_error(
             self, iteration: int, trials: list[Any], trial: Any, **info: Any
         ) -> None:
-            planned, error = _planned(trial), _raised(trial)
-            self.running.pop(planned.id, None)
+            lost_ones, error = self.over(trial), _raised(trial)
             if isinstance(error, Refused):
                 self.refuse(error)
                 return
-            if trial.run_metadata.num_failures < ATTEMPTS:
-                self.dropped.add(planned.id)
-                self.account.lost(planned)
+            # of those side by side, one may have ended the worker of all: next, each is alone
+            if trial.run_metadata.num_failures < ATTEMPTS or len(lost_ones) > 1:
+                for planned in lost_ones:
+                    self.account.lost(planned)
+                    if planned.id not in self.account.ended:
+                        self.dropped.add(planned.id)
                 return
+            (planned,) = lost_ones
             lost = not isinstance(error, preflight.Unfit)
             reason = f"its worker died {ATTEMPTS} times, " if lost else "not run: "
             reason += summary(error) if lost else str(error)
@@ -198,11 +216,6 @@ def listener(display: Display, where: str, hours: float | None = None) -> Any:
     made = Listener()
     made.account, made.running, made.dropped = Account(display, Results(where), hours), {}, set()
     return made
-
-
-def _planned(trial: Any) -> Trial:
-    """The trial of ours that one of Tune's is."""
-    return Trial.model_validate(trial.config["trial"])
 
 
 def _raised(trial: Any) -> BaseException | None:

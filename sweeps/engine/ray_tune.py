@@ -2,10 +2,10 @@
 
 Ray schedules, places and retries; the results folder alone says which trials are done. Each launch
 hands a fresh Tuner the trials that are not done (a Tuner restored from a snapshot runs finished
-trials again). A trial whose worker dies is retried and resumes from its own checkpoint; a trial
-that raises has recorded that itself and is not retried. Actors are reused, so that a small trial
-does not pay for starting Python and torch; scaling.machine resets what reuse would leak. Contents:
-`sweep`, `work`.
+trials again); those that train side by side are one trial to it (sweeps.engine.group). A trial
+whose worker dies is retried and resumes from its own checkpoint; a trial that raises has recorded
+that itself and is not retried. Actors are reused, so that a small trial does not pay for starting
+Python and torch; scaling.machine resets what reuse would leak. Contents: `sweep`, `work`.
 """
 
 import functools
@@ -13,18 +13,16 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from scaling import interruption
-from scaling.results.outcome import Status
 from scaling.results.records import Refused, Results
-from scaling.results.run_trial import Progress, last_report, outcome_here, run_trial
 from scaling.settings import Trial
 from sweeps.adaptive.early_stopping import Watch
-from sweeps.engine import cluster, head_watchdog, limits, local, preflight
+from sweeps.engine import cluster, group, head_watchdog, limits, local, preflight
 from sweeps.engine.display import Display
 from sweeps.engine.lock import Lock
 from sweeps.engine.preflight import Task
@@ -41,9 +39,11 @@ def sweep(
     watch: Watch | None = None,
     proposals: Proposals | None = None,
     lock: Lock | None = None,
+    grouped: Callable[[Sequence[Trial]], list[list[Trial]]] | None = None,
 ) -> None:
     """Run these trials, in this order as far as resources allow, and show how it goes; stop those
-    early that `watch` says, and run what `proposals` propose.
+    early that `watch` says, and run what `proposals` propose. Trials of one of the groups that
+    `grouped` makes train side by side; those that keep losing their worker then run one by one.
 
     Returns when Ray has nothing left to run, also when it was told to end while trials ran; before
     that interruption.Stopped is raised (to callers that handle no signals, KeyboardInterrupt). Who
@@ -73,11 +73,12 @@ def sweep(
             resources.of_a_trial(),
         )
         at_once = display.slots if proposals else resources.concurrent
-        for _ in range(ATTEMPTS):
+        for attempt in range(ATTEMPTS):
+            groups = grouped(trials) if grouped and not attempt else [[each] for each in trials]
             heard = listener(display, task.results, resources.hours)
             config = tune.TuneConfig(
-                search_alg=searcher(proposals, display) if proposals else _listed(trials),
-                num_samples=-1 if proposals else len(trials),
+                search_alg=searcher(proposals, display) if proposals else _listed(groups),
+                num_samples=-1 if proposals else len(groups),
                 reuse_actors=True,
                 max_concurrent_trials=at_once,
                 trial_dirname_creator=_name,
@@ -152,21 +153,24 @@ def _minding(
 
 
 def work(config: dict[str, Any], task: Task, limit: limits.Limit) -> None:
-    """What runs in a worker: one trial, reporting each epoch to the driver.
+    """What runs in a worker: one group of trials, reporting each epoch of each to the driver.
 
     Raises Unfit, which names the node, where this one cannot run it.
     """
     import ray
     from ray import tune
 
-    trial = Trial.model_validate(config["trial"])
+    trials = group.planned(config)
+    left = {trial.id for trial in trials}
     try:
-        for progress in _attempt(trial, task, limit):
+        for progress in group.attempt(trials, task, limit):
             # 0 s: another worker's report, which has ended itself for it
             if progress.seconds > 0 and limits.broken(progress.error):
                 os._exit(limits.EXIT)  # it is recorded; the next worker reports it
+            others = left - {progress.trial}
+            left = others if progress.status.ended else left
             # done: Tune need not come back to be told so
-            tune.report({**progress._asdict(), "done": progress.status.ended})
+            tune.report({**progress._asdict(), "others": len(others), "done": not left})
     except (preflight.Unfit, Refused) as lack:
         if task.driver is None:
             raise
@@ -175,28 +179,8 @@ def work(config: dict[str, Any], task: Task, limit: limits.Limit) -> None:
         raise type(lack)(f"node {name}: {lack}") from None
 
 
-def _attempt(trial: Trial, task: Task, limit: limits.Limit) -> Iterator[Progress]:
-    """A trial's progress in this worker. What is raised before it trains is its failure, too: it
-    would be raised by the next worker again.
-    """
-    results = Results(task.results)
-    try:
-        store = preflight.ready(trial, task)
-        where = preflight.machine_of(task)
-        with limits.watched(trial.id, results, limit):
-            yield from run_trial(trial, store, where, results)
-    except (preflight.Unfit, Refused):
-        raise
-    except Exception as error:  # noqa: BLE001
-        # of whatever kind: it is recorded, as what the training raises is
-        reason = f"{type(error).__name__}: {error}"
-        outcome = outcome_here(trial, Status.FAILED, reason)
-        results.end(outcome)
-        yield last_report(trial, outcome)
-
-
-def _listed(trials: Sequence[Trial]) -> Any:
-    """A Tune searcher that suggests these trials in their order.
+def _listed(groups: Sequence[Sequence[Trial]]) -> Any:
+    """A Tune searcher that suggests these groups in their order.
 
     Of a grid Tune would copy all trials for each one of them.
     """
@@ -205,13 +189,13 @@ def _listed(trials: Sequence[Trial]) -> Any:
     class Listed(Searcher):
         def __init__(self) -> None:
             super().__init__()
-            self.left = iter(trials)
+            self.left = iter(groups)
 
         def __getstate__(self) -> dict[str, Any]:
             return {}  # pickled for a restore that never comes
 
         def suggest(self, trial_id: str) -> dict[str, Any]:  # noqa: ARG002
-            return {"trial": next(self.left).stated()}
+            return group.configured(next(self.left))
 
         def on_trial_complete(
             self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -225,4 +209,4 @@ def _listed(trials: Sequence[Trial]) -> Any:
 
 
 def _name(trial: Any) -> str:
-    return Trial.model_validate(trial.config["trial"]).id
+    return group.name(group.planned(trial.config))
