@@ -154,9 +154,9 @@ def sweep(
         typer.Option(
             metavar="auto|N|off",
             help="Trials of one shape that train side by side, on what one takes; auto: 16 on a "
-            "GPU, else off.",
+            "GPU, else off. Not measured on a GPU yet.",
         ),
-    ] = "auto",
+    ] = "off",
     device: Device = "auto",
     precision: Precision = "auto",
     frontend_backend: FrontendBackend = "auto",
