@@ -22,13 +22,14 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from analysis.aggregate import ACCURACY, CROSS_ENTROPY, DIMENSIONS, Measure, on_splits, varying
-from analysis.conditions import REPEAT, SIZE, labels, varied
+from analysis.conditions import REPEAT, SIZE, labels, phrases, varied
 from analysis.data import Data
 from analysis.metrics import Unrecorded
 from analysis.units import CONFIDENCE, FEWEST, FOLD, SEED
 from scaling import settings
 
 SIZES = 4  # that a fit of three numbers needs
+TARGETS = ("pruning.target", "pruning.target_width")  # what pruning leaves
 RESAMPLES = 1000
 DRAW = 14  # seed of the resamples
 LEAST = 1e-9  # error whose logarithm is taken
@@ -154,27 +155,51 @@ def values_of(data: Data) -> tuple[pd.DataFrame, Measure]:
 def runs_of(scores: pd.DataFrame, size: str, unit: str = "") -> Iterator[Runs]:
     """The errors of each condition and split by `size`, a column of the scores; those of too few
     sizes, too. A condition is what trials share besides the dimensions of the network, or, where
-    the size is an amount of clips, besides that.
+    the size is an amount of clips, besides that. By kept weights, pruned networks are of one
+    condition whatever pruning leaves of them, if they have the same dimensions before it.
     """
-    but = () if size in settings.leaves() else SIZE
+    by_weights = size == "kept_weights"
+    named = (size, *TARGETS) if by_weights else (size,)
     told = scores.assign(dataset=scores["sound.dataset"])
-    conditions = ["dataset", *varied(told, (size,), ("dataset",))]
+    told = told.assign(family=labels(told, named, ("dataset",)))
+    pruned = told["pruning.kind"] != "none"
+    parts: list[tuple[pd.DataFrame, tuple[str, ...]]]
+    parts = [(told, () if size in settings.leaves() else SIZE)]
+    if by_weights:
+        parts = [(told[~pruned], SIZE), (told[pruned], TARGETS)]
+    for rows, but in parts:
+        if len(rows):
+            yield from _by_condition(_named(rows, but), (*but, size), named, unit)
+
+
+def _named(rows: pd.DataFrame, but: Sequence[str]) -> pd.DataFrame:
+    """The rows, whose families tell the dimensions, too, where these belong to a condition."""
+    if SIZE[0] in but:
+        return rows
+    dials = zip(SIZE, DIMENSIONS, strict=True)
+    said = {dial: rows[name].map(f"{dial} {{}}".format) for name, dial in dials}
+    if but:  # of pruned networks, how they are pruned is told, too
+        sizes = varying(pd.DataFrame(said), [*said])
+        return rows.assign(family=phrases([rows["family"], sizes], rows.index))
+    family = pd.DataFrame({"family": rows["family"], **said})
+    return rows.assign(family=varying(family, [*family]))
+
+
+def _by_condition(
+    told: pd.DataFrame, but: Sequence[str], named: Sequence[str], unit: str
+) -> Iterator[Runs]:
+    conditions = ["dataset", *varied(told, named, ("dataset",))]
     conditions += [name for name in SIZE if name not in but and told[name].nunique() > 1]
     known = settings.settings()
-    names = [name for name in known if name not in (*REPEAT, *but, size)]
-    parts = {
-        n: told[n].map(f"{dial} {{}}".format) for n, dial in zip(SIZE, DIMENSIONS, strict=True)
-    }
-    parts = {"family": labels(told, (size,), ("dataset",))} | {n: parts[n] for n in SIZE if not but}
-    family = varying(pd.DataFrame(parts), [*parts]) if not but else parts["family"]
-    for key, rows in told.assign(family=family).groupby(["split", *conditions], dropna=False):
+    names = [name for name in known if name not in (*REPEAT, *but)]
+    for key, rows in told.groupby(["split", *conditions], dropna=False):
         about = dict(zip(["split", *conditions], key, strict=True))
         about |= {"family": rows["family"].iloc[0]}
         stated = {name: rows[name].iloc[0] for name in names}
         # what is off is not said: a setting that is younger than a record changes no key
         on = {name: value for name, value in stated.items() if value != known[name].column}
         said = "\n".join(f"{name}={value}" for name, value in on.items() if not pd.isna(value))
-        yield _runs(rows, about, said, size, unit)
+        yield _runs(rows, about, said, but[-1], unit)
 
 
 def _runs(rows: pd.DataFrame, about: dict[str, Any], key: str, size: str, unit: str) -> Runs:

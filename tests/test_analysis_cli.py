@@ -244,7 +244,6 @@ def test_what_cannot_be_drawn_says_why_in_one_line(results: Results) -> None:
         "frontier_parameters": "1 configurations make no frontier, it takes 3",
         "frontier_weights": "1 configurations make no frontier, it takes 3",
         "frontier_macs": "1 configurations make no frontier, it takes 3",
-        "frontier_latency": "1 configurations make no frontier, it takes 3",
         "scaling_law_parameters": r"a law takes 4 sizes of one condition, there are at most 1 \(16",
         "scaling_law_weights": "no network of these is pruned: scaling_law_parameters shows the",
         "scaling_law_macs": "a law takes 4 sizes of one condition, there are at most 1",

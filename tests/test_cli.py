@@ -86,7 +86,7 @@ def test_recipes_are_listed_with_a_sentence_each():
 def test_studies():
     facts = [json.loads(line) for line in run("studies", "--json").splitlines()]
     assert {"quickstart", "esc10_width"} <= {fact["name"] for fact in facts}
-    assert all(fact.keys() == {"name", "question", "source", "trials"} for fact in facts)
+    assert all(fact.keys() == {"name", "question", "source", "trials", "claims"} for fact in facts)
     sizes = {fact["name"]: fact["trials"] for fact in facts}
     assert sizes["quickstart"] == 12
     assert "quickstart (12 trials)\n" in run("studies", "--count")
@@ -152,7 +152,9 @@ def test_dry_run_starts_nothing(tmp_path: Path):
     words = ["sweep", "quickstart", "--dry-run", "--speed", "5", "--out", str(tmp_path / "r")]
     said = run(*words)
     assert "12 of 12 trials to run" in said
-    listed = said.splitlines()[:13]
+    claims, said = said.split("\nlabel ")
+    assert claims.startswith("claims stated: 1\n- width helps")
+    listed = f"label {said}".splitlines()[:13]
     assert listed[0].split() == ["label", "trial", "parameters", "MACs", "time"]
     assert re.fullmatch(
         r"W16-damped-seed1 +[0-9a-f]{12} +40,836 +4\.54 M +30 s", listed[-1].strip()
@@ -160,7 +162,8 @@ def test_dry_run_starts_nothing(tmp_path: Path):
     assert max(map(len, listed)) <= 80
     assert [path.name for path in (tmp_path / "r").iterdir()] == ["forecasts"]
     facts = run(*words, "--json", "--set", "network.width=4", "--repeats", "3")
-    assert len(facts.splitlines()) == 6  # widths collapse; two dampings, three seeds
+    lines = [line for line in facts.splitlines() if line.startswith("{")]
+    assert len(lines) == 6  # widths collapse; two dampings, three seeds
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from test_analysis_table import (
 )
 from test_curves import disagreeing, over_epochs
 from test_effective_field import record, spot
+from test_failures import random_study
 from test_frontend_filters import began, kept
 
 from analysis.conditions import CONTEXT
@@ -698,6 +699,17 @@ STUDIES: dict[str, Callable[[Results], Data]] = {
     "maps": mapped,
     "curves": evaluated,
     "filters": learnt,
+    "answers": lambda results: random_study(results)[0],
+    "laws": lambda results: scored(
+        results, [trial(network__width=w, seed=s) for w in (2, 4, 8, 16, 32) for s in range(3)]
+    ),
+    "pruned laws": lambda results: scored(
+        results,
+        [trial(network__width=32, **STATIC | {"pruning__target_width": w}) for w in (2, 4, 8, 16)],
+    ),
+    "clips laws": lambda results: scored(
+        results, [trial(split__clips_per_class=n, seed=s) for n in (1, 2, 5, 10) for s in range(3)]
+    ),
 }
 
 
@@ -711,6 +723,8 @@ def filling(results: Results, name: str) -> Data:
 
 
 WIDTHS = [None, 7.0, 3.3]
+# by the label that was kept with a prediction; by clips, of all models
+TOLD_OTHERWISE = ("next_size", "hardest_clips")
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -722,11 +736,13 @@ def test_every_figure_keeps_its_protocol(results: Results, name: str) -> None:
     before = data.scores().copy(), dict(matplotlib.rcParams)
     drawn = FIGURES[name].points(data)
     pd.testing.assert_frame_equal(drawn, FIGURES[name].points(data))
-    assert set(CONTEXT) <= set(drawn.columns)
+    assert set(CONTEXT) <= set(drawn.columns) or name in TOLD_OTHERWISE
     identity = [c for c in drawn if c in {*settings.leaves(), *CONTEXT, "dataset", "fraction"}]
-    points_of = [*identity, "width", "depth", "pointwise"]
-    points_of += [c for c in ("split", "metric", "epoch", "beta", "latent", "fraction",
-                              "clips_per_class", "way", "filter") if c in drawn]  # fmt: skip
+    points_of = [*identity]
+    points_of += [c for c in ("width", "depth", "pointwise", "split", "metric", "epoch", "beta",
+                              "latent", "fraction", "clips_per_class", "way", "filter", "kind",
+                              "size", "device", "label", "predicted", "bin", "clip")
+                  if c in drawn]  # fmt: skip
     assert not drawn.duplicated([*dict.fromkeys(points_of)]).any(), "columns tell points apart"
     listing = FIGURES[name].listing(name, drawn)
     assert listing.rows > 0
@@ -871,6 +887,9 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         inches(text)
 
 
+VALUES = {"frontier": "error", "next": "predicted"}
+
+
 def test_points_are_grouped_by_columns_not_by_their_labels(
     results: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -884,7 +903,7 @@ def test_points_are_grouped_by_columns_not_by_their_labels(
 
     monkeypatch.setattr("analysis.aggregate.labels", alike)
     monkeypatch.setattr("analysis.aggregate.prunings", alike)
-    assert len(names) == 5
+    assert len(names) == 10
     for name in names:
-        again = FIGURES[name].points(data)
-        assert sorted(again["mean"]) == sorted(drawn[name]["mean"])
+        again, value = FIGURES[name].points(data), VALUES.get(name.partition("_")[0], "mean")
+        assert sorted(again[value]) == sorted(drawn[name][value])

@@ -4,7 +4,7 @@ Source: the question of every budget; how sure a frontier is, by resampling (ana
 Conventions: a point is a configuration (all settings but seed and fold) on one split; its error is
 1 - accuracy. The frontier of test clips describes: what to use is chosen by validation clips
 (`overhear choose`).
-Contents: Frontier, PARAMETERS, WEIGHTS, MACS, LATENCY.
+Contents: Frontier, PARAMETERS, WEIGHTS, MACS.
 """
 
 from typing import NamedTuple
@@ -18,8 +18,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 
-from analysis.aggregate import NOT_HELD_OUT, in_order, split_order
+from analysis.aggregate import DIMENSIONS, NOT_HELD_OUT, in_order, split_order
 from analysis.choose import FLOAT32, SAME, candidates, configurations
+from analysis.conditions import CONTEXT, SIZE
 from analysis.data import Data
 from analysis.figures.axes import parameters
 from analysis.figures.facets import DESCRIBED, MARKERS
@@ -53,14 +54,12 @@ class Frontier(NamedTuple):
             return f"{count} configurations make no frontier, it takes {FEWEST}"
         if self.cost == "kept_weights" and (scores["kept_weights"] == scores["weights"]).all():
             return "no network of these is pruned: frontier_parameters shows the same"
-        if self.cost not in scores and self.cost == "latency_ms":
-            return "no latency was measured"
         return None
 
     def points(self, data: Data) -> pd.DataFrame:
         """A row for each configuration and split (held out, validation included): the columns of
-        analysis.choose.candidates that tell it, what it costs, split, error, low, high, n, unit,
-        on_frontier, often, drawn, trials.
+        analysis.choose.candidates that tell it, its conditions and size, what it costs, split,
+        error, low, high, n, unit, on_frontier, often, drawn, trials.
         """
         scored = {*data.scores()["split"]} - {*NOT_DRAWN}
         parts = []
@@ -69,7 +68,7 @@ class Frontier(NamedTuple):
             errors = {"split": split, "error": 1 - found["value"]}
             errors |= {"low": 1 - found["high"], "high": 1 - found["low"]}
             parts.append(found.assign(**errors).drop(columns=["on", "value"]))
-        return pd.concat(parts, ignore_index=True).sort_values(
+        return _placed(pd.concat(parts, ignore_index=True), data).sort_values(
             ["split", self.cost], key=lambda each: each.map(split_order) if each.name == "split"
             else each, kind="stable"
         ).reset_index(drop=True)  # fmt: skip
@@ -126,6 +125,14 @@ class Frontier(NamedTuple):
             Column("often %", tuple(shares)),
         )
         return Listing(name, _result(points), about, values)
+
+
+def _placed(points: pd.DataFrame, data: Data) -> pd.DataFrame:
+    """The points with their conditions and sizes, those of their first trial."""
+    told = data.manifest.set_index("trial")[[*CONTEXT, *SIZE]]
+    told = told.rename(columns=dict(zip(SIZE, DIMENSIONS, strict=True)))
+    firsts = told.loc[points["trials"].str.partition(" ")[0]].set_axis(points.index)
+    return points.join(firsts[[name for name in firsts if name not in points]])
 
 
 def _panel(
@@ -234,4 +241,3 @@ WEIGHTS = Frontier("kept_weights", "Error against kept weights, with the frontie
 MACS = Frontier(
     "macs", "Error against multiply-adds, with the frontier", "Multiply-adds of one clip"
 )
-LATENCY = Frontier("latency_ms", "Error against latency, with the frontier", "Latency (ms)")

@@ -222,7 +222,7 @@ def _vertical(panel: Axes, values: pd.DataFrame) -> None:
     room = max((high / low) ** 0.1, 1.15)
     edges = values[["low", "high"]].to_numpy().ravel()
     edges = edges[(edges > low / 2) & (edges < 2 * high)]
-    low, high = min(low / room, *edges), max(high * room, *edges)
+    low, high = min([low / room, *edges]), max([high * room, *edges])
     panel.set_ylim(low, high)
     panel.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     panel.yaxis.set_minor_locator(NullLocator())

@@ -55,7 +55,7 @@ def page(data: Data, notes: Sequence[str] = ()) -> str:
         "notes": notes,
         "known": known,
         "described": DESCRIBED,
-        "failed": facts.failed(progress),
+        "failures": facts.failed(progress),
         "missing": facts.missing(progress),
         "machines": facts.machines(data.snapshot.outcomes),
         "origins": facts.origins(data),
