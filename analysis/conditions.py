@@ -137,7 +137,7 @@ def _telling(frame: pd.DataFrame, but: Sequence[str]) -> KeysView[str]:
     frontend = frame.get(FRONTEND, alone)
     found: dict[str, None] = {}
     for name in (TRANSFERRED, *settings.leaves()):
-        if name in (*SIZE, *REPEAT, *but) or name not in frame:
+        if name in (*SIZE, *REPEAT, *but) or name not in frame or not _varies(frame[name]):
             continue
         said = name in ("network.kind", TRANSFERRED, *OBJECTIVE, *HEARD, *PRUNING)
         # a batch size that each kind has its own of tells nothing that the kind does not

@@ -99,10 +99,8 @@ def _tally(data: Data, trials: Sequence[str]) -> Tally:
             "classes, confusion, calibration or clips",
             stacklevel=4,
         )
-    frames = [
-        pd.concat([each[place].assign(trial=trial) for trial, each, _ in found], ignore_index=True)
-        for place in range(6)
-    ]
+    parts = [[each[place].assign(trial=trial) for trial, each, _ in found] for place in range(6)]
+    frames = [_as_texts(pd.concat(part, ignore_index=True)) for part in parts]
     fitted = {trial: warmth for trial, _, warmth in found if warmth is not None}
     answers, clips, bins, errors, heard, mistaken = frames
     return Tally(answers, clips, bins, errors, fitted, heard, mistaken)
@@ -141,17 +139,29 @@ def _counted(trial: str, answers: pa.Table) -> tuple[str, tuple[pd.DataFrame, ..
     wrong = tested[~right].groupby(["clip", "predicted"], **grouped).size()
     frames = (
         count.size().rename("answers").reset_index(),
-        pd.concat([_as_texts(each) for each in clips], ignore_index=True),
+        pd.concat([_uncoded(each) for each in clips], ignore_index=True),
         bins,
         errors,
         heard.reset_index(),
         wrong.rename("answers").reset_index(),
     )
-    return trial, tuple(_as_texts(frame) for frame in frames), warmth
+    return trial, tuple(_uncoded(frame) for frame in frames), warmth
+
+
+def _uncoded(frame: pd.DataFrame) -> pd.DataFrame:
+    """Names in place of categories, as those of one trial are not those of another; as objects,
+    since thousands of small frames of texts cost seconds.
+    """
+    coded = [name for name in TEXTS if name in frame and frame[name].dtype == "category"]
+    names = {
+        name: frame[name].cat.categories.to_numpy(dtype=object)[frame[name].cat.codes]
+        for name in coded
+    }
+    return frame.assign(**names)
 
 
 def _as_texts(frame: pd.DataFrame) -> pd.DataFrame:
-    """Names as texts: categories of one trial are not those of another."""
+    """Names as texts."""
     return frame.astype({name: "str" for name in TEXTS if name in frame})
 
 
