@@ -400,6 +400,23 @@ def test_every_view_is_drawn(results: Results, width: float | None) -> None:
         assert FIGURES[name].listing(name, points).result
 
 
+def test_blocks_of_trials_are_counted_as_each_alone(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, _ = random_study(results)
+    trials = data.manifest["trial"].tolist()
+    whole = answers.tally(data, trials)
+    monkeypatch.setattr(answers, "BLOCK", 1)
+    alone = answers.tally(Data(results), trials)
+    assert whole.temperatures == alone.temperatures
+    for one, other in zip(whole, alone, strict=True):
+        if isinstance(one, pd.DataFrame):
+            keys = [*one.columns]
+            pd.testing.assert_frame_equal(
+                one.sort_values(keys, ignore_index=True), other.sort_values(keys, ignore_index=True)
+            )
+
+
 def test_of_many_models_the_largest_are_drawn_and_read(
     results: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -411,7 +428,9 @@ def test_of_many_models_the_largest_are_drawn_and_read(
     data = study(results, trials)
     read: list[str] = []
     counted = answers._counted
-    monkeypatch.setattr(answers, "_counted", lambda t, rows: (read.append(t), counted(t, rows))[1])
+    monkeypatch.setattr(
+        answers, "_counted", lambda block: (read.extend(t for t, _ in block), counted(block))[1]
+    )
     points = FIGURES["classes"].points(data)
     assert set(points["width"]) == {32}
     assert len(read) == 2

@@ -1,7 +1,7 @@
 """Answers: what networks answered to held-out clips, counted trial by trial.
 
 Source: records of predictions, which hold a trial's last epoch. A trial's are read once and reduced
-to counts before the next is read: what is kept grows with devices x classes, and with the clips.
+to counts, some trials at a time: what is kept grows with devices x classes, and with the clips.
 Conventions: a class is named as in the records; an answer is one clip heard through one device. A
 temperature divides the logits; it is fitted on validation clips, never on those of the test.
 Sources: Guo et al. 2017, On calibration of modern neural networks (temperature; expected
@@ -11,7 +11,7 @@ Contents: BINS, Tally, tally, obstacle, clips_by_device, temperature, reliabilit
 
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -33,6 +33,8 @@ COOLEST, HOTTEST = 0.05, 20.0  # bounds of a temperature: all right, or none bet
 VALIDATION = "validation"
 TEMPERED, AS_TRAINED = "with temperature", "as trained"
 TEXTS = ["split", "device", "clip", "label", "predicted"]
+NAMES = ["trial", *TEXTS]
+BLOCK = 100_000  # answers that are counted together
 
 
 class Tally(NamedTuple):
@@ -90,18 +92,21 @@ def clips_by_device(data: Data) -> pd.DataFrame:
 
 
 def _tally(data: Data, trials: Sequence[str]) -> Tally:
-    found = [_counted(trial, answers) for trial, answers in _answers(data, trials)]
+    found = [_counted(block) for block in _blocks(_answers(data, trials))]
     if not found:
         raise ValueError("no complete trial has predictions: nothing tells classes or clips apart")
-    if missing := len(trials) - len(found):
+    if missing := len(trials) - sum(len(warmths) for _, warmths in found):
         warnings.warn(
             f"{missing} of {len(trials)} trials have no predictions: they are in no figure of "
             "classes, confusion, calibration or clips",
             stacklevel=4,
         )
-    parts = [[each[place].assign(trial=trial) for trial, each, _ in found] for place in range(6)]
-    frames = [_as_texts(pd.concat(part, ignore_index=True)) for part in parts]
-    fitted = {trial: warmth for trial, _, warmth in found if warmth is not None}
+    frames = [
+        _as_texts(pd.concat([parts[place] for parts, _ in found], ignore_index=True))
+        for place in range(6)
+    ]
+    known = {trial: warmth for _, warmths in found for trial, warmth in warmths.items()}
+    fitted = {trial: warmth for trial, warmth in known.items() if warmth is not None}
     answers, clips, bins, errors, heard, mistaken = frames
     return Tally(answers, clips, bins, errors, fitted, heard, mistaken)
 
@@ -113,46 +118,81 @@ def _answers(data: Data, trials: Iterable[str]) -> Iterator[tuple[str, pa.Table]
     yield from results.each("predictions", [trial for trial in trials if trial in there])
 
 
-def _counted(trial: str, answers: pa.Table) -> tuple[str, tuple[pd.DataFrame, ...], float | None]:
-    """One trial's counts: the frames of a Tally, and its temperature."""
-    answers = answers.filter(pc.equal(answers["epoch"], pc.max(answers["epoch"])))
-    said = answers.select(TEXTS).to_pandas(strings_to_categorical=True)
-    logits_NY = _rows(answers["logits"])
-    held_out = ~said["split"].isin(NOT_HELD_OUT).to_numpy()
-    warmth = _fitted(said, logits_NY)
-    bins, errors = _calibration(said[held_out], logits_NY[held_out], warmth)
-    tested = said[held_out]
-    right = tested["label"].astype(str) == tested["predicted"].astype(str)
-    grouped = {"observed": True, "sort": False}
-    count = tested.groupby(["split", "device", "label", "predicted"], **grouped)
-    by_device = tested.groupby(["split", "device", "label"], **grouped)["clip"].nunique()
-    by_label = tested.groupby(["split", "label"], **grouped)["clip"].nunique()
+Block = list[tuple[str, pa.Table]]
+
+
+def _blocks(answers: Iterable[tuple[str, pa.Table]]) -> Iterator[Block]:
+    """Trials that are counted together, of BLOCK answers or a few more: a table of one trial is so
+    small that its overhead would be most of the time.
+    """
+    block: Block = []
+    for trial, table_ in answers:
+        last = table_.filter(pc.equal(table_["epoch"], pc.max(table_["epoch"])))
+        block.append((trial, last))
+        if sum(each.num_rows for _, each in block) >= BLOCK:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
+def _counted(block: Block) -> tuple[tuple[pd.DataFrame, ...], dict[str, float | None]]:
+    """The counts of some trials: the frames of a Tally, and each one's temperature."""
+    said = pa.concat_tables([answers.select(TEXTS) for _, answers in block])
+    said = said.to_pandas(strings_to_categorical=True)
+    names, sizes = [trial for trial, _ in block], [answers.num_rows for _, answers in block]
+    said["trial"] = pd.Categorical.from_codes(
+        np.repeat(range(len(block)), sizes).tolist(), pd.Index(names)
+    )
+    said["right"] = said["label"].astype(str) == said["predicted"].astype(str)
+    held_out = ~said["split"].isin(NOT_HELD_OUT)
+    warmths: dict[str, float | None] = {}
+    reliable = []
+    for (trial, answers), end in zip(block, np.cumsum(sizes), strict=True):
+        mine = said.iloc[end - answers.num_rows : end]
+        logits_NY, tested = _rows(answers["logits"]), held_out.loc[mine.index].to_numpy()
+        warmths[trial] = warmth = _fitted(mine, logits_NY)
+        made = _calibration(mine[tested], logits_NY[tested], warmth)
+        reliable.append([each.assign(trial=trial) for each in made])
+    bins, errors = (pd.concat(parts, ignore_index=True) for parts in zip(*reliable, strict=True))
+    return (*_counts(said[held_out], bins, errors),), warmths
+
+
+def _counts(
+    tested: pd.DataFrame, bins: pd.DataFrame, errors: pd.DataFrame
+) -> Iterator[pd.DataFrame]:
+    """The frames of a Tally, in its order."""
+    yield _uncoded(
+        _by(tested, "device", "label", "predicted").size().rename("answers").reset_index()
+    )
     clips = [
-        each.rename("clips").reset_index().assign(everywhere="device" not in each.index.names)
-        for each in (by_device, by_label)
+        _by(tested, *keys)["clip"].nunique().rename("clips").reset_index().assign(everywhere=whole)
+        for keys, whole in ((("device", "label"), False), (("label",), True))
     ]
-    by_clip = tested.assign(missed=~right).groupby(["split", "clip", "label"], **grouped)
-    heard = by_clip.agg(
+    yield pd.concat([_uncoded(each) for each in clips], ignore_index=True)
+    yield bins
+    yield errors
+    missed = tested.assign(missed=~tested["right"])
+    heard = _by(missed, "clip", "label").agg(
         devices=("device", "nunique"), device=("device", "first"),
         heard=("missed", "size"), missed=("missed", "sum"),
     )  # fmt: skip
-    wrong = tested[~right].groupby(["clip", "predicted"], **grouped).size()
-    frames = (
-        count.size().rename("answers").reset_index(),
-        pd.concat([_uncoded(each) for each in clips], ignore_index=True),
-        bins,
-        errors,
-        heard.reset_index(),
-        wrong.rename("answers").reset_index(),
-    )
-    return trial, tuple(_uncoded(frame) for frame in frames), warmth
+    yield _uncoded(heard.reset_index())
+    wrong = missed[missed["missed"]].drop(columns="split")
+    mistaken = wrong.groupby(["trial", "clip", "predicted"], observed=True, sort=False).size()
+    yield _uncoded(mistaken.rename("answers").reset_index())
+
+
+def _by(answers: pd.DataFrame, *names: str) -> Any:
+    """The answers of each trial and split by these columns, in the order of their first."""
+    return answers.groupby(["trial", "split", *names], observed=True, sort=False)
 
 
 def _uncoded(frame: pd.DataFrame) -> pd.DataFrame:
     """Names in place of categories, as those of one trial are not those of another; as objects,
     since thousands of small frames of texts cost seconds.
     """
-    coded = [name for name in TEXTS if name in frame and frame[name].dtype == "category"]
+    coded = [name for name in NAMES if name in frame and frame[name].dtype == "category"]
     names = {
         name: frame[name].cat.categories.to_numpy(dtype=object)[frame[name].cat.codes]
         for name in coded
@@ -162,7 +202,7 @@ def _uncoded(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _as_texts(frame: pd.DataFrame) -> pd.DataFrame:
     """Names as texts."""
-    return frame.astype({name: "str" for name in TEXTS if name in frame})
+    return frame.astype({name: "str" for name in NAMES if name in frame})
 
 
 def _rows(logits: pa.ChunkedArray) -> npt.NDArray[np.float64]:
@@ -176,12 +216,18 @@ def _fitted(said: pd.DataFrame, logits_NY: npt.NDArray[np.float64]) -> float | N
     so that places in the logits cannot be told.
     """
     chosen = (said["split"] == VALIDATION).to_numpy()
-    classes = sorted({*said["label"].cat.categories, *said["predicted"].cat.categories})
+    classes = sorted({*_used(said["label"]), *_used(said["predicted"])})
     if not chosen.any() or len(classes) != logits_NY.shape[1]:
         return None
     place = {name: at for at, name in enumerate(classes)}
-    target_N = said.loc[chosen, "label"].astype(str).map(place).to_numpy(dtype=np.int64)
+    target_N = np.array([place[name] for name in said.loc[chosen, "label"]], dtype=np.int64)
     return temperature(logits_NY[chosen], target_N)
+
+
+def _used(names: "pd.Series[str]") -> list[str]:
+    """The categories that occur."""
+    chosen: list[str] = names.cat.categories[np.unique(names.cat.codes)].tolist()
+    return chosen
 
 
 def temperature(logits_NY: npt.NDArray[np.float64], target_N: npt.NDArray[np.int64]) -> float:
@@ -202,8 +248,8 @@ def _calibration(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The bins and the errors of each split, as trained and with the temperature."""
     stages = {AS_TRAINED: 1.0} | ({} if warmth is None else {TEMPERED: warmth})
-    right_N = (said["label"].astype(str) == said["predicted"].astype(str)).to_numpy()
-    split_N = said["split"].astype(str).to_numpy()
+    right_N = said["right"].to_numpy()
+    split_N = said["split"].astype(object).to_numpy()
     bins, errors = [], []
     for stage, divisor in stages.items():
         confidence_N = np.exp(log_softmax(logits_NY / divisor, axis=1).max(axis=1))
