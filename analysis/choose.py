@@ -9,7 +9,7 @@ without the places that a sparse file would have to name: what compaction may re
 masked network takes. `latency_ms` is nan where nobody measured it. What is scored on other folds
 than most is left out, as folds differ by more than models do.
 Sources: the limits of PRESETS are facts of DCASE's task of low-complexity scene classification.
-Contents: LIMITED, PRESETS, candidates, configurations, Choice, choose.
+Contents: LIMITED, PRESETS, candidates, configurations, ModelChoice, choose.
 """
 
 import math
@@ -38,7 +38,7 @@ PAIRED = ("seed", "split.fold", "split.validation_fold")
 RUN = ["trial", *PAIRED, "split", "value", "by_device", "clips", "unit"]  # what estimates need
 
 
-class Choice(NamedTuple):
+class ModelChoice(NamedTuple):
     """What was chosen, and from what."""
 
     best: "pd.Series[Any]"  # a row of the candidates
@@ -81,7 +81,7 @@ def candidates(data: Data, on: str = "validation", beside: bool = True) -> pd.Da
 
 def choose(
     data: Data, most: Mapping[str, float], least: Mapping[str, float], on: str = "validation"
-) -> Choice:
+) -> ModelChoice:
     """The candidate with the best mean on `on` among those whose costs are at most `most` and whose
     accuracies on splits are at least `least`, and the cheapest that cannot be told apart from it:
     whose paired difference from it has an interval that holds 0.
@@ -102,7 +102,7 @@ def choose(
     best = within.iloc[0]
     cheapest, apart, why = _cheapest(data, within, cost, on)
     reason = [*_chosen_by(on, len(within), len(found), most, least), why]
-    return Choice(best, cheapest, within, on, " ".join(filter(None, reason)), cost, apart)
+    return ModelChoice(best, cheapest, within, on, " ".join(filter(None, reason)), cost, apart)
 
 
 def configurations(trials: pd.DataFrame) -> "pd.Series[int]":

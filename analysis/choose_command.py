@@ -16,7 +16,7 @@ from analysis.cli import JOINED
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.choose import Choice
+    from analysis.choose import ModelChoice
     from analysis.data import Data
     from analysis.listing import Listing
 
@@ -134,7 +134,7 @@ def _numbers(option: str, words: list[str] | None, example: str) -> dict[str, fl
     return found
 
 
-def _marked(choice: "Choice") -> "pd.DataFrame":
+def _marked(choice: "ModelChoice") -> "pd.DataFrame":
     """The candidates with a first column `choice`: what each was chosen as, if it was."""
     found = choice.candidates
     chosen = ["" for _ in found.index]
@@ -146,7 +146,7 @@ def _marked(choice: "Choice") -> "pd.DataFrame":
     return marked
 
 
-def _listing(choice: "Choice", marked: "pd.DataFrame") -> "Listing":
+def _listing(choice: "ModelChoice", marked: "pd.DataFrame") -> "Listing":
     """The candidates as a table: scores on the clips that chose, then on held-out ones, costs."""
     from analysis.aggregate import split_order
     from analysis.listing import Column, Listing
@@ -191,7 +191,7 @@ def _scored(row: dict[Any, Any], split: str) -> tuple[str, str, str]:
     return f"{100 * value:.1f}", between, f"{n:g} {unit}"
 
 
-def _made_again(choice: "Choice", data: "Data") -> list[str]:
+def _made_again(choice: "ModelChoice", data: "Data") -> list[str]:
     """Of the best and of the cheapest: the settings that tell it from the others, its trials, and
     the command that trains the first of them again.
     """

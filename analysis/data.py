@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis import table
 from analysis.aggregate import MEASURES
-from analysis.metrics import Recorded, Wanted
+from analysis.metrics import Recorded, WantedMetrics
 from analysis.table import Source
 from scaling.results.records import Results
 
@@ -52,7 +52,8 @@ class Data:
     @cached_property
     def _recorded(self) -> tuple[Recorded, ...]:
         """The last epochs of every metric, and the curves of what is drawn over epochs."""
-        return table.recorded(self.snapshot, [Wanted(last=self.last), Wanted(CURVES, "all")])
+        wanted = [WantedMetrics(last=self.last), WantedMetrics(CURVES, "all")]
+        return table.recorded(self.snapshot, wanted)
 
     @property
     def manifest(self) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 A study may hold more rows than memory does, and most of them are of epochs that no one asks for. So
 each trial's rows are cut to what is wanted as soon as they are read; texts are held as codes.
-Contents: Wanted, Recorded, recorded, Unrecorded.
+Contents: WantedMetrics, Recorded, recorded, Unrecorded.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,7 +25,7 @@ class Unrecorded(ValueError):
     """A metric that no complete trial recorded, or that has a value which no mean can hold."""
 
 
-class Wanted(NamedTuple):
+class WantedMetrics(NamedTuple):
     """Which rows are kept."""
 
     metrics: frozenset[str] | None = None  # None: all
@@ -34,7 +34,7 @@ class Wanted(NamedTuple):
 
 
 class Recorded:
-    """The rows of one Wanted, of all trials."""
+    """The rows of one WantedMetrics, of all trials."""
 
     def __init__(self, trials: Sequence[str]) -> None:
         self.trials = list(trials)
@@ -64,7 +64,7 @@ class Recorded:
         frame: pd.DataFrame = pa.table(columns).to_pandas()
         return frame
 
-    def add(self, trial: int, rows: "_Rows", wanted: Wanted) -> None:
+    def add(self, trial: int, rows: "_Rows", wanted: WantedMetrics) -> None:
         """Keep what is wanted of the rows of the trial at this place."""
         kept = np.flatnonzero(_kept(rows, wanted))
         self._parts["trial"].append(np.full(len(kept), trial, np.int32))
@@ -94,7 +94,7 @@ class _Rows(NamedTuple):
 
 
 def recorded(
-    results: Joined, trials: Iterable[str], wanted: Sequence[Wanted]
+    results: Joined, trials: Iterable[str], wanted: Sequence[WantedMetrics]
 ) -> tuple[Recorded, ...]:
     """What these complete trials recorded, read once for all that is wanted.
 
@@ -134,7 +134,7 @@ def _rows(table: pa.Table) -> _Rows:
     return _Rows(table["epoch"].to_numpy(), table["value"].to_numpy(), texts, codes)
 
 
-def _kept(rows: _Rows, wanted: Wanted) -> NDArray[np.bool_]:
+def _kept(rows: _Rows, wanted: WantedMetrics) -> NDArray[np.bool_]:
     """Which rows are wanted."""
     kept_N = np.ones(len(rows.epoch_N), bool)
     if wanted.metrics is not None:

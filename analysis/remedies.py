@@ -9,7 +9,7 @@ from typing import Any
 
 from analysis import variance
 from analysis.units import FEWEST
-from analysis.variance import Components, Layout
+from analysis.variance import Components, DesignSize
 
 
 def needed(row: Mapping[str, Any], parts: Components, unit: str, alpha: float) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def needed(row: Mapping[str, Any], parts: Components, unit: str, alpha: float) -
     }
 
 
-def too_few(n: int, unit: str, layout: Layout) -> dict[str, Any]:
+def too_few(n: int, unit: str, layout: DesignSize) -> dict[str, Any]:
     """What is missing where `n` units of an estimate give no interval, or its clips alone do."""
     of_folds = unit == "folds" or (unit == "devices" and layout.folds == 2)
     here = layout.folds if of_folds else n if unit else 1

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from analysis import metrics
 from analysis.conditions import marked
 from analysis.joined import Held, Joined, joined
-from analysis.metrics import Recorded, Wanted
+from analysis.metrics import Recorded, WantedMetrics
 from analysis.metrics import Unrecorded as Unrecorded
 from scaling import settings
 from scaling.results.outcome import Status
@@ -194,12 +194,12 @@ def evaluations(
     device; None: all. Of a big study, ask for few rows: all of them need not fit into memory.
     Raises Unrecorded for a metric that no complete trial recorded, or a value that is not finite.
     """
-    wanted = Wanted(frozenset([metric]), device, last)
+    wanted = WantedMetrics(frozenset([metric]), device, last)
     (found,) = recorded(load(results), [wanted])
     return found.values(metric)
 
 
-def recorded(snapshot: Snapshot, wanted: Sequence[Wanted]) -> tuple[Recorded, ...]:
+def recorded(snapshot: Snapshot, wanted: Sequence[WantedMetrics]) -> tuple[Recorded, ...]:
     """What the complete trials recorded, read once for all that is wanted: metrics.recorded."""
     for each in wanted:
         if each.last is not None and each.last < 1:

@@ -8,7 +8,7 @@ from which follows the error of designs that were not run. A component that come
 one near 0 often does, is cut at 0 and named. Sources: Searle, Casella and McCulloch 1992, Variance
 Components (unweighted means); Cohen 1988 (power, here by the non-central t).
 Conventions: variances are squares of what `value` is in; an error is of the mean over the units of
-analysis.units, on one split over devices crossed with seeds. Contents: Layout, Components,
+analysis.units, on one split over devices crossed with seeds. Contents: DesignSize, Components,
 components, of_clips; Error, expected, measured; power, detectable, runs_needed, needed,
 of_each.
 """
@@ -38,7 +38,7 @@ ADDABLE = {
 Array = npt.NDArray[np.float64]
 
 
-class Layout(NamedTuple):
+class DesignSize(NamedTuple):
     """How many there are; as arrays, those of several designs."""
 
     folds: Any
@@ -55,7 +55,7 @@ class Components(NamedTuple):
     seed: float  # of a training
     rest: float  # of a training on a device
     repeat: float  # of the mean over these very folds, from seed to seed
-    layout: Layout
+    layout: DesignSize
     cut: tuple[str, ...]  # those that came out negative, and are 0 here
 
 
@@ -86,7 +86,7 @@ def components(runs: pd.DataFrame) -> Components:
     cut = tuple(name for name, value in found.items() if value < 0)
     kept = {name: max(float(value), 0.0) for name, value in found.items()}
     kept |= {name: math.nan for name, value in found.items() if math.isnan(value)}
-    return Components(**kept, layout=Layout(folds, seeds, devices), cut=cut)
+    return Components(**kept, layout=DesignSize(folds, seeds, devices), cut=cut)
 
 
 def of_clips(shares: "pd.Series[float]", clips: "pd.Series[float]") -> float:
@@ -104,7 +104,7 @@ class Error(NamedTuple):
     freedom: Any
 
 
-def expected(found: Components, unit: str, layout: Layout) -> Error:
+def expected(found: Components, unit: str, layout: DesignSize) -> Error:
     """The error of the mean of another design, over folds, repeats or devices."""
     fold, device, both, seed, rest, repeat = (float(np.nan_to_num(part)) for part in found[:6])
     folds, seeds, devices = layout
@@ -125,7 +125,7 @@ def measured(runs: pd.DataFrame, unit: str, interval: Estimate, confidence: floa
     if unit == "devices":
         value_R = value_FD.mean(axis=1) if folds > 1 else value_FS[0][~np.isnan(value_FS[0])]
         rows, columns = (_variance(each) / len(each) for each in (value_R, value_FD.mean(axis=0)))
-        error = _joined(rows, columns, Layout(folds, len(value_R), devices))
+        error = _joined(rows, columns, DesignSize(folds, len(value_R), devices))
     else:
         values = np.nanmean(value_FS, axis=1) if unit == "folds" else _repeats(value_FS)
         error = Error(math.sqrt(_variance(values) / len(values)), len(values) - 1)
@@ -133,7 +133,7 @@ def measured(runs: pd.DataFrame, unit: str, interval: Estimate, confidence: floa
     return error._replace(size=max(error.size, half / float(_edge(error.freedom, 1 - confidence))))
 
 
-def _joined(of_rows: Any, of_devices: Any, layout: Layout) -> Error:
+def _joined(of_rows: Any, of_devices: Any, layout: DesignSize) -> Error:
     """The error of devices crossed with folds, of one fold with its seeds; with Satterthwaite's
     degrees of freedom.
     """

@@ -122,7 +122,7 @@ def train(
     if recipe not in RECIPES:
         raise ValueError(f"--recipe {recipe}: no such recipe{nearest(recipe, RECIPES)}")
     trial = changed(RECIPES[recipe], pairs(settings))
-    frontends.chosen(trial.sound.features, frontend_backend)
+    frontends.backend_for(trial.sound.features, frontend_backend)
     read = reading(column, group_from)
     clips, missing = (
         prepare.at_hand([trial], root, read) if dry_run else (prepare.scan([trial], root, read), {})

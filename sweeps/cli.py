@@ -222,7 +222,7 @@ def sweep(
     elif at_most is not None:
         raise ValueError(f"--at-most {at_most}: only --until-decided has a budget, name it too")
     for features in {trial.sound.features for trial in launch.trials}:
-        frontends.chosen(features, frontend_backend)
+        frontends.backend_for(features, frontend_backend)
     if dry_run:
         show_trials(launch, speed, as_json, course)
         return

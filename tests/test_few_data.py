@@ -412,4 +412,4 @@ def test_a_table_without_a_class_to_train_on(few: Trial, store: Store):
             plan("s", [few], {"synthetic": own})
         others = changed(few, {"sound.classes": "field,street"})
         assert plan("s", [others], {"synthetic": own}).train_clips == [8]
-    assert len(splits.chosen(own, ("field", "street"))) == 150
+    assert len(splits.of_classes(own, ("field", "street"))) == 150

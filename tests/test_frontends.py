@@ -17,7 +17,7 @@ import torch
 
 from scaling.settings import Features, Sound
 from scaling.sound import frontends
-from scaling.sound.frontends import BACKENDS, Standardize, build, chosen, statistics
+from scaling.sound.frontends import BACKENDS, Standardize, backend_for, build, statistics
 from scaling.sound.mel import a_weighting, mel_filters
 
 RATE = 22050
@@ -699,18 +699,20 @@ def test_the_most_bins_that_work():
 
 
 def test_the_usual_backend_is_ours_where_it_can():
-    usual = {kind: chosen(small(kind)) for kind in ALL} | {f.kind: chosen(f) for f in (CQT, VQT)}
+    usual = {kind: backend_for(small(kind)) for kind in ALL} | {
+        f.kind: backend_for(f) for f in (CQT, VQT)
+    }
     assert usual == dict.fromkeys(ALL, "overhear") | {"cqt": "nnaudio", "vqt": "nnaudio"}
-    assert chosen(small("log_mel"), "torchaudio") == "torchaudio"
-    assert chosen(small("log_mel", trainable="stft")) == "nnaudio"
+    assert backend_for(small("log_mel"), "torchaudio") == "torchaudio"
+    assert backend_for(small("log_mel", trainable="stft")) == "nnaudio"
     with pytest.raises(
         ValueError, match=r"^frontend_backend=torchaudio has no trainable=stft: take"
     ):
-        chosen(small("log_mel", trainable="stft"), "torchaudio")
+        backend_for(small("log_mel", trainable="stft"), "torchaudio")
     with pytest.raises(
         ValueError, match=r"^frontend_backend=overhear has no kind=cqt: take nnaudio"
     ):
-        chosen(CQT, "overhear")
+        backend_for(CQT, "overhear")
 
 
 # Front ends that learn

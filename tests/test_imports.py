@@ -5,6 +5,7 @@ and never each other, but that a sweep that runs until its claims are decided ha
 import ast
 import subprocess
 import sys
+from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -104,6 +105,18 @@ def loaded(statement: str) -> set[str]:
     code = f"{statement}\nimport sys\nprint(*(n for n in sys.modules if '.' not in n))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(ended.stdout.split())
+
+
+def test_no_two_classes_share_a_name():
+    """Who searches for one finds one."""
+    names = Counter(
+        node.name
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, count in names.items() if count > 1} == set()
 
 
 def test_analysis_needs_neither_torch_nor_ray():

@@ -9,7 +9,7 @@ from test_analysis_table import complete, end, measure, mixed, plan, predict, re
 
 from analysis import table
 from analysis.data import Data
-from analysis.metrics import Unrecorded, Wanted
+from analysis.metrics import Unrecorded, WantedMetrics
 from analysis.units import FOLD, SEED, estimate, estimates, scale_of
 from scaling.results.records import Results
 from scaling.seeds import stream
@@ -205,7 +205,7 @@ def test_estimates_are_those_of_each_epoch(results: Results) -> None:
 def test_last_0_is_refused(results: Results) -> None:
     complete(results, {trial(): {"test": [0.1]}})
     with pytest.raises(ValueError, match=r"last=0: .*last >= 1"):
-        table.recorded(table.load(results), [Wanted(last=0)])
+        table.recorded(table.load(results), [WantedMetrics(last=0)])
 
 
 def test_a_trial_whose_metrics_are_gone_is_named(results: Results) -> None:

@@ -16,7 +16,7 @@ from scaling.settings import Split
 from scaling.sound.clips import UNUSED, table
 from scaling.sound.datasets import scan
 from scaling.sound.folds import leaking_folds, made_folds
-from scaling.sound.splits import chosen, make, pairs, taught, thinned
+from scaling.sound.splits import make, of_classes, pairs, taught, thinned
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'future.infer_string'")
 
@@ -698,15 +698,15 @@ def test_more_clips_than_a_class_has(clips: pd.DataFrame):
 
 def test_classes_are_chosen_by_name():
     rows = grid(2, 4)
-    assert chosen(rows, ()).tolist() == list(range(len(rows)))
-    found = chosen(rows, ("class 3", "class 0"))
+    assert of_classes(rows, ()).tolist() == list(range(len(rows)))
+    found = of_classes(rows, ("class 3", "class 0"))
     assert (np.diff(found) > 0).all()
     expected = [i for i, label in enumerate(rows["label"]) if label in ("class 0", "class 3")]
     assert found.tolist() == expected
     with pytest.raises(
         ValueError, match=r"^sound\.classes=clas 2: no such class \(did you mean cl"
     ):
-        chosen(rows, ("class 1", "clas 2"))
+        of_classes(rows, ("class 1", "clas 2"))
 
 
 def test_leaking_folds_are_even_and_leak():

@@ -287,12 +287,12 @@ def test_check_of_version_2(full: Path):
 
 
 def test_version_1_is_told_apart():
-    assert tau.Tree(Path(), whole(1)["train"], None, None, None).versions() == {
+    assert tau.TauTree(Path(), whole(1)["train"], None, None, None).versions() == {
         "audio/": "neither version"
     }
     parts = whole(1)
     every = [*chain(*parts.values())]
-    tree = tau.Tree(Path(), every, every, parts["train"], parts["test"])
+    tree = tau.TauTree(Path(), every, every, parts["train"], parts["test"])
     assert set(tree.versions().values()) == {"version 1"}
     for device in "bc":
         one = next(clip for clip in every if clip.endswith(f"-{device}.wav"))

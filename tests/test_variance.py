@@ -13,8 +13,8 @@ from analysis import remedies, variance
 from analysis.units import DIFFERENCE, estimate
 from analysis.variance import (
     Components,
+    DesignSize,
     Error,
-    Layout,
     components,
     expected,
     measured,
@@ -23,10 +23,10 @@ from analysis.variance import (
 )
 from scaling.seeds import stream
 
-LAYOUT = Layout(5, 3, 4)
+LAYOUT = DesignSize(5, 3, 4)
 
 
-def drawn(purpose: str, layout: Layout = LAYOUT, **deviations: float) -> pd.DataFrame:
+def drawn(purpose: str, layout: DesignSize = LAYOUT, **deviations: float) -> pd.DataFrame:
     """One row per training of a crossed study with these standard deviations."""
     draw, (folds, seeds, devices) = stream(1, purpose), layout
     kept = {"fold": (0,), "device": (2,), "both": (0, 2), "seed": (0, 1), "rest": (0, 1, 2)}
@@ -81,14 +81,14 @@ def test_components_of_folds_and_seeds_by_hand():
 @pytest.mark.parametrize(
     ("layout", "unit"),
     [
-        (Layout(5, 3, 4), "devices"),
-        (Layout(5, 3, 1), "folds"),
-        (Layout(5, 1, 6), "devices"),
-        (Layout(1, 4, 5), "devices"),
-        (Layout(4, 3, 1), "repeats"),
+        (DesignSize(5, 3, 4), "devices"),
+        (DesignSize(5, 3, 1), "folds"),
+        (DesignSize(5, 1, 6), "devices"),
+        (DesignSize(1, 4, 5), "devices"),
+        (DesignSize(4, 3, 1), "repeats"),
     ],
 )
-def test_the_error_expected_of_the_same_design_is_the_one_measured(layout: Layout, unit: str):
+def test_the_error_expected_of_the_same_design_is_the_one_measured(layout: DesignSize, unit: str):
     """Components, put together again, give back the interval that they were taken from."""
     put = {"fold": 0.05, "device": 0.05, "both": 0.03, "seed": 0.04, "rest": 0.02}
     frame = drawn(f"again {unit}", layout, **put)
@@ -105,42 +105,42 @@ def test_the_error_expected_of_the_same_design_is_the_one_measured(layout: Layou
 
 
 def test_folds_that_lack_seeds_count_by_their_harmonic_mean():
-    frame = drawn("holes", Layout(3, 2, 1), fold=0.1, seed=0.1)
+    frame = drawn("holes", DesignSize(3, 2, 1), fold=0.1, seed=0.1)
     lacking = frame[(frame["split.fold"] != 2) | (frame["seed"] == 0)]
     found = components(lacking)
     assert found.layout.seeds == pytest.approx(3 / (1 / 2 + 1 + 1 / 2))
     assert found.seed > 0
 
 
-def parts(layout: Layout, **deviations: float) -> Components:
+def parts(layout: DesignSize, **deviations: float) -> Components:
     names = ("fold", "device", "both", "seed", "rest", "repeat")
     return Components(*(deviations.get(name, 0.0) ** 2 for name in names), layout, ())
 
 
 def test_no_number_of_seeds_decides_where_folds_differ():
-    found = needed(parts(Layout(3, 3, 1), fold=0.04, seed=0.02), "folds", 0.03)
+    found = needed(parts(DesignSize(3, 3, 1), fold=0.04, seed=0.02), "folds", 0.03)
     assert found["seeds"] == math.inf
     total = 3 + found["folds"]
     assert total == variance.runs_needed(0.03, math.sqrt(0.04**2 + 0.02**2 / 3))
 
 
 def test_seeds_decide_where_seeds_differ():
-    found = needed(parts(Layout(5, 1, 1), fold=0.001, seed=0.05), "folds", 0.03)
+    found = needed(parts(DesignSize(5, 1, 1), fold=0.001, seed=0.05), "folds", 0.03)
     assert 1 <= found["seeds"] < 20
 
 
 def test_only_devices_decide_where_devices_differ():
-    found = needed(parts(Layout(5, 3, 4), device=0.05, fold=0.005), "devices", 0.03)
+    found = needed(parts(DesignSize(5, 3, 4), device=0.05, fold=0.005), "devices", 0.03)
     assert found["folds"] == found["seeds"] == math.inf
     assert 10 < found["devices"] < 60
 
 
 def test_where_no_unit_alone_decides_more_of_each_may():
-    found = parts(Layout(3, 3, 4), fold=0.04, seed=0.01, device=0.04)
+    found = parts(DesignSize(3, 3, 4), fold=0.04, seed=0.01, device=0.04)
     assert set(needed(found, "devices", 0.04).values()) == {math.inf}
     count, kinds = variance.of_each(found, "devices", 0.04)
     assert kinds == ("folds", "seeds", "devices")
-    grown = Layout(3 + count, 3 + count, 4 + count)
+    grown = DesignSize(3 + count, 3 + count, 4 + count)
     assert power(0.04, expected(found, "devices", grown)) >= 0.8
     row = {"published": math.nan, "effect": 0.04, "at_least": 0.0, "metric": "accuracy"}
     said = remedies.needed(row, found, "devices", 0.05)["remedy"]
@@ -151,7 +151,7 @@ def test_where_no_unit_alone_decides_more_of_each_may():
 
 
 def test_one_seed_does_not_tell_what_more_would_do():
-    found = needed(components(drawn("one", Layout(5, 1, 1), fold=0.05)), "folds", 0.03)
+    found = needed(components(drawn("one", DesignSize(5, 1, 1), fold=0.05)), "folds", 0.03)
     assert math.isnan(found["seeds"])
     assert found["folds"] > 0
 

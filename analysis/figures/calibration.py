@@ -20,7 +20,7 @@ from analysis.failures.answers import AS_TRAINED, TEMPERED
 from analysis.failures.listings import of_calibration
 from analysis.failures.models import MODEL
 from analysis.failures.reliability import calibration
-from analysis.figures.classes import chosen
+from analysis.figures.classes import drawn_trials
 from analysis.figures.facets import DESCRIBED
 from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette
 from analysis.figures.places import MARKERS, across_panels, caption, drawn_models
@@ -36,7 +36,7 @@ def obstacle(data: Data) -> str | None:
 
 def points(data: Data) -> pd.DataFrame:
     """A row for each drawn model, split, stage and bin: analysis.failures.calibration's."""
-    return calibration(data, chosen(data))
+    return calibration(data, drawn_trials(data))
 
 
 def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:

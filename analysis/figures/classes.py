@@ -25,10 +25,10 @@ def obstacle(data: Data) -> str | None:
 
 def points(data: Data) -> pd.DataFrame:
     """A row for each drawn model, split and class: analysis.failures.by_class's."""
-    return by_class(data, chosen(data))
+    return by_class(data, drawn_trials(data))
 
 
-def chosen(data: Data) -> list[str]:
+def drawn_trials(data: Data) -> list[str]:
     """The trials whose predictions are read: those of the models that a figure has room for."""
     found = models(data)
     return found.of(found.few(MOST_PANELS))

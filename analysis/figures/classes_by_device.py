@@ -12,7 +12,7 @@ from analysis.data import Data
 from analysis.failures import answers
 from analysis.failures.classes import by_device_and_class
 from analysis.failures.listings import of_cells
-from analysis.figures.classes import chosen
+from analysis.figures.classes import drawn_trials
 from analysis.figures.devices import obstacle as obstacle_of_devices
 from analysis.figures.heat import Heat, draw_heat
 from analysis.figures.layout import PLAIN, Style
@@ -29,7 +29,7 @@ def obstacle(data: Data) -> str | None:
 
 def points(data: Data) -> pd.DataFrame:
     """A row for each drawn model, split, device and class: by_device_and_class's."""
-    return by_device_and_class(data, chosen(data))
+    return by_device_and_class(data, drawn_trials(data))
 
 
 def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:

@@ -12,7 +12,7 @@ from analysis.data import Data
 from analysis.failures import answers
 from analysis.failures.confusions import confusion
 from analysis.failures.listings import of_confusions
-from analysis.figures.classes import chosen
+from analysis.figures.classes import drawn_trials
 from analysis.figures.heat import Heat, draw_heat
 from analysis.figures.layout import PLAIN, Style
 from analysis.figures.places import caption, drawn_models
@@ -28,7 +28,7 @@ def obstacle(data: Data) -> str | None:
 
 def points(data: Data) -> pd.DataFrame:
     """A row for each drawn model, split and pair of classes: analysis.failures.confusion's."""
-    return confusion(data, chosen(data))
+    return confusion(data, drawn_trials(data))
 
 
 def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:

@@ -120,7 +120,7 @@ def listing(name: str, points: pd.DataFrame) -> Listing:
     return of_filters(name, points)
 
 
-class Measure(NamedTuple):
+class FilterMeasure(NamedTuple):
     """What a panel shows of filters."""
 
     column: str
@@ -131,9 +131,9 @@ class Measure(NamedTuple):
 
 
 MEASURES = (
-    Measure("change", "Change", "Change (%)", 100, 0),
-    Measure("shift", "Centre", "Shift (bandwidths)", 1, 0),
-    Measure("widening", "Bandwidth", "Learnt / initial", 1, 1),
+    FilterMeasure("change", "Change", "Change (%)", 100, 0),
+    FilterMeasure("shift", "Centre", "Shift (bandwidths)", 1, 0),
+    FilterMeasure("widening", "Bandwidth", "Learnt / initial", 1, 1),
 )
 
 

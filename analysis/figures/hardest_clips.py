@@ -14,7 +14,7 @@ from analysis.failures import answers
 from analysis.failures.hardest_clips import hardest
 from analysis.failures.listings import of_clips
 from analysis.failures.models import models
-from analysis.figures.classes import chosen
+from analysis.figures.classes import drawn_trials
 from analysis.figures.layout import PLAIN, Style, drawing, folded, page, palette
 from analysis.listing import Listing
 from scaling.text import printable
@@ -32,7 +32,7 @@ def obstacle(data: Data) -> str | None:
 def points(data: Data) -> pd.DataFrame:
     """A row for each clip: analysis.failures.hardest's."""
     few = len(models(data).trainings) <= READ
-    return hardest(data, None if few else chosen(data))
+    return hardest(data, None if few else drawn_trials(data))
 
 
 def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:

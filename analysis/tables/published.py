@@ -48,7 +48,7 @@ def obstacle(name: str, scores: pd.DataFrame) -> str | None:
     if not _over_clips(ours, paper.split).any():
         return f"no model of {name} was scored on the split {paper.split}"
     try:
-        chosen(name, ours)
+        selected_rows(name, ours)
     except ValueError as error:
         return str(error)
     return None
@@ -61,7 +61,7 @@ def matched(name: str, scores: pd.DataFrame, macro_f1: pd.DataFrame | None = Non
     """
     paper, theirs = table(name), numbers(name)
     theirs = theirs.assign(order=range(len(theirs)))
-    won = chosen(name, of_table(name, scores))
+    won = selected_rows(name, of_table(name, scores))
     won = won[_over_clips(won, paper.split)]
     values = [won.assign(metric="accuracy")]
     if macro_f1 is not None and "macro_f1" in set(theirs["metric"]):
@@ -156,7 +156,7 @@ def _said(rows: pd.DataFrame, among: Mapping[str, str]) -> "pd.Series[str]":
     return said.where(rows["objective.kind"] == "bottleneck", "")
 
 
-def chosen(name: str, ours: pd.DataFrame) -> pd.DataFrame:
+def selected_rows(name: str, ours: pd.DataFrame) -> pd.DataFrame:
     """The rows of the trials whose settings won on validation clips; all where none are chosen."""
     among = [*PUBLISHED[name].among]
     return select(ours, among) if among else ours

@@ -2,8 +2,8 @@
 
 Look 0 is the plan, kept before anything runs: how many repeats there may be, when they are judged,
 and the error rate. It may not change, as what it promises holds for it alone. Each look is a file,
-`looks/<study>-<number>.json`, sealed. Contents: Course, Finding, Look; `record`, `looks`. Knows
-neither torch nor pandas. Statistics: analysis.sequential.
+`looks/<study>-<number>.json`, sealed. Contents: Course, Finding, LookRecord; `record`, `looks`.
+Knows neither torch nor pandas. Statistics: analysis.sequential.
 """
 
 import datetime
@@ -54,7 +54,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Look:
+class LookRecord:
     """One look, the plan it belongs to, and all claims as they stand then."""
 
     course: Course
@@ -66,7 +66,7 @@ class Look:
     findings: tuple[Finding, ...] = ()
 
 
-def record(look: Look, results: "Folder") -> None:
+def record(look: LookRecord, results: "Folder") -> None:
     """Keep a look, whole."""
     from scaling.results import seal
 
@@ -80,7 +80,7 @@ def record(look: Look, results: "Folder") -> None:
     results.put(seal.note(note), KIND, name)
 
 
-def looks(results: "Folder", study: str = "") -> list[Look]:
+def looks(results: "Folder", study: str = "") -> list[LookRecord]:
     """The looks of a results folder (of a study), in order; none where claims are judged once.
 
     Raises Damaged for a file that is not what was written, and ValueError for one that is missing
@@ -88,7 +88,7 @@ def looks(results: "Folder", study: str = "") -> list[Look]:
     """
     from scaling.results.folder import Damaged
 
-    by_study: dict[str, list[Look]] = {}
+    by_study: dict[str, list[LookRecord]] = {}
     for name in results.names(KIND, ".json"):
         if (look := _read(name, results)) and study in ("", look.course.study):
             by_study.setdefault(look.course.study, []).append(look)
@@ -109,7 +109,7 @@ def looks(results: "Folder", study: str = "") -> list[Look]:
     return found
 
 
-def _read(name: str, results: "Folder") -> Look | None:
+def _read(name: str, results: "Folder") -> LookRecord | None:
     from scaling.results import seal
     from scaling.results.folder import Damaged
 
@@ -131,13 +131,13 @@ def _read(name: str, results: "Folder") -> Look | None:
         ) from None
 
 
-def _look(note: Mapping[str, Any]) -> Look:
+def _look(note: Mapping[str, Any]) -> LookRecord:
     """A look from its JSON form. Raises ValueError, TypeError or KeyError."""
     course, listed = dict(note["course"]), note["findings"]
     if not isinstance(listed, list) or len(listed) > MOST:
         raise ValueError(f"findings are a list of at most {MOST}")
     course["counts"] = tuple(_whole(count) for count in course["counts"])
-    made = Look(
+    made = LookRecord(
         Course(**course),
         _whole(note["number"]),
         _whole(note["repeats"]),

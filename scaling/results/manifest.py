@@ -62,7 +62,7 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
     for trial in trials:
         name, named = trial.sound.dataset, trial.sound.classes
         if (name, named) not in chosen:
-            rows = splits.chosen(tables[name], named)
+            rows = splits.of_classes(tables[name], named)
             chosen[name, named] = tables[name].iloc[rows].reset_index(drop=True)
         table = chosen[name, named]
         classes = table["label"].nunique()

@@ -99,7 +99,7 @@ class Attempt:
         self.start = continuation.start(trial, results)
         self.rows, self.done = [*self.start.metrics], self.start.epoch
         if trial.split.protocol == "pairs":
-            table = store.table.iloc[splits.chosen(store.table, trial.sound.classes)]
+            table = store.table.iloc[splits.of_classes(store.table, trial.sound.classes)]
             pairs = splits.pairs(table, trial.split).assign(trial=trial.id)
             results.write("pairs", trial.id, pairs.to_dict("records"))
 

@@ -17,7 +17,7 @@ judge.
 A trainable front end holds its filters as parameters, scaled so that the largest number of each is
 1 (an optimizer's steps then mean the same to all of them), and beside them as they began.
 Shapes: B clips, T samples, N frames, Q FFT bins, F bands, K filters.
-Contents: `build`, `chosen` and its BACKENDS; `statistics`, `Standardize`.
+Contents: `build`, `backend_for` and its BACKENDS; `statistics`, `Standardize`.
 """
 
 import importlib
@@ -52,14 +52,14 @@ def build(features: Features, rate: int, backend: str = "auto") -> nn.Module:
     of `vggish`, natural logarithms).
 
     On a CPU, features of a clip by `overhear` have the same bits whatever else is in the batch and
-    however many threads torch may use. Raises ValueError as `chosen` does, and for mel bands
+    however many threads torch may use. Raises ValueError as `backend_for` does, and for mel bands
     without an FFT bin; the module does for waves shorter than half a window, or than a whole one of
     `vggish`.
     """
-    return BACKENDS[chosen(features, backend)](features, rate)
+    return BACKENDS[backend_for(features, backend)](features, rate)
 
 
-def chosen(features: Features, backend: str = "auto") -> str:
+def backend_for(features: Features, backend: str = "auto") -> str:
     """The backend that computes these features: the one named, or the usual one.
 
     Raises ValueError for a backend that is unknown or has no such front end, and where a library

@@ -4,7 +4,7 @@ Conventions: parts are sorted row indices of the clip table and share no clip. `
 `validation`, and what is held out: `test`, or, where it holds devices that are not trained on,
 `seen` and `unseen` (devices): those of the held-out fold, or, with split.unseen=all, of all folds,
 for no network heard any of them. Validation holds trained devices only: to choose by unseen ones
-would leak. Contents: `chosen`, `make`, `pairs` to hold out pairs of city and class, `taught`,
+would leak. Contents: `of_classes`, `make`, `pairs` to hold out pairs of city and class, `taught`,
 `thinned`.
 """
 
@@ -25,7 +25,7 @@ from scaling.sound.folds import leaking_folds, made_folds, own_folds
 from scaling.spelling import nearest
 
 
-def chosen(table: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
+def of_classes(table: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
     """The rows of these classes, of all where none is named. Raises ValueError for an unknown
     one.
     """

@@ -268,7 +268,7 @@ def describe(
     (folder / FACTS).write_text(json.dumps(own | dict(facts), indent=1))
 
 
-def _write_facts(clips: Clips, rate: int, draft: Path, packed: waves.Packed) -> str:
+def _write_facts(clips: Clips, rate: int, draft: Path, packed: waves.PackedWaves) -> str:
     """Write the table and the description of a draft; the digest of the table."""
     rest = clips.table[~clips.table["clip"].isin(list(packed.bad))].reset_index(drop=True)
     named, samples, limited = digest(rest), sum(packed.lengths), packed.limited

@@ -20,7 +20,7 @@ from scaling.sound.contents import Read
 from scaling.sound.usable import fault
 
 
-class Packed(NamedTuple):
+class PackedWaves(NamedTuple):
     """What packing has made of the clips, besides their waves."""
 
     reads: list[Read]  # of every clip
@@ -59,7 +59,7 @@ def examine(clips: Clips, *, workers: int | None = None, progress: bool = True) 
     return Examined(read, found, bad, faults)
 
 
-def write(clips: Clips, rate: int, path: Path, workers: int | None, label: str) -> Packed:
+def write(clips: Clips, rate: int, path: Path, workers: int | None, label: str) -> PackedWaves:
     """Stream every readable clip to `path`."""
     names = clips.table["clip"].tolist()
     reads: list[Read] = []
@@ -79,7 +79,7 @@ def write(clips: Clips, rate: int, path: Path, workers: int | None, label: str) 
             lengths.append(len(outcome.wave_T))
             faults.append(outcome.fault)
             limited += outcome.limited
-    return Packed(reads, lengths, faults, bad, limited, content.hexdigest())
+    return PackedWaves(reads, lengths, faults, bad, limited, content.hexdigest())
 
 
 class Converted(NamedTuple):

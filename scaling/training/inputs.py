@@ -64,7 +64,7 @@ class Listener:
         if store.rate != trial.sound.rate:
             raise ValueError(f"sound.rate={trial.sound.rate}: this store holds {store.rate} Hz")
         self.trial, self.store, self.device = trial, store, machine.device
-        self.at = splits.chosen(store.table, trial.sound.classes)
+        self.at = splits.of_classes(store.table, trial.sound.classes)
         self.table = store.table.iloc[self.at].reset_index(drop=True)
         self.labels = tuple(sorted(trial.sound.classes)) or store.labels
         self.parts = splits.make(self.table, trial.split)

@@ -1,7 +1,7 @@
 """Looks in words: the plan of a course, each look at its claims, and what came of it, as lines.
 
 Conventions: effects are percentage points, those of a loss nats; intervals are of one look and one
-claim. Contents: UNDECIDED, `decided`; `plan`, `said`, `ended`.
+claim. Contents: UNDECIDED, `decided`; `planned_looks`, `said`, `ended`.
 """
 
 import math
@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from scaling.results.claims import Claim
-from scaling.results.looks import Finding, Look
+from scaling.results.looks import Finding, LookRecord
 
 UNDECIDED = "undecided"  # as analysis.claims says it
 
@@ -19,14 +19,14 @@ def decided(finding: Finding) -> bool:
     return finding.verdict != UNDECIDED
 
 
-def plan(counts: Sequence[int]) -> str:
+def planned_looks(counts: Sequence[int]) -> str:
     """`at most 12 repeats, judged at 3, 5, 8 and 12`."""
     *others, last = map(str, counts)
     judged = f"{', '.join(others)} and {last}" if others else last
     return f"at most {last} repeats, judged at {judged}"
 
 
-def said(look: Look, claims: Sequence[Claim]) -> Iterator[str]:
+def said(look: LookRecord, claims: Sequence[Claim]) -> Iterator[str]:
     """`look 2, 5 repeats: width helps: undecided (+3.1 points, -0.4 to +6.6 over 5 folds; needs
     p <= .0028, is .08)`, a line for each claim.
     """
@@ -37,7 +37,7 @@ def said(look: Look, claims: Sequence[Claim]) -> Iterator[str]:
         yield f"look {look.number}, {repeats}: {finding.claim}: {finding.verdict}{line}"
 
 
-def ended(look: Look, where: str) -> Iterator[str]:
+def ended(look: LookRecord, where: str) -> Iterator[str]:
     """What came of a course by its last look, and the command that follows."""
     left = [finding for finding in look.findings if not decided(finding)]
     most, total = look.course.counts[-1], len(look.findings)
@@ -48,7 +48,7 @@ def ended(look: Look, where: str) -> Iterator[str]:
     yield f"next: overhear claims {shlex.quote(where)}"
 
 
-def _line(look: Look, finding: Finding, claim: Claim) -> str:
+def _line(look: LookRecord, finding: Finding, claim: Claim) -> str:
     """What stands behind a verdict."""
     if decided(finding) and finding.look < look.number:
         return f" at look {finding.look}"

@@ -19,11 +19,11 @@ import typer
 
 from scaling.results.claims import Claim, unmet
 from scaling.results.eta import duration
-from scaling.results.looks import Course, Finding, Look, looks, record
+from scaling.results.looks import Course, Finding, LookRecord, looks, record
 from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.settings import Trial
-from sweeps.adaptive.looks_in_words import UNDECIDED, decided, ended, plan, said
+from sweeps.adaptive.looks_in_words import UNDECIDED, decided, ended, planned_looks, said
 
 FUTILE = 0.05  # chance of a decision below which more repeats are not worth their time
 NOT_COMPARED = ("published", "source")  # what a claim says that decides nothing
@@ -44,7 +44,7 @@ class Until:
     own: Own
     course: Course
     results: Results
-    done: tuple[Look, ...]  # the plan, look 0, among them
+    done: tuple[LookRecord, ...]  # the plan, look 0, among them
 
     @property
     def upcoming(self) -> tuple[Trial, ...]:
@@ -93,8 +93,9 @@ def asked(
     )
     if done and course != done[0].course:
         raise ValueError(
-            f"{results.where} plans {plan(planned)}{_other(course, done[0].course)}: its promise "
-            "holds for that plan alone; run it unchanged, or sweep into another folder with --out"
+            f"{results.where} plans {planned_looks(planned)}{_other(course, done[0].course)}: its "
+            "promise holds for that plan alone; run it unchanged, or sweep into another folder "
+            "with --out"
         )
     return Until(own, course, results, done)
 
@@ -106,8 +107,8 @@ def described(until: Until, seconds: float | None = None) -> list[str]:
     course, size = until.course, len(until.own.trials(1))
     claims = f"{len(until.own.claims)} claim{'s' * (len(until.own.claims) > 1)}"
     lines = [
-        f"until decided: {claims}, {plan(course.counts)} ({size} trials each); false decisions "
-        f"at most {100 * course.alpha:g} % in all"
+        f"until decided: {claims}, {planned_looks(course.counts)} ({size} trials each); false "
+        f"decisions at most {100 * course.alpha:g} % in all"
     ]
     if seconds is not None:
         lines.append(
@@ -151,12 +152,12 @@ def follow(until: Until, run: Callable[[tuple[Trial, ...]], bool]) -> bool:
     return True
 
 
-def _show(until: Until, look: Look) -> None:
+def _show(until: Until, look: LookRecord) -> None:
     for line in said(look, until.own.claims):
         typer.echo(line)
 
 
-def _keep(until: Until, number: int, findings: tuple[Finding, ...]) -> Look:
+def _keep(until: Until, number: int, findings: tuple[Finding, ...]) -> LookRecord:
     """Record a look; 0 is the plan."""
     from analysis import sequential
 
@@ -165,7 +166,7 @@ def _keep(until: Until, number: int, findings: tuple[Finding, ...]) -> Look:
     level = (0.0, *sequential.levels(counts, alpha))[number]
     known = len(until.results.ended(trial.id for trial in until.own.trials(counts[-1])))
     now = datetime.datetime.now(datetime.UTC)
-    look = Look(until.course, number, repeats, level, known, now, findings)
+    look = LookRecord(until.course, number, repeats, level, known, now, findings)
     record(look, until.results)
     return look
 
@@ -208,7 +209,7 @@ def _finding(row: Mapping[Any, Any], number: int, needs: float) -> Finding:
     )
 
 
-def _over(look: Look) -> bool:
+def _over(look: LookRecord) -> bool:
     """Whether a look was the last of its course."""
     last = look.number == len(look.course.counts)
     return last or (look.number > 0 and not any(each.open for each in look.findings))
@@ -229,7 +230,7 @@ def _check_whole(trials: Sequence[Trial], results: Results) -> None:
 def _other(course: Course, planned: Course) -> str:
     """How what is asked for differs from what was planned."""
     if course.counts != planned.counts:
-        return f", and not {plan(course.counts)}"
+        return f", and not {planned_looks(course.counts)}"
     return f" of other {'claims' if course.claimed != planned.claimed else 'trials'}"
 
 

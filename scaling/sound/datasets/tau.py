@@ -6,7 +6,7 @@ and `evaluation_setup/fold1_{train,test,evaluate}.csv`, tab-separated, with a co
 Conventions: everything said of a clip is read off its name; clips of one location are one source.
 The official fold holds fold 1 out and trains on fold 0; what it leaves out is UNUSED. Version 2
 dropped five faulty clips and re-synchronised 118: lists of version 1 with audio of version 2 name
-clips that are not there. Contents: `scan` and `check`, on the Tree that `look` finds.
+clips that are not there. Contents: `scan` and `check`, on the TauTree that `look` finds.
 """
 
 import warnings
@@ -30,7 +30,7 @@ TRAIN_LIST = f"{SETUP}fold1_train.csv"
 TEST_LISTS = (f"{SETUP}fold1_evaluate.csv", f"{SETUP}fold1_test.csv")  # the same clips
 
 
-class Count(NamedTuple):
+class TauCount(NamedTuple):
     """Clips of one device: in all, in the training list, in the test list, in neither."""
 
     all: int
@@ -45,16 +45,16 @@ class Count(NamedTuple):
 
 # Source: the datasets' documentation. The versions differ in devices b and c only.
 VERSION_1 = {
-    "a": Count(14_400, 10_215, 330, 3855),
-    **dict.fromkeys(("b", "c", "s1", "s2", "s3"), Count(1080, 750, 330, 0)),
-    **dict.fromkeys(("s4", "s5", "s6"), Count(1080, 0, 330, 750)),
+    "a": TauCount(14_400, 10_215, 330, 3855),
+    **dict.fromkeys(("b", "c", "s1", "s2", "s3"), TauCount(1080, 750, 330, 0)),
+    **dict.fromkeys(("s4", "s5", "s6"), TauCount(1080, 0, 330, 750)),
 }
-VERSION_2 = {**VERSION_1, "b": Count(1078, 749, 329, 0), "c": Count(1077, 748, 329, 0)}
+VERSION_2 = {**VERSION_1, "b": TauCount(1078, 749, 329, 0), "c": TauCount(1077, 748, 329, 0)}
 VERSIONS = {1: VERSION_1, 2: VERSION_2}
 DEVICES = tuple(VERSION_1)
 
 
-class Tree(NamedTuple):
+class TauTree(NamedTuple):
     """What lies below a root; clips as `audio/<file>`."""
 
     root: Path  # of the lists
@@ -88,7 +88,7 @@ class Tree(NamedTuple):
         return {name: _version(lists) for name, lists in parts.items()}
 
 
-def look(root: Path) -> Tree:
+def look(root: Path) -> TauTree:
     """Every clip and list below `root`.
 
     Raises ValueError: no clips, no such names, a list that cannot be read, half of the fold, a clip
@@ -113,7 +113,7 @@ def look(root: Path) -> Tree:
         raise ValueError(f"{lists} lacks {lacks}: unpack the archive of meta data from {ADDRESS}")
     if both := sorted(set(train or ()) & set(test or ())):
         raise ValueError(f"{len(both)} clips are both in training and test list: {some(both)}")
-    tree = Tree(lists, audio, _read(lists / META), train, test, layout)
+    tree = TauTree(lists, audio, _read(lists / META), train, test, layout)
     for clip in sorted({*tree.audio, *tree.listed}):
         fields(clip)
     return tree
@@ -189,13 +189,13 @@ def check(root: Path) -> Report:
     wanted = VERSION_1 if versions[AUDIO] == "version 1" else VERSION_2
     unused = set(tree.audio) - {*(tree.train or ()), *(tree.test or ())}
     parts = [_devices(clips or ()) for clips in (tree.audio, tree.train, tree.test, unused)]
-    found = {device: Count(*(part[device] for part in parts)) for device in DEVICES}
-    lines = [f"{'device':12}" + "".join(f"{name:>8}" for name in Count._fields)]
+    found = {device: TauCount(*(part[device] for part in parts)) for device in DEVICES}
+    lines = [f"{'device':12}" + "".join(f"{name:>8}" for name in TauCount._fields)]
     for device, count in found.items():
         lines.append(count.row(device))
         if count != wanted[device]:
             lines.append(wanted[device].row("  published"))
-    lines.append(Count(*(part.total() for part in parts)).row("all"))
+    lines.append(TauCount(*(part.total() for part in parts)).row("all"))
     lines += [f"{part:18}{versions.get(part, 'not there')}" for part in (AUDIO, META, SETUP)]
     lines += listed("missing", tree.absent) + listed(f"not in {META}", tree.extra)
     wrong = [f"{len(tree.absent)} listed clips are missing"] if tree.absent else []
@@ -234,11 +234,11 @@ def _version(lists: list[tuple[list[str], str]]) -> str:
     return "neither version"
 
 
-def _looks(tree: Tree) -> str:
+def _looks(tree: TauTree) -> str:
     return ", ".join(f"{name} looks like {version}" for name, version in tree.versions().items())
 
 
-def _remedy(tree: Tree) -> str:
+def _remedy(tree: TauTree) -> str:
     versions = tree.versions()
     if versions[AUDIO] == "version 2" and "version 1" in versions.values():
         return f"take {META} and {SETUP} of version 2 from {ADDRESS}"

@@ -25,7 +25,7 @@ FORM = re.compile(rf"({'|'.join(ACTRESSES)})_([a-z]+)_({'|'.join(EMOTIONS)})\.wa
 MISNAMED = {"OA_bite_neutral.wav": "OAF_bite_neutral.wav"}  # as published: as meant
 
 
-class Tree(NamedTuple):
+class TessTree(NamedTuple):
     """What lies below a root."""
 
     places: dict[str, str]  # the name of each clip, sorted, and where it lies
@@ -44,7 +44,7 @@ def fields(name: str) -> dict[str, object]:
     return {"speaker": found[1], "word": found[2], "label": found[3]}
 
 
-def look(root: Path) -> Tree:
+def look(root: Path) -> TessTree:
     """Every clip below `root`, once: where it lies least deep.
 
     Raises ValueError where there is none, for a name of another form, and for two files that bear
@@ -73,7 +73,7 @@ def look(root: Path) -> Tree:
     misnamed = [
         place for place in places.values() if lower_ending(place).rpartition("/")[2] in MISNAMED
     ]
-    return Tree(places, misnamed, copies)
+    return TessTree(places, misnamed, copies)
 
 
 def scan(root: Path) -> Clips:

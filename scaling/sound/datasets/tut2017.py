@@ -7,7 +7,7 @@ location; no location is in both trees. Two datasets, so that each official prot
 split.protocol=folds and neither can train on what it should not: `tut2017` trains on development
 (fold 0) and holds evaluation out (fold 1); `tut2017_development` has the four folds of the
 cross-validation, of which each trains on the other three. Contents: `scan`, `scan_development` and
-their checks, on the Tree that `look` finds.
+their checks, on the TutTree that `look` finds.
 """
 
 import warnings
@@ -32,7 +32,7 @@ META, SETUP = "meta.txt", "evaluation_setup"
 FOLDS = (1, 2, 3, 4)  # of the cross-validation within development
 
 
-class Count(NamedTuple):
+class TutCount(NamedTuple):
     """Clips, clips of each class, locations."""
 
     clips: int
@@ -41,14 +41,14 @@ class Count(NamedTuple):
 
 
 # Source: both published tables.
-PUBLISHED = {DEVELOPMENT: Count(4680, 312, 248), EVALUATION: Count(1620, 108, 109)}
+PUBLISHED = {DEVELOPMENT: TutCount(4680, 312, 248), EVALUATION: TutCount(1620, 108, 109)}
 LABELS = (
     *("beach", "bus", "cafe/restaurant", "car", "city_center", "forest_path", "grocery_store"),
     *("home", "library", "metro_station", "office", "park", "residential_area", "train", "tram"),
 )
 
 
-class Row(NamedTuple):
+class TutRow(NamedTuple):
     """What meta.txt says of a clip."""
 
     clip: str
@@ -56,13 +56,13 @@ class Row(NamedTuple):
     location: str
 
 
-class Tree(NamedTuple):
+class TutTree(NamedTuple):
     """What lies below one of the two folders; clips as `audio/<file>`."""
 
     root: Path  # of meta.txt and the lists of folds
     name: str  # DEVELOPMENT or EVALUATION
     audio: list[str]  # sorted
-    rows: list[Row]
+    rows: list[TutRow]
     layout: Layout
 
     @property
@@ -81,7 +81,7 @@ class Tree(NamedTuple):
         return f"unpack all archives of {ADDRESSES[self.name]} into one folder"
 
 
-def look(root: Path, name: str) -> Tree:
+def look(root: Path, name: str) -> TutTree:
     """One of the two trees.
 
     Raises ValueError: no clips, clips of the other tree, meta.txt missing or of another form.
@@ -100,19 +100,19 @@ def look(root: Path, name: str) -> Tree:
             f"the folder above {DEVELOPMENT} and {EVALUATION} with --root"
         )
     lists = root / layout.home.removesuffix("audio")
-    return Tree(lists, name, audio, read(lists / META, name), layout)
+    return TutTree(lists, name, audio, read(lists / META, name), layout)
 
 
-def read(path: Path, name: str) -> list[Row]:
+def read(path: Path, name: str) -> list[TutRow]:
     """The rows of a meta.txt. Raises ValueError that says which row is wrong."""
     rows = []
     for number, words in enumerate(_lines(path, name), start=1):
-        if len(words) != len(Row._fields) or not all(words):
+        if len(words) != len(TutRow._fields) or not all(words):
             raise ValueError(
                 f"{path}: row {number} has not the three fields path, label, location, separated "
                 f"by tabs: take {META} from {ADDRESSES[name]}"
             )
-        rows.append(Row(*words))
+        rows.append(TutRow(*words))
     return rows
 
 
@@ -209,7 +209,7 @@ def check_development(root: Path) -> Report:
     return compare(tree.root, _counts(tree), tree.absent, tree.extra, tree.remedy, notes)
 
 
-def _both(root: Path) -> tuple[Tree, Tree]:
+def _both(root: Path) -> tuple[TutTree, TutTree]:
     """Development and evaluation, wherever they lie below `root`."""
     found = {name: _folder(root, name) for name in PUBLISHED}
     if lacks := [name for name, folder in found.items() if folder is None]:
@@ -222,7 +222,7 @@ def _both(root: Path) -> tuple[Tree, Tree]:
     return development, evaluation
 
 
-def _development(root: Path) -> Tree:
+def _development(root: Path) -> TutTree:
     return look(_folder(root, DEVELOPMENT) or root, DEVELOPMENT)
 
 
@@ -234,7 +234,7 @@ def _folder(root: Path, name: str) -> Path | None:
     return root / min(found, key=lambda folder: folder.count("/")) if found else None
 
 
-def _whole(tree: Tree) -> list[Row]:
+def _whole(tree: TutTree) -> list[TutRow]:
     """The rows of a tree that holds every clip it lists; warns of those that it does not list."""
     if tree.absent:
         raise ValueError(
@@ -250,7 +250,7 @@ def _whole(tree: Tree) -> list[Row]:
     return tree.rows
 
 
-def _counts(tree: Tree) -> dict[str, tuple[int, int]]:
+def _counts(tree: TutTree) -> dict[str, tuple[int, int]]:
     """Clips that are listed and there, locations, clips of each class: found, published."""
     part, published = tree.name.rpartition("-")[2], PUBLISHED[tree.name]
     there = set(tree.audio)

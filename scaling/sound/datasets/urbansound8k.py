@@ -6,7 +6,8 @@ Multimedia 2014. Layout: `audio/fold{1..10}/<fsID>-<classID>-<occurrence>-<slice
 in two folds, as published. Rates, bit depths and channels differ from file to file. The authors'
 protocol is split.protocol=folds with split.fold=1..10: nine folds train. Pons et al. (2019) train
 on eight: their code leaves the fold after the test fold unused, which is split.validation_fold=2
-for fold 1, and so on up to 1 for fold 10. Contents: `scan`, `check`, on the Tree that `look` finds.
+for fold 1, and so on up to 1 for fold 10. Contents: `scan`, `check`, on the UrbanSoundTree that
+`look` finds.
 """
 
 import re
@@ -43,7 +44,7 @@ FOLDS = dict(enumerate((873, 888, 925, 990, 936, 823, 838, 806, 816, 837), start
 SOURCES, TORN = 1297, 5  # recordings; those of them that lie in two folds
 
 
-class Row(NamedTuple):
+class UrbanSoundRow(NamedTuple):
     """What the table says of a clip."""
 
     clip: str  # audio/fold<fold>/<file>
@@ -52,12 +53,12 @@ class Row(NamedTuple):
     source: str
 
 
-class Tree(NamedTuple):
+class UrbanSoundTree(NamedTuple):
     """What lies below a root; clips as paths below it, sorted."""
 
     layout: Layout
     table: Path
-    rows: list[Row]
+    rows: list[UrbanSoundRow]
     absent: list[str]  # listed, and not there
     copies: list[str]  # files elsewhere that bear the name of a clip that is there
     misplaced: list[str]  # files elsewhere that bear the name of one that is not
@@ -72,7 +73,7 @@ class Tree(NamedTuple):
         return sorted(source for source, count in folds.items() if count > 1)
 
 
-def look(root: Path) -> Tree:
+def look(root: Path) -> UrbanSoundTree:
     """The tree in `root`, or wherever below it a mirror put the table and the clips.
 
     Raises ValueError: no clips, and a table that is missing or has a row of another form.
@@ -92,7 +93,7 @@ def look(root: Path) -> Tree:
     below = "" if found.root == root else f"{found.root.relative_to(root).as_posix()}/"
     others = [place.removeprefix(below) for place in sounds]
     others = sorted(place for place in others if place not in used)
-    return Tree(
+    return UrbanSoundTree(
         found,
         root / place,
         rows,
@@ -104,7 +105,7 @@ def look(root: Path) -> Tree:
     )
 
 
-def read(path: Path) -> list[Row]:
+def read(path: Path) -> list[UrbanSoundRow]:
     """The rows of the table. Raises ValueError that says what cannot be read, or which is wrong."""
     remedy = (
         f"name the folder that holds audio/ and metadata/ with --root (available from {ADDRESS})"
@@ -122,7 +123,7 @@ def read(path: Path) -> list[Row]:
                 f"{path}: row {number} ({','.join(words)}) does not agree with itself: a file is "
                 f"<fsID>-<classID>-<occurrence>-<slice>.wav, a fold 1..10: {REMEDY}"
             )
-        rows.append(Row(f"audio/fold{fold}/{name}", label, int(fold), source))
+        rows.append(UrbanSoundRow(f"audio/fold{fold}/{name}", label, int(fold), source))
     return rows
 
 
