@@ -8,13 +8,15 @@ deviation (Hesterberg 2015, What teachers should know about the bootstrap): of 3
 hold the truth in 88 to 97 % of simulations, percentiles in 67 to 88 %.
 Conventions: N is what a network costs, or how many clips it learns from. The cross-entropy is
 fitted rather than the accuracy wherever both were recorded: it has no ceiling and less noise.
-Contents: SIZES, RESAMPLES, Law, fit, fits, values_of, Runs, runs_of, Predicted, predicted.
+Contents: SIZES, RESAMPLES, Law, fit, fits, values_of, Runs, runs_by, runs_of, Predicted,
+predicted.
 """
 
 # M sizes, U units, B resamples, K values of alpha, X places to predict at
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -150,6 +152,17 @@ def values_of(data: Data) -> tuple[pd.DataFrame, Measure]:
     except Unrecorded:
         scores, measure = accuracy.assign(value=1 - accuracy["value"]), ACCURACY
     return on_splits(scores[scores["split.labels"] == "true"]), measure
+
+
+_known: "WeakKeyDictionary[Data, dict[str, list[Runs]]]" = WeakKeyDictionary()
+
+
+def runs_by(data: Data, size: str) -> list[Runs]:
+    """`runs_of` all held-out scores; made once, as several figures ask for them."""
+    known = _known.setdefault(data, {})
+    if size not in known:
+        known[size] = [*runs_of(values_of(data)[0], size, data.unit)]
+    return known[size]
 
 
 def runs_of(scores: pd.DataFrame, size: str, unit: str = "") -> Iterator[Runs]:

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.data import Data
-from analysis.laws import SIZES, Runs, predicted, runs_of, values_of
+from analysis.laws import SIZES, Runs, predicted, runs_by, values_of
 from analysis.units import over_units
 from scaling.results.records import Refused
 
@@ -79,7 +79,7 @@ def came(data: Data) -> pd.DataFrame:
 
 
 def _known(data: Data) -> Iterator[Runs]:
-    yield from runs_of(values_of(data)[0], SIZE, data.unit)
+    yield from runs_by(data, SIZE)
 
 
 def _family(runs: Runs) -> str:

@@ -24,7 +24,7 @@ from analysis.data import Data
 from analysis.figures.axes import parameters
 from analysis.figures.facets import DESCRIBED, MARKERS
 from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette
-from analysis.laws import RESAMPLES, SIZES, Runs, predicted, runs_of, values_of
+from analysis.laws import RESAMPLES, SIZES, Runs, predicted, runs_by, runs_of, values_of
 from analysis.listing import DESCRIBED as ON
 from analysis.listing import Column, Listing
 from analysis.units import over_units
@@ -129,10 +129,10 @@ class ScalingLaw(NamedTuple):
         return Listing(name, _result(laws, beside, measure), tuple(about), tuple(values))
 
     def _runs(self, data: Data) -> Iterator[Runs]:
-        scores, _ = values_of(data)
         if self.size:
-            yield from runs_of(scores, self.size, data.unit)
+            yield from runs_by(data, self.size)
             return
+        scores, _ = values_of(data)
         for size, part in (
             (FRACTION, scores[scores[PER_CLASS] == 0]),
             (PER_CLASS, scores[scores[PER_CLASS] > 0]),
