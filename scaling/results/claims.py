@@ -275,7 +275,7 @@ def _read(name: str, results: "Folder") -> list[Stated]:
     except (ValueError, TypeError, KeyError) as error:
         raise Damaged(
             f"{path} cannot be read ({error}): restore it from a copy, or delete it, and sweep "
-            "again, which states the claims anew"
+            "again, which states the claims"
         ) from None
 
 

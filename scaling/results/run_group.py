@@ -60,7 +60,7 @@ _MEMORY = "not enough memory for so many at once; continued in two halves"
 
 
 class _Group:
-    """Trials side by side; behind `progress`, those that are `left`, and what they lacked."""
+    """Trials side by side; after `progress`, those that are `left`, and what they lacked."""
 
     def __init__(
         self, trials: Sequence[Trial], store: Store, machine: Machine, results: Results

@@ -113,7 +113,7 @@ class Attempt:
         self.start, self.rows, self.done = Start(), [], 0
 
     def heard(self, epoch: Epoch) -> Progress:
-        """Record an epoch, and the end of the trial behind its last."""
+        """Record an epoch, and the end of the trial after its last."""
         trial, results = self.trial, self.results
         # by the worker of a later sweep, or by its driver
         if ended := ended_before(trial, results):

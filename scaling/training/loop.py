@@ -131,7 +131,7 @@ class Session:
     def end(
         self, of_train: Mapping[str, float], begun: float, share: float = 1.0
     ) -> Scoring[Epoch]:
-        """Score what is held out behind an epoch that began at `begun` and has measured `of_train`;
+        """Score what is held out after an epoch that began at `begun` and has measured `of_train`;
         `share` of the time is this trial's.
         """
         metrics, number = _of_train(of_train), self.done + 1
