@@ -148,7 +148,7 @@ def erf(
 
 @app.command()
 def claims(
-    results: Annotated[list[str], typer.Argument(help=analysis.cli.JOINED)],
+    results: analysis.cli.Joined,
     study: Annotated[
         str | None,
         typer.Option(

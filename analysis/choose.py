@@ -15,7 +15,7 @@ Contents: LIMITED, PRESETS, candidates, configurations, ModelChoice, choose.
 import math
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -24,7 +24,8 @@ from analysis.aggregate import COSTS, DIMENSIONS, NOT_HELD_OUT, split_order, var
 from analysis.conditions import REPEAT, SIZE, labels
 from analysis.data import Data
 from analysis.selection import DIGITS
-from analysis.units import DIFFERENCE, FOLD, Estimate, by_device, estimate
+from analysis.tables.differences import EITHER, apart
+from analysis.units import DIFFERENCE, FOLD, Estimate, estimate
 from scaling import settings
 from scaling.spelling import nearest
 
@@ -316,13 +317,5 @@ def _cheapest(
 def _apart(scores: pd.DataFrame, one: "pd.Series[Any]", other: "pd.Series[Any]") -> Estimate | None:
     """The mean difference between two candidates, paired by seed and fold; None: no pair."""
     sides = [scores[scores["trial"].isin(row["trials"].split())] for row in (one, other)]
-    pairs = sides[0].merge(sides[1], on=[*PAIRED], suffixes=("", "_other"))
-    if pairs.empty:
-        return None
-    both = zip(pairs["by_device"], pairs["by_device_other"], strict=True)
-    devices: Sequence[Any] = [by_device(a, b) for a, b in both]
-    differing = pairs.assign(
-        value=pairs["value"] - pairs["value_other"],
-        by_device=pd.Series(devices, pairs.index, dtype="object"),
-    )
-    return estimate(differing, DIFFERENCE)
+    pairs = sides[0].merge(sides[1], on=[*PAIRED], suffixes=EITHER)
+    return None if pairs.empty else estimate(apart(pairs), DIFFERENCE)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from analysis import console, files
-from analysis.cli import JOINED
+from analysis.cli import Joined, Last, Studies, Unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ FEW = 5  # trial ids that are printed
 
 
 def choose(
-    results: Annotated[list[str], typer.Argument(help=JOINED)],
+    results: Joined,
     most: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,24 +55,9 @@ def choose(
     on: Annotated[
         str, typer.Option(metavar="SPLIT", help="The clips that choose; test clips flatter.")
     ] = "validation",
-    study: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Only the trials of this study. Repeatable."),
-    ] = None,
-    unit: Annotated[
-        str,
-        typer.Option(
-            help="What intervals are over: folds, repeats, devices or clips. Default: the widest "
-            "claim that the design allows."
-        ),
-    ] = "",
-    last: Annotated[
-        int | None,
-        typer.Option(
-            help="Average over this many last evaluated epochs. Default: evaluation.last where all "
-            "trials agree on it, else 1."
-        ),
-    ] = None,
+    study: Studies = None,
+    unit: Unit = "",
+    last: Last = None,
     out: Annotated[
         str | None, typer.Option(help="Local folder for the table as CSV. Default: none is written")
     ] = None,

@@ -39,6 +39,26 @@ JOINED = (
     "trial, whose records must agree."
 )
 OUT = "Local folder for the figures. Default: RESULTS/figures. Of several, it has to be named."
+# what commands that read scores have in common
+Joined = Annotated[list[str], typer.Argument(help=JOINED)]
+Studies = Annotated[
+    list[str] | None,
+    typer.Option(help="Only the trials of this study. Repeatable. Default: all studies."),
+]
+Last = Annotated[
+    int | None,
+    typer.Option(
+        help="Average over this many last evaluated epochs. Default: evaluation.last where all "
+        "trials agree on it, else 1."
+    ),
+]
+Unit = Annotated[
+    str,
+    typer.Option(
+        help="What intervals are over: folds, repeats, devices or clips. Default: the widest "
+        "claim that the design allows."
+    ),
+]
 
 
 class Format(StrEnum):
@@ -50,14 +70,11 @@ class Format(StrEnum):
 
 
 def analyze(
-    results: Annotated[list[str], typer.Argument(help=JOINED)],
+    results: Joined,
     figure: Annotated[
         list[str] | None, typer.Option(help="Figure to draw. Repeatable. Default: all that apply.")
     ] = None,
-    study: Annotated[
-        list[str] | None,
-        typer.Option(help="Only the trials of this study. Repeatable. Default: all studies."),
-    ] = None,
+    study: Studies = None,
     differences: Annotated[
         bool, typer.Option("--differences", help="Add the table of paired differences.")
     ] = False,
@@ -94,20 +111,8 @@ def analyze(
             help="Rename a text in the figures: OLD=NEW, as in 'base=Baseline'. Repeatable."
         ),
     ] = None,
-    last: Annotated[
-        int | None,
-        typer.Option(
-            help="Average over this many last evaluated epochs. Default: evaluation.last where all "
-            "trials agree on it, else 1."
-        ),
-    ] = None,
-    unit: Annotated[
-        str,
-        typer.Option(
-            help="What intervals are over: folds, repeats, devices or clips. Default: the widest "
-            "claim that the design allows."
-        ),
-    ] = "",
+    last: Last = None,
+    unit: Unit = "",
     every: Annotated[
         bool,
         typer.Option(
@@ -232,7 +237,7 @@ def _published(data: "Data") -> "dict[str, tuple[pd.DataFrame, Listing]]":
 
 
 def report(
-    results: Annotated[list[str], typer.Argument(help=JOINED)],
+    results: Joined,
     out: Annotated[
         str | None,
         typer.Option(

@@ -275,13 +275,26 @@ def stated_last(results: Source) -> int:
 
 def chance(snapshot: Snapshot) -> "pd.Series[float]":
     """1 / classes of each planned trial, told by the predictions of one trial on the same clips."""
-    predicted = set(snapshot.results.names("predictions"))
     chances: dict[str, float] = {}
-    for digest, trials in snapshot.manifest.groupby("data_digest")["trial"]:
+    for trials, answers in told_by_one(snapshot, ["data_digest"]):
+        logits = answers["logits"]
+        share = 1 / len(logits[0]) if len(logits) else float("nan")
+        chances |= dict.fromkeys(trials, share)
+    return snapshot.manifest["trial"].map(chances)
+
+
+def told_by_one(
+    snapshot: Snapshot, alike: Sequence[str] | None = None
+) -> Iterator[tuple["pd.Series[str]", pa.Table]]:
+    """The trials that agree in these columns of the manifest (None: that score the same clips), and
+    the predictions of one of them, which tells what is the same in all; empty where none has any.
+    """
+    planned = snapshot.manifest
+    columns = alike or [name for name in map(str, planned) if name.startswith(DESIGN)]
+    predicted = set(snapshot.results.names("predictions"))
+    for _, trials in planned.groupby([*columns], dropna=False)["trial"]:
         known = [trial for trial in trials if trial in predicted][:1]
-        logits = snapshot.results.read("predictions", known)["logits"]
-        chances[str(digest)] = 1 / len(logits[0]) if len(logits) else float("nan")
-    return snapshot.manifest["data_digest"].map(chances)
+        yield trials, snapshot.results.read("predictions", known)
 
 
 def _by_device(frame: pd.DataFrame) -> "pd.Series[Any]":
@@ -299,13 +312,9 @@ def _clips(snapshot: Snapshot, frame: pd.DataFrame) -> "pd.Series[float]":
     """How many different clips are scored on each row's split, told by the predictions of one of
     the trials that are split alike.
     """
-    predicted = set(snapshot.results.names("predictions"))
-    design = [name for name in map(str, snapshot.manifest) if name.startswith(DESIGN)]
     counts: dict[tuple[str, str], int] = {}
-    for _, trials in snapshot.manifest.groupby(design, dropna=False)["trial"]:
-        known = [trial for trial in trials if trial in predicted][:1]
-        table = snapshot.results.read("predictions", known)
-        clips = table.select(["split", "clip"]).to_pandas().groupby("split")["clip"].nunique()
+    for trials, answers in told_by_one(snapshot):
+        clips = answers.select(["split", "clip"]).to_pandas().groupby("split")["clip"].nunique()
         counts |= {(trial, split): n for trial in trials for split, n in clips.items()}
     keys = zip(frame["trial"], frame["split"], strict=True)
     found = [counts.get(key, float("nan")) for key in keys]

@@ -76,12 +76,9 @@ def clips_by_device(data: Data) -> pd.DataFrame:
     """How many different clips each trial was scored on: trial, split, device, clips. Told by one
     of the trials that are split alike; no row where none of these has predictions.
     """
-    manifest = data.manifest
-    design = [name for name in map(str, manifest) if name.startswith(table.DESIGN)]
-    there = set(data.snapshot.results.names("predictions"))
     found = []
-    for _, alike in manifest.groupby(design, dropna=False)["trial"]:
-        for _, answers in _answers(data, [trial for trial in alike if trial in there][:1]):
+    for alike, answers in table.told_by_one(data.snapshot):
+        if answers.num_rows:
             said = answers.select(["split", "device", "clip"]).to_pandas()
             clips = said.groupby(["split", "device"])["clip"].nunique().rename("clips")
             found.append(clips.reset_index().merge(alike.to_frame(), how="cross"))
