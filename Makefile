@@ -26,7 +26,7 @@ test: .venv/ready  ## the whole suite; real recordings are found through OVERHEA
 lint: .venv/ready
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy overhear.py scaling sweeps analysis benchmarks
+	@$(BIN)/mypy overhear scaling sweeps analysis benchmarks
 
 lock:  ## requirements/*.lock from pyproject.toml; UPGRADE=--upgrade for the newest versions
 	@.ci/lock $(UPGRADE)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("scaling", "sweeps", "analysis")
+PACKAGES = ("overhear", "scaling", "sweeps", "analysis")
 PAGES = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
@@ -78,9 +78,9 @@ def commands() -> str:
     """Every command with its usage, arguments and options, as `--help` has them."""
     import typer.main
 
-    import overhear
+    from overhear.command import app
 
-    return "\n\n".join(_described("overhear", typer.main.get_command(overhear.app)))
+    return "\n\n".join(_described("overhear", typer.main.get_command(app)))
 
 
 def _described(path: str, command: Any) -> Iterator[str]:
@@ -328,7 +328,7 @@ def sentence(docstring: str) -> str:
 
 def house() -> str:
     """Every file of the product with what it owns, by folder."""
-    parts = [table(("file", "what it owns"), [("`overhear.py`", phrase(ROOT / "overhear.py"))])]
+    parts = []
     for package in PACKAGES:
         for folder in sorted({path.parent for path in (ROOT / package).rglob("*.py")}):
             files = sorted(path for path in folder.glob("*.py") if path.name != "__init__.py")

@@ -176,7 +176,7 @@ def overhear(*words: str) -> Callable[[], object]:
     """The command line with these words."""
 
     def run() -> None:
-        from overhear import main
+        from overhear.command import main
 
         sys.argv = ["overhear", *words]
         main()
@@ -350,9 +350,9 @@ def commands(material: Material, rng: np.random.Generator) -> Input:
     """A command with one or two options that nobody means."""
     import typer
 
-    import overhear as module
+    from overhear import command
 
-    group = typer.main.get_command(module.app)
+    group = typer.main.get_command(command.app)
     known = {(name,): each for name, each in group.commands.items() if name != "data"}
     data = group.commands["data"].commands
     known |= {("data", name): each for name, each in data.items()}

@@ -70,10 +70,9 @@ SMALL = (
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the product with everything added."""
     root = tmp_path_factory.mktemp("tree")
-    for package in ("scaling", "sweeps", "analysis"):
+    for package in ("overhear", "scaling", "sweeps", "analysis"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, root / package, ignore=ignored)
-    shutil.copy(ROOT / "overhear.py", root)
     for example, file, registry, behind, line in ADDED.values():
         assert not (root / file).exists()
         (root / file).write_text(EXAMPLES[example])

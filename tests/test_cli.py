@@ -10,14 +10,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-import overhear
+from overhear.command import app, main
 from scaling.results.records import Results
 from scaling.settings import leaves
 from scaling.settings.recipes import RECIPES
 
 
 def run(*words: str) -> str:
-    result = CliRunner().invoke(overhear.app, words)
+    result = CliRunner().invoke(app, words)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == 0, result.output
@@ -32,7 +32,7 @@ def commands(group: Any, *above: str) -> Iterator[tuple[tuple[str, ...], Any]]:
             yield from commands(command, *above, name)
 
 
-COMMANDS = dict(commands(typer.main.get_command(overhear.app)))
+COMMANDS = dict(commands(typer.main.get_command(app)))
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -53,7 +53,7 @@ def test_shells_complete_studies_recipes_and_settings(monkeypatch: pytest.Monkey
     def completed(*words: str) -> str:
         asked = {"_OVERHEAR_COMPLETE": "complete_bash", "COMP_CWORD": str(len(words))}
         asked["COMP_WORDS"] = " ".join(("overhear", *words))
-        return CliRunner().invoke(overhear.app, [], env=asked, prog_name="overhear").stdout.strip()
+        return CliRunner().invoke(app, [], env=asked, prog_name="overhear").stdout.strip()
 
     assert completed("stu") == "studies"
     assert completed("sweep", "quicks") == "quickstart"
@@ -180,7 +180,7 @@ def test_a_dry_run_needs_no_dataset(
     """All that does not depend on clips is what it is with them; what is missing is said."""
 
     def facts(*words: str) -> list[dict[str, object]]:
-        lines = CliRunner().invoke(overhear.app, ["sweep", *words], catch_exceptions=False).stdout
+        lines = CliRunner().invoke(app, ["sweep", *words], catch_exceptions=False).stdout
         return [json.loads(line) for line in lines.splitlines()]
 
     words = ["esc10_width", "--dry-run", "--json", "--speed", "1"]
@@ -197,13 +197,13 @@ def test_a_dry_run_needs_no_dataset(
 
 
 def test_a_dry_run_without_a_dataset_for_people(nothing: Path):
-    ended = CliRunner().invoke(overhear.app, ["sweep", "width", "--dry-run"])
+    ended = CliRunner().invoke(app, ["sweep", "width", "--dry-run"])
     assert ended.exit_code == 0
     assert "42 of 42 trials to run into " in ended.stdout
     assert "39,906,836" in ended.stdout.replace("\n", "")
     assert ended.stderr.startswith("missing: tau2020_mobile not found at ")
     assert "overhear data download" not in ended.stderr, "it must be fetched by hand"
-    own = CliRunner().invoke(overhear.app, ["sweep", "own_width", "--dry-run"])
+    own = CliRunner().invoke(app, ["sweep", "own_width", "--dry-run"])
     assert own.exit_code == 0
     assert "how many classes" not in own.stdout
     assert own.stderr == "missing: folders has no default place: name yours with --root\n"
@@ -215,14 +215,14 @@ def test_a_dry_run_without_a_dataset_for_people(nothing: Path):
 
 def test_train_prices_without_a_dataset(nothing: Path, esc10: Path):
     words = ["train", "--recipe", "esc10", "--dry-run", "--json"]
-    without = CliRunner().invoke(overhear.app, words)
+    without = CliRunner().invoke(app, words)
     beside = json.loads(run(*words, "--root", str(esc10)))
     assert (beside.pop("train_clips"), beside.pop("test_clips")) == (320, 80)
     assert json.loads(without.stdout) == beside
     assert without.stderr.startswith("missing: esc10 not found at ")
     assert without.stderr.count("; `overhear data download esc10` fetches it") == 1
     assert "; ;" not in without.stderr
-    own = CliRunner().invoke(overhear.app, [*words, "sound.dataset=folders"])
+    own = CliRunner().invoke(app, [*words, "sound.dataset=folders"])
     assert json.loads(own.stdout).keys() == {"trial", "label"}, (
         "nobody knows how many classes it has"
     )
@@ -328,7 +328,7 @@ def test_mistakes_get_one_line(words: list[str], line: str, monkeypatch, tmp_pat
 @pytest.mark.parametrize("value", ["1_0", "٧", "0", "-1", "3.0", "", "9" * 30])
 def test_whole_numbers_are_in_digits(option: str, value: str):
     words = ["sweep", "quickstart", "--dry-run", "--speed", "1", f"{option}={value}"]
-    ended = CliRunner().invoke(overhear.app, words)
+    ended = CliRunner().invoke(app, words)
     assert ended.exit_code == 2
     assert "not a whole number, 1 or more" in " ".join(ended.output.replace("│", " ").split())
 
@@ -337,7 +337,7 @@ def test_whole_numbers_are_in_digits(option: str, value: str):
 @pytest.mark.parametrize("value", ["nan", "inf", "1_0", "٧", "", "1e400"])
 def test_numbers_are_finite(option: str, value: str):
     words = ["sweep", "quickstart", "--dry-run", "--speed", "1", f"{option}={value}"]
-    ended = CliRunner().invoke(overhear.app, words)
+    ended = CliRunner().invoke(app, words)
     assert ended.exit_code == 2
     assert "is not a number, as 0.5" in " ".join(ended.output.replace("│", " ").split())
 
@@ -345,11 +345,11 @@ def test_numbers_are_finite(option: str, value: str):
 def test_main_turns_them_into_exit_code_2(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", ["overhear", "train", "network.widht=3"])
     with pytest.raises(SystemExit) as ended:
-        overhear.main()
+        main()
     assert ended.value.code == 2
     assert capsys.readouterr().err == (
         "overhear: network.widht: no such setting (did you mean network.width?)\n"
     )
     monkeypatch.setattr("sys.argv", ["overhear", "train", "network.widht=3", "--debug"])
     with pytest.raises(ValueError, match=r"network\.widht"):
-        overhear.main()
+        main()

@@ -125,8 +125,7 @@ def test_on_the_premises_all_machines_stay():
 def test_mounts_are_what_the_project_installs_from(config: dict[str, Any]):
     mounts = config["file_mounts"]
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    names = {f"{name}.py" for name in setuptools["py-modules"]}
-    names |= {"pyproject.toml", ".git", "requirements"}
+    names = {"pyproject.toml", ".git", "requirements"}
     names |= {pattern.rstrip("*") for pattern in setuptools["packages"]["find"]["include"]}
     assert mounts == {f"~/overhear/{name}": name for name in names}
     assert all((ROOT / name).exists() for name in names - {".git"})

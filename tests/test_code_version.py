@@ -20,9 +20,9 @@ def git(folder: Path, *words: str) -> None:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     root = tmp_path / "house"
-    (root / "scaling").mkdir(parents=True)
-    (root / "sweeps").mkdir()
-    for name in ("overhear.py", "scaling/a.py", "sweeps/b.py", "README.md"):
+    for package in ("overhear", "scaling", "sweeps"):
+        (root / package).mkdir(parents=True)
+    for name in ("overhear/c.py", "scaling/a.py", "sweeps/b.py", "README.md"):
         (root / name).write_text("one\n")
     git(root, "init")
     git(root, "add", ".")
@@ -85,4 +85,4 @@ def test_a_manifest_names_the_diff_beside_it(
     (row,) = results.read("manifest").to_pylist()
     assert row["commit"] == found.commit
     assert results.get("code", f"{row['commit'].split('+')[1]}.diff") == found.diff
-    assert module.CODE == ("overhear.py", "scaling", "sweeps")
+    assert module.CODE == ("overhear", "scaling", "sweeps")

@@ -13,7 +13,7 @@ import soundfile
 from test_store import counted
 from typer.testing import CliRunner
 
-import overhear
+from overhear.command import app
 from scaling.machine import here
 from scaling.receptive_field import runs
 from scaling.results import manifest
@@ -240,7 +240,7 @@ def test_maps_of_a_trial_of_an_earlier_version(
 
 def check(root: Path, *more: str) -> tuple[int, str, str]:
     words = ["data", "check", "folders", "--root", str(root), *more]
-    result = CliRunner().invoke(overhear.app, words)
+    result = CliRunner().invoke(app, words)
     return result.exit_code, result.output, str(result.exception or "")
 
 

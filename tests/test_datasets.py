@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-import overhear
+from overhear.command import app
 from scaling.sound import datasets
 from scaling.sound.clips import COLUMNS, Report
 from scaling.sound.datasets import DATASETS, esc50, find_root, manifest, scan, synthetic
@@ -70,9 +70,9 @@ def test_a_quick_check_decodes_nothing(tmp_path: Path):
     write(tmp_path, "dog/a.wav")
     (tmp_path / "dog" / "b.wav").write_text("no sound")
     words = ["data", "check", "folders", "--root", str(tmp_path)]
-    quick = CliRunner().invoke(overhear.app, [*words, "--quick"])
+    quick = CliRunner().invoke(app, [*words, "--quick"])
     assert quick.output.startswith("folders: 2 clips, none decoded, digest ")
-    whole = CliRunner().invoke(overhear.app, words)
+    whole = CliRunner().invoke(app, words)
     assert whole.output.startswith("dog/b.wav: format not recognised")
     assert str(whole.exception) == "1 of 2 clips cannot be read"
 

@@ -54,10 +54,13 @@ def parse(words: list[str]) -> None:
     """Parse a command line by the program it is for, and what it hands on to be run, too."""
     import ray.scripts.scripts
 
-    import overhear
+    from overhear.command import app
 
     program, *words = words
-    known = {"ray": ray.scripts.scripts.cli, "overhear": typer.main.get_command(overhear.app)}
+    known = {
+        "ray": ray.scripts.scripts.cli,
+        "overhear": typer.main.get_command(app),
+    }
     command: Any = known[program]
     while hasattr(command, "commands") and words[0] in command.commands:
         program, command = f"{program} {words[0]}", command.commands[words[0]]
@@ -92,9 +95,9 @@ def inline(pattern: str) -> list[re.Match[str]]:
 
 
 def test_options_and_commands_in_prose_exist():
-    import overhear
+    from overhear.command import app
 
-    command: Any = typer.main.get_command(overhear.app)
+    command: Any = typer.main.get_command(app)
     made = REFERENCE.commands()
     others = {"--debug", "--help", "--version", "--requeue", "--exclusive"}
     for found in inline(r"--[a-z][a-z-]+"):

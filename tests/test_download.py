@@ -22,7 +22,7 @@ import soundfile
 from filelock import FileLock
 from typer.testing import CliRunner
 
-import overhear
+from overhear.command import app
 from scaling.sound import datasets, download, unpack
 from scaling.sound.datasets import DATASETS
 
@@ -149,7 +149,7 @@ def tarred_plain(entries: dict[str, bytes]) -> bytes:
 
 def run(*words: str) -> str:
     """`overhear data ...`; raises what it raises, which is one line."""
-    ended = CliRunner().invoke(overhear.app, ["data", *words])
+    ended = CliRunner().invoke(app, ["data", *words])
     if ended.exception:
         assert "\n" not in str(ended.exception)
         raise ended.exception
@@ -184,7 +184,7 @@ def test_a_whole_download(
     assert f"20 files unpacked into {base / FOLDER}" in output
     monkeypatch.setenv("OVERHEAR_DATA", str(base))
     assert len(datasets.scan("fsdd").table) == 20
-    assert "test (fold 1)" in CliRunner().invoke(overhear.app, ["data", "check", "fsdd"]).output
+    assert "test (fold 1)" in CliRunner().invoke(app, ["data", "check", "fsdd"]).output
 
 
 def test_what_is_there_is_left_alone(

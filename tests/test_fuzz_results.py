@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from test_analysis_table import complete, end, measure, plan, predict, trial
 
-import overhear
+from overhear.command import main
 from scaling.results.records import Results
 
 COMMANDS = (
@@ -29,7 +29,7 @@ def run(
     """Run a command; its exit code and its error, after what holds whatever it is given."""
     monkeypatch.setattr(sys, "argv", ["overhear", *words])
     with pytest.raises(SystemExit) as ended:
-        overhear.main()
+        main()
     err = capsys.readouterr().err
     lines = err.splitlines()
     assert ended.value.code in (0, 2), err

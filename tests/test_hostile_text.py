@@ -74,7 +74,13 @@ def test_on_a_real_terminal_only_rich_writes_sequences(results: Results, tmp_pat
     """Through a pseudo terminal, with colours on: no sequence of a user's arrives."""
     hostile(results)
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", "import overhear; overhear.main()", "status", results.where]
+    command = [
+        sys.executable,
+        "-c",
+        "import overhear.command; overhear.command.main()",
+        "status",
+        results.where,
+    ]
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "80"}
     with subprocess.Popen(command, stdout=theirs, stderr=theirs, env=environment) as run:
         os.close(theirs)

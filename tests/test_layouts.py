@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-import overhear
+from overhear.command import app
 from scaling.sound import datasets
 from scaling.sound.clips import Clips
 from scaling.sound.datasets import tree, tut2017
@@ -215,11 +215,11 @@ def test_the_layout_is_said(tmp_path: Path):
     ends = {}
     for command in ("check", "describe"):
         words = ["data", command, "esc10", "--root", str(tmp_path)]
-        ends[command] = [CliRunner().invoke(overhear.app, words).output]
+        ends[command] = [CliRunner().invoke(app, words).output]
     nest(tmp_path)
     for command, before in ends.items():
         words = ["data", command, "esc10", "--root", str(tmp_path)]
-        after = CliRunner().invoke(overhear.app, words).output
+        after = CliRunner().invoke(app, words).output
         assert "layout" in after
         assert "clips in archive-master/audio/" in after
         assert "archive-master/audio" not in before[0]

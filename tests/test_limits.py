@@ -21,7 +21,7 @@ from rich.console import Console
 from test_sweep import study
 from typer.testing import CliRunner
 
-from overhear import app
+from overhear.command import app
 from scaling.results import memory
 from scaling.results.manifest import Plan
 from scaling.results.manifest import plan as make_plan

@@ -89,7 +89,7 @@ def test_the_lowest_versions_are_the_lower_bounds():
 def test_nobody_is_told_to_install_a_stranger():
     """`overhear` on the package index is somebody else's; ours is not there by any name."""
     assert PROJECT["name"] == "overhear-study"
-    assert PROJECT["scripts"] == {"overhear": "overhear:main"}
+    assert PROJECT["scripts"] == {"overhear": "overhear.command:main"}
     paths = [
         *ROOT.glob("*.md"),
         *ROOT.glob("docs/**/*.md"),

@@ -12,9 +12,9 @@ import warnings
 
 import pytest
 
-import overhear
+from overhear import command
 
-PROCESS = [sys.executable, "-c", "import overhear; overhear.main()"]
+PROCESS = [sys.executable, "-c", "from overhear.command import main; main()"]
 
 
 def main(
@@ -23,7 +23,7 @@ def main(
     """Exit code, standard output and standard error."""
     monkeypatch.setattr(sys, "argv", ["overhear", *words])
     with pytest.raises(SystemExit) as ended:
-        overhear.main()
+        command.main()
     said = capsys.readouterr()
     assert isinstance(ended.value.code, int)
     return ended.value.code, said.out, said.err
@@ -149,7 +149,7 @@ def test_debug_is_a_switch_before_two_dashes_and_a_word_behind_them(monkeypatch,
     for words in (["--debug", "status", "x"], ["status", "x", "--debug"]):
         monkeypatch.setattr(sys, "argv", ["overhear", *words])
         with pytest.raises(ValueError, match="x is not a results folder"):
-            overhear.main()
+            command.main()
 
 
 def test_warnings_of_libraries_are_not_ours(raising, monkeypatch, capsys):
@@ -192,9 +192,9 @@ def test_a_reader_that_leaves_is_no_error():
 
 def test_ctrl_c_is_calm():
     script = (
-        "import time, overhear, sweeps.study\n"
+        "import time, overhear.command, sweeps.study\n"
         "def wait():\n    print('now', flush=True)\n    time.sleep(60)\n"
-        "sweeps.study.shipped = wait\noverhear.main()"
+        "sweeps.study.shipped = wait\noverhear.command.main()"
     )
     command = [sys.executable, "-c", script, "studies"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:

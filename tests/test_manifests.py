@@ -19,7 +19,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-import overhear
+from overhear.command import app
 from scaling.settings import Trial, changed
 from scaling.sound import datasets
 from scaling.sound.clips import Clips, digest, table
@@ -45,7 +45,7 @@ def write(root: Path, *names: str, form: str = "WAV") -> None:
 
 def run(*words: str) -> tuple[str, str]:
     """A command: what is printed, and the one line of its error."""
-    ended = CliRunner().invoke(overhear.app, words)
+    ended = CliRunner().invoke(app, words)
     assert ended.exception is None or isinstance(ended.exception, ValueError), ended.exception
     line = str(ended.exception or "")
     assert "\n" not in line

@@ -20,8 +20,8 @@ import pytest
 import soundfile
 
 import analysis.cli
-import overhear
 from analysis import table
+from overhear.command import erf
 from scaling import machine
 from scaling.results import checkpoint, manifest
 from scaling.results.records import TRIES, Results
@@ -370,7 +370,7 @@ def test_a_trial_in_a_store_is_the_same_trial(
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        overhear.erf(there.address, split="", out=(tmp_path / "maps").as_uri(), device="cpu")
+        erf(there.address, split="", out=(tmp_path / "maps").as_uri(), device="cpu")
     assert list((tmp_path / "maps").glob("effective_field-feature-unseen-*.png"))
     assert there.names("maps") == [known.id]
 

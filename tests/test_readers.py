@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-import overhear
+from overhear.command import app
 from scaling.settings import Split
 from scaling.sound import datasets
 from scaling.sound.clips import Report
@@ -44,7 +44,7 @@ def link(root: Path, names: list[str]) -> Path:
 
 def run(*words: str) -> tuple[int, str, str]:
     """A command: exit code, what is printed, the one line."""
-    ended = CliRunner().invoke(overhear.app, words)
+    ended = CliRunner().invoke(app, words)
     assert ended.exception is None or isinstance(ended.exception, ValueError), ended.exception
     line = str(ended.exception or "")
     assert "\n" not in line

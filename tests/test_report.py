@@ -21,7 +21,7 @@ from analysis.choose import choose
 from analysis.data import Data
 from analysis.report import details
 from analysis.report.page import LIMIT, page
-from overhear import app
+from overhear.command import app
 from scaling.results import claims
 from scaling.results.claims import Claim
 from scaling.results.records import Results

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from overhear import app
+from overhear.command import app
 from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.results.run_trial import Progress, outcome_here

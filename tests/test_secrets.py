@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-import overhear
+from overhear.command import main
 from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Results
 from scaling.results.run_trial import Progress, stop
@@ -114,7 +114,7 @@ def test_no_command_prints_them(
 def run(monkeypatch: pytest.MonkeyPatch, words: list[str]) -> object:
     monkeypatch.setattr(sys, "argv", ["overhear", *words])
     with pytest.raises(SystemExit) as ended:
-        overhear.main()
+        main()
     return ended.value.code
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from test_sweep import STUDY
 from typer.testing import CliRunner
 
-from overhear import app
+from overhear.command import app
 from scaling import machine
 from scaling.results.manifest import Plan, plan, record
 from scaling.results.outcome import Outcome, Status

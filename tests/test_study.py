@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import overhear
+from overhear.command import main
 from scaling.settings import Trial, changed
 from sweeps import study_file
 from sweeps.study import Study, distinct, find, product, repeats, shipped, trials_of
@@ -239,7 +239,7 @@ def overhear_main(*words: str) -> int | str | None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.argv", ["overhear", *words])
         with pytest.raises(SystemExit) as ended:
-            overhear.main()
+            main()
     return ended.value.code
 
 

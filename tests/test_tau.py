@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-import overhear
+from overhear.command import app, main
 from scaling.settings import Split
 from scaling.sound import datasets
 from scaling.sound.clips import UNUSED, table
@@ -267,7 +267,7 @@ def test_the_published_counts_add_up():
 def check(root: Path) -> tuple[int, str, str]:
     """`overhear data check` without decoding: exit code, what is printed, the one line."""
     words = ["data", "check", "tau2020_mobile", "--quick", "--root", str(root)]
-    ended = CliRunner().invoke(overhear.app, words)
+    ended = CliRunner().invoke(app, words)
     assert ended.exception is None or isinstance(ended.exception, ValueError)
     return ended.exit_code, ended.output, str(ended.exception or "")
 
@@ -340,7 +340,7 @@ def test_the_problem_is_one_line_and_exit_code_2(
     words = ["overhear", "data", "check", "tau2020_mobile", "--root", str(root)]
     monkeypatch.setattr("sys.argv", words)
     with pytest.raises(SystemExit) as ended:
-        overhear.main()
+        main()
     assert ended.value.code == 2
     printed = capsys.readouterr()
     assert printed.err.startswith(f"overhear: {root} is not as published: counts of a, b, c")
@@ -350,7 +350,7 @@ def test_the_problem_is_one_line_and_exit_code_2(
 
 def test_describe_says_unused(root: Path):
     words = ["data", "describe", "tau2020_mobile", "--root", str(root), "--json"]
-    assert '"unused": 20' in CliRunner().invoke(overhear.app, words).output
+    assert '"unused": 20' in CliRunner().invoke(app, words).output
 
 
 # The real lists of version 1

@@ -10,7 +10,7 @@ from safetensors.torch import load
 from test_trial import losses, timeless
 from typer.testing import CliRunner
 
-import overhear
+from overhear.command import app
 from scaling import machine
 from scaling.networks.cost import Cost
 from scaling.receptive_field import runs as maps
@@ -199,4 +199,4 @@ def test_a_backend_that_cannot_is_said_before_anything_runs(
     stated = ["quickstart", *changes] if command == "sweep" else settings
     asked = [command, *stated, option, name, "--dry-run", "--out", str(tmp_path)]
     with pytest.raises(ValueError, match=line):
-        CliRunner().invoke(overhear.app, asked, catch_exceptions=False)
+        CliRunner().invoke(app, asked, catch_exceptions=False)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from typer.testing import CliRunner
 
-from overhear import app
+from overhear.command import app
 from scaling import machine
 from scaling.networks.modules import vggish_weights
 from scaling.results import transfer

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
-import overhear
+from overhear.command import app
 from scaling.settings import Split
 from scaling.sound import datasets, unpack
 from scaling.sound.clips import Report
@@ -26,7 +26,7 @@ TORN = ["106905", "132016", "176638", "180937", "77751"]
 
 def run(*words: str) -> tuple[int, str, str]:
     """A command: exit code, what is printed, the one line."""
-    ended = CliRunner().invoke(overhear.app, words)
+    ended = CliRunner().invoke(app, words)
     assert ended.exception is None or isinstance(ended.exception, ValueError), ended.exception
     line = str(ended.exception or "")
     assert "\n" not in line

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = ("overhear.py", "scaling", "sweeps")
+CODE = ("overhear", "scaling", "sweeps")
 LARGEST = 2**20  # bytes of a diff that are kept
 PATIENCE = 30  # seconds for git to answer
 

@@ -29,7 +29,7 @@ def _check_packages() -> None:
         if spec is None or spec.origin is None:
             continue
         found = Path(spec.origin)
-        ours = Path(__file__).resolve().parent / name
+        ours = Path(__file__).resolve().parents[1] / name
         if found.resolve().parent != ours:
             print(
                 f"overhear: {found} hides Overhear's own package {name}: rename that file, or take "
@@ -43,7 +43,10 @@ _check_packages()
 
 from scaling import interruption  # noqa: E402
 
-if Path(sys.argv[0]).stem == "overhear":  # not where a test imports this
+STARTED = Path(sys.argv[0])
+if (
+    STARTED.stem == "overhear" or STARTED.parent == Path(__file__).parent
+):  # not where a test imports
     interruption.expect()
 
 import typer  # noqa: E402
@@ -334,7 +337,3 @@ def _command() -> None:
         sys.excepthook = _traceback  # late, as typer puts its own there
         raise
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,5 @@
+"""Runs the command as `python -m overhear`."""
+
+from overhear.command import main
+
+main()
