@@ -7,12 +7,12 @@ Optuna: sweeps.engine.ray_adaptive brings them together. Contents: Uniform, LogU
 Choice; Search with `check` and `described`; Ended; Ledger, the trials of a search.
 """
 
-import importlib.util
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
+from scaling import optional
 from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.settings import Trial, changed, flat, leaves, unflat
@@ -173,8 +173,7 @@ def check(search: Search) -> None:
 
 def check_installed(study: str) -> None:
     """Raises ValueError where Optuna, which proposes, is not installed."""
-    if importlib.util.find_spec("optuna") is None:
-        raise ValueError(f"study {study} needs Optuna for its search: pip install 'optuna>=4'")
+    optional.need("search", f"the search of study {study}")
 
 
 def described(search: Search) -> str:

@@ -33,6 +33,7 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+from scaling import optional
 from scaling.seeds import stream
 from scaling.settings import Sound
 from scaling.sound import checksums
@@ -135,6 +136,7 @@ def _open(folder: Path) -> Rooms:
 
 def _make(rate: int, count: int, folder: Path, workers: int | None, progress: bool) -> Rooms:
     """Write the pool under another name, then rename it. The caller holds the lock."""
+    optional.need("rooms", "augment.transform=reverb (or combination)")
     label = f"simulating rooms at {rate} Hz" if progress else ""
     made = list(each(partial(_room, rate), range(count), workers, label))
     table = pd.DataFrame([room.row for room in made])
