@@ -56,7 +56,7 @@ def test_commands_run_without_any_of_them(tmp_path: Path):
     hidden = sorted({name for names in optional.EXTRAS.values() for name in names})
     program = (
         f"import sys; sys.modules.update(dict.fromkeys({hidden})); sys.argv[1:] = ['studies'];"
-        "import overhear; overhear.main()"
+        "from overhear.command import main; main()"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True
