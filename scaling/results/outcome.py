@@ -40,3 +40,4 @@ class Outcome(NamedTuple):
     precision: str
     peak_memory_bytes: int
     versions: str
+    labels: list[str] | None = None

@@ -26,6 +26,7 @@ from scaling.sound import splits
 from scaling.sound.store import Store
 from scaling.storage import brief
 from scaling.training.epoch import Epoch, Metric, Prediction
+from scaling.training.inputs import classes
 from scaling.training.methods import run
 
 # the split whose accuracy stands for a trial while it runs, the first that is scored, in words
@@ -96,6 +97,7 @@ class Attempt:
         self.seconds, self.since = 0.0, perf_counter()  # spent on it, and when that was known
         self.share = 1.0  # of the time that passes, which is this trial's
         self.accuracy: float | None = None
+        self.labels = classes(trial, store)
         self.start = continuation.start(trial, results)
         self.rows, self.done = [*self.start.metrics], self.start.epoch
         if trial.split.protocol == "pairs":
@@ -129,7 +131,7 @@ class Attempt:
         results.write("predictions", trial.id, _stamped(trial, epoch, epoch.predictions))
         if learned := epoch.state.get("model"):
             weights.save(trial.id, results, learned)
-        results.end(self._outcome(Status.COMPLETE))
+        results.end(self._outcome(Status.COMPLETE)._replace(labels=[*self.labels]))
         if continuation.open_ended(trial):
             checkpoint.save(trial, results, epoch.state | {"wall_s": self._wall_s()})
         else:

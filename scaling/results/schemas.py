@@ -173,6 +173,12 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("precision", pa.string(), "float32 or bfloat16 (autocast)"),
             _field("peak_memory_bytes", pa.int64(), "peak memory of the process, or of the GPU"),
             _field("versions", pa.string(), "JSON: Python and library versions"),
+            _field(
+                "labels",
+                pa.list_(pa.string()),
+                "of a complete trial: its classes, in the order of the logits",
+                True,
+            ),
         ]
     ),
 }

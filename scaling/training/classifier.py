@@ -1,7 +1,8 @@
 """Classifier: standardization, network, and a front end that learns: all that a trial learns.
 
 Its state is what `weights/<trial>.safetensors` holds; another trial may take it over, but for the
-last layer (transfer). Contents: Classifier, `of_trial`, `take_over`, `taken`, `show_examples`.
+last layer (transfer). Contents: Classifier, `untrained`, `of_trial`, `take_over`, `taken`,
+`show_examples`.
 """
 
 # B clips, S examples, F mel bands, N frames
@@ -63,6 +64,17 @@ def network(trial: Trial, classes: int, generator: torch.Generator) -> nn.Module
     return objective.with_head(base, classes, generator)
 
 
+def untrained(trial: Trial, classes: int, frontend: nn.Module, machine: Machine) -> Classifier:
+    """A trial's classifier whose standardization waits for that of a state; it holds the front end
+    where that learns.
+    """
+    built = network(trial, classes, torch_stream(trial.seed, "initialization"))
+    mels = trial.sound.features.mels
+    standardize = Standardize(torch.zeros(mels), torch.ones(mels))
+    learns = trial.sound.features.trainable != "none"
+    return Classifier(standardize, built, machine, frontend if learns else None)
+
+
 def of_trial(
     trial: Trial,
     listener: Listener,
@@ -73,11 +85,10 @@ def of_trial(
     """A trial's classifier as training begins, and which of its parameters are taken over. Without
     statistics its standardization waits for those of a state.
     """
-    classes, mels = len(listener.labels), trial.sound.features.mels
-    built = network(trial, classes, torch_stream(trial.seed, "initialization"))
-    standardize = Standardize(*(statistics or (torch.zeros(mels), torch.ones(mels))))
-    learns = trial.sound.features.trainable != "none"
-    model = Classifier(standardize, built, machine, listener.frontend if learns else None)
+    classes = len(listener.labels)
+    model = untrained(trial, classes, listener.frontend, machine)
+    if statistics is not None:
+        model.standardize = Standardize(*statistics)
     if source is None:
         return model, set()
     last = sizes.network_layers(trial, classes)[-1]

@@ -1,8 +1,8 @@
 """Listening: what a trial hears, from clips of a store to features on the device, and from whom.
 
-Training and the maps of a finished trial share it. Conventions: a microphone is its number in the
-trial's own list, those of training first; RECORDED is none. A clip is its row in `table`, which
-holds the trial's classes only; `at` says which row of the store that is.
+Training, the maps of a finished trial and models in use share it. Conventions: a microphone is its
+number in the trial's own list, those of training first; RECORDED is none. A clip is its row in
+`table`, which holds the trial's classes only; `at` says which row of the store that is.
 """
 
 # B clips, T samples, F mel bands, N frames, P patches of a clip
@@ -56,6 +56,20 @@ def scored(trial: Trial, parts: Mapping[str, np.ndarray]) -> Iterator[Evaluation
             yield EvaluationSet(split, clips, (RECORDED,))
 
 
+def classes(trial: Trial, store: Store) -> tuple[str, ...]:
+    """The names of a trial's classes, in the order of its logits."""
+    return tuple(sorted(trial.sound.classes)) or store.labels
+
+
+def patches(trial: Trial, features_BFN: Tensor) -> Tensor:
+    """All patches of each clip, evaluation.patch_hop frames apart: (B, P, F, patch).
+
+    What is left after the last whole one is left out. Without sound.patch, the clip is one.
+    """
+    size = trial.sound.patch or features_BFN.shape[2]
+    return features_BFN.unfold(2, size, trial.evaluation.patch_hop or size).transpose(1, 2)
+
+
 class Listener:
     """One trial's clips, their classes, and the ways they are heard."""
 
@@ -66,7 +80,7 @@ class Listener:
         self.trial, self.store, self.device = trial, store, machine.device
         self.at = splits.of_classes(store.table, trial.sound.classes)
         self.table = store.table.iloc[self.at].reset_index(drop=True)
-        self.labels = tuple(sorted(trial.sound.classes)) or store.labels
+        self.labels = classes(trial, store)
         self.parts = splits.make(self.table, trial.split)
         train = splits.thinned(self.table, self.parts["train"], trial.split, trial.seed)
         self.parts["train"] = train
@@ -123,13 +137,8 @@ class Listener:
         return through_BT
 
     def patches(self, features_BFN: Tensor) -> Tensor:
-        """All patches of each clip, evaluation.patch_hop frames apart: (B, P, F, patch).
-
-        What is left behind the last whole one is left out. Without sound.patch, the clip is one.
-        """
-        sound, hop = self.trial.sound, self.trial.evaluation.patch_hop
-        size = sound.patch or features_BFN.shape[2]
-        return features_BFN.unfold(2, size, hop or size).transpose(1, 2)
+        """See the function of this name."""
+        return patches(self.trial, features_BFN)
 
     def scored(self) -> Iterator[EvaluationSet]:
         """What is scored, name by name."""

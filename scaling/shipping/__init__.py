@@ -1,0 +1,1 @@
+"""Models in use: a trained trial outside its study, as one module from waves to classes."""
