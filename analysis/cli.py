@@ -20,7 +20,7 @@ import typer
 
 from analysis import console, files
 from scaling.results.outcome import Status
-from scaling.text import file_name
+from scaling.text import behind, file_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -288,7 +288,7 @@ def status(
         else:
             console.show(console.status_table(where.where, now, every))
         return
-    screen = Console()
+    screen = Console(file=behind(sys.stdout))
     with quietly(), suppress(KeyboardInterrupt):  # Ctrl-C is the way to leave
         if screen.is_terminal and not json:
             with Live(console.status_table(where.where, now, every), console=screen) as live:

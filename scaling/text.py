@@ -3,7 +3,7 @@
 Labels, devices, paths and errors may hold anything, also what a terminal obeys: escape sequences
 that recolour, erase or retitle, and marks that reverse the order of letters. None of that reaches
 a terminal: whatever is printed as plain text passes `guarded`, and what rich lays out is made
-`printable` where its table is built. Contents: printable, one_line, file_name, guarded.
+`printable` where its table is built. Contents: printable, one_line, file_name, guarded, behind.
 """
 
 import hashlib
@@ -63,7 +63,7 @@ def file_name(text: str) -> str:
 def guarded() -> Iterator[None]:
     """Escape what a terminal would obey in all plain text that is printed meanwhile.
 
-    rich finds the stream behind, as its own sequences are meant.
+    rich finds the stream behind, as its own sequences are meant; what it shows live needs `behind`.
     """
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (cast(TextIO, _Guarded(stream)) for stream in before)
@@ -71,6 +71,13 @@ def guarded() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
+
+
+def behind(stream: TextIO) -> TextIO:
+    """The stream itself, for the Console of something live: rich then puts a proxy of its own
+    before `guarded`'s, and looks behind one of them only.
+    """
+    return cast(TextIO, getattr(stream, "rich_proxied_file", stream))
 
 
 class _Guarded:

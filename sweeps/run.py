@@ -1,6 +1,7 @@
 """Run: a launch, or one after the other until claims are decided, and what to do next."""
 
 import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -17,6 +18,7 @@ from scaling.results.records import Refused, Results
 from scaling.sound import prepare
 from scaling.sound.clips import Clips
 from scaling.sound.store import Store
+from scaling.text import behind
 from sweeps import lineage, schedule
 from sweeps.adaptive import until_decided
 from sweeps.adaptive.early_stopping import Watch
@@ -104,7 +106,8 @@ def _run(
         side_by_side = launch.resources.stack > 1 and not proposals
         grouped = partial(schedule.groups, plan, launch.resources) if side_by_side else None
         predicted = launch_forecast.predicted(results)
-        with Display(trials, macs, Console(stderr=True), launch.plain, predicted) as display:
+        screen = Console(file=behind(sys.stderr))
+        with Display(trials, macs, screen, launch.plain, predicted) as display:
             display.expected = total - already
             if launch.tensorboard:
                 display.board = Board(launch.tensorboard, results, display.trials)

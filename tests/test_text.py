@@ -5,9 +5,10 @@ import sys
 
 import pytest
 from rich.console import Console
+from rich.live import Live
 from rich.text import Text
 
-from scaling.text import LONGEST_LINE, file_name, guarded, one_line, printable
+from scaling.text import LONGEST_LINE, behind, file_name, guarded, one_line, printable
 
 HOSTILE = {
     "escape": "a\x1b[31mb",
@@ -63,6 +64,22 @@ def test_print_is_guarded_and_rich_keeps_its_colours(monkeypatch: pytest.MonkeyP
     assert sys.stdout is out
     assert out.getvalue().startswith("\tone\ntwo\\x1b[2J\n\x1b[31mred")
     assert err.getvalue() == "\\x9b\\u202e\n"
+
+
+def test_what_is_shown_live_overwrites_itself(monkeypatch: pytest.MonkeyPatch):
+    err = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", err)
+    with guarded():
+        screen = Console(file=behind(sys.stderr), force_terminal=True)
+        with Live(console=screen, auto_refresh=False) as live:
+            for line in ("1/2 done", "2/2 done"):
+                live.update(Text(line), refresh=True)
+            print("aside\x1b[2J", file=sys.stderr)
+    shown = err.getvalue()
+    assert "\r\x1b[2K" in shown
+    assert "\\x1b" not in shown, "rich's own sequences are meant"
+    assert "aside" in shown
+    assert "\x1b[2J" not in shown, "those of others do not arrive"
 
 
 @pytest.mark.parametrize(

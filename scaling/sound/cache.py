@@ -26,6 +26,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from scaling.sound import checksums
 from scaling.sound.checksums import WRITING
 from scaling.storage import remedy
+from scaling.text import behind
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -143,6 +144,6 @@ def _bar(label: str, total: int) -> Generator[Callable[[], None]]:
         yield lambda: None
         return
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(file=behind(sys.stderr))) as bar:
         task = bar.add_task(label, total=total)
         yield lambda: bar.advance(task)

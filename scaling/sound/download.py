@@ -29,6 +29,7 @@ from scaling.byte_size import file_size
 from scaling.sound import datasets
 from scaling.sound.clips import Report
 from scaling.sound.unpack import UnsafeArchive, check_room, unpack
+from scaling.text import behind
 
 TRIES = 5  # connections, before a person has to start again where it was
 PAUSE = 1.0  # seconds between them
@@ -174,7 +175,7 @@ def resume(address: str, output: str, _: object, *, part: Path, archive: Archive
     with Progress(
         *columns,
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=Console(file=behind(sys.stderr)),
         disable=not sys.stderr.isatty(),
     ) as bar:
         task = bar.add_task(archive.folder, total=None)
