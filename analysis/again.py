@@ -20,7 +20,7 @@ def command(row: Mapping[str, Any]) -> str:
     if row["transfer.trial"]:
         return ""
     try:
-        wanted = flat(unflat(_without_holes(row)))
+        wanted = flat(unflat(row))
     except ValueError:
         return ""
     apart = {}
@@ -41,15 +41,6 @@ def command(row: Mapping[str, Any]) -> str:
 def _recipes() -> dict[str, dict[str, Any]]:
     """The settings of each recipe; made once, as a report asks for thousands of commands."""
     return {name: flat(trial) for name, trial in RECIPES.items()}
-
-
-def _without_holes(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of a frame as a manifest has it: pandas' missing values are None."""
-    found = {}
-    for name, value in row.items():
-        plain = value.item() if hasattr(value, "item") else value
-        found[name] = None if plain is None or plain != plain or str(plain) == "<NA>" else plain
-    return found
 
 
 def _typed(value: Any) -> str:

@@ -2,6 +2,7 @@ import json
 import re
 from contextlib import suppress
 
+import pandas as pd
 import pytest
 
 from scaling.part import RECORDED
@@ -201,6 +202,10 @@ def test_a_manifest_row_is_its_trial(trial: Trial):
     young = {"pruning.kind", "split.labels"}
     older = {name: value for name, value in flat(trial).items() if name not in young}
     assert unflat(older).id == trial.id
+    both = pd.DataFrame([flat(varied), flat(trial)])
+    assert [unflat(row).id for _, row in both.iterrows()] == [varied.id, trial.id]
+    whole = both.convert_dtypes()
+    assert [unflat(row).id for _, row in whole.iterrows()] == [varied.id, trial.id]
     with pytest.raises(ValueError, match="sound: missing"):
         unflat({"seed": 0})
 

@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -19,6 +19,9 @@ from pydantic.fields import FieldInfo
 from scaling.part import RECORDED, Kind, OneOf, Part, without_effect
 from scaling.settings.trial import Trial
 from scaling.spelling import nearest, shortened
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REQUIRED: Any = object()  # what a setting is without that has no "off"
 
@@ -106,15 +109,16 @@ def _joined(words: tuple[str, ...]) -> str:
     return row.getvalue()
 
 
-def unflat(row: Mapping[str, Any]) -> Trial:
-    """The Trial of a manifest's row: the inverse of `flat`. Other columns are ignored, what an
-    older manifest lacks is off, and settings that change nothing, which an older version took, stay
-    as they are recorded. Raises ValueError when the row is no trial of this version.
+def unflat(row: "Mapping[str, Any] | pd.Series[Any]") -> Trial:
+    """The Trial of a manifest's row, pandas' own rows included: the inverse of `flat`. Other
+    columns are ignored, what an older manifest lacks is off, and settings that change nothing,
+    which an older version took, stay as they are recorded. Raises ValueError when the row is no
+    trial of this version.
     """
     stated: dict[str, Any] = {}
     foreign: dict[str, Any] = {}
     for name, each in settings().items():
-        value = row.get(name)
+        value = _plain(row.get(name))
         if value is None:
             continue
         if each.kinds and row.get(_kind_of(name), _usual(name)) not in each.kinds:
@@ -128,6 +132,12 @@ def unflat(row: Mapping[str, Any]) -> Trial:
     trial = _checked(_nested(stated), RECORDED)
     trial.foreign.update(foreign)
     return trial
+
+
+def _plain(value: Any) -> Any:
+    """A cell as Parquet has it: numpy's numbers are Python's, pandas' missing values None."""
+    found = value.item() if hasattr(value, "item") else value
+    return None if found is None or str(found) == "<NA>" or found != found else found
 
 
 def changed(trial: Trial, changes: Mapping[str, Any]) -> Trial:
