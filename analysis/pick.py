@@ -1,0 +1,119 @@
+"""Pick: the one trial that a model in use is, named by a person or chosen by validation clips.
+
+Conventions: a trial is named by its id or an unambiguous beginning of it. A choice is that of
+`overhear choose` without limits: a configuration, of whose trials the one with the best validation
+accuracy is taken, of equals the one whose id sorts first. Contents: Picked, pick.
+"""
+
+import difflib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from analysis import choose
+from analysis.data import Data, opened
+from analysis.failures import answers
+from scaling.results import weights_file
+from scaling.results.records import Results
+
+FEW = 5  # trials that an error names
+VALIDATION = "validation"
+
+
+class Picked(NamedTuple):
+    """A trial with weights, and what its folder knows of it as a model."""
+
+    trial: str  # id
+    why: str  # one line: which trial this is, and why
+    temperature: float | None  # fitted on its validation clips; None: it has none
+    calibration: str  # one line: whether probabilities are calibrated, and by what
+
+
+def pick(results: Results, named: str = "") -> Picked:
+    """The trial of this id, or whose id begins so; "": the only one with weights, or the choice.
+
+    Raises ValueError, in one line that says what to name instead: for a trial that is unknown,
+    ambiguous or without weights, and where nothing is named and nothing can be chosen.
+    """
+    data = opened([results])
+    planned, weighed = data.manifest["trial"].tolist(), weights_file.trials(results)
+    if named:
+        trial = _named(named, planned, results)
+        why = f"trial {trial}, as named"
+    else:
+        trial, why = _chosen(data, sorted(weighed.intersection(planned)))
+    if trial not in weighed:
+        raise ValueError(
+            f"trial {trial} has no weights ({weights_file.path(trial, results)}): only a complete "
+            "trial that trains a network has; run its sweep (again), or name another with --trial"
+        )
+    return Picked(trial, why, *_calibration(data, trial))
+
+
+def _named(named: str, planned: Sequence[str], results: Results) -> str:
+    """The planned trial that is meant."""
+    begin = [trial for trial in sorted(planned) if trial.startswith(named)]
+    if named in begin:
+        return named
+    if len(begin) == 1:
+        return begin[0]
+    if begin:
+        raise ValueError(
+            f"--trial {named}: {len(begin)} trials begin so: {_some(begin)}: name more of it"
+        )
+    near = difflib.get_close_matches(named[:200], planned, n=3, cutoff=0.0)
+    raise ValueError(
+        f"--trial {named:.60}: no trial of {results.where} begins so; the nearest are "
+        f"{' '.join(near)}"
+    )
+
+
+def _chosen(data: Data, weighed: Sequence[str]) -> tuple[str, str]:
+    """The trial with weights that validation clips choose, and why."""
+    if not weighed:
+        raise ValueError(f"{data.snapshot.results.where} holds no trial's weights: run its sweep")
+    if len(weighed) == 1:
+        return weighed[0], f"trial {weighed[0]}, the only one with weights"
+    scores = data.scores()
+    validated = scores[(scores["split"] == VALIDATION) & (scores["device"] == "all")]
+    if validated.empty:
+        raise ValueError(
+            f"none of these {len(weighed)} trials was scored on validation clips, and test clips "
+            f"choose nothing: name one with --trial, as --trial {weighed[0]}"
+        )
+    try:
+        choice = choose.choose(data, {}, {})
+    except ValueError as error:
+        raise ValueError(f"nothing can be chosen ({error}): name one with --trial") from None
+    of_best = validated[validated["trial"].isin(choice.best["trials"].split())]
+    having = of_best[of_best["trial"].isin(weighed)]
+    if having.empty:
+        raise ValueError(
+            f"no trial of {choice.best['label']}, which overhear choose takes, has weights: run "
+            "its sweep (again), or name another with --trial"
+        )
+    first = having.sort_values(["value", "trial"], ascending=[False, True]).iloc[0]
+    among = len(choice.candidates)
+    return str(first["trial"]), (
+        f"trial {first['trial']}: of {choice.best['label']}, the best of {among} "
+        f"configuration{'s' if among > 1 else ''} on validation clips (overhear choose), the best "
+        f"of {len(having)} trials there ({100 * first['value']:.1f} %)"
+    )
+
+
+def _calibration(data: Data, trial: str) -> tuple[float | None, str]:
+    """Its temperature, and a line on what its probabilities are."""
+    splits: set[str] = set()
+    for _, said in data.predictions([trial], ["split"]):
+        splits = set(said["split"])
+    if VALIDATION not in splits:
+        why = "the trial has no validation clips"
+    elif temperature := answers.tally(data, [trial]).temperatures.get(trial):
+        return temperature, f"calibrated on its validation clips (temperature {temperature:.2f})"
+    else:
+        why = "a class is named in none of its predictions"
+    return None, f"not calibrated: {why}"
+
+
+def _some(trials: Sequence[str]) -> str:
+    more = f" and {len(trials) - FEW} more" if len(trials) > FEW else ""
+    return " ".join(trials[:FEW]) + more
