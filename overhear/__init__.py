@@ -1,1 +1,27 @@
-"""Overhear as a library and as one command: joins what the three packages below offer."""
+"""Overhear as a library and as one command: joins what the three packages below offer.
+
+`import overhear` gives the functions listed here (overhear.library); the command is
+overhear.command.
+"""
+
+from overhear.library import (
+    choose,
+    claims,
+    effective_receptive_field,
+    frontend,
+    load_results,
+    prune,
+    scores,
+    train,
+)
+
+__all__ = [
+    "choose",
+    "claims",
+    "effective_receptive_field",
+    "frontend",
+    "load_results",
+    "prune",
+    "scores",
+    "train",
+]

@@ -158,25 +158,21 @@ def _dry_run(
 
 
 def _train(planned: Any, clips: Any, out: str, here: Any, skip_unreadable: bool) -> None:
-    from scaling.results.manifest import counted, record
+    from scaling.results import alone
+    from scaling.results.manifest import counted
     from scaling.results.records import Results
-    from scaling.results.run_trial import HEADLINE, headline, run_trial
+    from scaling.results.run_trial import HEADLINE, headline
     from scaling.settings.label import trial_labels
-    from scaling.sound import prepare
 
     results = Results(out)
-    results.prepare()
     (trial,) = planned.trials
-    stores = prepare.stores([trial], clips, skip_unreadable)
-    (store,) = stores.values()
-    digests = prepare.digests(planned.trials, stores)
-    record(planned, digests, results, prepare.glances(planned.trials, stores))
+    running = alone.begin(planned, clips, results, here, skip_unreadable)
     called = f"{trial_labels([trial])[trial.id]} ({trial.id})"
     typer.echo(f"trial {called} on {here.name}, {here.precision_name}")
     for line in counted(planned.parts):
         typer.echo(line)
     whose = HEADLINE[headline(trial)]
-    for progress in run_trial(trial, store, here, results):
+    for progress in running:
         heard = ""
         if progress.accuracy is not None:
             heard = f", accuracy {progress.accuracy:.3f} on {whose}"

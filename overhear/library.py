@@ -1,0 +1,276 @@
+"""The public API: what the commands do, as functions of DataFrames, tensors and paths.
+
+Results are named by their folder or URI, or given as `load_results` returns them, which reads them
+once. Nothing heavy is imported before a function needs it. Errors that a person can mend are
+ValueErrors of one line, as on the command line.
+"""
+
+# B clips, T samples, F mel bands, N frames, Y classes
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from analysis.choose import ModelChoice
+    from analysis.data import Data
+    from scaling.results.run_trial import Progress
+
+Location = str | os.PathLike[str]
+
+
+def load_results(*locations: Location, studies: Sequence[str] = ()) -> "Data":
+    """One or several results folders (paths or URIs) as one: one id is one trial, whose records
+    must agree.
+
+    `.manifest` is a DataFrame of one row per trial with all its settings; `.scores()`,
+    `.evaluations()`, `.predictions()` and `.maps()` give what was recorded. `studies` keeps only
+    the trials of these. Raises ValueError for a folder without results, or with records that
+    contradict each other.
+
+    >>> results = load_results(folder)
+    >>> results.manifest["network.width"].tolist()
+    [2, 4]
+    """
+    from analysis.data import opened
+
+    return opened(locations, studies=studies)
+
+
+def scores(results: "Data | Location", metric: str = "accuracy", unit: str = "") -> "pd.DataFrame":
+    """Each trial's score on each split and device: the mean of its last evaluated epochs.
+
+    One row per (trial, split, device), device `all` for all clips of a split; accuracies are
+    fractions. Raises ValueError for a metric that no trial recorded.
+
+    >>> found = scores(folder)
+    >>> everywhere = found[(found["split"] == "unseen") & (found["device"] == "all")]
+    >>> bool(everywhere["value"].between(0, 1).all()), len(everywhere)
+    (True, 2)
+    """
+    return _opened(results, unit).scores(metric)
+
+
+def claims(
+    results: "Data | Location", study: str = "", alpha: float = 0.05, unit: str = ""
+) -> "pd.DataFrame":
+    """Each claim of a study judged by its results: supported, contradicted or undecided.
+
+    One row per claim with effect, low, high, n, unit, p and p_holm (Holm's correction over the
+    study's claims); `needed` says how many more of `needed_unit` would decide. `study` names the
+    one that states the claims, a shipped study or a Python file, where none were recorded with the
+    results. Raises ValueError where there are none, and where not one can be judged.
+
+    >>> claims(folder, study=study)[["claim", "verdict"]].values.tolist()
+    [['width helps', 'undecided']]
+    """
+    from analysis.claims import judge
+
+    if not study:
+        return judge(_opened(results, unit), alpha=alpha)
+    from sweeps.study import find
+
+    found = find(study)
+    if not found.claims:
+        raise ValueError(f"study={study}: it states no CLAIMS")
+    return judge(_opened(results, unit), {found.name: found.claims}, alpha)
+
+
+def choose(
+    results: "Data | Location",
+    most: Mapping[str, float] | None = None,
+    least: Mapping[str, float] | None = None,
+    on: str = "validation",
+) -> "ModelChoice":
+    """The best model within a budget by the clips of `on`, and the cheapest that is as good.
+
+    `most` bounds costs (`{"parameters": 128_000, "macs": 30e6}`), `least` accuracies
+    (`{"unseen": 0.7}`). `.best` and `.cheapest` are rows of `.candidates`, a DataFrame of one row
+    per configuration with its interval; `.reason` says why. Raises ValueError for results without
+    validation clips (test clips, named by `on`, flatter), and names the nearest model where none is
+    within the budget.
+
+    >>> choice = choose(folder, most={"parameters": 1000}, on="unseen")
+    >>> int(choice.best["parameters"]) <= 1000
+    True
+    """
+    from analysis.choose import choose as chosen
+
+    return chosen(_opened(results), most or {}, least or {}, on)
+
+
+def train(
+    settings: Mapping[str, Any] | None = None,
+    *,
+    recipe: str = "quickstart",
+    out: Location = "results/train",
+    root: Location | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int = 0,
+    progress: "Callable[[Progress], None] | None" = None,
+) -> "pd.DataFrame":
+    """Train one trial on this machine, from a recipe with some dotted settings changed.
+
+    Its records are written to `out`, from which it continues if it was cut off; a trial that is
+    complete there is not trained again. `progress` is called after each epoch. Returns its metrics:
+    trial, epoch, split, device, metric, value. Raises ValueError for settings that are no trial,
+    recordings that are not at `root`, and a trial that failed.
+
+    >>> metrics = train({"network.width": 2, **tiny}, out=folder)
+    >>> sorted(metrics["split"].unique())
+    ['seen', 'train', 'unseen']
+    """
+    from scaling import machine
+    from scaling.results import alone
+    from scaling.results.manifest import plan
+    from scaling.results.records import Results
+    from scaling.settings import changed
+    from scaling.settings.recipes import RECIPES
+    from scaling.sound import prepare
+    from scaling.spelling import nearest
+
+    here = machine.here(device, precision, threads)
+    if recipe not in RECIPES:
+        raise ValueError(f"recipe={recipe}: no such recipe{nearest(recipe, RECIPES)}")
+    trial = changed(RECIPES[recipe], settings or {})
+    clips = prepare.scan([trial], None if root is None else Path(root))
+    planned = plan("train", [trial], {name: each.table for name, each in clips.items()})
+    results = Results(out)
+    for step in alone.begin(planned, clips, results, here):
+        if progress:
+            progress(step)
+        if step.error:
+            raise ValueError(f"trial {trial.id} failed: {step.error}")
+    metrics: pd.DataFrame = results.read("metrics", [trial.id]).to_pandas()
+    return metrics
+
+
+def frontend(kind: str = "log_mel", rate: int = 22_050, **features: Any) -> "nn.Module":
+    """A front end from waves (B, T), float32 of full scale 1 at `rate` Hz, to features (B, F, N).
+
+    `features` are the settings of sound.features (`overhear settings sound.features`): window,
+    hop, mels, range_db and others. Raises ValueError for those that are none.
+
+    >>> import torch
+    >>> front = frontend("log_mel", 16_000, window=512, hop=256, mels=64)
+    >>> tuple(front(torch.zeros(2, 16_000)).shape)
+    (2, 64, 63)
+    """
+    from pydantic import ValidationError
+
+    from scaling.settings import Features, explain
+    from scaling.sound import frontends
+
+    usual = {"window": 2048, "hop": 512, "mels": 256}
+    try:
+        stated = Features.model_validate({"kind": kind, **usual, **features})
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None
+    return frontends.build(stated, rate)
+
+
+def effective_receptive_field(
+    model: "nn.Module", inputs: "Iterable[Tensor]", layer: str = ""
+) -> "NDArray[np.float64]":
+    """Where in its input a model really looks: (rows, columns), float64, not normalized.
+
+    The mean absolute gradient, over the clips of `inputs`, of the middle pixel of the output of
+    `layer`, a name of `model.named_modules()`; without one, of what the model returns. Inputs are
+    batches (B, C, rows, columns) or (B, rows, columns). A model of `load_model` takes waves (B, T)
+    and is differentiated at its last map; rows are mel bands, columns frames. Source: Luo et al.
+    2016. Raises ValueError for an unknown layer, no clip, and a map that is zero or not finite.
+
+    >>> import torch
+    >>> average = torch.nn.AvgPool2d(3, stride=1, padding=1)
+    >>> effective_receptive_field(average, [torch.randn(2, 1, 7, 7)]).round(2)[2:5, 2:5].tolist()
+    [[0.11, 0.11, 0.11], [0.11, 0.11, 0.11], [0.11, 0.11, 0.11]]
+    """
+    from scaling.receptive_field.gradients import effective_field, output_of, target_of
+    from scaling.shipping.model import Model
+
+    if isinstance(model, Model):
+        network = model.classifier.network
+        inputs = (model.classifier.standardize(model.frontend(w_BT))[:, None] for w_BT in inputs)
+        target = output_of(network, layer) if layer else target_of(network, "feature")
+        return effective_field(network, inputs, target).values_FN
+    return effective_field(model, inputs, output_of(model, layer) if layer else model).values_FN
+
+
+def prune(
+    model: "nn.Module",
+    keep: float,
+    way: Literal["magnitude", "static"] = "magnitude",
+    guard: float = 0.99,
+    seed: int = 0,
+) -> "dict[str, Tensor]":
+    """Cut weights of a model's convolutions and dense layers, in place and for good.
+
+    The share `keep` of them stays: those of largest magnitude over all layers (no layer loses more
+    than `guard`), or, `static`, drawn from `seed`, the largest layers cut first. Weights that are
+    cut are zero and stay zero while the model trains on. Returns the masks by the layer's name,
+    true where a weight stays. Sources: Koutini et al. 2021; Golubeva et al. 2021. Raises ValueError
+    for a share that cannot be met. Cut weights make a model neither smaller nor faster.
+
+    >>> import torch
+    >>> layer = torch.nn.Linear(4, 1)
+    >>> _ = layer.weight.data.copy_(torch.tensor([[3.0, -1.0, 0.5, -2.0]]))
+    >>> prune(torch.nn.Sequential(layer), keep=0.5)["0"].tolist()
+    [[True, False, False, True]]
+    """
+    from torch import nn
+    from torch.nn.utils import prune as torch_prune
+
+    from scaling.networks.modules.kernels import Prunable
+    from scaling.pruning import masks
+    from scaling.seeds import stream
+
+    layers = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear)
+    }
+    total = sum(layer.weight.numel() for layer in layers.values())
+    if not (0 < keep <= 1 and total):
+        raise ValueError(f"keep={keep}: a share of {total} weights, above 0 and at most 1")
+    count = round(keep * total)
+    if way == "static":
+        shapes = {name: layer.weight.shape for name, layer in layers.items()}
+        found = masks.static(shapes, count, lambda name: stream(seed, "prune", name))
+    elif way == "magnitude":
+        kernels = {n: m.kernel if isinstance(m, Prunable) else m.weight for n, m in layers.items()}
+        sizes = {name: kernel.detach().abs() for name, kernel in kernels.items()}
+        alive = {name: _alive(layer) for name, layer in layers.items()}
+        found = masks.magnitude(sizes, alive, count, guard)
+    else:
+        raise ValueError(f"way={way}: magnitude or static")
+    for name, layer in layers.items():
+        if isinstance(layer, Prunable):
+            layer.cut(found[name])
+        else:
+            torch_prune.custom_from_mask(layer, "weight", found[name])  # type: ignore[no-untyped-call]
+    return found
+
+
+def _alive(layer: "nn.Module") -> "Tensor":
+    """Where an earlier cut left the weights of a layer."""
+    import torch
+
+    mask = getattr(layer, "mask", getattr(layer, "weight_mask", None))
+    return torch.ones_like(layer.weight, dtype=torch.bool) if mask is None else mask.bool()
+
+
+def _opened(results: "Data | Location", unit: str = "") -> "Data":
+    """What was opened, or is now."""
+    from analysis import units
+    from analysis.data import Data, opened
+
+    if isinstance(results, Data):
+        return Data(results.snapshot, results.last, units.asked(unit)) if unit else results
+    return opened([results], unit=units.asked(unit))

@@ -1,0 +1,125 @@
+"""The public API: its examples run, and it says what the commands say."""
+
+import doctest
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+from typer.testing import CliRunner
+
+import overhear
+from overhear import library
+from overhear.command import app
+
+TINY = {
+    "sound.seconds": 0.5,
+    "sound.features.mels": 32,
+    "network.depth": 0,
+    "network.pointwise": 0,
+    "training.epochs": 1,
+    "training.warmup": 0,
+    "evaluation.every": 1,
+}
+STUDY = """
+'''Does width help?'''
+from scaling.results.claims import Claim
+from scaling.settings import changed
+from scaling.settings.recipes import QUICKSTART
+QUESTION, SOURCE = "Does width help?", "a test"
+CLAIMS = (
+    Claim("width helps", better={"network.width": 4}, worse={"network.width": 2}, on="unseen"),
+)
+def trials():
+    return [changed(QUICKSTART, {**TINY, "network.width": width}) for width in (2, 4)]
+"""
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What the examples of the docstrings speak of."""
+    root = tmp_path_factory.mktemp("library")
+    study = root / "mine.py"
+    study.write_text(STUDY.replace("TINY", repr(TINY)))
+    folder = root / "results"
+    for width in (2, 4):
+        overhear.train({**TINY, "network.width": width}, out=folder, device="cpu", threads=1)
+    return {"folder": folder, "study": str(study), "tiny": TINY}
+
+
+@pytest.mark.parametrize("name", overhear.__all__)
+def test_its_example_runs(name: str, example: dict[str, Any]):
+    function = getattr(library, name)
+    assert function.__doc__
+    (found,) = doctest.DocTestFinder(recurse=False).find(
+        function, name, globs=vars(library) | example
+    )
+    assert found.examples, f"overhear.{name} has no example"
+    told: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    runner.run(found, out=told.append)
+    assert not told, "".join(told)
+
+
+def test_importing_it_loads_nothing_heavy_and_says_what_there_is():
+    assert set(overhear.__all__) <= set(dir(overhear))
+    assert all(
+        getattr(overhear, name).__module__ == "overhear.library" for name in overhear.__all__
+    )
+
+
+def test_train_continues_and_tells_of_each_epoch(tmp_path: Path):
+    heard: list[int] = []
+    wanted = {**TINY, "network.width": 2, "training.epochs": 2}
+    where = {"out": tmp_path, "device": "cpu", "threads": 1}
+    first = overhear.train(wanted, progress=lambda step: heard.append(step.epoch), **where)
+    assert sorted({*heard}) == [1, 2]
+    again = overhear.train(wanted, **where)
+    pd.testing.assert_frame_equal(first, again)
+    with pytest.raises(ValueError, match=r"network.widht: no such setting"):
+        overhear.train({"network.widht": 2}, out=tmp_path)
+    with pytest.raises(ValueError, match="recipe=quick: no such recipe"):
+        overhear.train(recipe="quick", out=tmp_path)
+
+
+def test_choose_says_what_the_command_says(example: dict[str, Any]):
+    folder = str(example["folder"])
+    said = CliRunner().invoke(app, ["choose", folder, "--on", "unseen", "--json"]).stdout
+    best = json.loads(said.splitlines()[0])
+    assert overhear.choose(folder, on="unseen").best["trials"] == best["trials"]
+    with pytest.raises(ValueError, match="validation"):
+        overhear.choose(folder)
+
+
+def test_prune_keeps_exactly_the_largest_and_they_stay_cut():
+    """By hand: 8 weights of two layers, the four largest stay."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 2, (1, 2), bias=False), nn.Flatten(), nn.Linear(4, 1))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[4.0, 0.1], [0.2, -5.0]])[:, None, None])
+        model[2].weight.copy_(torch.tensor([[0.3, 6.0, -7.0, 0.4]]))
+    masks = overhear.prune(model, keep=0.5)
+    assert masks["0"].flatten().tolist() == [True, False, False, True]
+    assert masks["2"].flatten().tolist() == [False, True, True, False]
+    before = {name: mask.clone() for name, mask in masks.items()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(3):
+        model(torch.randn(3, 1, 1, 3)).square().mean().backward()
+        optimizer.step()
+    assert all(
+        (model.get_submodule(name).weight[~mask] == 0).all() for name, mask in before.items()
+    )
+    fewer = overhear.prune(model, keep=0.25)
+    assert sum(int(mask.sum()) for mask in fewer.values()) == 2
+    assert all((fewer[name] <= before[name]).all() for name in before)
+    for share in (0, 1.5):
+        with pytest.raises(ValueError, match=f"keep={share}: a share of 8 weights"):
+            overhear.prune(model, share)
+
+
+def test_frontend_names_what_is_no_setting():
+    with pytest.raises(ValueError, match="windw"):
+        overhear.frontend(windw=512)
