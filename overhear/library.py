@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from analysis.choose import ModelChoice
     from analysis.data import Data
     from scaling.results.run_trial import Progress
+    from scaling.shipping.model import Model
 
 Location = str | os.PathLike[str]
 
@@ -50,7 +51,7 @@ def scores(results: "Data | Location", metric: str = "accuracy", unit: str = "")
     fractions. Raises ValueError for a metric that no trial recorded.
 
     >>> found = scores(folder)
-    >>> everywhere = found[(found["split"] == "unseen") & (found["device"] == "all")]
+    >>> everywhere = found[(found["split"] == "test") & (found["device"] == "all")]
     >>> bool(everywhere["value"].between(0, 1).all()), len(everywhere)
     (True, 2)
     """
@@ -96,13 +97,37 @@ def choose(
     validation clips (test clips, named by `on`, flatter), and names the nearest model where none is
     within the budget.
 
-    >>> choice = choose(folder, most={"parameters": 1000}, on="unseen")
+    >>> choice = choose(folder, most={"parameters": 1000})
     >>> int(choice.best["parameters"]) <= 1000
     True
     """
     from analysis.choose import choose as chosen
 
     return chosen(_opened(results), most or {}, least or {}, on)
+
+
+def load_model(results: Location, trial: str = "") -> "Model":
+    """The model of a trained trial, as a module from waves (B, T) to logits (B, Y).
+
+    `trial` is an id or a beginning of it; without one, the choice of validation clips is loaded.
+    The model says what it takes and gives (`.rate` Hz, `.samples` of a clip, `.labels` in the order
+    of the logits); `.probabilities(logits)` are calibrated where the trial has validation clips.
+    Raises ValueError for a trial that is unknown or without weights, and where none can be chosen.
+
+    >>> import torch
+    >>> model = load_model(folder, trial)
+    >>> tuple(model(torch.zeros(3, model.samples)).shape), model.labels
+    ((3, 2), ('high', 'low'))
+    """
+    from analysis.pick import pick
+    from scaling.results.records import Results
+    from scaling.shipping.model import load
+
+    where = Results(results)
+    picked = pick(where, trial)
+    model = load(where, picked.trial)
+    model.temperature = picked.temperature or 1.0
+    return model
 
 
 def train(
@@ -123,9 +148,9 @@ def train(
     trial, epoch, split, device, metric, value. Raises ValueError for settings that are no trial,
     recordings that are not at `root`, and a trial that failed.
 
-    >>> metrics = train({"network.width": 2, **tiny}, out=folder)
+    >>> metrics = train({"network.width": 2, **tiny}, recipe="own", root=root, out=folder)
     >>> sorted(metrics["split"].unique())
-    ['seen', 'train', 'unseen']
+    ['test', 'train', 'validation']
     """
     from scaling import machine
     from scaling.results import alone

@@ -5,8 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 import torch
 from torch import nn
 from typer.testing import CliRunner
@@ -15,39 +17,57 @@ import overhear
 from overhear import library
 from overhear.command import app
 
+CPU = {"device": "cpu", "threads": 1}
 TINY = {
+    "sound.rate": 8_000,
     "sound.seconds": 0.5,
+    "sound.features.window": 512,
+    "sound.features.hop": 128,
     "sound.features.mels": 32,
+    "split.validation_fold": 2,
     "network.depth": 0,
     "network.pointwise": 0,
     "training.epochs": 1,
+    "training.batch": 4,
     "training.warmup": 0,
-    "evaluation.every": 1,
+    "augment.roll": 0.1,
 }
 STUDY = """
-'''Does width help?'''
 from scaling.results.claims import Claim
 from scaling.settings import changed
-from scaling.settings.recipes import QUICKSTART
+from scaling.settings.recipes import OWN
 QUESTION, SOURCE = "Does width help?", "a test"
-CLAIMS = (
-    Claim("width helps", better={"network.width": 4}, worse={"network.width": 2}, on="unseen"),
-)
+CLAIMS = (Claim("width helps", {"network.width": 4}, {"network.width": 2}, on="test"),)
 def trials():
-    return [changed(QUICKSTART, {**TINY, "network.width": width}) for width in (2, 4)]
+    return [changed(OWN, {**TINY, "network.width": width}) for width in (2, 4)]
 """
 
 
 @pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Recordings of one's own: ten of a low and ten of a high tone, in noise."""
+    found = tmp_path_factory.mktemp("recordings")
+    draws, time_T = np.random.default_rng(0), np.arange(4_000) / 8_000
+    for label, pitch in (("low", 300), ("high", 2_000)):
+        (found / label).mkdir()
+        for number in range(10):
+            wave_T = np.sin(2 * np.pi * pitch * time_T) + draws.normal(0, 0.3, len(time_T))
+            soundfile.write(found / label / f"{number}.wav", wave_T / 4, 8_000)
+    return found
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory, root: Path) -> dict[str, Any]:
     """What the examples of the docstrings speak of."""
-    root = tmp_path_factory.mktemp("library")
-    study = root / "mine.py"
+    where = tmp_path_factory.mktemp("library")
+    study = where / "mine.py"
     study.write_text(STUDY.replace("TINY", repr(TINY)))
-    folder = root / "results"
+    folder = where / "results"
     for width in (2, 4):
-        overhear.train({**TINY, "network.width": width}, out=folder, device="cpu", threads=1)
-    return {"folder": folder, "study": str(study), "tiny": TINY}
+        settings = {**TINY, "network.width": width}
+        trained = overhear.train(settings, recipe="own", root=root, out=folder, **CPU)
+    trial = trained["trial"].iloc[0]
+    return {"folder": folder, "study": str(study), "tiny": TINY, "root": root, "trial": trial}
 
 
 @pytest.mark.parametrize("name", overhear.__all__)
@@ -71,10 +91,10 @@ def test_importing_it_loads_nothing_heavy_and_says_what_there_is():
     )
 
 
-def test_train_continues_and_tells_of_each_epoch(tmp_path: Path):
+def test_train_continues_and_tells_of_each_epoch(root: Path, tmp_path: Path):
     heard: list[int] = []
     wanted = {**TINY, "network.width": 2, "training.epochs": 2}
-    where = {"out": tmp_path, "device": "cpu", "threads": 1}
+    where = {"recipe": "own", "root": root, "out": tmp_path, **CPU}
     first = overhear.train(wanted, progress=lambda step: heard.append(step.epoch), **where)
     assert sorted({*heard}) == [1, 2]
     again = overhear.train(wanted, **where)
@@ -87,11 +107,9 @@ def test_train_continues_and_tells_of_each_epoch(tmp_path: Path):
 
 def test_choose_says_what_the_command_says(example: dict[str, Any]):
     folder = str(example["folder"])
-    said = CliRunner().invoke(app, ["choose", folder, "--on", "unseen", "--json"]).stdout
+    said = CliRunner().invoke(app, ["choose", folder, "--json"]).stdout
     best = json.loads(said.splitlines()[0])
-    assert overhear.choose(folder, on="unseen").best["trials"] == best["trials"]
-    with pytest.raises(ValueError, match="validation"):
-        overhear.choose(folder)
+    assert overhear.choose(folder).best["trials"] == best["trials"]
 
 
 def test_prune_keeps_exactly_the_largest_and_they_stay_cut():
