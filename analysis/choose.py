@@ -6,8 +6,8 @@ its scores on held-out clips stand beside. Test clips choose only where that is 
 the choice says so.
 Conventions: scores are accuracies, fractions. `bytes` are those of the kept parameters in float32,
 without the places that a sparse file would have to name: what compaction may reach, not what a
-masked network takes. `latency_ms` is nan where nobody measured it. What is scored on other folds
-than most is left out, as folds differ by more than models do.
+masked network takes. `latency_ms` is that of analysis.latency, nan where it was not measured. What
+is scored on other folds than most is left out, as folds differ by more than models do.
 Sources: the limits of PRESETS are facts of DCASE's task of low-complexity scene classification.
 Contents: LIMITED, PRESETS, candidates, configurations, ModelChoice, choose.
 """
@@ -23,6 +23,7 @@ import pandas as pd
 from analysis.aggregate import COSTS, DIMENSIONS, NOT_HELD_OUT, split_order, varying
 from analysis.conditions import REPEAT, SIZE, labels
 from analysis.data import Data
+from analysis.latency import Latencies
 from analysis.selection import DIGITS
 from analysis.tables.differences import EITHER, apart
 from analysis.units import DIFFERENCE, FOLD, Estimate, estimate
@@ -62,10 +63,10 @@ def candidates(data: Data, on: str = "validation", beside: bool = True) -> pd.Da
     datasets. Warns of what is left out: other folds than most have, or no score on `on`.
     """
     runs = _runs(data, on)
+    latency = data.latencies.of(runs["trial"], runs["configuration"])
     kept = _same_folds(runs[runs["split"] == on])
     runs = runs[runs["trial"].isin(kept["trial"])].sort_values([*PAIRED])
     about = runs.drop_duplicates("configuration").set_index("configuration")
-    latency = about.get("latency_ms", math.nan)
     found = about[[*settings.leaves(), "transferred", *COSTS]].copy()
     found = found.assign(bytes=FLOAT32 * about["kept_parameters"], latency_ms=latency)
     held_out = sorted({*runs["split"]} - {*NOT_HELD_OUT}, key=split_order) if beside else []
@@ -93,7 +94,7 @@ def choose(
     """
     _check(most)
     found = candidates(data, on)
-    _check_held(found, most, least)
+    _check_held(found, most, least, data.latencies)
     cost = next(iter(most), "kept_parameters")
     fits = _excess(found, most, least).le(0).all(axis="columns")
     if not fits.any():
@@ -103,6 +104,8 @@ def choose(
     best = within.iloc[0]
     cheapest, apart, why = _cheapest(data, within, cost, on)
     reason = [*_chosen_by(on, len(within), len(found), most, least), why]
+    if "latency_ms" in most:
+        reason.append(f"Latency: {data.latencies.said}.")
     return ModelChoice(best, cheapest, within, on, " ".join(filter(None, reason)), cost, apart)
 
 
@@ -202,14 +205,16 @@ def _check(most: Mapping[str, float]) -> None:
             raise ValueError(f"--max {name}={limit:g}: a limit is a number above 0")
 
 
-def _check_held(found: pd.DataFrame, most: Mapping[str, float], least: Mapping[str, float]) -> None:
+def _check_held(
+    found: pd.DataFrame,
+    most: Mapping[str, float],
+    least: Mapping[str, float],
+    measured: Latencies,
+) -> None:
     """Raise ValueError for a limit that these candidates have nothing to hold against."""
     for name in most:
-        if found[name].isna().any():
-            raise ValueError(
-                f"--max {name}: {found[name].isna().sum()} of {len(found)} candidates have none "
-                "measured: leave this limit out"
-            )
+        if lacking := int(found[name].isna().sum()):  # only latencies are measured
+            raise ValueError(f"--max {name}: {measured.lacking(lacking, len(found))}")
     known = _splits(found)
     for split, share in least.items():
         if split not in known:

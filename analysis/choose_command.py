@@ -55,6 +55,13 @@ def choose(
     on: Annotated[
         str, typer.Option(metavar="SPLIT", help="The clips that choose; test clips flatter.")
     ] = "validation",
+    machine: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Whose latencies count (default: the machine that measured most trials).",
+        ),
+    ] = "",
     study: Studies = None,
     unit: Unit = "",
     last: Last = None,
@@ -78,7 +85,7 @@ def choose(
     floors = _numbers("--min", least, "unseen=0.7")
     where = [Results(each) for each in results]
     folder = files.folder(where, out) if out is not None else None
-    data = opened(where, last, units.asked(unit), study or ())
+    data = opened(where, last, units.asked(unit), study or (), machine)
     choice = choosing.choose(data, limits, floors, on)
     marked = _marked(choice)
     aside = sys.stderr if json else sys.stdout

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis import table
 from analysis.aggregate import MEASURES
+from analysis.latency import Latencies, latencies
 from analysis.metrics import Recorded, WantedMetrics
 from analysis.table import Source
 from scaling.results.records import Results
@@ -25,29 +26,37 @@ def opened(
     last: int | None = None,
     unit: str = "",
     studies: Sequence[str] = (),
+    machine: str = "",
 ) -> "Data":
     """The results folders at these paths or URIs as one: one id is one trial, whose records must
-    agree. `last` None: as evaluation.last of all trials says, else 1.
+    agree. `last` None: as evaluation.last of all trials says, else 1. `machine`: whose latencies
+    count, else those of the one that measured most.
 
     Errors: those of table.load.
     """
     folders = [each if isinstance(each, Results) else Results(each) for each in locations]
     planned = table.load(folders, studies)
-    return Data(planned, table.stated_last(planned) if last is None else last, unit)
+    return Data(planned, table.stated_last(planned) if last is None else last, unit, machine)
 
 
 class Data:
-    """A snapshot, how many last evaluated epochs are averaged, and the unit that is asked for.
+    """A snapshot, how many last evaluated epochs are averaged, the unit and the machine that are
+    asked for.
 
     Errors of every method: those of the function of analysis.table that it calls.
     """
 
-    def __init__(self, results: Source, last: int = 1, unit: str = "") -> None:
+    def __init__(self, results: Source, last: int = 1, unit: str = "", machine: str = "") -> None:
         self.snapshot = table.load(results)
-        self.last, self.unit = last, unit
+        self.last, self.unit, self.machine = last, unit, machine
         self._scores: dict[str, pd.DataFrame] = {}
         self._evaluations: dict[tuple[str, str | None], pd.DataFrame] = {}
         self._maps: pd.DataFrame | None = None
+
+    @cached_property
+    def latencies(self) -> Latencies:
+        """How long the trials take for one clip: latency.latencies'."""
+        return latencies(self.snapshot, self.machine)
 
     @cached_property
     def _recorded(self) -> tuple[Recorded, ...]:

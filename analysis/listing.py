@@ -19,6 +19,7 @@ HEADINGS = {
     "unpruned": "family",
     "kept_parameters": "parameters",
     "kept_weights": "weights",
+    "latency_ms": "ms",
     "share": "of the clips",
     "clips_per_class": "clips per class",
 }

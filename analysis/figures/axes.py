@@ -1,7 +1,7 @@
 """Horizontal axes with at least two labels where there are two values, and none that touch.
 
 Conventions: an Axis takes a panel and all values drawn in the figure, ascending.
-Contents: Axis, parameters, logarithmic, from_zero, hertz_text, counts.
+Contents: Axis, parameters, milliseconds, logarithmic, from_zero, hertz_text, counts.
 """
 
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import (
     EngFormatter,
     FixedLocator,
+    Formatter,
     FuncFormatter,
     LogLocator,
     MaxNLocator,
@@ -26,6 +27,15 @@ BREAK = 0.8  # decades: how far 0 stands from the smallest other value
 
 def parameters(panel: Axes, values: np.ndarray) -> None:
     """A logarithmic axis of large numbers: 10k, 30k, 100k."""
+    _powers(panel, values, EngFormatter(sep=""))
+
+
+def milliseconds(panel: Axes, values: np.ndarray) -> None:
+    """A logarithmic axis of milliseconds: 0.3, 1, 3."""
+    _powers(panel, values, FuncFormatter(_figures))
+
+
+def _powers(panel: Axes, values: np.ndarray, formatter: Formatter) -> None:
     smallest, largest = values[0], values[-1]
     padding = max((largest / smallest) ** 0.08, 1.3)
     left, right = smallest / padding, largest * padding
@@ -37,7 +47,7 @@ def parameters(panel: Axes, values: np.ndarray) -> None:
         panel.xaxis.set_minor_locator(NullLocator())
     else:
         panel.xaxis.set_major_locator(LogLocator(subs=(1, 3) if decades < 2.2 else (1,)))
-    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+    panel.xaxis.set_major_formatter(formatter)
     panel.xaxis.set_minor_formatter(NullFormatter())
 
 

@@ -4,7 +4,7 @@ Source: the question of every budget; how sure a frontier is, by resampling (ana
 Conventions: a point is a configuration (all settings but seed and fold) on one split; its error is
 1 - accuracy. The frontier of test clips describes: what to use is chosen by validation clips
 (`overhear choose`).
-Contents: Frontier, PARAMETERS, WEIGHTS, MACS.
+Contents: Frontier, PARAMETERS, WEIGHTS, MACS, LATENCY.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ from analysis.aggregate import DIMENSIONS, NOT_HELD_OUT, in_order, split_order
 from analysis.choose import FLOAT32, SAME, candidates, configurations
 from analysis.conditions import CONTEXT, SIZE
 from analysis.data import Data
-from analysis.figures.axes import parameters
+from analysis.figures.axes import Axis, milliseconds, parameters
 from analysis.figures.facets import DESCRIBED, MARKERS
 from analysis.figures.layout import GREY, PLAIN, Page, Style, drawing, folded, page, palette
 from analysis.frontier import RESAMPLES, frontier
@@ -42,11 +42,16 @@ class Frontier(NamedTuple):
     cost: str  # a column of the candidates
     title: str
     label: str
+    axis: Axis = parameters
 
     def obstacle(self, data: Data) -> str | None:
         """Why there is no frontier: too few configurations, or none of this cost."""
         scores = data.scores()
         scores = scores[scores["split.labels"] == "true"]
+        if self.cost == "latency_ms":
+            if not data.latencies.machine:
+                return "no latency was measured: run overhear measure"
+            scores = scores[scores["trial"].isin(data.latencies.p50_ms)]
         for name in SAME:
             if scores[name].nunique() > 1:
                 return f"the trials differ in {name}: errors on other clips do not compare"
@@ -59,12 +64,17 @@ class Frontier(NamedTuple):
     def points(self, data: Data) -> pd.DataFrame:
         """A row for each configuration and split (held out, validation included): the columns of
         analysis.choose.candidates that tell it, its conditions and size, what it costs, split,
-        error, low, high, n, unit, on_frontier, often, drawn, trials.
+        error, low, high, n, unit, on_frontier, often, drawn, trials; where it costs milliseconds,
+        what these are, in words (latency). What was not measured is no point.
         """
         scored = {*data.scores()["split"]} - {*NOT_DRAWN}
         parts = []
         for split in sorted(scored, key=split_order):
-            found = frontier(candidates(data, split, beside=False), data, self.cost)
+            found = candidates(data, split, beside=False)
+            if self.cost == "latency_ms":
+                found = found[found["latency_ms"].notna()].reset_index(drop=True)
+                found = found.assign(latency=data.latencies.said)
+            found = frontier(found, data, self.cost)
             errors = {"split": split, "error": 1 - found["value"]}
             errors |= {"low": 1 - found["high"], "high": 1 - found["low"]}
             parts.append(found.assign(**errors).drop(columns=["on", "value"]))
@@ -93,7 +103,7 @@ class Frontier(NamedTuple):
             for split, panel in zip(splits, made.panels.flat, strict=True):
                 here = points[points["split"] == split]
                 _panel(panel, here, self.cost, looks, style)
-                parameters(panel, np.unique(points[self.cost].to_numpy(float)))
+                self.axis(panel, np.unique(points[self.cost].to_numpy(float)))
                 _name(panel, here, points, made, style)
             for panel in made.leftmost():
                 panel.set_ylabel(folded(style.renamed("Error (%)"), made.high))
@@ -207,6 +217,8 @@ def _caption(points: pd.DataFrame, cost: str) -> str:
         parts.append("none where fewer than three folds, seeds or devices were scored")
     if cost == "kept_parameters":
         parts.append(f"a parameter takes {FLOAT32} bytes in float32")
+    if cost == "latency_ms":
+        parts.append(f"latency: {points['latency'].iloc[0]}")
     return "; ".join(parts)
 
 
@@ -240,4 +252,10 @@ PARAMETERS = Frontier(
 WEIGHTS = Frontier("kept_weights", "Error against kept weights, with the frontier", "Kept weights")
 MACS = Frontier(
     "macs", "Error against multiply-adds, with the frontier", "Multiply-adds of one clip"
+)
+LATENCY = Frontier(
+    "latency_ms",
+    "Error against latency, with the frontier",
+    "Milliseconds for one clip",
+    milliseconds,
 )

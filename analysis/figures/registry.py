@@ -53,6 +53,7 @@ FIGURES: dict[str, Figure] = {
         "frontier_parameters": "frontier:PARAMETERS",
         "frontier_weights": "frontier:WEIGHTS",
         "frontier_macs": "frontier:MACS",
+        "frontier_latency": "frontier:LATENCY",
         "scaling_law_parameters": "scaling_law:PARAMETERS",
         "scaling_law_weights": "scaling_law:WEIGHTS",
         "scaling_law_macs": "scaling_law:MACS",

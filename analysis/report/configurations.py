@@ -24,7 +24,7 @@ COSTS = {
     "kept_weights": "weights kept",
     "macs": "multiply-adds",
     "bytes": "bytes",
-    "latency_ms": "milliseconds",
+    "latency_ms": "milliseconds a clip",
 }
 NO_VALIDATION = (
     "No validation clips were scored, so models are chosen here by the clips that also judge them "
@@ -52,7 +52,9 @@ def configurations(data: Data) -> Configurations:
     numbers = choose.configurations(planned)
     numbers = pd.Series(numbers.factorize()[0], index=planned.index)  # in the order of the plan
     of = dict(zip(planned["trial"], numbers.tolist(), strict=True))
-    rows = _planned(planned.loc[~numbers.duplicated()])
+    latency = data.latencies.of(planned["trial"], numbers)
+    first = planned.loc[~numbers.duplicated()]
+    rows = _planned(first.assign(latency_ms=latency.to_numpy()))
     for trial, place in of.items():
         rows[place]["trials"].append(trial)
     scores = data.scores()
@@ -65,6 +67,8 @@ def configurations(data: Data) -> Configurations:
     on = "validation" if "validation" in splits else held_out[-1]
     costs = _differing(rows)
     best, reason, notes = _ranked(rows, of, data, on, [*costs])
+    if "latency_ms" in costs:
+        notes.append(f"Milliseconds: {data.latencies.said}.")
     if on != "validation":
         notes.insert(0, NO_VALIDATION.format(on=on))
     return Configurations(rows, of, splits, costs, on, best, reason, notes)

@@ -3,7 +3,7 @@
 A results folder is a local path or any pyarrow filesystem URI. Below it lie
 - one Parquet file per launch: `manifest/<launch>`; per forecast: `forecasts/<time>`,
   `forecast_errors/<time>`; per set of scaling laws: `laws/<digest>`; per trial: `metrics/`,
-  `predictions/`, `pairs/`, `maps/` and `outcomes/<trial>`. Their columns are in
+  `predictions/`, `pairs/`, `maps/`, `latency/` and `outcomes/<trial>`. Their columns are in
   scaling.results.schemas. Any Parquet reader opens them.
 - `code/<digest>.diff`, how the code that planned a launch differs from its commit (code_version).
 - `weights/<trial>.safetensors` (scaling.results.weights), and `checkpoints/<trial>/`, which a trial
@@ -46,6 +46,7 @@ _SWEEP = "run the same sweep again"
 _REMEDIES = {  # for a file that cannot be read or believed, by its kind
     "manifest": f"delete it, and {_SWEEP}, which rewrites it",
     "outcomes": f"delete it, and {_SWEEP}: it resumes this trial",
+    "latency": "delete it, and run overhear measure again",
     "maps": "delete it, and run overhear erf again, which recomputes it",
     "forecasts": "delete it; overhear sweep --dry-run predicts again",
     "forecast_errors": "delete it",

@@ -161,6 +161,27 @@ SCHEMAS: dict[str, pa.Schema] = {
             *(_field(name, kind, meaning) for name, kind, meaning in _FIELD_NUMBERS),
         ]
     ),
+    "latency": pa.schema(
+        [
+            _TRIAL,
+            _field("machine", pa.string(), "what measured it: its processor, unless named"),
+            _field("node", pa.string(), "host name"),
+            _field("runtime", pa.string(), "torch or onnxruntime"),
+            _field("threads", pa.int32(), "of the runtime"),
+            _field("precision", pa.string(), "of the network: float32, bfloat16 (autocast), int8"),
+            _field("scope", pa.string(), "waveform (to probabilities) or network (from features)"),
+            _field("p50_ms", pa.float64(), "median milliseconds of one clip, by a wall clock"),
+            _field("p95_ms", pa.float64(), "its 95th percentile"),
+            _field("low_ms", pa.float64(), "lowest median of five stretches of the repeats"),
+            _field("high_ms", pa.float64(), "highest of these: other programs slow some down"),
+            _field("cpu_ms", pa.float64(), "median milliseconds of processor time"),
+            _field("peak_memory_bytes", pa.int64(), "peak of a fresh process, libraries included"),
+            _field("model_memory_bytes", pa.int64(), "of it, what the model added to the process"),
+            _field("repeats", pa.int32(), "timed calls, after warm-up"),
+            _field("versions", pa.string(), "JSON: Python and library versions"),
+            _field("measured", pa.timestamp("us", "UTC"), "when"),
+        ]
+    ),
     "outcomes": pa.schema(
         [
             _TRIAL,

@@ -23,7 +23,8 @@ from scaling.results.schemas import SCHEMAS
 ROWS = 10_000_000  # of one file; the largest legitimate ones have a few hundred thousand
 VALUES = 250_000_000  # of one column, lists counted by their items
 BYTES = 2 * 2**30  # of one file once it is unpacked
-OF_A_TRIAL = ("metrics", "predictions", "pairs", "maps", "outcomes")  # kinds named by their trial
+# kinds named by their trial
+OF_A_TRIAL = ("metrics", "predictions", "pairs", "maps", "latency", "outcomes")
 SHARES = ("accuracy", "macro_f1", "fit")  # metrics between 0 and 1
 COUNTS = ("steps", "clips", "kept_weights", "rate")  # metrics that are finite and not negative
 SLACK = 1e-6  # means of shares may be rounded above 1
@@ -33,6 +34,7 @@ KEYS = {
     "predictions": ("epoch", "split", "clip", "device"),
     "pairs": ("city", "label"),
     "maps": ("split", "kind"),
+    "latency": ("machine", "runtime", "threads", "precision", "scope"),
 }
 
 
@@ -46,6 +48,7 @@ class _Range(NamedTuple):
     unknown: bool = False  # whether it may be no number
 
 
+_MILLISECONDS = ("p50_ms", "p95_ms", "low_ms", "high_ms", "cpu_ms")
 _NUMBERS = ("parameters", "weights", "kept_weights", "macs", "epoch_macs")
 _RANGES = {
     "manifest": [_Range(name, 0) for name in (*_NUMBERS, "receptive_field")],
@@ -57,6 +60,11 @@ _RANGES = {
     "laws": [
         *(_Range(name, 0) for name in ("largest", "floor", "scale", "exponent", "size")),
         *(_Range(name, 0, unknown=True) for name in ("predicted", "low", "high")),
+    ],
+    "latency": [
+        *(_Range(name, 0) for name in _MILLISECONDS),
+        *(_Range(name, 0) for name in ("peak_memory_bytes", "model_memory_bytes")),
+        *(_Range(name, 1) for name in ("threads", "repeats")),
     ],
     "maps": [
         *(_Range(name, 1) for name in ("epoch", "clips", "rows", "columns")),

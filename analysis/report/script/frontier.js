@@ -71,7 +71,7 @@ const link = (each) => make("a", { href: `#trial=${each.trials[0]}` }, each.labe
 /** The named model in words, with what it costs and reaches. */
 function verdict(named) {
   if (!named) return ["No model is named: none may be chosen within this budget."];
-  const price = costs.map((cost) => `${count(named.costs[cost])} ${data.costs[cost]}`).join(", ");
+  const price = costs.filter((cost) => cost in named.costs).map((cost) => `${count(named.costs[cost])} ${data.costs[cost]}`).join(", ");
   const others = Object.keys(named.values).filter((split) => split !== data.on);
   return [
     make("strong", {}, link(named)), price ? `: ${price}. ` : ". ",
