@@ -221,7 +221,7 @@ def test_bad_limits_are_one_line(results: Results) -> None:
         ({"mac": 1.0}, {}, r"^--max mac: no such cost \(did you mean macs\?\)$"),
         ({"macs": 0.0}, {}, "^--max macs=0: a limit is a number above 0$"),
         ({"macs": math.nan}, {}, "^--max macs=nan: a limit is a number above 0$"),
-        ({"latency_ms": 5.0}, {}, "^--max latency_ms: 1 of 1 candidates have none measured: leav"),
+        ({"latency_ms": 5.0}, {}, "^--max latency_ms: 1 of 1 candidates have none measured: run "),
         ({}, {"tset": 0.5}, r"^--min tset: no such split was scored \(did you mean test\?\)$"),
         ({}, {"test": 70.0}, r"^--min test=70: an accuracy is a fraction, 0 to 1 \(70 % is 0\.7\)"),
     ]:
