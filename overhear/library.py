@@ -130,6 +130,26 @@ def load_model(results: Location, trial: str = "") -> "Model":
     return model
 
 
+def predict(
+    model: "Model", recordings: "Location | Iterable[Location]", hop: float | None = None
+) -> "pd.DataFrame":
+    """What a model answers to recordings: files, and all of those below folders.
+
+    They may have any rate, length, format and number of channels; long ones are heard in windows
+    that begin every `hop` seconds (None: a clip's length). Columns: file; part (`whole`, or a
+    `window` of a long recording); start and end, s; label and its probability; note; and `p(CLASS)`
+    for each class. What cannot be read has no label and says why. Raises ValueError for a hop that
+    is longer than a clip, and where there is nothing to hear.
+
+    >>> answers = predict(load_model(folder, trial), root / "high" / "0.wav")
+    >>> answers[["part", "start", "end"]].values.tolist()
+    [['whole', 0.0, 0.5]]
+    """
+    from scaling.shipping.predict import predict as predicted
+
+    return predicted(model, recordings, hop)
+
+
 def train(
     settings: Mapping[str, Any] | None = None,
     *,
