@@ -54,8 +54,11 @@ import typer  # noqa: E402
 import analysis.choose_command  # noqa: E402
 import analysis.cli  # noqa: E402
 import scaling.cli  # noqa: E402
+import scaling.shipping.command  # noqa: E402
 import sweeps.cli  # noqa: E402
+from scaling.shipping.command import Form  # noqa: E402
 from scaling.text import guarded, one_line  # noqa: E402
+from scaling.typed import number, whole  # noqa: E402
 
 app = typer.Typer(
     name="overhear",
@@ -147,6 +150,59 @@ def erf(
     split = scaling.cli.compute_maps(results, trials, wanted, root, where, read)
     name = kind if label is None else f"class {label}"
     analysis.cli.draw_fields(results, trials, split, name, out, format)
+
+
+@app.command()
+def predict(
+    results: Annotated[str, typer.Argument(help="Results folder or URI that a sweep wrote.")],
+    clips: Annotated[
+        list[str],
+        typer.Argument(metavar="CLIP|FOLDER...", help="Recordings, or folders of them."),
+    ],
+    trial: Annotated[
+        str,
+        typer.Option(
+            metavar="ID",
+            help="The trial that answers: its id, or how that begins (default: the best of what "
+            "overhear choose takes).",
+        ),
+    ] = "",
+    hop: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="From window to window of a recording that is longer than a clip (default: a "
+            "clip's length).",
+            parser=number,
+        ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="Only the K most probable classes (default: 3 in the table, else all).",
+            parser=whole(1),
+        ),
+    ] = None,
+    format: Annotated[  # noqa: A002
+        Form, typer.Option(help="What is printed.")
+    ] = Form.TABLE,
+    device: scaling.cli.Device = "auto",
+    threads: scaling.cli.Threads = 0,
+) -> None:
+    """Say what recordings hold, by a trained trial: labels with their probabilities."""
+    from analysis.pick import pick
+    from scaling import machine
+    from scaling.results.records import Results
+    from scaling.shipping.model import load
+
+    here = machine.here(device, "float32", threads)
+    picked = pick(Results(results), trial)
+    model = load(Results(results), picked.trial, here)
+    typer.echo(f"{picked.why}\nprobabilities: {picked.calibration}", err=True)
+    model.temperature = picked.temperature or 1.0
+    if scaling.shipping.command.show(model, clips, hop, top, format):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -297,8 +353,9 @@ def main() -> None:
     """Run the command line; never returns. Told to end, it exits with 128 and the signal's number,
     without waiting for what Ray or torch still have to tidy up.
 
-    Exit codes: 0 done; 1 a sweep that is not complete; 2 what a person can mend; 70 a fault of
-    ours; 129, 130, 143 told to end; 141 nobody reads the output any more.
+    Exit codes: 0 done; 1 a sweep that is not complete, or recordings that cannot be read; 2 what a
+    person can mend; 70 a fault of ours; 129, 130, 143 told to end; 141 nobody reads the output any
+    more.
     """
     interruption.ready()
     try:

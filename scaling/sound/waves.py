@@ -1,6 +1,7 @@
 """Waves: every clip read, hashed, decoded, mixed to mono and resampled, by several threads.
 
-Contents: `write` for the store's packing, `examine` for a look that keeps nothing.
+Contents: `write` for the store's packing, `examine` for a look that keeps nothing, `converted` for
+one recording.
 """
 
 # T samples of a clip
@@ -103,13 +104,20 @@ def _samples(clips: Clips, rate: int | None, name: str, is_file: bool) -> Conver
             return Converted(contents.NONE, "it changed while it was read: run again")
     except (ValueError, OSError) as error:
         return Converted(read, str(error))
+    made = converted(samples, own_rate, rate)
+    return made._replace(read=read)
+
+
+def converted(samples: np.ndarray, own_rate: int, rate: int | None) -> Converted:
+    """A decoded recording (T, channels) as a store holds it at `rate` Hz: mono, as int16."""
     wave_T = samples.mean(axis=1)
     wrong = fault(samples, wave_T)
     if rate is None:
-        return Converted(read, "", wrong)
+        return Converted(contents.NONE, "", wrong)
     if rate != own_rate:
         wave_T = soxr.resample(wave_T, own_rate, rate, quality="HQ")
     if not len(wave_T):
-        return Converted(read, f"too short: nothing is left of it at {rate} Hz")
+        return Converted(contents.NONE, f"too short: nothing is left of it at {rate} Hz")
     whole_T = np.clip(np.rint(32768 * wave_T), -32768, 32767).astype("<i2")
-    return Converted(read, "", wrong, whole_T, int(np.count_nonzero(np.abs(wave_T) > 1)))
+    beyond = int(np.count_nonzero(np.abs(wave_T) > 1))
+    return Converted(contents.NONE, "", wrong, whole_T, beyond)
