@@ -5,8 +5,8 @@ where it falls short likewise; all else is undecided, and says what would decide
 over all claims of a study, those that cannot be judged yet among them.
 Conventions: effects are better - worse, as fractions or nats (of a loss, worse - better); intervals
 are of one claim, p_holm of its family; units are those of analysis.units, but clips, as one
-training says nothing of another. Contents: Verdict, COLUMNS, judge, assessed, estimated,
-decided, holm, recorded.
+training says nothing of another. Contents: Verdict, COLUMNS, judge, assessed, decided, holm,
+recorded.
 """
 
 import math
@@ -24,10 +24,10 @@ from analysis.evidence import Evidence, Unjudged, evidence
 from analysis.metrics import Unrecorded
 from analysis.units import (
     DIFFERENCE,
-    FOLD,
     FREE,
     MEAN,
     MEANS_APART,
+    ON_ONE_SPLIT,
     SEED,
     SHARE,
     Estimate,
@@ -46,7 +46,6 @@ COLUMNS = [
 ]
 # standard deviations of components, as analysis.variance names them
 PARTS = {"fold": "fold", "device": "device", "device_in_fold": "both", "seed": "seed"}
-ON_ONE_SPLIT = "devices on one split"
 KINDS = ("folds", "devices", "repeats")
 
 
@@ -111,9 +110,12 @@ def assessed(found: Evidence, claim: Claim, unit: str = "", alpha: float = 0.05)
     runs = found.runs.assign(unit=claim.unit or unit, split=claim.on)
     scale = _scale(claim)
     try:
-        effect, ways = estimated(runs, scale, 1 - alpha)
+        effect = estimate(runs, scale, 1 - alpha)
     except ValueError as error:
         raise Unjudged(str(error)) from None
+    if effect.unit == ON_ONE_SPLIT:  # too few seeds: devices alone tell of these trainings
+        seeds = runs[SEED].nunique()
+        effect = effect._replace(low=NAN, high=NAN, n=seeds, unit="seeds on one split")
     row = effect._asdict() | {"effect": effect.mean, "pairs": len(runs)}
     parts = variance.components(runs)
     row |= {name: math.sqrt(getattr(parts, part)) for name, part in PARTS.items()}
@@ -121,7 +123,7 @@ def assessed(found: Evidence, claim: Claim, unit: str = "", alpha: float = 0.05)
     kind = _kind(effect)
     if math.isnan(effect.low) or not kind:
         return row | remedies.too_few(effect.n, kind, parts.layout)
-    row["p"] = max(p_value(way, claim.at_least, scale) for way in ways)
+    row["p"] = p_value(runs, claim.at_least, scale)
     spread = variance.measured(runs, kind, effect, 1 - alpha)
     row["detectable"] = variance.detectable(spread, alpha)
     return row | {"parts": parts, "kind": kind}
@@ -208,39 +210,6 @@ def _about(claim: Claim) -> dict[str, Any]:
         "note": "",
         "remedy": "",
     }
-
-
-def estimated(
-    runs: pd.DataFrame, scale: Scale, confidence: float
-) -> tuple[Estimate, list[pd.DataFrame]]:
-    """The estimate of a claim's runs, and the ways of counting them that its interval spans.
-
-    Devices crossed with folds: no narrower than over folds alone or devices alone. Satterthwaite's
-    degrees of freedom come out high where one of the two matters alone, and few units then decide
-    falsely too often at the small p that a family asks for. On one split seeds stand in the place
-    of folds: devices alone would leave out that another training hears otherwise. Raises ValueError
-    as `estimate` does.
-    """
-    found, crossed = estimate(runs, scale, confidence), runs
-    if not found.unit.startswith("devices"):
-        return found, [runs]
-    seeds, one_split = runs[SEED].nunique(), found.unit == ON_ONE_SPLIT
-    if one_split:
-        crossed = runs.assign(clips=runs["clips"] / seeds)  # all seeds score the same clips
-        crossed[FOLD], crossed[SEED] = runs[SEED], 0
-        found = estimate(crossed, scale, confidence)
-        if math.isnan(found.low):
-            return found._replace(n=seeds, unit="seeds on one split"), [crossed]
-        found = found._replace(unit=f"devices x {seeds} seeds on one split")
-    if math.isnan(found.low):
-        return found, [crossed]
-    rows = crossed.assign(unit="folds")
-    columns = crossed.assign(unit="devices", clips=crossed["clips"] * crossed[FOLD].nunique())
-    columns[FOLD], columns[SEED] = 0, range(len(columns))
-    ways = [crossed, rows, columns]
-    edges = [estimate(way, scale, confidence) for way in ways]
-    low, high = min(each.low for each in edges), max(each.high for each in edges)
-    return found._replace(low=low, high=high), ways
 
 
 def _scale(claim: Claim) -> Scale:

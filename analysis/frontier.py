@@ -20,7 +20,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.data import Data
-from analysis.units import CLAIMS_DEVICES, FEWEST, FOLD, SEED
+from analysis.intervals import FEWEST
+from analysis.units import CLAIMS_DEVICES, FOLD, SEED
 
 RESAMPLES = 1000
 DRAW = 14  # seed of the resamples: the same records give the same shares

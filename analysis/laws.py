@@ -26,8 +26,9 @@ from scipy.special import stdtrit
 from analysis.aggregate import ACCURACY, CROSS_ENTROPY, DIMENSIONS, Measure, on_splits, varying
 from analysis.conditions import REPEAT, SIZE, labels, phrases, varied
 from analysis.data import Data
+from analysis.intervals import CONFIDENCE, FEWEST
 from analysis.metrics import Unrecorded
-from analysis.units import CONFIDENCE, FEWEST, FOLD, SEED
+from analysis.units import FOLD, SEED
 from scaling import settings
 
 SIZES = 4  # that a fit of three numbers needs

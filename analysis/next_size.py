@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.data import Data
+from analysis.intervals import over_units
 from analysis.laws import SIZES, Runs, predicted, runs_by, values_of
-from analysis.units import over_units
 from scaling.results.records import Refused
 
 SIZE = "kept_parameters"

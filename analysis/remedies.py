@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis import variance
-from analysis.units import FEWEST
+from analysis.intervals import FEWEST
 from analysis.variance import Components, DesignSize
 
 

@@ -8,19 +8,18 @@ estimate first averages what shares a unit, then looks at how units differ:
 - folds: seeds averaged within a fold. What another part of these recordings would change.
 - repeats: folds averaged within a seed, as the papers' standard errors do. What another training
   would change on the same clips: it says nothing of new recordings.
-- devices: devices crossed with folds, seeds averaged. What other devices and recordings would
-  change: the unit of a claim about devices that were never heard.
+- devices: devices crossed with folds, seeds averaged; on one split, with its seeds. What other
+  devices and recordings (trainings) would change: the unit of a claim about devices that were never
+  heard.
 - clips: the test clips of one training. What other clips like these would change.
 
-Sources: Student 1908 (t); Clopper and Pearson 1934 (binomial interval, the least that any interval
-of a share may be); Satterthwaite 1946 (degrees of freedom of a sum of mean squares); Owen 2007, The
-pigeonhole bootstrap (crossed units: rows and columns must both be drawn again).
+How wide an interval over such units is follows from analysis.intervals.
 Conventions: two units give no interval. Shares stay within 0 and 1, differences of shares within
 -1 and 1. Contents: Estimate, UNITS, Scale and its values, scale_of, asked, over, estimate,
-estimated, estimates, p_value, over_units, crossed, binomial, by_device, same_devices.
+estimated, estimates, p_value, by_device, same_devices.
 """
 
-# F folds, S seeds, D devices, U units, N runs, E epochs
+# F folds, S seeds, R rows (folds, or the seeds of a single one), D devices, N runs, E estimates
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -28,15 +27,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import betaincinv, stdtrit
+
+from analysis.intervals import (
+    CONFIDENCE,
+    FEWEST,
+    Answers,
+    Limits,
+    binomial,
+    half_crossed,
+    half_over_units,
+    least,
+    of_share,
+)
 
 UNITS = ("folds", "repeats", "devices", "clips")
-CONFIDENCE = 0.95
 SMALLEST = 1e-12  # p that is told from 0
 PRECISION = 1e-6  # of the logarithm of p
-FEWEST = 3  # units that an interval needs: two say next to nothing of how units differ
 CLAIMS_DEVICES = ("unseen", "unseen - seen")  # splits whose claims are about devices
 FOLD, SEED = "split.fold", "seed"
+ON_ONE_SPLIT, CLIPS = "devices on one split", "clips of one run"
 
 
 class Estimate(NamedTuple):
@@ -66,22 +75,12 @@ FREE = Scale(-np.inf, np.inf, False)  # a difference of losses
 SCALES = {"accuracy": SHARE, "macro_f1": MEAN}  # by metric; all others are losses
 
 
-class Limits(NamedTuple):
-    """Both ends of an interval."""
-
-    low: float
-    high: float
-
-
-NONE = Limits(float("nan"), float("nan"))
-
-
 class Design(NamedTuple):
-    """One condition's runs on one split, by what they share."""
+    """One condition's runs on one split, by what they share; of E such at once, (..., E)."""
 
-    value_FS: npt.NDArray[np.float64]  # nan where a fold was not trained from a seed; or (F, S, E)
-    value_FD: npt.NDArray[np.float64] | None  # by device, seeds averaged; None: not the same in all
-    clips: float | None  # different clips that all folds scored; None: not known
+    value_FS: npt.NDArray[np.float64]  # nan where a fold was not trained from a seed
+    value_RD: npt.NDArray[np.float64] | None  # by device; None: not the same devices in all
+    answers: Answers | None  # of the clips that all folds scored; None: not known
     split: str
     scale: Scale
 
@@ -94,8 +93,7 @@ class Design(NamedTuple):
     @property
     def repeats(self) -> npt.NDArray[np.float64]:
         """The mean over folds of each seed that was trained on all of them."""
-        means: npt.NDArray[np.float64] = self.value_FS.mean(axis=0)
-        return means[~np.isnan(means.reshape(len(means), -1)[:, 0])]
+        return means_over_folds(self.value_FS)
 
 
 def estimate(
@@ -136,17 +134,27 @@ def estimated(
 
 
 def estimates(
-    values: npt.ArrayLike, folds: npt.ArrayLike, seeds: npt.ArrayLike, scale: Scale
+    values: npt.ArrayLike,
+    folds: npt.ArrayLike,
+    seeds: npt.ArrayLike,
+    scale: Scale,
+    clips: npt.ArrayLike | None = None,
+    split: str = "",
 ) -> pd.DataFrame:
     """`estimated` of each column of values (N, E), as of E epochs of the same runs (N,): a row for
-    each, with the columns of Estimate.
+    each, with the columns of Estimate. Values (N, D, E) are of D devices, and crossed where the
+    claims of `split` are about devices.
     """
-    value_NE = np.asarray(values, dtype=np.float64)
-    design = _of_runs(value_NE, np.asarray(folds), np.asarray(seeds), None, scale)
-    limits, n, over = _MAKERS[_usual(design)](design, CONFIDENCE)
-    low, high = (np.clip(edge, scale.least, scale.most) for edge in limits)
-    columns = (design.value_F.mean(axis=0), low, high, n, over)
-    return pd.DataFrame(dict(zip(Estimate._fields, columns, strict=True)))
+    value_N = np.asarray(values, dtype=np.float64)
+    clips_N = None if clips is None else np.asarray(clips, dtype=np.float64)
+    fold_N, seed_N = np.asarray(folds), np.asarray(seeds)
+    whole_N = value_N.mean(axis=1) if value_N.ndim == 3 else value_N
+    design = _of_runs(whole_N, fold_N, seed_N, clips_N, scale)._replace(split=split)
+    if value_N.ndim == 3:
+        design = _heard(design, value_N, fold_N, seed_N)
+    mean = design.value_F.mean(axis=0)
+    limits, n, over = _limits(mean, design, _usual(design), CONFIDENCE)
+    return pd.DataFrame(dict(zip(Estimate._fields, (mean, *limits, n, over), strict=True)))
 
 
 def p_value(runs: pd.DataFrame, against: float, scale: Scale | None = None) -> float:
@@ -185,14 +193,27 @@ def _asked(runs: pd.DataFrame, scale: Scale | None) -> tuple[Design, str]:
 
 
 def _estimate(design: Design, unit: str, confidence: float) -> Estimate:
-    mean = float(design.value_F.mean())
-    limits, n, over = _MAKERS[unit](design, confidence)
-    if np.isnan(limits.low):
-        return Estimate(mean, *NONE, n, over)
-    # no narrower than its clips allow, and within what is possible
-    least, (lowest, highest, _) = _least(mean, design, confidence), design.scale
-    low, high = np.fmin(limits.low, least.low), np.fmax(limits.high, least.high)
-    return Estimate(mean, max(float(low), lowest), min(float(high), highest), n, over)
+    mean = design.value_F.mean()
+    (low, high), n, over = _limits(mean, design, unit, confidence)
+    return Estimate(float(mean), float(low), float(high), n, over)
+
+
+def _limits(mean: Any, design: Design, unit: str, confidence: float) -> tuple[Limits, int, str]:
+    """The interval: no narrower than its clips allow, and within what is possible."""
+    half, n, over = _HALVES[unit](design, confidence)
+    lowest, highest, share = design.scale
+    known = design.answers if share else None
+    if (lowest, highest) == (0.0, 1.0):
+        floor = 0.0 if known is None else least(mean, known, confidence)
+        return of_share(mean, half, floor), n, over
+    low, high = mean - half, mean + half
+    if known is not None:
+        # as many clips, at least, were answered differently
+        away = np.abs(mean)
+        near, far = of_share(away, 0.0 * half, least(away, known, confidence))
+        low = np.minimum(low, np.where(mean > 0, near, -far))
+        high = np.maximum(high, np.where(mean < 0, -near, far))
+    return Limits(np.maximum(low, lowest), np.minimum(high, highest)), n, over
 
 
 def _design(runs: pd.DataFrame, scale: Scale) -> Design:
@@ -201,10 +222,12 @@ def _design(runs: pd.DataFrame, scale: Scale) -> Design:
     clips_N = runs["clips"].to_numpy(dtype=np.float64) if known else None
     value_N, seed_N = runs["value"].to_numpy(dtype=np.float64), runs[SEED].to_numpy(dtype=np.int64)
     made = _of_runs(value_N, fold_N, seed_N, clips_N, scale)
-    by_device = [*runs["by_device"]] if "by_device" in runs else []
     split = str(runs["split"].iloc[0]) if "split" in runs else ""
-    place_N = np.unique(fold_N, return_inverse=True)[1]
-    return made._replace(value_FD=_by_device(by_device, place_N), split=split)
+    by_device = [*runs["by_device"]] if "by_device" in runs else []
+    if not (names := same_devices(by_device)):
+        return made._replace(split=split)
+    value_ND = np.array([[each[name] for name in names] for each in by_device])
+    return _heard(made._replace(split=split), value_ND, fold_N, seed_N)
 
 
 def _of_runs(
@@ -228,22 +251,32 @@ def _of_runs(
     np.add.at(value_FS, (place_N, among_N), value_N)
     with np.errstate(invalid="ignore"):
         value_FS /= count_C.reshape((*shape, *(1 for _ in value_N.shape[1:])))
-    clips = None
+    answers = None
     if clips_N is not None:
         clips_F = np.zeros(len(folds))
         np.maximum.at(clips_F, place_N, clips_N)
-        clips = float(clips_F.sum())
-    return Design(value_FS, None, clips, "", scale)
+        answers = Answers(float(clips_F.sum()), len(value_N) / len(folds))
+    return Design(value_FS, None, answers, "", scale)
 
 
-def _by_device(
-    by_device: list[Any], fold_N: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64] | None:
-    """Folds x devices, seeds averaged; None where devices are too few, or not the same in all."""
-    if not (names := same_devices(by_device)):
-        return None
-    value_ND = np.array([[each[name] for name in names] for each in by_device])
-    return np.stack([value_ND[fold_N == fold].mean(axis=0) for fold in range(fold_N.max() + 1)])
+def _heard(
+    design: Design,
+    value_ND: npt.NDArray[np.float64],
+    fold_N: npt.NDArray[np.int64],
+    seed_N: npt.NDArray[np.int64],
+) -> Design:
+    """The design with its values by device: rows are folds, seeds averaged, or the seeds of a
+    single fold, where they are enough.
+    """
+    rows, place_N = np.unique(fold_N, return_inverse=True)
+    seeds, among_N = np.unique(seed_N, return_inverse=True)
+    if len(rows) == 1 and len(seeds) >= FEWEST:
+        rows, place_N = seeds, among_N
+    value_RD = np.stack([value_ND[place_N == row].mean(axis=0) for row in range(len(rows))])
+    answers = design.answers
+    if answers is not None:
+        answers = answers._replace(each=answers.each * value_ND.shape[1])
+    return design._replace(value_RD=value_RD, answers=answers)
 
 
 def same_devices(by_device: Sequence[Any]) -> list[str]:
@@ -260,11 +293,11 @@ def same_devices(by_device: Sequence[Any]) -> list[str]:
 def _usual(design: Design) -> str:
     """The unit of the widest claim that the design allows."""
     folds, seeds = design.value_FS.shape[:2]
-    if design.split in CLAIMS_DEVICES and design.value_FD is not None and folds != 2:
+    if design.split in CLAIMS_DEVICES and design.value_RD is not None and folds != 2:
         return "devices"
     if folds < FEWEST <= len(design.repeats):
         return "repeats"
-    if folds == seeds == 1 and design.scale.share and design.clips is not None:
+    if folds == seeds == 1 and design.scale.share and design.answers is not None:
         return "clips"
     return "folds"
 
@@ -281,12 +314,12 @@ def _check(design: Design, unit: str) -> None:
         raise ValueError(
             f"--unit repeats: {folds} folds were trained from one seed: sweep with --repeats 3"
         )
-    if unit == "devices" and design.value_FD is None:
+    if unit == "devices" and design.value_RD is None:
         raise ValueError(
             "--unit devices: the scores of three devices or more, the same in every fold, are "
             "needed: test through more microphones, or ask for --unit folds"
         )
-    if unit == "clips" and (runs > 1 or design.clips is None):
+    if unit == "clips" and (runs > 1 or design.answers is None):
         raise ValueError(
             f"--unit clips: {runs} trainings differ by more than their clips: ask for "
             "--unit folds or --unit repeats"
@@ -295,36 +328,36 @@ def _check(design: Design, unit: str) -> None:
         )
 
 
-def _over_folds(design: Design, confidence: float) -> tuple[Limits, int, str]:
+def _over_folds(design: Design, confidence: float) -> tuple[Any, int, str]:
     folds, seeds = design.value_FS.shape[:2]
-    limits = over_units(design.value_F, confidence)
+    half = half_over_units(design.value_F, confidence)
     if folds == 1:
-        return limits, seeds, "seeds on one split" if seeds > 1 else "run"
-    return limits, folds, "folds"
+        return half, seeds, "seeds on one split" if seeds > 1 else "run"
+    return half, folds, "folds"
 
 
-def _over_repeats(design: Design, confidence: float) -> tuple[Limits, int, str]:
+def _over_repeats(design: Design, confidence: float) -> tuple[Any, int, str]:
     folds, repeats = len(design.value_FS), design.repeats
     of_what = f"repeats of {folds} folds" if folds > 1 else "seeds on one split"
-    return over_units(repeats, confidence), len(repeats), of_what
+    return half_over_units(repeats, confidence), len(repeats), of_what
 
 
-def _over_devices(design: Design, confidence: float) -> tuple[Limits, int, str]:
-    assert design.value_FD is not None
-    folds, devices = design.value_FD.shape
-    # devices of more clips weigh more in the mean that is shown: the interval goes with it
-    apart = float(design.value_F.mean() - design.value_FD.mean())
-    limits = Limits(*(edge + apart for edge in crossed(design.value_FD, confidence)))
-    return limits, devices, f"devices x {folds} folds" if folds > 1 else "devices on one split"
+def _over_devices(design: Design, confidence: float) -> tuple[Any, int, str]:
+    assert design.value_RD is not None
+    rows, devices = design.value_RD.shape[:2]
+    half = half_crossed(design.value_RD, confidence)
+    if len(design.value_FS) > 1:
+        return half, devices, f"devices x {rows} folds"
+    return half, devices, ON_ONE_SPLIT if rows == 1 else f"devices x {rows} seeds on one split"
 
 
-def _over_clips(design: Design, confidence: float) -> tuple[Limits, int, str]:
-    assert design.clips is not None
-    limits = _least(float(design.value_F.mean()), design, confidence)
-    return limits, int(design.clips), "clips of one run"
+def _over_clips(design: Design, confidence: float) -> tuple[Any, int, str]:
+    assert design.answers is not None
+    share = design.value_F.mean(axis=0)
+    return binomial(share, design.answers.clips, confidence), int(design.answers.clips), CLIPS
 
 
-_MAKERS = {
+_HALVES = {
     "folds": _over_folds,
     "repeats": _over_repeats,
     "devices": _over_devices,
@@ -332,17 +365,10 @@ _MAKERS = {
 }
 
 
-def _least(mean: float, design: Design, confidence: float) -> Limits:
-    """The least that an interval of so many clips may be.
-
-    A difference of two shares: at least |mean| of the clips were answered differently.
-    """
-    if design.clips is None or not design.scale.share:
-        return NONE
-    low, high = binomial(min(abs(mean), 1.0), design.clips, confidence)
-    if design.scale.least == 0 or mean > 0:
-        return Limits(low, high)
-    return Limits(-high, high) if mean == 0 else Limits(-high, -low)
+def means_over_folds(value_FS: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The mean over folds of each seed that was trained on all of them (S, ...)."""
+    means: npt.NDArray[np.float64] = value_FS.mean(axis=0)
+    return means[~np.isnan(means.reshape(len(means), -1)[:, 0])]
 
 
 def asked(unit: str) -> str:
@@ -364,60 +390,6 @@ def over(points: pd.DataFrame) -> str:
 def scale_of(runs: pd.DataFrame) -> Scale:
     """The scale of what was measured, by the column `metric`."""
     return SCALES.get(str(runs["metric"].iloc[0]), LOSS) if "metric" in runs else SHARE
-
-
-def over_units(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Limits:
-    """Student's t interval of the mean of independent values (U,), or of each column of (U, E);
-    none for fewer than three.
-    """
-    value_U = np.asarray(values, dtype=np.float64)
-    if len(value_U) < FEWEST:
-        return NONE
-    half = _t(len(value_U) - 1, confidence) * value_U.std(axis=0, ddof=1) / np.sqrt(len(value_U))
-    mean = value_U.mean(axis=0)
-    return Limits(mean - half, mean + half)
-
-
-def crossed(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Limits:
-    """The interval of the mean of values (F, D), where another draw would have other rows and other
-    columns.
-
-    The variance is (MS_rows + MS_columns) / (F D), with Satterthwaite's degrees of freedom. The
-    mean square of what is left over is not taken off, as an unbiased estimate would: with few rows
-    or columns that is off as often as it is right; so is the pigeonhole bootstrap, for the same
-    reason. Above 95 % those degrees of freedom are too many (over 3 rows x 12 columns the tail
-    beyond 99.7 % has up to 6 times what it should): there each mean square has the t of its own, as
-    in Graybill and Wang 1980. One row: t over columns. Two rows, or fewer than three columns: none.
-    """
-    value_FD = np.asarray(values, dtype=np.float64)
-    folds, devices = value_FD.shape
-    if folds == 1:
-        return over_units(value_FD[0], confidence)
-    if folds < FEWEST or devices < FEWEST:
-        return NONE
-    rows = devices * value_FD.mean(axis=1).var(ddof=1)
-    columns = folds * value_FD.mean(axis=0).var(ddof=1)
-    if rows + columns == 0:
-        return Limits(float(value_FD.mean()), float(value_FD.mean()))
-    freedom = (rows + columns) ** 2 / (rows**2 / (folds - 1) + columns**2 / (devices - 1))
-    square = _t(freedom, confidence) ** 2 * (rows + columns)
-    if confidence > CONFIDENCE:
-        own = (_t(count - 1, confidence) ** 2 for count in (folds, devices))
-        square = sum(each * part for each, part in zip(own, (rows, columns), strict=True))
-    half = np.sqrt(square / value_FD.size)
-    return Limits(float(value_FD.mean() - half), float(value_FD.mean() + half))
-
-
-def binomial(share: float, clips: float, confidence: float = CONFIDENCE) -> Limits:
-    """Clopper and Pearson's interval of a share of so many independent clips."""
-    hits, tail = share * clips, (1 - confidence) / 2
-    low = betaincinv(hits, clips - hits + 1, tail) if hits > 0 else 0.0
-    high = betaincinv(hits + 1, clips - hits, 1 - tail) if hits < clips else 1.0
-    return Limits(float(low), float(high))
-
-
-def _t(freedom: float, confidence: float) -> float:
-    return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
 def by_device(one: Any, other: Any) -> dict[str, float] | None:

@@ -23,7 +23,8 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import nct, t
 
-from analysis.units import FOLD, SEED, Estimate, same_devices
+from analysis.intervals import Error, crossed_error, joined
+from analysis.units import FOLD, SEED, Estimate, means_over_folds, same_devices
 
 # F folds, S seeds, D devices, C candidates
 
@@ -81,7 +82,7 @@ def components(runs: pd.DataFrame) -> Components:
         "both": mixed - noise / seeds,
         "seed": of_a_seed,
         "rest": rest,
-        "repeat": _variance(_repeats(value_FS)),
+        "repeat": _variance(means_over_folds(value_FS)),
     }
     cut = tuple(name for name, value in found.items() if value < 0)
     kept = {name: max(float(value), 0.0) for name, value in found.items()}
@@ -97,13 +98,6 @@ def of_clips(shares: "pd.Series[float]", clips: "pd.Series[float]") -> float:
     return float((shares * (1 - shares) / clips).mean())
 
 
-class Error(NamedTuple):
-    """The standard error of a mean, and its degrees of freedom; nan where there is none."""
-
-    size: Any
-    freedom: Any
-
-
 def expected(found: Components, unit: str, layout: DesignSize) -> Error:
     """The error of the mean of another design, over folds, repeats or devices."""
     fold, device, both, seed, rest, repeat = (float(np.nan_to_num(part)) for part in found[:6])
@@ -114,36 +108,24 @@ def expected(found: Components, unit: str, layout: DesignSize) -> Error:
     if unit == "folds":
         return Error(np.sqrt(of_folds), folds - 1)
     of_devices = (device + both / folds + rest / (folds * seeds)) / devices
-    return _joined(of_folds, of_devices, layout)
+    both_ways = (both / folds + rest / (folds * seeds)) / devices
+    rows = np.where(np.asarray(folds) > 1, folds, seeds)
+    return joined(of_folds, of_devices, both_ways, rows - 1, devices - 1)
 
 
 def measured(runs: pd.DataFrame, unit: str, interval: Estimate, confidence: float) -> Error:
     """The error of the mean of these runs; no smaller than its interval is wide."""
     value_FSD = _cube(runs)
-    folds, _, devices = value_FSD.shape
+    folds = len(value_FSD)
     value_FS, value_FD = value_FSD.mean(axis=2), np.nanmean(value_FSD, axis=1)
     if unit == "devices":
-        value_R = value_FD.mean(axis=1) if folds > 1 else value_FS[0][~np.isnan(value_FS[0])]
-        rows, columns = (_variance(each) / len(each) for each in (value_R, value_FD.mean(axis=0)))
-        error = _joined(rows, columns, DesignSize(folds, len(value_R), devices))
+        value_RD = value_FD if folds > 1 else value_FSD[0][~np.isnan(value_FS[0])]
+        error = crossed_error(value_RD, confidence)
     else:
-        values = np.nanmean(value_FS, axis=1) if unit == "folds" else _repeats(value_FS)
+        values = np.nanmean(value_FS, axis=1) if unit == "folds" else means_over_folds(value_FS)
         error = Error(math.sqrt(_variance(values) / len(values)), len(values) - 1)
     half = (interval.high - interval.low) / 2
     return error._replace(size=max(error.size, half / float(_edge(error.freedom, 1 - confidence))))
-
-
-def _joined(of_rows: Any, of_devices: Any, layout: DesignSize) -> Error:
-    """The error of devices crossed with folds, of one fold with its seeds; with Satterthwaite's
-    degrees of freedom.
-    """
-    folds, seeds, devices = layout
-    among = np.where(np.asarray(folds) > 1, folds, seeds) - 1
-    whole = of_rows + of_devices
-    square = of_rows**2 / among + of_devices**2 / (devices - 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = np.where(square > 0, whole**2 / square, devices - 1)
-    return Error(np.sqrt(whole), freedom)
 
 
 def power(effect: float, error: Error, alpha: float = ALPHA) -> Any:
@@ -248,12 +230,6 @@ def _cube(runs: pd.DataFrame) -> Array:
     with np.errstate(invalid="ignore"):
         means: Array = sum_FSD / count_FS
     return means
-
-
-def _repeats(value_FS: Array) -> Array:
-    """The mean over folds of each seed that was trained on all of them."""
-    means: Array = value_FS.mean(axis=0)
-    return means[~np.isnan(means)]
 
 
 def _variance(values: Array) -> float:

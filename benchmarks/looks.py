@@ -16,6 +16,7 @@ from rich.table import Table
 from scipy.optimize import brentq
 from scipy.stats import norm, t
 
+from analysis.intervals import crossed
 from analysis.sequential import ALPHA, FIRST, MOST, levels, schedule
 from scaling.seeds import stream
 
@@ -38,11 +39,11 @@ def boundaries(fractions: Sequence[float], alpha: float = ALPHA) -> Array:
         due = 4 * norm.sf(norm.isf(alpha / 4) / np.sqrt(fraction)) - spent
         spent, step = spent + due, np.sqrt(fraction - before)
 
-        def crossed(z: float) -> float:
+        def unspent(z: float) -> float:
             tails = norm.sf((z * np.sqrt(fraction) - at) / step)  # noqa: B023
             return float(2 * (density @ tails) - due)  # noqa: B023
 
-        found.append(float(brentq(crossed, 0.1, 12)))
+        found.append(float(brentq(unspent, 0.1, 12)))
         edge = found[-1] * np.sqrt(fraction)
         following = np.linspace(-edge, edge, GRID)
         weights = np.full(GRID, following[1] - following[0])
@@ -65,7 +66,7 @@ def runs(design: tuple[int, int], kept: float, draws: int, effect: float, claim:
 
 def p_values(value_DFMN: Array, asked: Sequence[float]) -> Array:
     """Over repeats for one fold, over folds, or over folds crossed with microphones (D, N), as
-    analysis.units has them; of the latter the least of the levels that are asked for, else 1.
+    analysis.intervals has them; of the latter the least of the levels that are asked for, else 1.
     """
     folds, devices = value_DFMN.shape[1:3]
     count_N = np.arange(1, MOST + 1)
@@ -79,15 +80,12 @@ def p_values(value_DFMN: Array, asked: Sequence[float]) -> Array:
         rows = mean_DFMN.mean(axis=2).var(axis=1, ddof=1) / folds
         if devices == 1:
             return np.asarray(2 * t.sf(abs(mean_DN) / np.sqrt(rows), folds - 1))
-    columns = mean_DFMN.mean(axis=1).var(axis=1, ddof=1) / devices
-    parts = ((rows, folds - 1), (columns, devices - 1))
-    freedom = (rows + columns) ** 2 / np.sum([part**2 / n for part, n in parts], axis=0)
     p_DN = np.ones_like(mean_DN)
+    value_FMDN = np.moveaxis(mean_DFMN, 0, 2)
     for level in sorted(asked, reverse=True):
-        own = np.sum([t.isf(level / 2, n) ** 2 * part for part, n in parts], axis=0)
-        joint = t.isf(level / 2, freedom) ** 2 * (rows + columns)
-        p_DN[mean_DN**2 > (own if level < ALPHA else joint)] = level
-    return np.asarray(p_DN)
+        low, high = crossed(value_FMDN, 1 - level)
+        p_DN[(low > 0) | (high < 0)] = level
+    return p_DN
 
 
 def course(p_DNC: Array, counts: Sequence[int], steps: Sequence[float]) -> tuple[Array, Array]:

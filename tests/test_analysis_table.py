@@ -17,10 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.stats
+from scipy.optimize import brentq
 
 from analysis import table
 from analysis.conditions import PRUNING, labels, prunings
-from analysis.units import crossed, estimate
+from analysis.intervals import crossed, of_share
+from analysis.units import estimate
 from scaling import settings
 from scaling.results.records import VERSION, Results
 from scaling.seeds import stream
@@ -90,12 +92,21 @@ def plain(
     least: float = -math.inf,
     most: float = math.inf,
 ) -> Plain:
-    """The mean of the values, one per unit, and its 95 % interval; none for fewer than three."""
+    """The mean of the values, one per unit, and its 95 % interval; none for fewer than three;
+    from 0 to 1 that of a share, solved by search.
+    """
     mean, n = float(np.mean(values)), len(values)
     if n < 3:
         return Plain(mean, math.nan, math.nan, n, unit)
     with np.errstate(invalid="ignore"):
         low, high = scipy.stats.t.interval(0.95, n - 1, mean, scipy.stats.sem(values))
+    if (least, most) == (0, 1):
+        error, spread = (high - low) / 2, mean * (1 - mean)
+
+        def beyond(p: float) -> float:
+            return float((p - mean) ** 2 - error**2 * p * (1 - p) / spread)
+
+        low, high = brentq(beyond, 0, mean), brentq(beyond, mean, 1)
     return Plain(mean, max(least, low), min(most, high), n, unit)
 
 
@@ -447,7 +458,7 @@ def test_claims_about_unseen_devices_draw_devices_again(results: Results) -> Non
     assert set(runs["clips"]) == {20}, "a clip through four microphones is one clip"
     found = estimate(runs)
     assert (found.n, found.unit) == (4, "devices x 3 folds")
-    low, high = crossed([*values.values()])
+    low, high = of_share(found.mean, np.diff(crossed([*values.values()]))[0] / 2)
     assert (found.low, found.high) == pytest.approx((low, high))
     of_folds = runs.assign(unit="folds")
     assert estimate(of_folds).unit == "folds"

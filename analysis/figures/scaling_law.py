@@ -24,10 +24,10 @@ from analysis.data import Data
 from analysis.figures.axes import parameters
 from analysis.figures.facets import DESCRIBED, MARKERS
 from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette
+from analysis.intervals import over_units
 from analysis.laws import RESAMPLES, SIZES, Runs, predicted, runs_by, runs_of, values_of
 from analysis.listing import DESCRIBED as ON
 from analysis.listing import Column, Listing
-from analysis.units import over_units
 
 PLACES = 40  # that a line is drawn through
 ASIDE = 5.0  # typographic points: what is predicted stands beside what was observed
