@@ -95,8 +95,8 @@ def crossed_error(value_RC: Array, confidence: float = CONFIDENCE) -> Error:
     mean_R, mean_C = value_RC.mean(axis=1), value_RC.mean(axis=0)
     left = value_RC - mean_R[:, None] - mean_C[None] + mean_C.mean(axis=0)
     over = (left**2).sum(axis=(0, 1)) / ((rows - 1) * (columns - 1) * rows * columns)
-    parts = (each.var(axis=0, ddof=1) / len(each) for each in (mean_R, mean_C))
-    return joined(*parts, over, rows - 1, columns - 1, confidence)
+    of_rows, of_columns = (each.var(axis=0, ddof=1) / len(each) for each in (mean_R, mean_C))
+    return joined(of_rows, of_columns, over, rows - 1, columns - 1, confidence)
 
 
 def joined(

@@ -85,7 +85,7 @@ def p_values(value_DFMN: Array, asked: Sequence[float]) -> Array:
     for level in sorted(asked, reverse=True):
         low, high = crossed(value_FMDN, 1 - level)
         p_DN[(low > 0) | (high < 0)] = level
-    return p_DN
+    return np.asarray(p_DN)
 
 
 def course(p_DNC: Array, counts: Sequence[int], steps: Sequence[float]) -> tuple[Array, Array]:
