@@ -337,7 +337,9 @@ def _check_settings(results: Results | Joined, manifest: pa.Table) -> None:
     for name, kind in settings.leaves().items():
         values = set(pc.unique(manifest[name]).to_pylist())
         choices = get_args(kind) if get_origin(kind) is Literal else ()
-        odd = values - set(choices) if choices else values & {None}
+        odd = values & {None}
+        if choices:
+            odd = {value for value in values if not settings.admits(kind, value)}
         if odd and (choices or not _may_be_null(kind)):
             said = f"{name}={sorted(map(str, odd))[0]}"
             wanted = f"one of {', '.join(map(str, choices))}" if choices else "a value"

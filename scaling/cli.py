@@ -264,6 +264,7 @@ def _print_facts(facts: dict[str, Any], as_json: bool) -> None:
         typer.echo(json.dumps(facts))
     else:
         for name, value in facts.items():
+            value = "unknown" if value is None else value
             typer.echo(f"{name:16} {value:,}" if isinstance(value, int) else f"{name:16} {value}")
 
 

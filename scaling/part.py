@@ -13,14 +13,17 @@ from typing import Annotated, Any, NamedTuple, Self, TypeVar, Union
 from pydantic import (
     BaseModel,
     ConfigDict,
-    Field,
+    Discriminator,
     GetCoreSchemaHandler,
     SerializerFunctionWrapHandler,
+    Tag,
     ValidationInfo,
     model_serializer,
     model_validator,
 )
 from pydantic_core import CoreSchema
+
+from scaling.own.names import OWN, family
 
 RECORDED = {"recorded": True}  # the context in which settings of an earlier version are read
 
@@ -71,17 +74,30 @@ K = TypeVar("K", bound=Kind)
 
 
 class OneOf(NamedTuple):
-    """Annotates a field that holds one of these kinds: `network: Annotated[Network,
-    OneOf(NETWORKS)]`.
+    """Annotates a field that holds one of these kinds, or a person's own: `network:
+    Annotated[Network, OneOf(NETWORKS, OwnNetwork)]`.
     """
 
-    kinds: Mapping[str, type[Kind]]
+    shipped: Mapping[str, type[Kind]]
+    own: type[Kind] | None = None
+
+    @property
+    def kinds(self) -> dict[str, type[Kind]]:
+        """All classes by their kind."""
+        return {**self.shipped, **({OWN: self.own} if self.own else {})}
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        union = Union[tuple(self.kinds.values())]  # type: ignore[valid-type]  # noqa: UP007
-        return handler.generate_schema(Annotated[union, Field(discriminator="kind")])
+        tagged = tuple(Annotated[each, Tag(kind)] for kind, each in self.kinds.items())
+        union = Union[tagged]  # type: ignore[valid-type]  # noqa: UP007
+        return handler.generate_schema(Annotated[union, Discriminator(_kind_of)])
+
+
+def _kind_of(value: Any) -> Any:
+    """The kind that a part states, as OneOf lists them."""
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return family(kind) if isinstance(kind, str) else None
 
 
 def kinds(package: str, names: Sequence[str], base: type[K]) -> dict[str, type[K]]:

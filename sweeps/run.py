@@ -11,6 +11,7 @@ from time import monotonic
 import typer
 from rich.console import Console
 
+from scaling.own import sources
 from scaling.results import claims
 from scaling.results.manifest import Plan, counted, record
 from scaling.results.outcome import Status
@@ -131,6 +132,7 @@ def _task(launch: Launch, stores: Mapping[str, Store]) -> Task:
         launch.compute,
         launch.recordings,
         {key: store.glance for key, store in stores.items()},
+        parts=sources.held(),
     )
 
 

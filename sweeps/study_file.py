@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, TextIO
 
+from scaling.own import parts
 from scaling.settings import Trial
 from scaling.spelling import nearest
 
@@ -37,6 +38,7 @@ def load(name: str) -> ModuleType:
     results folder, it does not import.
     """
     path = Path(name)
+    parts.look_in(path.parent.resolve())
     if not path.is_file():
         there = "not a file" if path.exists() else "no such file"
         raise ValueError(f"study file {one_line(name)}: {there}{_close(path)}")

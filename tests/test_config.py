@@ -47,6 +47,9 @@ def test_stating_a_default_does_not_rename(trial: Trial):
 
 STILL = {"augment.roll": 0, "augment.mixup": 0}
 VIB_CNN = {"network.kind": "vib_cnn", "network.depth": 0, "network.pointwise": 0}
+# stated as a record states it, its code is not looked for
+OWN = {"network.kind": "my_net:Net", "network.source": "a" * 64}
+OWN |= {"network.depth": 0, "network.pointwise": 0}
 PROTOTYPES = {"objective.kind": "prototypes", "objective.embedding": 9}
 HEARD = {"microphones.train": ("a",), "microphones.share": 0.5}
 CUT = {"pruning.kind": "static", "pruning.target": 9}
@@ -159,6 +162,8 @@ OTHER: dict[str, dict[str, object]] = {
         }
         for name, value in {"embedding": 7, "support": 3, "distance": "cosine"}.items()
     },
+    "network.source": {**OWN, "network.source": "b" * 64},
+    "network.options": {**OWN, "network.options": ("hidden=9",)},
     "sound.classes": {"sound.classes": ("a", "b")},
     "sound.fill": {"sound.fill": "tile"},
     "evaluation.patch_hop": {"sound.patch": 8, "evaluation.patch_hop": 4},
@@ -311,7 +316,7 @@ def test_text_is_understood(trial: Trial):
         ({"network.width": "wide"}, r"^network.width='wide': write a whole number, as 1000$"),
         (
             {"network.kind": "resnet"},
-            r"^network.kind='resnet': input should be 'cp_resnet', 'vib_cnn', .* or '\w+'$",
+            r"^network.kind='resnet': input should be 'cp_resnet', 'vib_cnn', .* or '[\w:]+'$",
         ),
         ({"network.dropout": 1}, r"^network.dropout=1: .*less than 1$"),
         ({"network.damping": 1.5}, r"^network.damping=1.5: .*less than or equal to 1$"),

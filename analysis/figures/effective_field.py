@@ -186,10 +186,13 @@ def _mean(trials: pd.DataFrame) -> dict[str, Any]:
     size = (int(first["rows"]), int(first["columns"]))
     centre = (float(first["row"]), float(first["column"]))
     alike = ["rows", "columns", "row", "column", "receptive_field"]
-    assert (trials[alike] == first[alike]).all(axis=None), f"one model, several {alike}"
+    known = trials[alike].fillna(-1)  # the field of a person's own network is not known
+    assert (known == known.iloc[0]).all(axis=None), f"one model, several {alike}"
     shares = [np.asarray(values, np.float64).reshape(size) for values in trials["values"]]
     mean_FN = np.mean([share / share.sum() for share in shares], axis=0)
-    reach = (int(first["receptive_field"]) - 1) / 2
+    side = first["receptive_field"]
+    far = max(max(at, length - 1 - at) for at, length in zip(centre, size, strict=True))
+    reach = float(far) if pd.isna(side) else (int(side) - 1) / 2
     (top, bottom), (left, right) = (
         (max(0, round(at - reach)), min(length - 1, round(at + reach)))
         for at, length in zip(centre, size, strict=True)

@@ -73,7 +73,7 @@ class Cost(NamedTuple):
     parameters: int
     weights: int
     macs: int
-    receptive_field: int  # its larger side
+    receptive_field: int | None  # its larger side; None: not known
     parts: tuple[LayerCost, ...]
 
 
@@ -150,11 +150,16 @@ def count(layers: Sequence[Layer], size: Sides) -> Cost:
                 "(nothing is left "
                 f"at {layer.name}): more bands, longer clips or a shorter hop"
             )
+    return of_parts(parts, max(axis.side for axis in field(layers)))
+
+
+def of_parts(parts: Sequence[LayerCost], receptive_field: int | None) -> Cost:
+    """The cost of these parts together."""
     return Cost(
         parameters=sum(part.parameters for part in parts),
         weights=sum(part.weights for part in parts),
         macs=sum(part.macs for part in parts),
-        receptive_field=max(axis.side for axis in field(layers)),
+        receptive_field=receptive_field,
         parts=tuple(parts),
     )
 

@@ -13,12 +13,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from scaling.machine import Machine
 from scaling.networks.cost import any_size, field, last_map
+from scaling.networks.own import OwnNetwork
 from scaling.receptive_field.gradients import (
     SCORES,
+    Map,
+    Numbers,
+    Place,
     cropped,
     effective_field,
     numbers,
@@ -151,21 +155,14 @@ def _map(
     label = None if wanted.label is None else listener.labels.index(wanted.label)
     model = _restored(results, trial, listener, machine)
     show_examples(model, listener)
-    if wanted.kind != "feature" and SCORES not in dict(model.network.named_modules()):
-        raise ValueError(
-            f"--kind {wanted.kind}: trial {trial.id} is a {trial.network.kind}, which has no map "
-            "of class scores (its dense layer sees whole clips): take --kind feature"
-        )
-    layers = sizes.layers(trial, len(listener.labels))
-    reach, size = field(layers), trial.sound.shape
-    rows, columns = last_map(layers, size)
-    pixel = (rows // 2, columns // 2)
-    target = target_of(model.network, wanted.kind, label)
-    if any_size(layers):  # a dense layer on the whole map takes whole inputs only
-        target = cropped(target, reach, pixel, size)
     batches = _inputs(listener, model, heard[split])
-    values_FN, _, clips = effective_field(model.network, batches, target)
-    place = place_of(reach, pixel, size)
+    network = trial.network
+    if isinstance(network, OwnNetwork) and network.described() is None:
+        (values_FN, _, clips), measured = _own_map(
+            model.network, batches, wanted, label, network.kind
+        )
+    else:
+        (values_FN, _, clips), measured = _stated_map(trial, listener, model, batches, wanted)
     return {
         "trial": trial.id,
         "epoch": _epochs(results, trial),
@@ -175,8 +172,63 @@ def _map(
         "rows": values_FN.shape[0],
         "columns": values_FN.shape[1],
         "values": values_FN.astype(np.float32).ravel(),
-        **numbers(values_FN, place)._asdict(),
+        **measured._asdict(),
     }
+
+
+def _stated_map(
+    trial: Trial, listener: Listener, model: Classifier, batches: Iterator[Tensor], wanted: Wanted
+) -> tuple[Map, Numbers]:
+    """The map of a network that states its layers."""
+    if wanted.kind != "feature" and SCORES not in dict(model.network.named_modules()):
+        raise ValueError(
+            f"--kind {wanted.kind}: trial {trial.id} is a {trial.network.kind}, which has no map "
+            "of class scores (its dense layer sees whole clips): take --kind feature"
+        )
+    label = None if wanted.label is None else listener.labels.index(wanted.label)
+    layers = sizes.layers(trial, len(listener.labels))
+    reach, size = field(layers), trial.sound.shape
+    rows, columns = last_map(layers, size)
+    pixel = (rows // 2, columns // 2)
+    target = target_of(model.network, wanted.kind, label)
+    if any_size(layers):  # a dense layer on the whole map takes whole inputs only
+        target = cropped(target, reach, pixel, size)
+    made = effective_field(model.network, batches, target)
+    return made, numbers(made.values_FN, place_of(reach, pixel, size))
+
+
+def _own_map(
+    network: nn.Module, batches: Iterator[Tensor], wanted: Wanted, label: int | None, kind: str
+) -> tuple[Map, Numbers]:
+    """The map of a person's own network, whose maximum field nobody knows: that of the pixel in the
+    middle is taken to be all of the input, and no share is said to be inside.
+    """
+    last = (1, 1)
+
+    def target(batch: Tensor) -> Tensor:
+        nonlocal last
+        found = network(batch)
+        if wanted.kind != "feature":
+            logits_BY: Tensor = found.logits_BY
+            return logits_BY if label is None else logits_BY[:, label : label + 1]
+        features = found.features_BCFN
+        if not isinstance(features, Tensor) or features.ndim != 4:
+            raise ValueError(
+                f"--kind feature: network.kind={kind} puts out no last map: take --kind logits, or "
+                "let it return (logits, map), with a map (clips, channels, rows, columns)"
+            )
+        last = features.shape[2], features.shape[3]
+        return features
+
+    made = effective_field(network, batches, target)
+    size = made.values_FN.shape
+    row, column = (
+        (pixels // 2 + 0.5) * length / pixels - 0.5
+        for pixels, length in zip(last, size, strict=True)
+    )
+    whole = (0, size[0] - 1), (0, size[1] - 1)
+    found = numbers(made.values_FN, Place((row, column), whole))
+    return made, found._replace(inside=float("nan"))
 
 
 def _epochs(results: Results, trial: Trial) -> int:

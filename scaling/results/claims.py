@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 
-from scaling.settings import Trial, flat, leaves
+from scaling.settings import Trial, admits, flat, leaves
 from scaling.spelling import nearest, shortened
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def _misfit(name: str, value: Any) -> str:
     kind = leaves()[name]
     if get_origin(kind) is Literal:
         choices = get_args(kind)
-        return "" if value in choices else f"no such choice{nearest(str(value), choices)}"
+        return "" if admits(kind, value) else f"no such choice{nearest(str(value), choices)}"
     types = get_args(kind) if type(None) in get_args(kind) else (kind,)
     if value is None:
         return "" if type(None) in types else "a value, not None"

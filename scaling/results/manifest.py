@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from scaling.networks.cost import Cost
+from scaling.networks.own import OwnNetwork
 from scaling.pruning import masks
 from scaling.pruning.pruning import Cutting
 from scaling.results.code_version import code_version
@@ -118,11 +119,31 @@ def price(trial: Trial, classes: int) -> tuple[Cost, int]:
     Raises ValueError for a network too deep for its clips and a pruning target that does not fit.
     """
     cost = sizes.cost(trial, classes)
+    _check_own(trial)
     kept = sizes.kept_weights(trial, classes)
     if isinstance(trial.pruning, Cutting):
         weights = {part.name: part.weights for part in cost.parts}
         masks.check(weights, kept, trial.pruning.largest_sparsity)
     return cost, kept
+
+
+def _check_own(trial: Trial) -> None:
+    """Raises ValueError where a network of a person's own cannot be pruned or taken over."""
+    network = trial.network
+    if not isinstance(network, OwnNetwork) or network.described() is not None:
+        return
+    if isinstance(trial.pruning, Cutting):  # noqa: SIM102
+        if layer := network.uncut(trial.objective.outputs(2), trial.sound.shape):
+            raise ValueError(
+                f"pruning.kind={trial.pruning.kind}: {network.kind} has weights in {layer}, which "
+                "masks cannot cut: Conv1d, Conv2d and Linear layers only"
+            )
+    if trial.transfer.trial or not trial.objective.trains:
+        raise ValueError(
+            f"transfer.trial={trial.transfer.trial}: network.kind={network.kind} does not state "
+            "its layers, so nobody knows which is its last: make it a subclass of Network "
+            "(docs/own_parts.md)"
+        )
 
 
 def price_unseen(trial: Trial) -> tuple[Cost, int] | None:

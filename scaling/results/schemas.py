@@ -58,7 +58,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("macs", pa.int64(), "multiply-adds of one clip's forward pass"),
             _field("epoch_macs", pa.int64(), "multiply-adds of training for an epoch", True),
             _field(
-                "receptive_field", pa.int64(), "side of the maximum receptive field, input pixels"
+                "receptive_field",
+                pa.int64(),
+                "side of the maximum receptive field, input pixels; null: not known",
+                True,
             ),
             _field("data_digest", pa.string(), "digest of the clip table (+ of the microphones)"),
             _field(

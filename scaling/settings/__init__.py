@@ -8,6 +8,7 @@ stand in packages of their own, and recommended values in recipes.
 from scaling.settings.fields import (
     REQUIRED,
     Setting,
+    admits,
     changed,
     explain,
     flat,
@@ -34,6 +35,7 @@ __all__ = [
     "Training",
     "Transfer",
     "Trial",
+    "admits",
     "changed",
     "earlier_ids",
     "explain",

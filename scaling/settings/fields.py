@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from scaling.own.names import OWN, Words, family
+from scaling.own.settled import settled
 from scaling.part import RECORDED, Kind, OneOf, Part, without_effect
 from scaling.settings.trial import Trial
 from scaling.spelling import nearest, shortened
@@ -50,13 +52,17 @@ def settings() -> dict[str, Setting]:
 def _settings(part: type[Part], prefix: str) -> "list[Setting]":
     found: list[Setting] = []
     for name, field in part.model_fields.items():
-        kind, off = field.annotation, REQUIRED if field.is_required() else field.default
+        kind: Any = field.annotation
+        off = REQUIRED if field.is_required() else field.default
         (one_of,) = [each for each in field.metadata if isinstance(each, OneOf)] or (None,)
         if one_of:
             found += _of_kinds(one_of, f"{prefix}{name}.", off)
         elif isinstance(kind, type) and issubclass(kind, Part):
             found += _settings(kind, f"{prefix}{name}.")
         else:
+            for words in field.metadata:
+                if isinstance(words, Words):
+                    kind = Literal[(*words.words, OWN)]
             found.append(Setting(prefix + name, kind, off, field))
     return found
 
@@ -83,6 +89,11 @@ def _of_kinds(one_of: OneOf, prefix: str, off: Any) -> list[Setting]:
 def leaves() -> dict[str, Any]:
     """The type of every setting by its dotted name: what `--set` accepts."""
     return {name: each.type for name, each in settings().items()}
+
+
+def admits(kind: Any, value: Any) -> bool:
+    """Whether a Literal has this word, or may be a part of a person's own and this names one."""
+    return family(value) in get_args(kind)
 
 
 def flat(trial: Trial) -> dict[str, Any]:
@@ -121,7 +132,7 @@ def unflat(row: "Mapping[str, Any] | pd.Series[Any]") -> Trial:
         value = _plain(row.get(name))
         if value is None:
             continue
-        if each.kinds and row.get(_kind_of(name), _usual(name)) not in each.kinds:
+        if each.kinds and family(row.get(_kind_of(name), _usual(name))) not in each.kinds:
             if value != each.column:
                 foreign[name] = value
             continue
@@ -149,6 +160,9 @@ def changed(trial: Trial, changes: Mapping[str, Any]) -> Trial:
     """
     known = settings()
     typed: dict[str, Any] = {}
+    changes = settled(
+        changes, lambda name: _now(trial, name), lambda name: get_args(known[name].type)
+    )
     for name, value in changes.items():
         if name not in known:
             raise ValueError(f"{name[:60]}: no such setting{nearest(name, known)}")
@@ -158,8 +172,8 @@ def changed(trial: Trial, changes: Mapping[str, Any]) -> Trial:
         each = known[name]
         if not each.kinds:
             continue
-        stated.setdefault(_kind_of(name), _kind(trial, name))
-        kind = typed.get(_kind_of(name), stated[_kind_of(name)])
+        stated.setdefault(_kind_of(name), _now(trial, _kind_of(name)))
+        kind = family(typed.get(_kind_of(name), stated[_kind_of(name)]))
         if kind in each.kinds or kind not in get_args(known[_kind_of(name)].type):
             continue
         stated.pop(name, None)
@@ -179,9 +193,17 @@ def _kind_of(name: str) -> str:
 
 
 def _kind(trial: Trial, name: str) -> str:
-    """The kind of a setting's part in a trial."""
+    """The kind of a setting's part in a trial, as `Setting.kinds` has it."""
     part: Kind = getattr(trial, name.partition(".")[0])
-    return part.kind
+    return str(family(part.kind))
+
+
+def _now(trial: Trial, name: str) -> Any:
+    """A setting of a trial; None where its kinds lack it."""
+    value: Any = trial
+    for part in name.split("."):
+        value = getattr(value, part, None)
+    return value
 
 
 def _usual(name: str) -> Any:

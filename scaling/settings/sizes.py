@@ -1,6 +1,7 @@
 """Sizes: what a trial's network costs, as its settings say; nothing is built. No torch."""
 
-from scaling.networks.cost import Cost, Layer, LayerCost, count
+from scaling.networks.cost import Cost, Layer, LayerCost, count, of_parts
+from scaling.networks.own import OwnNetwork
 from scaling.pruning.pruning import Cutting
 from scaling.settings.trial import Trial
 
@@ -20,11 +21,23 @@ def layers(trial: Trial, classes: int, width: int | None = None) -> list[Layer]:
     return [*network_layers(trial, classes, width), *trial.objective.head_layers(classes)]
 
 
+def _plain(trial: Trial, classes: int, width: int | None = None) -> Cost:
+    """What the network costs with the head of its objective, or one `width` wide."""
+    network, shape = trial.network, trial.sound.shape
+    if not isinstance(network, OwnNetwork) or network.described() is not None:
+        return count(layers(trial, classes, width), shape)
+    if width is not None:
+        network = network.model_copy(update={"width": width})
+    found = network.cost(trial.objective.outputs(classes), shape)
+    heads = trial.objective.head_layers(classes)
+    return of_parts([*found.parts, *(count(heads, (1, 1)).parts if heads else ())], None)
+
+
 def cost(trial: Trial, classes: int) -> Cost:
     """What a trial's network costs on that trial's clips, and the front end where it learns. Raises
     ValueError when the clips are too small for it.
     """
-    found, sound = count(layers(trial, classes), trial.sound.shape), trial.sound
+    found, sound = _plain(trial, classes), trial.sound
     if learnt := sound.features.learnt(sound.rate):
         size = sound.features.mels, sound.frames
         front = LayerCost("frontend", learnt, 0, learnt * sound.frames, size)
@@ -43,4 +56,4 @@ def kept_weights(trial: Trial, classes: int) -> int:
         if trial.pruning.target:
             return trial.pruning.target
         width = trial.pruning.target_width
-    return count(layers(trial, classes, width), trial.sound.shape).weights
+    return _plain(trial, classes, width).weights

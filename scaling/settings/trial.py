@@ -14,10 +14,12 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from scaling.networks import NETWORKS, Network
+from scaling.networks.own import OwnNetwork
 from scaling.objectives import OBJECTIVES, Objective
 from scaling.objectives.consistency import Consistency
 from scaling.objectives.cross_entropy import CrossEntropy
 from scaling.objectives.prototypes import Prototypes
+from scaling.own.names import is_own
 from scaling.part import OneOf, Part
 from scaling.pruning import PRUNINGS, Pruning
 from scaling.pruning.magnitude import Magnitude
@@ -37,7 +39,7 @@ class Trial(Part):
     seed: Annotated[int, Field(ge=0, lt=2**63, description="what every random draw follows from")]
     sound: Sound
     split: Split
-    network: Annotated[Network, OneOf(NETWORKS)]
+    network: Annotated[Network, OneOf(NETWORKS, OwnNetwork)]
     training: Training
     augment: Augment = Augment()
     objective: Annotated[Objective, OneOf(OBJECTIVES)] = CrossEntropy()
@@ -59,6 +61,18 @@ class Trial(Part):
     def epochs(self) -> int:
         """How many epochs it has: one where nothing is trained."""
         return self.training.epochs if self.objective.trains else 1
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The names of the parts of a person's own, as `module:Class`."""
+        named = (
+            self.network.kind,
+            self.objective.kind,
+            self.augment.transform,
+            self.sound.features.kind,
+            self.sound.dataset,
+        )
+        return tuple(name for name in named if is_own(name))
 
     @property
     def transforms(self) -> tuple[str, ...]:

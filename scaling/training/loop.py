@@ -27,7 +27,7 @@ from scaling.networks.modules.stochastic import reseed
 from scaling.objectives.modules.losses import Loss, jensen_shannon
 from scaling.pruning.pruner import Pruner
 from scaling.pruning.pruning import Cutting
-from scaling.seeds import stream, torch_stream
+from scaling.seeds import key, stream, torch_stream
 from scaling.settings import Trial, sizes
 from scaling.sound import augment, frontends
 from scaling.sound.microphones import RECORDED
@@ -127,6 +127,8 @@ class Session:
         self.model.train()
         seed, epoch = self.trial.seed, self.done
         reseed(self.model.network, lambda name: torch_stream(seed, "network", epoch, name))
+        if self.trial.own:  # what a person's code draws comes from torch's own generator
+            torch.manual_seed(key(seed, "own", epoch) % 2**63)
 
     def end(
         self, of_train: Mapping[str, float], begun: float, share: float = 1.0

@@ -19,9 +19,9 @@ def shape(trial: Trial, clips: int) -> Hashable | None:
     """What trials that train side by side have in common; None: this one trains alone.
 
     `clips` are those it trains on. A front end that learns is no part of a network, and nearest
-    neighbours train nothing.
+    neighbours train nothing, and parts of a person's own may do what cannot be stacked.
     """
-    if trial.sound.features.trainable != "none" or not trial.objective.trains:
+    if trial.sound.features.trainable != "none" or not trial.objective.trains or trial.own:
         return None
     training, seen = trial.training, clips * trial.training.passes
     network, objective = trial.network, trial.objective

@@ -41,6 +41,7 @@ def attempt(trials: Sequence[Trial], task: Task, limit: limits.Limit) -> Iterato
     Where a worker before this one held too much memory, they run one by one.
     """
     results = Results(task.results)
+    task.hold_parts()
     first, several = trials[0], len(trials) > 1
     if several and memory.read(first.id, results):
         for trial in trials:

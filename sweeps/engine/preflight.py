@@ -20,6 +20,8 @@ from typing import NamedTuple
 
 from scaling import machine
 from scaling.machine import LIBRARIES
+from scaling.own import sources
+from scaling.own.sources import Sources
 from scaling.results.records import HIDDEN, Refused, Results
 from scaling.settings import Trial
 from scaling.sound import prepare
@@ -59,6 +61,12 @@ class Task:
     recordings: Recordings = AS_GIVEN  # on a cluster its root is absolute
     glances: Mapping[str, str] = field(default_factory=dict)  # of the clips, by store_key(trial)
     driver: Reference | None = None  # None: all runs on the driver's own machine
+    parts: tuple[Sources, ...] = ()  # code of a person's own, as the driver read it
+
+    def hold_parts(self) -> None:
+        """Let this worker import what the driver sent along."""
+        for each in self.parts:
+            sources.hold(each)
 
     def glance(self, trial: Trial) -> str:
         """What a look tells of the clips of a trial."""
@@ -97,6 +105,7 @@ def look(trials: Sequence[Trial], task: Task) -> Facts:
     node before the first trial; decodes nothing.
     """
     assert task.driver is not None, "a sweep on one machine looks at no nodes"
+    task.hold_parts()
     lacks, wrote = _differences(task.driver), ""
     try:
         _check_results(task, task.driver)

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Any, NamedTuple, Self
 
+from scaling.own import parts, sources
 from sweeps.timing.step_times import Probe, Speed
 
 ASSUMED = 2e9  # multiply-adds a second, before any is measured: little, for what cannot be done
@@ -144,4 +145,7 @@ def _environment(way: Way, number: int) -> dict[str, str]:
     first, count = int(number * way.gpus), math.ceil(way.gpus)
     seen = ",".join(map(str, range(first, first + count)))
     threads = {"OMP_NUM_THREADS": str(way.cpus), "MALLOC_ARENA_MAX": "2"}
-    return {**os.environ, **threads, "CUDA_VISIBLE_DEVICES": seen}
+    folders = [each.folder for each in sources.held()]  # of parts that a person has named
+    listed = os.pathsep.join([*folders, *filter(None, [os.environ.get(parts.VARIABLE)])])
+    own = {parts.VARIABLE: listed} if listed else {}
+    return {**os.environ, **threads, **own, "CUDA_VISIBLE_DEVICES": seen}

@@ -1,0 +1,94 @@
+"""Names of own parts: how `module:Class` is told from a shipped kind, and where it may stand.
+
+Contents: OWN, PATTERN, `is_own`, `family`; Words (a field that holds a shipped word or an own
+name), Source and Options (its siblings); Group and GROUPS.
+"""
+
+import re
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+OWN = "module:Class"  # stands for all of them where kinds are listed
+_WORD = r"[A-Za-z_][A-Za-z0-9_]{0,60}"
+PATTERN = rf"^{_WORD}(\.{_WORD}){{0,8}}:{_WORD}$"
+_NAME = re.compile(PATTERN[:-1] + r"\Z")
+
+Source = Annotated[
+    str,
+    Field(
+        pattern="^([0-9a-f]{64})?$",
+        description="of a part of your own: SHA-256 of its source, set when it is named",
+    ),
+]
+Options = Annotated[
+    tuple[str, ...],
+    Field(
+        max_length=100,
+        description="of a part of your own: its settings, also as options.NAME=VALUE",
+    ),
+]
+
+
+class Group(NamedTuple):
+    """One place where an own part may stand."""
+
+    what: str
+    field: str  # the setting that names it
+    entry_points: str  # the group in which installed packages list theirs
+    given: tuple[str, ...] = ()  # settings beside it that it is given where it takes them
+
+    @property
+    def prefix(self) -> str:
+        """Of its sibling settings, `source` and `options`."""
+        return self.field.rpartition(".")[0] + "."
+
+
+NETWORK = Group(
+    "network", "network.kind", "overhear.networks", given=("width", "damping", "dropout")
+)
+OBJECTIVE = Group("objective", "objective.kind", "overhear.objectives")
+TRANSFORM = Group("augmentation", "augment.transform", "overhear.transforms")
+FRONTEND = Group(
+    "front end",
+    "sound.features.kind",
+    "overhear.frontends",
+    given=("window", "low", "high"),
+)
+DATASET = Group("dataset", "sound.dataset", "overhear.datasets")
+GROUPS = (NETWORK, OBJECTIVE, TRANSFORM, FRONTEND, DATASET)
+
+
+def is_own(kind: object) -> bool:
+    """Whether this names a person's own part."""
+    return isinstance(kind, str) and _NAME.match(kind) is not None
+
+
+def family(kind: Any) -> Any:
+    """The kind, or OWN for a person's own."""
+    return OWN if is_own(kind) else kind
+
+
+class Words(NamedTuple):
+    """Annotates a field that holds one of these words, or the name of an own part."""
+
+    words: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(
+        self,
+        source: Any,
+        handler: GetCoreSchemaHandler,
+    ) -> CoreSchema:
+        def known(value: str) -> str:
+            if value in self.words or _NAME.match(value):
+                return value
+            *first, last = map(repr, (*self.words, OWN))
+            expected = f"{', '.join(first)} or {last}"
+            raise PydanticCustomError(
+                "literal_error", "Input should be {expected}", {"expected": expected}
+            )
+
+        return core_schema.no_info_after_validator_function(
+            known, core_schema.str_schema(strict=True)
+        )
