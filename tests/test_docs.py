@@ -139,6 +139,7 @@ def test_study_files_on_pages_plan(tmp_path: Path):
 
     studies = [b for page in PAGES for b in blocks(page, "python") if "QUESTION" in b]
     assert len(studies) >= 4
+    (tmp_path / "my_net.py").write_text(blocks(ROOT / "docs" / "own_parts.md", "python")[0])
     for number, block in enumerate(studies):
         file = tmp_path / f"study{number}.py"
         file.write_text(block)

@@ -1,4 +1,4 @@
-"""Parts of a person's own, by `module:Class`: the files of docs/own_parts.md as they stand there."""
+"""Parts of a person's own, by `module:Class`: the files of docs/own_parts.md as they are."""
 
 import hashlib
 import json
@@ -96,7 +96,7 @@ def test_identity_is_name_options_and_source(folder: Path, trial: Trial):
     edited = changed(trial, NET)
     assert edited.id != own.id
     assert sizes.cost(edited, 10).macs > 3 * 25 * 14 * 14  # what runs is what is hashed
-    with pytest.raises(ValueError, match="the trial was made of .*: bring that version back"):
+    with pytest.raises(ValueError, match=r"the trial was made of .*: bring that version back"):
         sizes.cost(own, 10)
     back = changed(edited, {"network.kind": "vgg5", "network.width": 4})
     assert "source" not in back.stated()["network"]
@@ -191,7 +191,8 @@ WRONG = [
     ({}, "(hidden, classes)", "(9, classes)", "fails on features .*: RuntimeError: mat1"),
     ({}, "__init__()", "__init__(); self.x = 1 / 0", "raised ZeroDivisionError"),
     ({}, "nn.Dropout(dropout)",
-     "nn.Dropout(dropout); self.n = nn.Parameter(torch.tensor(__import__('uuid').uuid4().int % 2**24 * 1.0))",
+     "nn.Dropout(dropout); import uuid; "
+     "self.n = nn.Parameter(torch.tensor(uuid.uuid4().int % 2**24 * 1.0))",
      "differs when it is constructed twice"),
     ({"pruning.kind": "static", "pruning.target": 9}, "nn.Dropout(dropout)",
      f"nn.Dropout(dropout); self.lstm = {LSTM}", r"weights in lstm \(LSTM\), which masks cannot"),
