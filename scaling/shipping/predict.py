@@ -130,7 +130,7 @@ def _of_one(
     samples = len(recording.wave_T)
     seconds = samples / sound.rate
     notes = [recording.fault] if recording.fault else []
-    if samples < sound.samples:
+    if samples < (1 - windows.SPARE) * sound.samples:
         how = "by repeating it" if sound.fill == "tile" else "with zeros"
         notes.append(f"shorter than {sound.seconds:g} s: filled up {how}")
     if len(begin) > 1:

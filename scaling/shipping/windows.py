@@ -1,9 +1,9 @@
 """Windows: recordings of any rate, length and channel count, cut into clips of a model's length.
 
 Conventions: a recording's samples are those that a store would hold of it. Windows begin a hop
-apart, and one more ends where the recording ends; what is left over and is shorter than SPARE of a
-clip is not heard, as evaluation does not hear what a clip has too much. A recording that is shorter
-than a clip is filled as the model's clips were in training.
+apart, and one more ends where the recording ends. What is left over and shorter than SPARE of a
+clip (as encoders add) is not heard, as evaluation hears no more than a clip. A recording that is
+shorter than a clip is filled as the model's clips were in training.
 Contents: Recording, `find`, `read`; `hop_samples`, `starts`, `cut`.
 """
 
