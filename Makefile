@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint lock bench docs faults clean
+.PHONY: demo test lint lock bench docs notebook faults clean
 
 .venv/ready: requirements/dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else "make: Python %d.%d found, 3.11 or newer needed: make PYTHON=python3.12 ..." % v[:2])'
@@ -42,6 +42,9 @@ bench: .venv/ready  ## speed against what a user would pick instead, in one run
 docs: .venv/ready  ## the site in site/, without the network; a dead link or anchor fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo 'Site: site/index.html'
+
+notebook: .venv/ready  ## runs docs/first_study.ipynb; an error in it fails
+	@$(BIN)/jupyter-execute docs/first_study.ipynb
 
 faults: .venv/ready  ## makes each failure of docs/faults.md happen
 	@$(BIN)/python -m pytest -m fault
