@@ -58,7 +58,7 @@ import scaling.shipping.command  # noqa: E402
 import sweeps.cli  # noqa: E402
 from scaling.shipping.command import Form  # noqa: E402
 from scaling.text import guarded, one_line  # noqa: E402
-from scaling.typed import number, whole  # noqa: E402
+from scaling.typed import filled, number, whole  # noqa: E402
 
 app = typer.Typer(
     name="overhear",
@@ -160,13 +160,13 @@ def predict(
         typer.Argument(metavar="CLIP|FOLDER...", help="Recordings, or folders of them."),
     ],
     trial: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="ID",
             help="The trial that answers: its id, or how that begins (default: the best of what "
             "overhear choose takes).",
         ),
-    ] = "",
+    ] = None,
     hop: Annotated[
         float | None,
         typer.Option(
@@ -196,8 +196,9 @@ def predict(
     from scaling.results.records import Results
     from scaling.shipping.model import load
 
+    filled(trial=trial)
     here = machine.here(device, "float32", threads)
-    picked = pick(Results(results), trial)
+    picked = pick(Results(results), trial or "")
     model = load(Results(results), picked.trial, here)
     typer.echo(f"{picked.why}\nprobabilities: {picked.calibration}", err=True)
     model.temperature = picked.temperature or 1.0
