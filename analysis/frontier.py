@@ -21,6 +21,7 @@ import pandas as pd
 
 from analysis.data import Data
 from analysis.intervals import FEWEST
+from analysis.selection import DIGITS
 from analysis.units import CLAIMS_DEVICES, FOLD, SEED
 
 RESAMPLES = 1000
@@ -29,8 +30,10 @@ Floats = npt.NDArray[np.float64]
 
 
 def on_frontier(cost_C: npt.ArrayLike, error_C: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Whether each configuration (C,) is on the frontier; errors (..., C) are judged row by row."""
-    cost, error = np.asarray(cost_C, np.float64), np.asarray(error_C, np.float64)
+    """Whether each configuration (C,) is on the frontier; errors (..., C) are judged row by row.
+    Those that differ by rounding are equal.
+    """
+    cost, error = np.asarray(cost_C, np.float64), np.asarray(error_C, np.float64).round(DIGITS)
     order = np.argsort(cost, kind="stable")
     costs, errors = cost[order], error[..., order]
     lowest = np.minimum.accumulate(errors, axis=-1)
