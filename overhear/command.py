@@ -55,6 +55,7 @@ import analysis.choose_command  # noqa: E402
 import analysis.cli  # noqa: E402
 import scaling.cli  # noqa: E402
 import scaling.shipping.command  # noqa: E402
+import scaling.shipping.export_command  # noqa: E402
 import sweeps.cli  # noqa: E402
 from scaling.shipping.command import Form  # noqa: E402
 from scaling.text import guarded, one_line  # noqa: E402
@@ -204,6 +205,54 @@ def predict(
     model.temperature = picked.temperature or 1.0
     if scaling.shipping.command.show(model, clips, hop, top, format):
         raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    results: Annotated[str, typer.Argument(help="Results folder or URI that a sweep wrote.")],
+    trial: Annotated[
+        str,
+        typer.Option(
+            metavar="ID",
+            help="The trial to export: its id, or how that begins (default: the best of what "
+            "overhear choose takes).",
+        ),
+    ] = "",
+    to: Annotated[str, typer.Option(metavar="TARGET", help="onnx, torch or executorch.")] = "onnx",
+    opset: Annotated[
+        int, typer.Option(metavar="N", help="ONNX's operator set.", parser=whole(1))
+    ] = 18,
+    out: Annotated[
+        str | None,
+        typer.Option(metavar="PLACE", help="File or folder (default: RESULTS/models)."),
+    ] = None,
+    root: scaling.cli.Root = None,
+    column: scaling.cli.Column = None,
+    group_from: scaling.cli.GroupFrom = None,
+    threads: scaling.cli.Threads = 0,
+) -> None:
+    """Export a trained trial, from waveform to probabilities, as one checked file with a card."""
+    from analysis.pick import pick
+    from analysis.track_record import track_record
+    from scaling import machine
+    from scaling.results.records import Results
+    from scaling.shipping import agreement, model
+    from scaling.shipping import export as exporting
+    from scaling.sound.datasets.reading import reading
+
+    here, folder = machine.here("cpu", "float32", threads), Results(results)
+    here.reset()
+    exporting.check_target(to, opset)
+    picked = pick(folder, trial)
+    typer.echo(f"{picked.why}\nprobabilities: {picked.calibration}", err=True)
+    ending = exporting.TARGETS[to].ending
+    place = scaling.shipping.export_command.destination(folder, out, picked.trial, ending)
+    found = model.load(folder, picked.trial, here)
+    found.temperature = picked.temperature or 1.0
+    record = track_record(folder, picked.trial)
+    record |= {"chosen": picked.why, "calibrated": picked.calibration}
+    heard = agreement.heard_out(folder, found, here, root, reading(column, group_from))
+    scaling.shipping.export_command.ship(folder, found, place, (to, opset), heard, record)
 
 
 @app.command()

@@ -4,7 +4,8 @@ Targets: `onnx` (onnxruntime and others), `torch` (an ExportedProgram for torch.
 `executorch` (its runtime, by way of XNNPACK). Each takes `waves`, (B, samples) float32 at the
 trial's rate, of any number of clips, and gives `probabilities` and `logits`, (B, Y). Nothing in a
 file names a path of this machine. Sources of the libraries' bounds: pyproject.toml.
-Contents: TARGETS, `exported`, `export_onnx`, `runner`, `front_end_nodes`, `about`.
+Contents: TARGETS, `exported`, `export_onnx`, `runner`, `front_end_nodes`,
+`front_end_bytes`, `about`.
 """
 
 import importlib
@@ -153,6 +154,14 @@ def front_end_nodes(content: bytes) -> list[str]:
 
     names = [node.name for node in onnx.load_from_string(content).graph.node]
     return [name for name in names if name.startswith((FRONT_END, "standardize"))]
+
+
+def front_end_bytes(content: bytes) -> int:
+    """The bytes of the fixed tables of an ONNX file's front end."""
+    import onnx
+
+    tables = onnx.load_from_string(content).graph.initializer
+    return sum(len(each.raw_data) for each in tables if not each.name.startswith("network"))
 
 
 def _blamed(

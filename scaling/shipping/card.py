@@ -1,0 +1,196 @@
+"""Card: what a reader has to know of an exported model before using it, as a page in Markdown.
+
+Whatever comes from records is escaped. The page holds a script that runs the model with onnxruntime
+and soundfile alone. Source: Mitchell et al. 2019, Model cards for model reporting.
+Contents: `page`, SCRIPT.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from scaling.text import printable
+
+SCRIPT = """\
+import json
+import sys
+
+import numpy as np
+import onnxruntime
+import soundfile
+
+model = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+about = model.get_modelmeta().custom_metadata_map
+labels, rate, samples = (json.loads(about[name]) for name in ("labels", "rate", "samples"))
+for path in sys.argv[2:]:
+    wave, heard_at = soundfile.read(path, dtype="float32", always_2d=True)
+    wave = wave.mean(axis=1)
+    if heard_at != rate:
+        import soxr  # pip install soxr
+
+        wave = soxr.resample(wave, heard_at, rate, quality="HQ")
+    wave = np.rint(32768 * wave).clip(-32768, 32767) / 32768  # 16 bits, as in training
+    wave = np.pad(wave[:samples], (0, max(0, samples - len(wave)))).astype(np.float32)
+    probabilities, logits = model.run(["probabilities", "logits"], {"waves": wave[None]})
+    best = int(probabilities[0].argmax())
+    print(json.dumps({"file": path, "label": labels[best],
+                      "probability": float(probabilities[0, best]),
+                      "logits": logits[0].tolist()}))
+"""
+
+
+def page(said: Mapping[str, Any]) -> str:
+    """The card in Markdown: facts, with `file`, `target`, `bytes`, `front_end_bytes`, `checked`,
+    `chosen`, `calibrated` and `command` of the export added.
+    """
+    trained, size, worst = said["trained_on"], said["size"], said["worst"]
+    heard = trained["microphones"] or trained["devices"]
+    blocks = [
+        f"# Model {md(said['trial'])}",
+        f"{md(said['network'])}. One clip of {said['seconds']:g} s, mono, at {said['rate']:,} Hz, "
+        f"to one of {len(said['labels'])} classes: {', '.join(map(md, said['labels']))}.",
+        f"Which model this is: {md(said['chosen'])}.",
+        "## Trained on",
+        f"{md(trained['dataset'])} ({md(trained['about'])}). Licence of the recordings: "
+        f"{md(trained['licence'])}. Source: {md(trained['address'])}.",
+        _clips(trained),
+        f"Heard in training: as recorded{', and through ' if heard else ''}"
+        f"{', '.join(map(md, heard))}.",
+        "## Accuracy by device",
+        _scores(said["accuracy"]),
+        _worst(worst),
+    ]
+    alike = said["configuration"]
+    if alike["accuracy"]:
+        blocks += [
+            f"Of all {alike['trainings']} trainings of this configuration (other folds and seeds), "
+            "which is what to expect of another like it:",
+            _scores(alike["accuracy"]),
+        ]
+    blocks += ["## Calibration", f"Probabilities: {md(said['calibrated'])}.", _errors(said)]
+    silence = said["silence"]
+    blocks += [
+        "## Limits",
+        "\n".join(
+            [
+                "- Devices that are not in the tables above were never heard: what it scores on "
+                "them is unknown.",
+                f"- It knows no other classes: every clip, also silence ({md(silence['label'])}, "
+                f"probability {silence['probability']:.2f}), is given one of them.",
+                f"- It hears {said['seconds']:g} s: longer clips are cut, shorter ones are "
+                "followed by silence.",
+            ]
+        ),
+        "## Size",
+        _sizes(said, size),
+        _latency(said["latency"]),
+        "## Checked",
+        f"On {md(said['checked']['clips'])}, at batch 1 and 7, against PyTorch: largest logit "
+        f"difference {said['checked']['largest_logit_difference']:.1e}, the same answer for every "
+        f"clip.{_instead(said['checked'])}",
+        "## Run it",
+    ]
+    if said["target"] == "onnx":
+        blocks += [
+            f"`python run.py {code(said['file'])} RECORDING...`, where run.py is this; it needs "
+            "`pip install onnxruntime soundfile`:",
+            f"```python\n{SCRIPT}```",
+        ]
+    else:
+        blocks.append(
+            f"Input: waves (clips, {said['samples']}), float32, full scale 1. Output: "
+            "probabilities and logits (clips, classes). Load it with "
+            + ("`torch.export.load`." if said["target"] == "torch" else "`executorch.runtime`.")
+        )
+    again = [f"    {printable(said['command'])}"]
+    again += [f"    {printable(said['again'])}"] if said["again"] else []
+    blocks += ["## Make it again", "\n".join(again)]
+    return "\n\n".join(filter(None, blocks)) + "\n"
+
+
+def _clips(trained: Mapping[str, Any]) -> str:
+    """How its clips were split, in a sentence."""
+    parts = [f"Split by {md(trained['protocol'])}"]
+    if trained["fold"] is not None:
+        parts.append(f"fold {trained['fold']} held out for the test")
+    if trained["validation_fold"] is not None:
+        parts.append(f"fold {trained['validation_fold']} for validation")
+    if trained["clips"]:
+        parts.append(f"{trained['clips']:,} training clips")
+    if trained["epochs"]:
+        parts.append(f"{trained['epochs']} epochs")
+    return f"{', '.join(parts)}; seed {trained['seed']}, data {md(trained['data_digest'])}."
+
+
+def _scores(rows: list[Mapping[str, Any]]) -> str:
+    lines = ["| split | device | accuracy % | 95 % | n |", "| --- | --- | ---: | ---: | --- |"]
+    for row in rows:
+        between = "-"
+        if row["low"] is not None:
+            between = f"{100 * row['low']:.1f} to {100 * row['high']:.1f}"
+        device = md(row["device"]) or "all clips"
+        lines.append(
+            f"| {md(row['split'])} | {device} | {100 * row['accuracy']:.1f} | {between} | "
+            f"{row['n']} {md(row['unit'])} |"
+        )
+    return "\n".join(lines)
+
+
+def _worst(worst: Mapping[str, Any] | None) -> str:
+    if worst is None:
+        return "No device is named in its test: how it does on the worst one is unknown."
+    return f"Worst device: {md(worst['device'])}, {100 * worst['accuracy']:.1f} %."
+
+
+def _errors(said: Mapping[str, Any]) -> str:
+    rows = said["calibration"]["errors"]
+    if not rows:
+        return ""
+    lines = ["| split | error % as trained | with temperature | by chance | answers |"]
+    lines.append("| --- | ---: | ---: | ---: | ---: |")
+    for row in rows:
+        names = ("as_trained", "calibrated", "by_chance")
+        cells = ["-" if row[name] is None else f"{100 * row[name]:.1f}" for name in names]
+        lines.append(f"| {md(row['split'])} | {' | '.join(cells)} | {row['answers']} |")
+    return "Expected calibration error:\n\n" + "\n".join(lines)
+
+
+def _sizes(said: Mapping[str, Any], size: Mapping[str, Any]) -> str:
+    rows = {
+        "file, bytes": said["bytes"],
+        "of these the front end": said.get("front_end_bytes"),
+        "parameters": size["parameters"],
+        "weights of convolutions and dense layers": size["weights"],
+        "of these not pruned": size["kept_weights"],
+        "multiply-adds a clip, convolutions and dense layers": size["macs"],
+        "the same with normalization, 2 a value (DCASE)": size["macs_with_normalization"],
+        "multiply-adds of the front end": size["macs_of_front_end"],
+    }
+    lines = [f"| {name} | {value:,} |" for name, value in rows.items() if value is not None]
+    return "\n".join(["| | |", "| --- | ---: |", *lines])
+
+
+def _latency(rows: list[Mapping[str, Any]]) -> str:
+    if not rows:
+        return "Latency: not measured (`overhear measure` does)."
+    lines = ["| machine | runtime | precision | from | threads | p50 ms | p95 ms |"]
+    lines.append("| --- | --- | --- | --- | ---: | ---: | ---: |")
+    for row in rows:
+        texts = (md(row[name]) for name in ("machine", "runtime", "precision", "scope"))
+        numbers = f"{row['threads']} | {row['p50_ms']:.2f} | {row['p95_ms']:.2f}"
+        lines.append(f"| {' | '.join(texts)} | {numbers} |")
+    return "Latency of one clip:\n\n" + "\n".join(lines)
+
+
+def _instead(checked: Mapping[str, Any]) -> str:
+    return f" Its own clips were not here: {md(checked['reason'])}." if checked["reason"] else ""
+
+
+def md(text: object) -> str:
+    """A text of records or users as Markdown shows it, and nothing else: no markup, no links."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+!|~&$@:-])", r"\\\1", printable(text))
+
+
+def code(text: object) -> str:
+    """A text within backticks."""
+    return printable(text).replace("`", "'")

@@ -1,0 +1,130 @@
+"""`overhear export`: a model as one checked file, with its card beside it.
+
+Heavy libraries are imported when the command runs, so that help is instant. Contents: Destination,
+`destination`, `ship`.
+"""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import typer
+
+if TYPE_CHECKING:
+    from scaling.results.folder import Folder
+    from scaling.results.records import Results
+    from scaling.shipping.agreement import Agreement, Heard
+    from scaling.shipping.model import Model
+
+MODELS = "models"  # the folder below the results
+
+
+class Destination(NamedTuple):
+    """Where a model is written: a folder, and names in it."""
+
+    folder: "Folder"
+    within: tuple[str, ...]
+    stem: str
+    ending: str
+
+    def put(self, content: bytes, ending: str) -> str:
+        """Write a file of this ending, whole; its place, as it may be printed."""
+        name = self.stem + ending
+        self.folder.put(memoryview(content), *self.within, name)
+        return "/".join((self.folder.where.rstrip("/"), *self.within, name))
+
+
+def destination(results: "Results", out: str | None, trial: str, ending: str) -> Destination:
+    """Where `--out` means: a file by its ending, else a folder; unless given, RESULTS/models.
+
+    Raises ValueError for a file of another ending.
+    """
+    from scaling.results.folder import Folder
+    from scaling.text import printable
+
+    if out is None:
+        return Destination(results, (MODELS,), trial, ending)
+    address, options = re.fullmatch(r"([^?]*)(.*)", out, re.DOTALL).groups()  # type: ignore[union-attr]
+    parent, _, name = address.rstrip("/").rpartition("/")
+    if name.endswith(ending) and name != ending:
+        above = f"{parent}{options}" if parent else ("/" if address.startswith("/") else ".")
+        return Destination(Folder(above), (), name.removesuffix(ending), ending)
+    folder = address.endswith("/") or "." not in name or Path(address).is_dir()
+    if not folder:
+        raise ValueError(
+            f"--out {printable(name)}: a file of this target ends in {ending}; a folder's name "
+            "ends in /"
+        )
+    return Destination(Folder(out), (), trial, ending)
+
+
+def ship(
+    results: "Results",
+    model: "Model",
+    place: Destination,
+    asked: tuple[str, int],
+    heard: "Heard",
+    record: Mapping[str, Any],
+) -> None:
+    """Export, check on clips, write the file and its card; what was done, to standard output.
+
+    `asked` is target and opset; `record` what analysis says of the trial, with `chosen` and
+    `calibrated`, lines on which trial this is and on its probabilities. Raises ValueError, and
+    writes nothing, where the file does not answer as PyTorch does.
+    """
+    from scaling.shipping import agreement, export, facts
+    from scaling.shipping.card import page
+
+    target, opset = asked
+    content = export.exported(model, target, opset)
+    found = agreement.agree(export.runner(content, target), model, heard)
+    if not found.holds:
+        raise ValueError(_refused(found, target))
+    said = facts.facts(model, results, record) | {
+        "file": place.stem + place.ending,
+        "target": target,
+        "opset": opset if target == "onnx" else None,
+        "bytes": len(content),
+        "front_end_bytes": export.front_end_bytes(content) if target == "onnx" else None,
+        "chosen": record["chosen"],
+        "calibrated": record["calibrated"],
+        "checked": {
+            "clips": heard.what,
+            "reason": heard.reason,
+            "batches": list(agreement.BATCHES),
+            "largest_logit_difference": found.largest,
+        },
+        "command": shlex.join(
+            ["overhear", "export", results.where, "--trial", model.id, "--to", target]
+        ),
+    }
+    written = page(said)
+    where = place.put(content, place.ending)
+    cards = place.put(written.encode(), ".md"), place.put(_json(said), ".json")
+    typer.echo(f"{target}: {where}, {len(content):,} bytes")
+    typer.echo(
+        f"checked on {heard.what} at batch 1 and 7: largest logit difference {found.largest:.1e}, "
+        "the same answer for every clip"
+    )
+    if heard.reason:
+        typer.echo(f"its own clips were not here: {heard.reason}")
+    typer.echo(f"card: {' and '.join(cards)}")
+
+
+def _json(said: Mapping[str, Any]) -> bytes:
+    return (json.dumps(said, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _refused(found: "Agreement", target: str) -> str:
+    """Why nothing was written."""
+    from scaling.shipping import agreement
+
+    return (
+        f"--to {target}: nothing was written, as the file does not answer as PyTorch does: its "
+        f"largest logit difference is {found.largest:.2g} (at most {agreement.MOST:g}) and "
+        f"{found.other} of {found.clips:,} clips get another answer: take another target, and "
+        "report this"
+    )
