@@ -250,8 +250,9 @@ def export(
     found = model.load(folder, picked.trial, here)
     found.temperature = picked.temperature or 1.0
     record = track_record(folder, picked.trial)
-    record |= {"chosen": picked.why, "calibrated": picked.calibration}
     heard = agreement.heard_out(folder, found, here, root, reading(column, group_from))
+    record |= {"chosen": picked.why, "calibrated": picked.calibration}
+    record |= {"training_clips": heard.training_clips}
     scaling.shipping.export_command.ship(folder, found, place, (to, opset), heard, record)
 
 

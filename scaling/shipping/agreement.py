@@ -36,6 +36,7 @@ class Heard(NamedTuple):
     what: str  # as `80 held-out clips`
     reason: str  # why it is none of the trial's own; "" where it is
     batches: Iterator[Waves]  # (B, samples), as large as comes
+    training_clips: int | None = None  # None: not known
 
 
 class Agreement(NamedTuple):
@@ -92,7 +93,8 @@ def heard_out(
                     yield listener.heard(each.clips[at : at + 7 * 8], microphone).cpu().numpy()
 
     names = " and ".join(each.split for each in sets)
-    return Heard(f"all {count:,} held-out clips ({names})", "", batches())
+    what = f"all {count:,} held-out clips ({names})"
+    return Heard(what, "", batches(), len(listener.parts["train"]))
 
 
 def synthetic(model: Model, reason: str) -> Heard:

@@ -162,10 +162,12 @@ def _sizes(said: Mapping[str, Any], size: Mapping[str, Any]) -> str:
         "parameters": size["parameters"],
         "weights of convolutions and dense layers": size["weights"],
         "of these not pruned": size["kept_weights"],
-        "multiply-adds a clip, convolutions and dense layers": size["macs"],
+        "multiply-adds, convolutions and dense layers": size["macs"],
         "the same with normalization, 2 a value (DCASE)": size["macs_with_normalization"],
         "multiply-adds of the front end": size["macs_of_front_end"],
     }
+    if size["patches"] > 1:
+        rows["patches of a clip, which all of these count"] = size["patches"]
     lines = [f"| {name} | {value:,} |" for name, value in rows.items() if value is not None]
     return "\n".join(["| | |", "| --- | ---: |", *lines])
 
@@ -188,7 +190,8 @@ def _instead(checked: Mapping[str, Any]) -> str:
 
 def md(text: object) -> str:
     """A text of records or users as Markdown shows it, and nothing else: no markup, no links."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+!|~&$@:-])", r"\\\1", printable(text))
+    plain = re.sub(r"([\\`*_{}\[\]<>#!|~&$@])", r"\\\1", printable(text))
+    return plain.replace("://", "\\://")
 
 
 def code(text: object) -> str:

@@ -58,7 +58,7 @@ def facts(model: Model, results: Results, record: Mapping[str, Any]) -> dict[str
             "share_through_microphones": trial.microphones.share,
             "epochs": outcome.epochs if outcome else None,
             "seed": trial.seed,
-            "clips": record.get("training_clips"),
+            "clips": record["training_clips"],
             "data_digest": planned["data_digest"],
             "commit": planned["commit"],
         },
@@ -81,17 +81,22 @@ def facts(model: Model, results: Results, record: Mapping[str, Any]) -> dict[str
 
 @torch.no_grad()
 def multiply_adds(model: Model) -> dict[str, int]:
-    """Of one clip: those of convolutions and dense layers, the same with normalization, and those
-    of the exported front end.
+    """Of one clip, all its patches together: those of convolutions and dense layers, the same with
+    normalization, and those of the exported front end; and how many patches there are.
     """
     from torch.utils.flop_counter import FlopCounterMode
 
     whole = Whole(model)
     normalized: list[int] = []
+    patches: list[int] = []
 
     def note(_: nn.Module, __: Any, out: torch.Tensor) -> None:
         normalized.append(2 * out.numel())
 
+    def count(_: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        patches.append(len(inputs[0]))
+
+    whole.network.register_forward_pre_hook(count)
     for layer in whole.network.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             layer.register_forward_hook(note)
@@ -106,6 +111,7 @@ def multiply_adds(model: Model) -> dict[str, int]:
         "macs": network,
         "macs_with_normalization": network + sum(normalized),
         "macs_of_front_end": before,
+        "patches": patches[0],
     }
 
 
