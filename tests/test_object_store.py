@@ -21,7 +21,7 @@ import soundfile
 
 import analysis.cli
 from analysis import table
-from overhear.command import erf
+from overhear.command import erf, predict
 from scaling import machine
 from scaling.results import checkpoint, manifest
 from scaling.results.records import TRIES, Results
@@ -373,6 +373,11 @@ def test_a_trial_in_a_store_is_the_same_trial(
         erf(there.address, split="", out=(tmp_path / "maps").as_uri(), device="cpu")
     assert list((tmp_path / "maps").glob("effective_field-feature-unseen-*.png"))
     assert there.names("maps") == [known.id]
+    write_wave(tmp_path / "noise.wav", 1, seconds=1.0)
+    predict(there.address, [str(tmp_path / "noise.wav")], device="cpu")
+    told = capsys.readouterr()
+    assert "noise.wav" in told.out.replace("\n", "")
+    assert f"trial {known.id}, the only one with weights" in told.err
 
 
 # datasets
