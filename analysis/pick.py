@@ -2,11 +2,12 @@
 
 Conventions: a trial is named by its id or an unambiguous beginning of it. A choice is that of
 `overhear choose` without limits: a configuration, of whose trials the one with the best validation
-accuracy is taken, of equals the one whose id sorts first. Contents: Picked, pick.
+accuracy is taken, of equals the one whose id sorts first. Contents: Picked, pick,
+several.
 """
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from analysis import choose
@@ -41,12 +42,40 @@ def pick(results: Results, named: str = "") -> Picked:
         why = f"trial {trial}, as named"
     else:
         trial, why = _chosen(data, sorted(weighed.intersection(planned)))
+    _check_weighed(trial, weighed, results)
+    return Picked(trial, why, *_calibration(data, trial))
+
+
+def several(
+    results: Results, named: Sequence[str], studies: Sequence[str] = (), every: bool = False
+) -> list[str]:
+    """The trials of these names; for none, of each configuration the first one with weights, as
+    seeds and folds share what a network costs, or `every` one.
+
+    Raises ValueError for a trial that is unknown, ambiguous or without weights, and where none has
+    any.
+    """
+    data = opened([results], studies=studies)
+    planned, weighed = data.manifest["trial"], weights_file.trials(results)
+    if named:
+        trials = [_named(each, planned.tolist(), results) for each in named]
+        for trial in trials:
+            _check_weighed(trial, weighed, results)
+        return [*dict.fromkeys(trials)]
+    there = planned.isin(weighed)
+    if not there.any():
+        raise ValueError(f"{results.where} holds no trial's weights: run its sweep")
+    having = planned[there]
+    numbers = choose.configurations(data.manifest)[there]
+    return having.tolist() if every else having[~numbers.duplicated()].tolist()
+
+
+def _check_weighed(trial: str, weighed: Collection[str], results: Results) -> None:
     if trial not in weighed:
         raise ValueError(
             f"trial {trial} has no weights ({weights_file.path(trial, results)}): only a complete "
             "trial that trains a network has; run its sweep (again), or name another with --trial"
         )
-    return Picked(trial, why, *_calibration(data, trial))
 
 
 def _named(named: str, planned: Sequence[str], results: Results) -> str:

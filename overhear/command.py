@@ -57,6 +57,7 @@ import scaling.cli  # noqa: E402
 import scaling.shipping.command  # noqa: E402
 import scaling.shipping.export_command  # noqa: E402
 import sweeps.cli  # noqa: E402
+from overhear.measure import measure  # noqa: E402
 from scaling.shipping.command import Form  # noqa: E402
 from scaling.text import guarded, one_line  # noqa: E402
 from scaling.typed import filled, number, whole  # noqa: E402
@@ -75,6 +76,7 @@ app.command()(sweeps.cli.sweep)
 app.command()(analysis.cli.status)
 app.command()(analysis.cli.analyze)
 app.command()(analysis.choose_command.choose)
+app.command()(measure)
 app.command()(analysis.cli.report)
 app.command()(scaling.cli.train)
 app.add_typer(scaling.cli.data, name="data")

@@ -28,7 +28,12 @@ def measured(
             row = {"machine": machine, "node": "n", "runtime": "torch", "threads": 1}
             row |= {"precision": "float32", "scope": "waveform"}
             row |= dict.fromkeys(("p95_ms", "low_ms", "high_ms", "cpu_ms"), ms)
-            row |= {"peak_memory_bytes": 1, "model_memory_bytes": 1, "repeats": 200}
+            row |= {
+                "peak_memory_bytes": 1,
+                "model_memory_bytes": 1,
+                "repeats": 200,
+            }
+            row |= {"interrupted": 0.0}
             row |= {"versions": "{}", "measured": NOON.replace(hour=hours), "p50_ms": ms}
             others = [{"scope": "network"}, {"precision": "bfloat16"}, {"threads": 2}]
             by_width.setdefault(width, []).extend(

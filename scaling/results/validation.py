@@ -65,6 +65,7 @@ _RANGES = {
         *(_Range(name, 0) for name in _MILLISECONDS),
         *(_Range(name, 0) for name in ("peak_memory_bytes", "model_memory_bytes")),
         *(_Range(name, 1) for name in ("threads", "repeats")),
+        _Range("interrupted", 0, 1),
     ],
     "maps": [
         *(_Range(name, 1) for name in ("epoch", "clips", "rows", "columns")),

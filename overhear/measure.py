@@ -1,0 +1,140 @@
+"""`overhear measure`: how long a trained network takes for one clip on this machine.
+
+Heavy imports happen inside the functions, so that --help is instant. Contents: measure.
+"""
+
+import sys
+from collections.abc import Sequence
+from json import dumps
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scaling.typed import filled, whole
+
+if TYPE_CHECKING:
+    from analysis.listing import Listing
+    from scaling.results.records import Results
+
+BUSY = 0.1  # share of calls that other programs interrupt, from which the reader is told
+FEWEST_REPEATS = 20  # of fewer, no 95th percentile can be told
+
+
+def measure(
+    results: Annotated[str, typer.Argument(help="Results folder or URI that a sweep wrote.")],
+    trial: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID",
+            help="Measure this trial; repeatable (default: one of each configuration, as seeds and "
+            "folds share their latency).",
+        ),
+    ] = None,
+    study: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only the trials of this study; repeatable."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Measure every trial with weights.")] = False,
+    threads: Annotated[
+        int, typer.Option(parser=whole(1), metavar="N", help="CPU threads; choose looks at 1.")
+    ] = 1,
+    repeats: Annotated[
+        int, typer.Option(parser=whole(FEWEST_REPEATS), metavar="N", help="Timed calls of each.")
+    ] = 200,
+    machine: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="What to call this machine (default: its processor)."),
+    ] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print the records as JSON lines.")] = False,
+) -> None:
+    """Measure how long trained networks take for one clip here, and in how much memory."""
+    from analysis import console, pick
+    from scaling.results.records import Results
+    from scaling.shipping import latency
+
+    filled(results=results)
+    latency.check_threads(threads)
+    folder = Results(results)
+    trials = pick.several(folder, trial or (), study or (), every)
+    names = _names(folder, trials)
+    found: list[dict[str, Any]] = []
+    rows = latency.measured(folder, trials, threads=threads, repeats=repeats, named=machine)
+    for number, of_trial in enumerate(rows, start=1):
+        found += of_trial
+        print(f"{number}/{len(trials)} {names[of_trial[0]['trial']]}", file=sys.stderr)
+    if json:
+        for row in found:
+            print(dumps(row | {"measured": row["measured"].isoformat()}))
+        return
+    console.show(console.listed(_listing(found, names), every=True))
+    console.show(console.text(_how(found)))
+    print(f"records: {folder.where}/latency")
+
+
+def _names(folder: "Results", trials: Sequence[str]) -> dict[str, str]:
+    """What tells the trials apart, by id."""
+    from scaling.receptive_field.runs import trials as read
+    from scaling.settings.label import trial_labels
+
+    return trial_labels(read(folder, trials))
+
+
+def _listing(found: list[dict[str, Any]], names: dict[str, str]) -> "Listing":
+    """A row for each trial and precision: the latency, then the network alone."""
+    from analysis.listing import Column, Listing
+
+    def of(scope: str) -> list[dict[str, Any]]:
+        return [row for row in found if row["scope"] == scope]
+
+    def column(heading: str, rows: list[dict[str, Any]], *keys: str, **more: bool) -> Column:
+        cells = (" to ".join(f"{row[key]:.2f}" for key in keys) for row in rows)
+        return Column(heading, tuple(cells), **more)
+
+    wholes, networks = of("waveform"), of("network")
+    memory = tuple(f"{row['model_memory_bytes'] / 1e6:.1f}" for row in wholes)
+    peaks = tuple(f"{row['peak_memory_bytes'] / 1e6:.0f}" for row in wholes)
+    about = (
+        Column("network", tuple(names[row["trial"]] for row in wholes), left=True, folds=True),
+        Column("precision", tuple(row["precision"] for row in wholes), left=True),
+    )
+    values = (
+        column("p50 ms", wholes, "p50_ms"),
+        column("p95", wholes, "p95_ms"),
+        column("medians", wholes, "low_ms", "high_ms"),
+        column("processor", wholes, "cpu_ms"),
+        column("alone p50", networks, "p50_ms"),
+        column("p95", networks, "p95_ms", optional=True),
+        Column("model MB", memory),
+        Column("peak MB", peaks, optional=True),
+    )
+    return Listing("measured", _result(wholes, names), about, values)
+
+
+def _result(wholes: list[dict[str, Any]], names: dict[str, str]) -> str:
+    """The fastest and the slowest in float32."""
+    plain = sorted((r for r in wholes if r["precision"] == "float32"), key=lambda r: r["p50_ms"])
+    ends = plain[:1] if len(plain) == 1 else [plain[0], plain[-1]]
+    said = " to ".join(f"{row['p50_ms']:.2f} ms ({names[row['trial']]})" for row in ends)
+    return f"{said} from waveform to probabilities, median in float32 on {plain[0]['machine']}"
+
+
+def _how(found: list[dict[str, Any]]) -> str:
+    """How it was measured, and whether other programs disturbed it."""
+    repeats = sorted({row["repeats"] for row in found})
+    calls = str(repeats[0]) if len(repeats) == 1 else f"{repeats[0]} to {repeats[-1]}"
+    threads = found[0]["threads"]
+    said = (
+        f"One clip at a time, {threads} thread{'s' if threads > 1 else ''} of torch, {calls} calls "
+        "after a warm-up, each precision in a process of its own. Medians: lowest and highest of "
+        "five stretches of the calls; processor: median of its time; alone: the network, from "
+        "features; model MB: what it adds to the memory of the process, at its peak."
+    )
+    interrupted = max(row["interrupted"] for row in found)
+    most = max(row["high_ms"] / row["low_ms"] for row in found)
+    if interrupted > BUSY:
+        said += (
+            f" Other programs interrupted up to {100 * interrupted:.0f} % of the calls, which are "
+            "left out unless too few remain; medians of a model still differ by up to "
+            f"{most:.1f} times: measure again when this machine is quiet, which replaces these."
+        )
+    return said

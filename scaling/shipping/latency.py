@@ -1,0 +1,121 @@
+"""Latency: how long trained trials take for one clip on this machine, measured and recorded.
+
+The latency of a model is scope `waveform`, from waveform to probabilities: what its user waits for.
+Scope `network` is the network alone, from features. One clip at a time, on the CPU. A trial's
+measurements of several machines are kept side by side in `latency/<trial>.parquet`; the same one
+measured again replaces its former self. Contents: PRECISIONS, `here`, `measured`, `keep`.
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from scaling import machine
+from scaling.results import lock_file
+from scaling.results.records import Results
+from scaling.shipping import stopwatch
+from scaling.shipping.stopwatch import Job
+from scaling.text import one_line
+
+PRECISIONS = ("float32", "bfloat16")  # of torch
+KEY = ("machine", "runtime", "threads", "precision", "scope")  # tells a trial's measurements apart
+LONGEST_NAME = 80  # letters of a machine's name
+
+
+def here(named: str = "") -> str:
+    """What this machine is called: as named, else by its board or processor.
+
+    Raises ValueError for a name that is too long.
+    """
+    if len(named) > LONGEST_NAME:
+        raise ValueError(f"--machine {named[:20]}...: {len(named)} letters, at most {LONGEST_NAME}")
+    return one_line(named or _processor())
+
+
+def check_threads(threads: int) -> None:
+    """Raises ValueError for more threads than this machine has processors, or none."""
+    processors = os.cpu_count() or 1
+    if not 1 <= threads <= processors:
+        raise ValueError(f"--threads {threads}: this machine has 1 to {processors}")
+
+
+def measured(
+    results: Results,
+    trials: Sequence[str],
+    precisions: Sequence[str] = PRECISIONS,
+    threads: int = 1,
+    repeats: int = stopwatch.REPEATS,
+    named: str = "",
+) -> Iterator[list[dict[str, Any]]]:
+    """Measure trials one by one, in a new process for each precision, and record each: yields its
+    rows, as they are kept. Errors: those of stopwatch.run.
+    """
+    check_threads(threads)
+    where = here(named)
+    for trial in trials:
+        rows = []
+        for precision in precisions:
+            job = Job(results.address, trial, "", 0, precision, threads, repeats)
+            rows += recorded(trial, job, where)
+        keep(results, trial, rows)
+        yield rows
+
+
+def recorded(trial: str, job: Job, where: str) -> list[dict[str, Any]]:
+    """The rows of one job for the records of a trial on the machine of this name."""
+    about = {
+        "trial": trial,
+        "machine": where,
+        "node": platform.node(),
+        "runtime": "onnxruntime" if job.file else "torch",
+        "threads": job.threads,
+        "precision": job.precision,
+        "versions": _versions(),
+        "measured": datetime.now(UTC),
+    }
+    return [about | timing._asdict() for timing in stopwatch.run(job)]
+
+
+def keep(results: Results, trial: str, rows: Iterable[dict[str, Any]]) -> None:
+    """Record measurements beside the trial's others, which another machine may just be adding to.
+    Raises Refused.
+    """
+    new = {_key(row): row for row in rows}
+    with lock_file.alone(results, lock_file.STILL):
+        there = results.holds("latency", trial)
+        known = results.read("latency", [trial]).to_pylist() if there else []
+        results.write("latency", trial, [*(r for r in known if _key(r) not in new), *new.values()])
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in KEY)
+
+
+def _versions() -> str:
+    """Python and library versions as JSON, onnxruntime's among them."""
+    found = json.loads(machine.versions())
+    with suppress(importlib.metadata.PackageNotFoundError):
+        found["onnxruntime"] = importlib.metadata.version("onnxruntime")
+    return json.dumps(found)
+
+
+def _processor() -> str:
+    """The name of the board, as `Raspberry Pi 4 Model B Rev 1.4`, or of the processor."""
+    with suppress(OSError):
+        if board := Path("/proc/device-tree/model").read_text().strip("\0 \n"):
+            return board
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    with suppress(OSError, subprocess.CalledProcessError):
+        asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    return platform.processor() or platform.machine()
