@@ -213,13 +213,13 @@ def predict(
 def export(
     results: Annotated[str, typer.Argument(help="Results folder or URI that a sweep wrote.")],
     trial: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="ID",
             help="The trial to export: its id, or how that begins (default: the best of what "
             "overhear choose takes).",
         ),
-    ] = "",
+    ] = None,
     to: Annotated[str, typer.Option(metavar="TARGET", help="onnx, torch or executorch.")] = "onnx",
     opset: Annotated[
         int, typer.Option(metavar="N", help="ONNX's operator set.", parser=whole(1))
@@ -242,10 +242,11 @@ def export(
     from scaling.shipping import export as exporting
     from scaling.sound.datasets.reading import reading
 
+    filled(trial=trial, to=to, out=out, root=root)
     here, folder = machine.here("cpu", "float32", threads), Results(results)
     here.reset()
     exporting.check_target(to, opset)
-    picked = pick(folder, trial)
+    picked = pick(folder, trial or "")
     typer.echo(f"{picked.why}\nprobabilities: {picked.calibration}", err=True)
     ending = exporting.TARGETS[to].ending
     place = scaling.shipping.export_command.destination(folder, out, picked.trial, ending)

@@ -1,5 +1,6 @@
 """Exported models: their front ends, their files, their cards; what cannot be exported is named."""
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -258,10 +259,16 @@ def test_a_runtime_that_is_too_old_or_missing(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(ValueError, match=r"onnx 1\.2\.3 is too old, 1\.17 or newer .*\[export\]"):
         export.check_target("onnx")
     monkeypatch.setattr(optional, "missing", lambda _: ["onnxruntime"])
-    with pytest.raises(
-        ValueError, match=r"--to onnx needs onnxruntime: pip install '.*\[export\]'"
-    ):
+    line = r"--to onnx needs onnxruntime: pip install '.*\[export\]'"
+    with pytest.raises(ValueError, match=line):
         export.check_target("onnx")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("executorch") is not None, reason="it is installed")
+def test_executorch_is_asked_for():
+    line = "--to executorch needs executorch: pip install 'executorch>=1.5'"
+    with pytest.raises(ValueError, match=line):
+        export.check_target("executorch")
 
 
 @pytest.mark.parametrize(

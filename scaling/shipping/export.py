@@ -2,8 +2,8 @@
 
 Targets: `onnx` (onnxruntime and others), `torch` (an ExportedProgram for torch.export.load) and
 `executorch` (its runtime, by way of XNNPACK). Each takes `waves`, (B, samples) float32 at the
-trial's rate, of any number of clips, and gives `probabilities` and `logits`, (B, Y). Nothing in a
-file names a path of this machine. Sources of the libraries' bounds: pyproject.toml.
+trial's rate, and gives `probabilities` and `logits`, (B, Y), for any B; executorch for one clip, as
+its passes take a batch for a constant. Nothing in a file names a path of this machine.
 Contents: TARGETS, `exported`, `export_onnx`, `runner`, `front_end_nodes`,
 `front_end_bytes`, `about`.
 """
@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +42,7 @@ class Target(NamedTuple):
     """A kind of file."""
 
     ending: str
-    extra: str  # of the installation
+    remedy: str  # how its libraries are installed
     libraries: dict[str, str]  # that it needs, and the oldest version of each
     write: Callable[[Model, int], bytes]
     read: Callable[[bytes], Runner]
@@ -78,14 +78,18 @@ def check_target(target: str, opset: int = OPSET) -> None:
         raise ValueError(
             f"--opset {opset} is {reason}: {LOWEST} to {HIGHEST}, {OPSET} unless named"
         )
-    extra = TARGETS[target].extra
-    if extra in optional.EXTRAS:
-        optional.need(extra, f"--to {target}")
-    for library, oldest in TARGETS[target].libraries.items():
-        if _numbers(found := version(library)) < _numbers(oldest):
+    if target == "onnx":
+        optional.need("export", f"--to {target}")
+    needs = TARGETS[target]
+    for library, oldest in needs.libraries.items():
+        try:
+            found = version(library)
+        except PackageNotFoundError:
+            raise ValueError(f"--to {target} needs {library}: {needs.remedy}") from None
+        if _numbers(found) < _numbers(oldest):
             raise ValueError(
                 f"--to {target}: {library} {found} is too old, {oldest} or newer is needed: "
-                f"pip install 'overhear-study[{extra}]'"
+                f"{needs.remedy}"
             )
 
 
@@ -214,7 +218,7 @@ def _executorch(model: Model, opset: int) -> bytes:  # noqa: ARG001
         "executorch.backends.xnnpack.partition.xnnpack_partitioner"
     )
     whole = Whole(model)
-    captured = program(whole, model.id)
+    captured = program(whole, model.id, any_batch=False)
     with quiet():
         try:
             edge = exir.to_edge_transform_and_lower(
@@ -230,21 +234,31 @@ def _executorch(model: Model, opset: int) -> bytes:  # noqa: ARG001
 def _read_executorch(content: bytes) -> Runner:
     runtime: Any = importlib.import_module("executorch.runtime")
     loaded = runtime.Runtime.get().load_program(content).load_method("forward")
-    return lambda waves_BT: tuple(
-        each.numpy() for each in loaded.execute([torch.from_numpy(waves_BT)])
-    )
+
+    def run(waves_BT: Waves) -> Answers:
+        answers = [loaded.execute([torch.from_numpy(wave_T[None])]) for wave_T in waves_BT]
+        probabilities, logits = (
+            [each.numpy().copy() for each in some] for some in zip(*answers, strict=True)
+        )
+        return np.concatenate(probabilities), np.concatenate(logits)
+
+    return run
 
 
 TARGETS = {
     "onnx": Target(
         ".onnx",
-        "export",
+        "pip install 'overhear-study[export]'",
         {"onnx": "1.17", "onnxruntime": "1.20", "onnxscript": "0.5"},
         _onnx,
         _read_onnx,
     ),
-    "torch": Target(".pt2", "export", {}, _torch, _read_torch),
+    "torch": Target(".pt2", "", {}, _torch, _read_torch),
     "executorch": Target(
-        ".pte", "executorch", {"executorch": "1.0"}, _executorch, _read_executorch
+        ".pte",
+        "pip install 'executorch>=1.5'",
+        {"executorch": "1.5"},
+        _executorch,
+        _read_executorch,
     ),
 }

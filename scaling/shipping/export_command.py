@@ -103,7 +103,8 @@ def ship(
     }
     written = page(said)
     where = place.put(content, place.ending)
-    cards = place.put(written.encode(), ".md"), place.put(_json(said), ".json")
+    of = "" if target == "onnx" else place.ending  # each target's file has a card of its own
+    cards = place.put(written.encode(), f"{of}.md"), place.put(_json(said), f"{of}.json")
     typer.echo(f"{target}: {where}, {len(content):,} bytes")
     typer.echo(
         f"checked on {heard.what} at batch 1 and 7: largest logit difference {found.largest:.1e}, "

@@ -23,7 +23,7 @@ from scaling.text import one_line
 from scaling.training.evaluation import pooled
 
 WAVES, OUTPUTS = "waves", ("probabilities", "logits")  # names of what goes in and comes out
-MOST = 4096  # clips at once, where a target wants to know
+MOST = 4096  # clips at once, as torch wants to know
 EXAMPLE = 3  # clips that are traced: neither one nor two, which might be taken for constants
 
 
@@ -68,17 +68,18 @@ def folded(network: nn.Module) -> nn.Module:
     return network
 
 
-def program(whole: Whole, trial: str) -> torch.export.ExportedProgram:
-    """The operators of a model, for any number of clips at once.
+def program(whole: Whole, trial: str, any_batch: bool = True) -> torch.export.ExportedProgram:
+    """The operators of a model, for any number of clips at once, or for one.
 
     Raises ValueError, which names the layer, where a network cannot be exported.
     """
     batch = torch.export.Dim("batch", min=1, max=MOST)
-    waves = torch.zeros(EXAMPLE, whole.samples)
+    shapes = ({0: batch},) if any_batch else None
+    waves = torch.zeros(EXAMPLE if any_batch else 1, whole.samples)
     entered: list[str] = []
     with quiet(), _entering(whole, entered):
         try:
-            found = torch.export.export(whole, (waves,), dynamic_shapes=({0: batch},))
+            found = torch.export.export(whole, (waves,), dynamic_shapes=shapes)
         except Exception as error:
             # torch raises many kinds: whatever a network does that cannot be written down
             raise refusal(whole, trial, entered[-1] if entered else "", error) from error
