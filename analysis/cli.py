@@ -253,11 +253,12 @@ def report(
 
     file = file_of(results, out)
     data = opened(results)
-    tally = table.counts(table.progress(data.snapshot))
+    progress = table.progress(data.snapshot)
+    tally = table.counts(progress)
     # what is missing, the page says itself
     ended = {state: n for state, n in tally.items() if state == Status.COMPLETE}
     notes = [*_hidden(data.snapshot, data.scores(), ended, data.last, True)]
-    size = write(page(data, notes), file)
+    size = write(page(data, notes, progress), file)
     print(f"{file} ({size:,} bytes; a browser opens it)")
     print(console.tally(tally))
 

@@ -274,7 +274,10 @@ def _where_varied(values: "pd.Series[Any]", groups: "pd.Series[Any]") -> "pd.Ser
 
 def phrases(parts: "Sequence[pd.Series[Any]]", index: "pd.Index[Any]") -> "pd.Series[Any]":
     """The parts of each row that are not empty, with commas between."""
-    rows = zip(*parts, strict=True) if parts else ("" for _ in index)
+    said = [part for part in parts if (part != "").any()]
+    if len(said) == 1:
+        return said[0].astype("str")
+    rows = zip(*said, strict=True) if said else ("" for _ in index)
     return pd.Series([", ".join(filter(None, row)) for row in rows], index=index, dtype="str")
 
 

@@ -21,6 +21,7 @@ from analysis.choose import choose
 from analysis.data import Data
 from analysis.report import details
 from analysis.report.page import LIMIT, page
+from analysis.units import estimated
 from overhear.command import app
 from scaling.results import claims
 from scaling.results.claims import Claim
@@ -207,11 +208,49 @@ def test_data_are_those_of_the_tables(study: Results) -> None:
     states = [row[2] for row in found["trials"]]
     assert (states.count("complete"), states.count("failed"), states.count("missing")) == (12, 1, 1)
     first = next(iter(runs())).id
-    split, classes, pairs = found["confusions"][first]
-    assert (split, found["classes"][classes][1:]) == ("unseen", ["a", "b"])
+    split, classes, pairs, each = found["confusions"][first]
+    assert (split, found["classes"][classes][1:], each) == ("unseen", ["a", "b"], 1.0)
     assert dict(zip(pairs[::2], pairs[1::2], strict=True)) == {4: 10, 6: 3, 8: 7}
     accuracy = {line[0]: line[2] for line in found["curves"][first]}
     assert accuracy["unseen"] == [240, 340, 440]
+
+
+def test_a_trial_shows_devices_and_classes_with_intervals_and_its_calibration(
+    opened: Callable[..., Any], study: Results
+) -> None:
+    """Half of the clips of class b are taken for a; intervals are those of analysis.units."""
+    first = next(iter(runs())).id
+    rows = [
+        {"trial": first, "epoch": 3, "split": split, "clip": f"{k}", "device": device}
+        | {"label": "ab"[k % 2], "predicted": "ab"[k % 4 == 3], "logits": [k % 4 < 3, k % 4 == 3]}
+        for split in ("seen", "unseen", "validation")
+        for device in ("a", HOSTILE)
+        for k in range(20)
+    ]
+    study.write("predictions", first, rows)
+    data = Data(study)
+    shown = opened(page(data), f"#trial={first}")
+
+    def lines(what: str) -> list[list[str]]:
+        rows = shown.get_by_role("region", name=f"This trial by {what}").locator("tbody tr")
+        return [each.locator("th, td").all_inner_texts()[:5] for each in rows.all()]
+
+    def interval(share: float, clips: int) -> str:
+        found = estimated([share], [1], [0], [clips])
+        return f"{100 * found.low:.1f} to {100 * found.high:.1f}"
+
+    assert lines("class") == [
+        ["a", "unseen", "100.0 %", interval(1.0, 10), "10"],
+        ["b", "unseen", "50.0 %", interval(0.5, 10), "10"],
+    ]
+    scores = data.scores().set_index(["trial", "split", "device"])["value"]
+    share = round(scores[first, "unseen", "a"], 3)
+    said = ["a", "unseen", f"{100 * share:.1f} %", interval(share, 20), "20"]
+    assert said in lines("device")
+    assert shown.get_by_text("over the clips of this one training").count() == 2
+    # 75 % right, and always as sure as e / (e + 1) is: 73.1 %
+    assert shown.get_by_text(re.compile(r"Expected calibration error 1\.9 %")).count() == 1
+    assert shown.get_by_role("img", name=re.compile("Accuracy by confidence")).count() == 1
 
 
 def test_the_words_of_a_trial_are_the_command_that_makes_it_again(study: Results) -> None:
@@ -317,7 +356,7 @@ def test_a_point_leads_to_its_trial_by_mouse_and_by_keyboard(
     assert title.evaluate("each => each === document.activeElement")
     body = shown.locator("#trial-body")
     assert "overhear train --recipe quickstart" in body.inner_text()
-    assert body.locator("svg[role=img]").count() == 2
+    assert body.locator("svg[role=img]").count() == 3  # two curves and the calibration
     assert body.locator("canvas[role=img]").count() == 1
     assert body.locator(".confusion td").all_inner_texts()[-1] == "7"
     assert "Not in this page" not in body.inner_text()

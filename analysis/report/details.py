@@ -3,7 +3,7 @@
 Conventions: shares are whole numbers of 1/1000, losses of 1/100: three digits are what a figure
 shows, and a page of a thousand trials must stay small. Each kind of detail has levels, from fine to
 coarse; `fitted` takes the finest that its room allows, and none where even the coarsest is too
-much. Contents: Fitted, fitted, curves, thinned, confusions, maps.
+much. Contents: Fitted, fitted, curves, thinned, answers, maps.
 """
 
 import base64
@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
+from scipy.special import softmax
 
 from analysis import aggregate
 from analysis.data import Data
+from analysis.failures.answers import reliability
 from analysis.metrics import Unrecorded
 from analysis.report.embedded import embedded
 
@@ -23,10 +26,11 @@ SIDES = (64, 32, 24, 16)  # of an ERF map in pixels, at most
 NAMES = {
     "devices": "accuracy by device",
     "curves": "learning curves",
-    "confusions": "confusion matrices",
+    "confusions": "accuracy by class and confusion matrices",
+    "calibrations": "calibration",
     "maps": "ERF maps",
 }
-UNITS = {"devices": "", "curves": "epochs each", "confusions": "", "maps": "pixels a side"}
+UNITS = {"curves": "epochs each", "maps": "pixels a side"}
 
 
 class Fitted(NamedTuple):
@@ -78,15 +82,26 @@ def thinned(lines: Sequence[Any], most: int) -> list[Any]:
     return made
 
 
-def confusions(data: Data, trials: Iterable[str]) -> tuple[list[list[str]], dict[str, Any]]:
-    """The lists of classes, and by trial [split, place of its classes, counts].
+class Answers(NamedTuple):
+    """What trials answered to held-out clips, by trial id."""
 
-    Counts are [true * classes + predicted, count, ...], in which what never happened is left out;
-    of several splits the one that is told last, unseen devices before seen ones.
+    classes: list[list[str]]  # the lists of classes that occur
+    # split, place of its classes, [true * classes + predicted, count, ...] without zeros, and how
+    # many answers there are to each clip, as through several microphones
+    confusions: dict[str, list[Any]]
+    # split, expected calibration error, what it would be by chance, and of bins of equal mass the
+    # mean confidences and accuracies
+    calibrations: dict[str, list[Any]]
+
+
+def answers(data: Data, trials: Iterable[str]) -> Answers:
+    """The answers of each trial on one split: the one that is told last, unseen devices before seen
+    ones.
     """
     lists: dict[tuple[str, ...], int] = {}
-    found = {}
-    for trial, frame in data.predictions([*trials], ["split", "label", "predicted"]):
+    confusions, calibrations = dict[str, list[Any]](), dict[str, list[Any]]()
+    columns = ["split", "clip", "label", "predicted", "logits"]
+    for trial, frame in data.predictions([*trials], columns):
         held_out = {str(split) for split in frame["split"]} - set(aggregate.NOT_HELD_OUT)
         if not held_out:
             continue
@@ -97,8 +112,22 @@ def confusions(data: Data, trials: Iterable[str]) -> tuple[list[list[str]], dict
         cells = here["label"].map(place) * len(classes) + here["predicted"].map(place)
         places, counts = np.unique(cells.to_numpy(np.int64), return_counts=True)
         pairs = np.stack([places, counts], axis=1).ravel().tolist()
-        found[trial] = [split, lists.setdefault(classes, len(lists)), pairs]
-    return [[*classes] for classes in lists], found
+        each = round(len(here) / here["clip"].nunique(), 3)
+        confusions[trial] = [split, lists.setdefault(classes, len(lists)), pairs, each]
+        calibrations[trial] = [split, *_calibration(here)]
+    return Answers([[*classes] for classes in lists], confusions, calibrations)
+
+
+def _calibration(answers: pd.DataFrame) -> list[Any]:
+    """Expected calibration error, that by chance, mean confidences and accuracies of the bins."""
+    confidence_N = softmax(np.stack(answers["logits"].tolist()), axis=1).max(axis=1)
+    right_N = (answers["label"] == answers["predicted"]).to_numpy()
+    bins = reliability(confidence_N, right_N)
+    share = bins["answers"] / len(answers)
+    apart = (bins["confidence"] - bins["accuracy"]).abs()
+    errors = [round(SHARE * float((share * each).sum())) for each in (apart, bins["by_chance"])]
+    means = (SHARE * bins[["confidence", "accuracy"]]).round().astype(int)
+    return [*errors, means["confidence"].tolist(), means["accuracy"].tolist()]
 
 
 def maps(data: Data, side: int) -> dict[str, Any]:

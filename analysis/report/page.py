@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
@@ -32,13 +33,15 @@ SPARE = 1_000  # of which for the sentence that says what is coarser than record
 SCRIPTS = ("dom", "figure", "frontier", "table", "trial", "main")
 
 
-def page(data: Data, notes: Sequence[str] = ()) -> str:
-    """The report of these results, as HTML; `notes` are what else its reader must know.
+def page(data: Data, notes: Sequence[str] = (), progress: pd.DataFrame | None = None) -> str:
+    """The report of these results, as HTML; `notes` are what else its reader must know, `progress`
+    is table.progress's where it is known already.
 
     Errors: those of analysis.table's functions.
     """
     known = configurations(data)
-    progress = table.progress(data.snapshot)
+    if progress is None:
+        progress = table.progress(data.snapshot)
     style, script = _asset("style.css"), "".join(_asset(f"script/{n}.js") for n in SCRIPTS)
     told = {
         "splits": known.splits,
@@ -77,11 +80,12 @@ def _details(data: Data, room: int) -> tuple[dict[str, Any], list[str]]:
     """
     lines = details.curves(data)
     trials = [*dict.fromkeys(data.scores()["trial"])] if len(data.scores()) else []
-    classes, confused = details.confusions(data, trials)
+    answers = details.answers(data, trials)
     longest = max((len(line[1]) for each in lines.values() for line in each), default=0)
     kinds: dict[str, tuple[float, Callable[[int], dict[str, Any]], tuple[int, ...]]] = {
         "devices": (1.0, lambda _: rows.by_device(data), (1,)),
-        "confusions": (0.4, lambda _: confused, (1,)),
+        "confusions": (0.4, lambda _: answers.confusions, (1,)),
+        "calibrations": (0.3, lambda _: answers.calibrations, (1,)),
         "maps": (0.4, lambda side: details.maps(data, side), details.SIDES),
         "curves": (
             1.0,
@@ -89,7 +93,7 @@ def _details(data: Data, room: int) -> tuple[dict[str, Any], list[str]]:
             (longest, *(n for n in details.EPOCHS if n < longest)),
         ),
     }
-    found: dict[str, Any] = {"classes": classes}
+    found: dict[str, Any] = {"classes": answers.classes}
     room -= len(embedded(found))
     coarser = []
     for name, (share, make, levels) in kinds.items():
@@ -97,7 +101,7 @@ def _details(data: Data, room: int) -> tuple[dict[str, Any], list[str]]:
         found[name] = fit.details
         room -= len(embedded(fit.details))
         if not fit.finest:
-            what = f"{fit.level} {details.UNITS[name]}" if fit.level else "none"
+            what = f"{fit.level} {details.UNITS[name]}" if fit.details else "none"
             coarser.append(f"{details.NAMES[name]}: {what}")
     return found, coarser
 

@@ -14,6 +14,7 @@ import pandas as pd
 from analysis.again import command
 from analysis.conditions import REPEAT
 from analysis.data import Data
+from analysis.failures.answers import clips_by_device
 from analysis.report import facts
 from analysis.report.configurations import Configurations
 from analysis.report.details import SHARE
@@ -66,8 +67,11 @@ def about_trials(data: Data, known: Configurations, progress: pd.DataFrame) -> d
 
 
 def by_device(data: Data) -> dict[str, Any]:
-    """By trial, of each split with more than one device: [split, names, shares]."""
+    """By trial, of each split with more than one device: [split, names, shares, clips scored], of
+    which clips are left out where no predictions tell them.
+    """
     scores = data.scores()
+    counted = clips_by_device(data).set_index(["trial", "split", "device"])["clips"].to_dict()
     found: dict[str, Any] = {}
     if scores.empty:
         return found
@@ -76,7 +80,9 @@ def by_device(data: Data) -> dict[str, Any]:
         if isinstance(row["by_device"], Mapping):
             names = [*row["by_device"]]
             values = [round(SHARE * row["by_device"][name]) for name in names]
-            found.setdefault(row["trial"], []).append([row["split"], names, values])
+            keys = [(row["trial"], row["split"], name) for name in names]
+            clips = [[int(counted[key]) for key in keys]] if counted.keys() >= {*keys} else []
+            found.setdefault(row["trial"], []).append([row["split"], names, values, *clips])
     return found
 
 

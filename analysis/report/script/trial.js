@@ -14,7 +14,7 @@ function showTrial(id) {
     siblings(trial, configuration),
     make("h3", {}, "Make it again"),
     again(trial),
-    make("div", { class: "parts" }, ...[curves(id, 1), curves(id, 2), devices(id), map(id)].filter(Boolean)),
+    make("div", { class: "parts" }, ...[curves(id, 1), curves(id, 2), devices(id), classes(id), calibration(id), map(id)].filter(Boolean)),
     confusion(id) ?? "",
     absent(id),
     make("h3", {}, "Settings"),
@@ -77,11 +77,61 @@ function curves(id, column) {
 function devices(id) {
   const known = data.devices[id];
   if (!known) return null;
-  const rows = known.flatMap(([split, names, shares]) => names.map((name, place) => make("tr", {},
-    make("th", { scope: "row" }, name), make("td", {}, split), make("td", { class: "number" }, percent(shares[place] / SHARE)),
-    make("td", {}, draw("svg", { width: 100, height: 12, viewBox: "0 0 100 12", "aria-hidden": "true" }, draw("rect", { class: "bar", y: 1, height: 10, width: (100 * shares[place]) / SHARE }))))));
-  return make("div", {}, make("h3", {}, "Accuracy by device"), make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "This trial by device" },
-    make("table", {}, make("thead", {}, make("tr", {}, ...["Device", "Split", "Accuracy"].map((head) => make("th", { scope: "col" }, head)), make("td"))), make("tbody", {}, ...rows))));
+  return shares("device", known.flatMap(([split, names, values, clips]) => names.map((name, place) => [name, split, values[place] / SHARE, clips?.[place]])));
+}
+
+/** Accuracy by class, from what each class was taken for. */
+function classes(id) {
+  const known = data.confusions[id];
+  if (!known) return null;
+  const [split, named, pairs, each] = known, names = data.classes[named];
+  const right = names.map(() => 0), all = names.map(() => 0);
+  for (let k = 0; k < pairs.length; k += 2) {
+    const label = Math.floor(pairs[k] / names.length);
+    all[label] += pairs[k + 1];
+    if (pairs[k] % names.length === label) right[label] += pairs[k + 1];
+  }
+  return shares("class", names.flatMap((name, place) => (all[place] ? [[name, split, right[place] / all[place], all[place] / each]] : [])));
+}
+
+/** A table of shares: [name, split, share, different clips], with bars and the intervals of that many clips. */
+function shares(what, rows) {
+  const known = rows.every(([, , , clips]) => clips);
+  const heads = [what[0].toUpperCase() + what.slice(1), "Split", "Accuracy", ...(known ? ["95 %", "Clips"] : [])];
+  const lines = rows.map(([name, split, share, clips]) => make("tr", {},
+    make("th", { scope: "row" }, name), make("td", {}, split), make("td", { class: "number" }, percent(share)),
+    ...(known ? [make("td", { class: "number" }, wilson(share, clips).map((end) => (100 * end).toFixed(1)).join(" to ")), make("td", { class: "number" }, count(Math.round(clips)))] : []),
+    make("td", {}, draw("svg", { width: 100, height: 12, viewBox: "0 0 100 12", "aria-hidden": "true" }, draw("rect", { class: "bar", y: 1, height: 10, width: 100 * share })))));
+  return make("div", {}, make("h3", {}, `Accuracy by ${what}`), make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `This trial by ${what}` },
+    make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)), make("td"))), make("tbody", {}, ...lines))),
+    known ? make("p", { class: "quiet" }, "Intervals are over the clips of this one training: what other clips like these would change, not another training.") : "");
+}
+
+/** Wilson's score interval, as analysis.intervals has it of the clips of one run. */
+function wilson(share, clips) {
+  const square = 1.959964 ** 2 / clips, inner = Math.sqrt(square * (share * (1 - share) + square / 4));
+  return [-1, 1].map((side) => (share + square / 2 + side * inner) / (1 + square));
+}
+
+/** Accuracy against confidence, in bins of equal mass. */
+function calibration(id) {
+  const known = data.calibrations[id];
+  if (!known) return null;
+  const [split, error, chance, sure, right] = known;
+  const axis = (label) => ({ low: 0, high: 1, label, text: (value) => `${Math.round(100 * value)}` });
+  const words = `Expected calibration error ${percent(error / SHARE)} (${percent(chance / SHARE)} by chance alone, ${describe(split).toLowerCase()})`;
+  const place = make("div", { class: "figure" });
+  place.drawn = (width) => {
+    const made = plot(width, 240, axis("confidence (%)"), axis("Accuracy (%)"), { role: "img", "aria-label": `Accuracy by confidence. ${words}` });
+    const at = (k) => `${made.x(sure[k] / SHARE).toFixed(1)} ${made.y(right[k] / SHARE).toFixed(1)}`;
+    made.svg.append(
+      draw("line", { class: "grid", x1: made.x(0), y1: made.y(0), x2: made.x(1), y2: made.y(1) }),
+      draw("path", { class: "line s0", d: sure.map((_, k) => `${k ? "L" : "M"}${at(k)}`).join("") }),
+      ...sure.map((_, k) => draw("g", { transform: `translate(${at(k)})` }, mark(0))),
+    );
+    return made.svg;
+  };
+  return make("div", {}, make("h3", {}, "Calibration"), place, make("p", { class: "quiet" }, `${words}. On the diagonal, confidence is accuracy.`));
 }
 
 /** The ERF map: low mel bands below, frames from left to right. */
@@ -125,7 +175,7 @@ function confusion(id) {
 
 /** What this trial has no record of. */
 function absent(id) {
-  const parts = [["curves", "learning curves"], ["devices", "accuracy by device"], ["confusions", "predictions"], ["maps", "ERF map"]];
+  const parts = [["curves", "learning curves"], ["devices", "accuracy by device"], ["confusions", "predictions by class"], ["calibrations", "calibration"], ["maps", "ERF map"]];
   const without = parts.filter(([name]) => !data[name][id]).map(([, words]) => words);
   return without.length ? make("p", { class: "quiet" }, `Not in this page for this trial: ${without.join(", ")}.`) : "";
 }
