@@ -12,6 +12,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -232,6 +233,21 @@ def export(
     column: scaling.cli.Column = None,
     group_from: scaling.cli.GroupFrom = None,
     threads: scaling.cli.Threads = 0,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Write its int8 twin, too (with --to onnx).")
+    ] = False,
+    most_lost: Annotated[
+        float,
+        typer.Option(
+            "--max-loss",
+            metavar="POINTS",
+            parser=number,
+            help="Points of accuracy that the twin may lose on any device.",
+        ),
+    ] = 2.0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write the twin whatever it loses.")
+    ] = False,
 ) -> None:
     """Export a trained trial, from waveform to probabilities, as one checked file with a card."""
     from analysis.pick import pick
@@ -243,6 +259,7 @@ def export(
     from scaling.sound.datasets.reading import reading
 
     filled(trial=trial, to=to, out=out, root=root)
+    scaling.shipping.export_command.check_int8(int8, to, most_lost, force)
     here, folder = machine.here("cpu", "float32", threads), Results(results)
     here.reset()
     exporting.check_target(to, opset)
@@ -256,7 +273,12 @@ def export(
     heard = agreement.heard_out(folder, found, here, root, reading(column, group_from))
     record |= {"chosen": picked.why, "calibrated": picked.calibration}
     record |= {"training_clips": heard.training_clips}
-    scaling.shipping.export_command.ship(folder, found, place, (to, opset), heard, record)
+    twin = None
+    if int8:
+        listener = agreement.listening(folder, found, here, root, reading(column, group_from))
+        most = float("inf") if force else most_lost
+        twin = partial(scaling.shipping.export_command.twin, folder, found, listener, most, place)
+    scaling.shipping.export_command.ship(folder, found, place, (to, opset), heard, record, twin)
 
 
 @app.command()

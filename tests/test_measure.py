@@ -59,8 +59,13 @@ def test_a_trial_is_measured_in_a_process_of_its_own(trial: Trial, complete: Res
         # this process holds torch, too: a peak that began with its own would be above
         assert 1e5 < row["model_memory_bytes"] < 1e8 < row["peak_memory_bytes"]
         assert json.loads(row["versions"])["torch"]
-    with pytest.raises(ValueError, match=r"^--trial 000: not in "):
-        stopwatch.run(Job(complete.address, "000"))
+
+
+def test_what_the_process_refuses_is_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = subprocess.CompletedProcess([], 2, "", "a warning\n--trial t: not in results\n")
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: refused)
+    with pytest.raises(ValueError, match=r"^--trial t: not in results$"):
+        stopwatch.run(Job("results", "t"))
 
 
 def test_a_process_that_dies_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

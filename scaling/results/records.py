@@ -3,8 +3,8 @@
 A results folder is a local path or any pyarrow filesystem URI. Below it lie
 - one Parquet file per launch: `manifest/<launch>`; per forecast: `forecasts/<time>`,
   `forecast_errors/<time>`; per set of scaling laws: `laws/<digest>`; per trial: `metrics/`,
-  `predictions/`, `pairs/`, `maps/`, `latency/` and `outcomes/<trial>`. Their columns are in
-  scaling.results.schemas. Any Parquet reader opens them.
+  `predictions/`, `pairs/`, `maps/`, `latency/`, `int8/` and `outcomes/<trial>`. Their columns are
+  in scaling.results.schemas. Any Parquet reader opens them.
 - `code/<digest>.diff`, how the code that planned a launch differs from its commit (code_version).
 - `weights/<trial>.safetensors` (scaling.results.weights), and `checkpoints/<trial>/`, which a trial
   continues from (checkpoint) and whose `memory.json` says that it held too much (memory).
@@ -47,6 +47,7 @@ _REMEDIES = {  # for a file that cannot be read or believed, by its kind
     "manifest": f"delete it, and {_SWEEP}, which rewrites it",
     "outcomes": f"delete it, and {_SWEEP}: it resumes this trial",
     "latency": "delete it, and run overhear measure again",
+    "int8": "delete it, and run overhear export --int8 again",
     "maps": "delete it, and run overhear erf again, which recomputes it",
     "forecasts": "delete it; overhear sweep --dry-run predicts again",
     "forecast_errors": "delete it",

@@ -186,6 +186,20 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("measured", pa.timestamp("us", "UTC"), "when"),
         ]
     ),
+    "int8": pa.schema(
+        [
+            _TRIAL,
+            _SPLIT,
+            _field("device", pa.string(), "recording device or microphone; all: of the split"),
+            _field("clips", pa.int32(), "held-out clips that both files answered"),
+            _field("float32_accuracy", pa.float64(), "share that the exported file answers right"),
+            _field("int8_accuracy", pa.float64(), "share that its int8 twin answers right"),
+            _field("float32_bytes", pa.int64(), "size of the exported file"),
+            _field("int8_bytes", pa.int64(), "size of its int8 twin"),
+            _field("calibration_clips", pa.int32(), "training clips that ranges were read from"),
+            _field("made", pa.timestamp("us", "UTC"), "when"),
+        ]
+    ),
     "outcomes": pa.schema(
         [
             _TRIAL,

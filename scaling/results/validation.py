@@ -24,7 +24,7 @@ ROWS = 10_000_000  # of one file; the largest legitimate ones have a few hundred
 VALUES = 250_000_000  # of one column, lists counted by their items
 BYTES = 2 * 2**30  # of one file once it is unpacked
 # kinds named by their trial
-OF_A_TRIAL = ("metrics", "predictions", "pairs", "maps", "latency", "outcomes")
+OF_A_TRIAL = ("metrics", "predictions", "pairs", "maps", "latency", "int8", "outcomes")
 SHARES = ("accuracy", "macro_f1", "fit")  # metrics between 0 and 1
 COUNTS = ("steps", "clips", "kept_weights", "rate")  # metrics that are finite and not negative
 SLACK = 1e-6  # means of shares may be rounded above 1
@@ -34,6 +34,7 @@ KEYS = {
     "predictions": ("epoch", "split", "clip", "device"),
     "pairs": ("city", "label"),
     "maps": ("split", "kind"),
+    "int8": ("split", "device"),
     "latency": ("machine", "runtime", "threads", "precision", "scope"),
 }
 
@@ -66,6 +67,10 @@ _RANGES = {
         *(_Range(name, 0) for name in ("peak_memory_bytes", "model_memory_bytes")),
         *(_Range(name, 1) for name in ("threads", "repeats")),
         _Range("interrupted", 0, 1),
+    ],
+    "int8": [
+        *(_Range(name, 0, 1) for name in ("float32_accuracy", "int8_accuracy")),
+        *(_Range(n, 1) for n in ("clips", "float32_bytes", "int8_bytes", "calibration_clips")),
     ],
     "maps": [
         *(_Range(name, 1) for name in ("epoch", "clips", "rows", "columns")),

@@ -2,8 +2,8 @@
 
 Every clip is answered alone and in a batch of seven. The clips are the held-out ones of the trial,
 as it heard them: through each of its microphones. Where its recordings are not here, noise and
-tones of fixed seeds stand in for them. Contents: Heard, `heard_out`, `synthetic`; Agreement,
-`agree`.
+tones of fixed seeds stand in for them. Contents: Heard, `heard_out`, `listening`, `synthetic`;
+Agreement, `agree`.
 """
 
 from collections.abc import Iterator
@@ -65,24 +65,12 @@ def heard_out(
     Raises ValueError for a named root that does not hold them, and for other clips than those that
     the trial was trained on.
     """
-    trial = model.trial
     try:
-        clips = prepare.scan([trial], root, reading)
+        listener = listening(results, model, machine, root, reading)
     except datasets.Missing as error:
         if root is not None:
             raise
         return synthetic(model, str(error))
-    stores = prepare.stores([trial], clips)
-    digest = prepare.digests([trial], stores)[trial.id]
-    glance = prepare.glances([trial], stores)[trial.id]
-    planned = results.read("manifest").select(["trial", "data_digest"]).to_pylist()
-    before = {row["trial"]: row["data_digest"] for row in planned}[trial.id]
-    if not same(before, digest, glance):
-        raise ValueError(
-            f"trial {trial.id} was trained on other clips (digest {before}) than these ({digest}): "
-            "name their place with --root, and say --column and --group-from as the sweep did"
-        )
-    listener = Listener(trial, stores[prepare.store_key(trial)], machine)
     sets = [each for each in listener.scored() if each.split not in NOT_HELD_OUT]
     count = sum(len(each.clips) * len(each.through) for each in sets)
 
@@ -95,6 +83,31 @@ def heard_out(
     names = " and ".join(each.split for each in sets)
     what = f"all {count:,} held-out clips ({names})"
     return Heard(what, "", batches(), len(listener.parts["train"]))
+
+
+def listening(
+    results: Results,
+    model: Model,
+    machine: Machine,
+    root: str | Path | None = None,
+    reading: Reading = AS_IT_IS,
+) -> Listener:
+    """The clips of a trial, as it heard them. Raises datasets.Missing, a ValueError, where they are
+    not here, and ValueError for other clips than those that it was trained on.
+    """
+    trial = model.trial
+    clips = prepare.scan([trial], root, reading)
+    stores = prepare.stores([trial], clips)
+    digest = prepare.digests([trial], stores)[trial.id]
+    glance = prepare.glances([trial], stores)[trial.id]
+    planned = results.read("manifest").select(["trial", "data_digest"]).to_pylist()
+    before = {row["trial"]: row["data_digest"] for row in planned}[trial.id]
+    if not same(before, digest, glance):
+        raise ValueError(
+            f"trial {trial.id} was trained on other clips (digest {before}) than these ({digest}): "
+            "name their place with --root, and say --column and --group-from as the sweep did"
+        )
+    return Listener(trial, stores[prepare.store_key(trial)], machine)
 
 
 def synthetic(model: Model, reason: str) -> Heard:

@@ -84,6 +84,7 @@ def page(said: Mapping[str, Any]) -> str:
         "## Size",
         _sizes(said, size),
         _latency(said["latency"]),
+        *_twin(said.get("int8")),
         "## Checked",
         f"On {md(said['checked']['clips'])}, at batch 1 and 7, against PyTorch: largest logit "
         f"difference {said['checked']['largest_logit_difference']:.1e}, the same answer for every "
@@ -182,6 +183,28 @@ def _latency(rows: list[Mapping[str, Any]]) -> str:
         numbers = f"{row['threads']} | {row['p50_ms']:.2f} | {row['p95_ms']:.2f}"
         lines.append(f"| {' | '.join(texts)} | {numbers} |")
     return "Latency of one clip:\n\n" + "\n".join(lines)
+
+
+def _twin(twin: Mapping[str, Any] | None) -> list[str]:
+    """The int8 twin beside the file: bytes, latency, and accuracy by device."""
+    if not twin:
+        return []
+    lines = ["| | float32 | int8 |", "| --- | ---: | ---: |"]
+    lines.append(f"| bytes | {twin['float32_bytes']:,} | {twin['int8_bytes']:,} |")
+    for name in ("p50_ms", "p95_ms"):
+        each = (f"{twin['latency'][of][name]:.2f}" for of in ("float32", "int8"))
+        lines.append(f"| {name.replace('_', ', ')} | {' | '.join(each)} |")
+    for row in twin["devices"]:
+        shares = (f"{100 * row[f'{of}_accuracy']:.1f}" for of in ("float32", "int8"))
+        where = f"{md(row['split'])}, {md(row['device'])}, {row['clips']} clips"
+        lines.append(f"| accuracy %, {where} | {' | '.join(shares)} |")
+    return [
+        "## int8",
+        f"{md(twin['file'])} is its int8 twin: convolutions and dense layers in eight bits, per "
+        f"channel, calibrated on {twin['calibration_clips']} training clips; the front end stays "
+        f"in float32. Latency: one clip, one thread of onnxruntime on {md(twin['machine'])}.",
+        "\n".join(lines),
+    ]
 
 
 def _instead(checked: Mapping[str, Any]) -> str:

@@ -1,13 +1,13 @@
 """`overhear export`: a model as one checked file, with its card beside it.
 
 Heavy libraries are imported when the command runs, so that help is instant. Contents: Destination,
-`destination`, `ship`.
+`destination`, `ship`, `check_int8`, `twin`.
 """
 
 import json
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scaling.results.records import Results
     from scaling.shipping.agreement import Agreement, Heard
     from scaling.shipping.model import Model
+    from scaling.training.inputs import Listener
 
 MODELS = "models"  # the folder below the results
 
@@ -68,11 +69,13 @@ def ship(
     asked: tuple[str, int],
     heard: "Heard",
     record: Mapping[str, Any],
+    also: "Callable[[bytes], Mapping[str, Any] | None] | None" = None,
 ) -> None:
     """Export, check on clips, write the file and its card; what was done, to standard output.
 
     `asked` is target and opset; `record` what analysis says of the trial, with `chosen` and
-    `calibrated`, lines on which trial this is and on its probabilities. Raises ValueError, and
+    `calibrated`, lines on which trial this is and on its probabilities; `also` makes an int8 twin
+    of the checked content and returns what the card says of it. Raises ValueError, and
     writes nothing, where the file does not answer as PyTorch does.
     """
     from scaling.shipping import agreement, export, facts
@@ -83,7 +86,9 @@ def ship(
     found = agreement.agree(export.runner(content, target), model, heard)
     if not found.holds:
         raise ValueError(_refused(found, target))
+    twin = also(content) if also else None
     said = facts.facts(model, results, record) | {
+        "int8": twin,
         "file": place.stem + place.ending,
         "target": target,
         "opset": opset if target == "onnx" else None,
@@ -99,6 +104,7 @@ def ship(
         },
         "command": shlex.join(
             ["overhear", "export", results.where, "--trial", model.id, "--to", target]
+            + ["--int8"] * bool(twin)
         ),
     }
     written = page(said)
@@ -113,6 +119,50 @@ def ship(
     if heard.reason:
         typer.echo(f"its own clips were not here: {heard.reason}")
     typer.echo(f"card: {' and '.join(cards)}")
+
+
+def check_int8(int8: bool, target: str, most_lost: float, force: bool) -> None:
+    """Raises ValueError for options of an int8 twin that do not fit together."""
+    if int8 and target != "onnx":
+        raise ValueError(f"--int8 with --to {target}: only onnx has an int8 twin")
+    if most_lost < 0:
+        raise ValueError(f"--max-loss {most_lost:g}: points of accuracy, 0 or more")
+    if force and not int8:
+        raise ValueError("--force without --int8: it is about the twin's loss")
+
+
+def twin(
+    results: "Results",
+    model: "Model",
+    listener: "Listener",
+    most: float,
+    place: Destination,
+    content: bytes,
+) -> dict[str, Any]:
+    """Make, judge, measure and write the int8 twin of an ONNX file; what the card says of it.
+
+    Raises ValueError, and writes nothing, where it loses more than `most` points on a device.
+    """
+    from scaling.shipping import int8
+
+    made = int8.judged(int8.quantized(content, listener), listener)
+    if why := int8.refused(made, most):
+        raise ValueError(why)
+    said = int8.keep(results, model.id, made, model.samples)
+    where = place.put(made.int8, f".int8{place.ending}")
+    worst, times = made.worst, said["latency"]
+    typer.echo(f"int8: {where}, {len(made.int8):,} bytes of {len(made.float32):,}")
+    for precision, each in times.items():
+        typer.echo(
+            f"  {precision}: p50 {each['p50_ms']:.2f} ms, p95 {each['p95_ms']:.2f} ms, one thread "
+            f"of onnxruntime on {said['machine']}"
+        )
+    typer.echo(
+        f"  most lost on {worst['split']} device {worst['device']}: {made.lost:.1f} points "
+        f"({100 * worst['float32']:.1f} to {100 * worst['int8']:.1f} % of {worst['clips']} clips); "
+        f"calibrated on {made.calibration_clips} training clips"
+    )
+    return said | {"file": f"{place.stem}.int8{place.ending}"}
 
 
 def _json(said: Mapping[str, Any]) -> bytes:

@@ -1,0 +1,138 @@
+"""int8 twins: what is quantized, on which clips, and when one is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from test_measure import TIMING
+from test_model import brief, ended
+from typer.testing import CliRunner
+
+from overhear.command import app
+from scaling import machine
+from scaling.results.records import Results
+from scaling.settings import Trial
+from scaling.shipping import agreement, export, int8, model, stopwatch
+from scaling.sound.store import Store
+from scaling.training.inputs import Listener
+
+HERE = machine.Machine(machine.torch.device("cpu"), machine.torch.float32, 1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture
+def complete(trial: Trial, store: Store, folder: Path) -> Results:
+    """One small trial, trained once for this file."""
+    if (folder / "weights").is_dir():
+        return Results(folder)
+    return ended(brief(trial), store, HERE, folder)
+
+
+@pytest.fixture
+def listener(trial: Trial, store: Store) -> Listener:
+    return Listener(brief(trial), store, HERE)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, listener: Listener) -> None:
+    """No clock runs, and the few clips of `store` are the trial's own."""
+    monkeypatch.setattr(stopwatch, "run", lambda _: [TIMING])
+    monkeypatch.setattr(agreement, "listening", lambda *_: listener)
+
+
+def test_layers_are_quantized_per_channel_and_the_front_end_is_not(
+    trial: Trial, complete: Results, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[int] = []
+    waves = listener.waves
+    monkeypatch.setattr(listener, "waves", lambda rows: heard.extend(rows) or waves(rows))
+    content = export.exported(model.load(complete, brief(trial).id, HERE), "onnx")
+    twin = int8.quantized(content, listener, 8)
+    assert len(heard) == twin.calibration_clips == 8
+    assert set(heard) <= set(listener.parts["train"])
+    assert twin.float32 == content
+    graph = onnx.load_from_string(twin.int8).graph
+    source = {name: node for node in graph.node for name in node.output}
+    sizes = {each.name: list(each.dims) for each in graph.initializer}
+    layers = [node for node in graph.node if node.op_type in int8.QUANTIZED]
+    front = [node for node in layers if node.name.startswith(export.FRONT_END)]
+    assert front
+    assert all(source.get(node.input[1]) is None for node in front)
+    network = [node for node in layers if node not in front]
+    assert len(network) == len([n for n in onnx.load_from_string(content).graph.node
+                                if n.op_type == "Conv"])  # fmt: skip
+    for node in network:
+        weight = source[node.input[1]]
+        assert weight.op_type == "DequantizeLinear"
+        assert sizes[weight.input[1]] == sizes[weight.input[0]][:1]  # a scale for each channel
+
+    judged = int8.judged(twin, listener)
+    recorded = complete.read("predictions", [brief(trial).id]).to_pandas()
+    right = (recorded["label"] == recorded["predicted"]).groupby(recorded["device"]).mean()
+    by_device = {r["device"]: r["float32"] for r in judged.devices if r["device"] != "all"}
+    assert by_device == pytest.approx(right.to_dict())
+    waves_BT = waves(listener.parts["train"][:16]).numpy()
+    one, other = (export.runner(each, "onnx")(waves_BT)[1] for each in (twin.int8, content))
+    apart = one - other
+    assert 0 < np.abs(apart).max() < 1
+
+
+def test_a_device_that_loses_too_much_is_named() -> None:
+    rows = (
+        {"split": "unseen", "device": "a", "clips": 40, "float32": 0.9, "int8": 0.9},
+        {"split": "unseen", "device": "b", "clips": 40, "float32": 0.8, "int8": 0.75},
+    )
+    twin = int8.Twin(b"", b"", 8, rows)
+    assert int8.refused(twin, 5.01) == ""
+    assert int8.refused(twin, 2.0) == (
+        "--int8: nothing was written, as unseen device b loses 5.0 points (80.0 to 75.0 % of 40 "
+        "clips), more than --max-loss 2: allow it, or --force"
+    )
+
+
+def test_the_command_writes_twin_card_and_records(
+    trial: Trial, complete: Results, quick: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = brief(trial).id
+    monkeypatch.setattr(
+        agreement, "heard_out", lambda _, found, *__: agreement.synthetic(found, "-")
+    )
+    asked = ["export", complete.where, "--int8", "--out", f"{tmp_path}/"]
+    monkeypatch.setattr(int8.Twin, "lost", 2.5)
+    with pytest.raises(ValueError, match=r"^--int8: nothing was written, as .* loses 2\.5 points"):
+        app(asked, standalone_mode=False)
+    assert not [*tmp_path.iterdir()]
+    assert not complete.holds("int8", name)
+    said = CliRunner().invoke(app, [*asked, "--force"], catch_exceptions=False).output
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert {*sizes} == {f"{name}{e}" for e in (".onnx", ".int8.onnx", ".md", ".json")}
+    assert f"{sizes[f'{name}.int8.onnx']:,} bytes of {sizes[f'{name}.onnx']:,}" in said
+    kept = complete.read("int8", [name]).to_pandas()
+    assert (kept["int8_bytes"] == sizes[f"{name}.int8.onnx"]).all()
+    times = complete.read("latency", [name]).to_pandas()
+    assert {*times["precision"]} == {"float32", "int8"}
+    assert {*times["runtime"]} == {"onnxruntime"}
+    card = json.loads((tmp_path / f"{name}.json").read_text())
+    assert card["int8"]["int8_bytes"] == sizes[f"{name}.int8.onnx"]
+    assert "## int8" in (tmp_path / f"{name}.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--int8", "--to", "torch"], "^--int8 with --to torch: only onnx has an int8 twin$"),
+        (["--int8", "--max-loss", "-1"], "^--max-loss -1: points of accuracy, 0 or more$"),
+        (["--force"], "^--force without --int8: it is about the twin's loss$"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_line(
+    complete: Results, words: list[str], line: str
+) -> None:
+    with pytest.raises(ValueError, match=line):
+        app(["export", complete.where, *words], standalone_mode=False)
