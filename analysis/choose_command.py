@@ -93,7 +93,10 @@ def choose(
         print(*console.json_lines(marked, {}), sep="\n")
     else:
         console.show(console.listed(_listing(choice, marked), every, "choose.csv with --out"))
-    print(f"\n{choice.reason}", file=aside)
+    if json:
+        print(choice.reason, file=aside)
+    else:
+        console.show(console.lines(["", choice.reason]))
     for line in _made_again(choice, data):
         print(line, file=aside)
     if folder is not None:

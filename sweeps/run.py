@@ -3,10 +3,11 @@
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from time import monotonic
+from typing import NamedTuple
 
 import typer
 from rich.console import Console
@@ -16,6 +17,7 @@ from scaling.results import claims
 from scaling.results.manifest import Plan, counted, record
 from scaling.results.outcome import Status
 from scaling.results.records import Refused, Results
+from scaling.settings import Trial
 from scaling.sound import prepare
 from scaling.sound.clips import Clips
 from scaling.sound.store import Store
@@ -35,10 +37,17 @@ from sweeps.launch import Launch
 from sweeps.timing import launch_forecast
 
 
-def run(launch: Launch, lock: Lock | None = None) -> bool:
+class Shared(NamedTuple):
+    """What several launches into one results folder share."""
+
+    lock: Lock
+    session: ray_tune.RaySession
+
+
+def run(launch: Launch, shared: Shared | None = None) -> bool:
     """Run the trials of a launch that have not ended; whether all of them are complete, or were
-    stopped early. Who holds the results folder already hands its lock over, and says himself what
-    to do next.
+    stopped early. Who holds the results folder already hands that over, and says himself what to do
+    next.
 
     Raises ValueError for what a person can mend. Ends the process with code 1 where the results
     folder refuses to be written.
@@ -48,9 +57,10 @@ def run(launch: Launch, lock: Lock | None = None) -> bool:
     plan = schedule.planned(launch, tables)
     schedule.check(launch, plan)
     schedule.warn_of_claims(launch)
-    with nullcontext(lock) if lock else _alone(launch) as own:
-        plan, total = _run(launch, plan, clips, schedule.ledger(launch, tables), own)
-        return _say_end(plan, Results(launch.results), total, lock is None)
+    with nullcontext(shared.lock) if shared else _alone(launch) as lock:
+        session = shared.session if shared else None
+        plan, total = _run(launch, plan, clips, schedule.ledger(launch, tables), lock, session)
+        return _say_end(plan, launch, total, shared is None)
 
 
 def run_until_decided(launch: Launch, until: Until) -> bool:
@@ -58,8 +68,13 @@ def run_until_decided(launch: Launch, until: Until) -> bool:
     they are. Errors: those of `run` and of until_decided.follow.
     """
     prepare.scan(launch.trials, launch.recordings.root, launch.recordings.reading)
-    with _alone(launch) as lock:
-        return until_decided.follow(until, lambda trials: run(replace(launch, trials=trials), lock))
+    with _alone(launch) as lock, ExitStack() as stack:
+        shared = Shared(lock, ray_tune.RaySession(stack))
+
+        def repeats(trials: tuple[Trial, ...]) -> bool:
+            return run(replace(launch, trials=trials), shared)
+
+        return until_decided.follow(until, repeats)
 
 
 @contextmanager
@@ -79,7 +94,12 @@ def _alone(launch: Launch) -> Iterator[Lock]:
 
 
 def _run(
-    launch: Launch, plan: Plan, clips: dict[str, Clips], ledger: Ledger | None, lock: Lock
+    launch: Launch,
+    plan: Plan,
+    clips: dict[str, Clips],
+    ledger: Ledger | None,
+    lock: Lock,
+    session: ray_tune.RaySession | None,
 ) -> tuple[Plan, int]:
     """Run what has not ended; the plan as it is then, and how many trials there are to be."""
     results = Results(launch.results)
@@ -115,7 +135,7 @@ def _run(
             for stage in [trials] if proposals else lineage.stages(trials):
                 task = _task(launch, stores)
                 ray_tune.sweep(
-                    stage, task, launch.resources, display, watch, proposals, lock, grouped
+                    stage, task, launch.resources, display, watch, proposals, lock, grouped, session
                 )
                 if len(results.ended(trial.id for trial in stage)) < len(stage):
                     break  # stopped by Ctrl-C: trials that take over from these have to wait
@@ -136,10 +156,11 @@ def _task(launch: Launch, stores: Mapping[str, Store]) -> Task:
     )
 
 
-def _say_end(plan: Plan, results: Results, total: int, last: bool) -> bool:
+def _say_end(plan: Plan, launch: Launch, total: int, last: bool) -> bool:
     """What the records say now, and the commands that follow, where this was the last launch;
     whether nothing is left or failed.
     """
+    results = Results(launch.results)
     outcomes = results.outcomes(trial.id for trial in plan.trials)
     statuses = [outcome.status for outcome in outcomes.values()]
     complete, failed = statuses.count(Status.COMPLETE), statuses.count(Status.FAILED)
@@ -150,6 +171,8 @@ def _say_end(plan: Plan, results: Results, total: int, last: bool) -> bool:
     folder = shlex.quote(results.where)
     if complete and last:
         typer.echo(f"next: overhear analyze {folder}")
+        if launch.study.claims:
+            typer.echo(f"  or: overhear claims {folder}")
     if failed:
         typer.echo(
             f"{failed} failed: overhear status {folder} says why; --retry-failed runs them again",

@@ -18,12 +18,15 @@ import numpy as np
 import pyarrow.fs
 import pytest
 import soundfile
+from test_until_decided import Launches, clear, study
+from typer.testing import CliRunner
 
 import analysis.cli
 from analysis import table
-from overhear.command import erf, predict
+from overhear.command import app, erf, predict
 from scaling import machine
-from scaling.results import checkpoint, manifest
+from scaling.results import checkpoint, claims, manifest
+from scaling.results.looks import looks
 from scaling.results.records import TRIES, Results
 from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
@@ -31,6 +34,7 @@ from scaling.sound import datasets, prepare
 from scaling.sound.fetch import mirror
 from scaling.sound.store import Store
 from scaling.storage import opened, shown
+from sweeps.adaptive.until_decided import asked, follow
 
 SECRET = "s3cr/et+word"
 ROW = {"trial": "a", "epoch": 1, "split": "test", "device": "all", "metric": "loss", "value": 0.5}
@@ -410,6 +414,31 @@ def upload(folder: Path, server: Server, path: str) -> str:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("OVERHEAR_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
+
+
+def test_claims_in_a_store_are_judged_look_by_look_and_reported(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """What is run until decided, judged, chosen, reported and joined may lie in a bucket."""
+    where = [server.uri("course"), str(tmp_path / "here")]
+    for at in where:
+        results, own = Results(at), study(folds=(1, 2, 3))
+        claims.state(own.study, own.claims, 0, results)
+        assert follow(asked(own, results), Launches(results, clear))
+        assert follow(asked(own, Results(at)), Launches(results, clear)), "it is over"
+        assert [look.repeats for look in looks(results, own.study)] == [0, 3]
+    assert "1 of 1 claims decided" in capsys.readouterr().out
+    for words in (
+        ["claims", where[0], "--out", str(tmp_path)],
+        ["choose", where[0], "--on", "test"],
+        ["report", where[0], "--out", str(tmp_path / "page.html")],
+        ["analyze", *where, "--out", str(tmp_path), "--figure", "accuracy_vs_width"],
+    ):
+        ended = CliRunner().invoke(app, words)
+        assert ended.exit_code == 0, ended.output
+        assert SECRET not in ended.output
+    assert "supported" in (tmp_path / "claims.csv").read_text()
+    assert (tmp_path / "page.html").exists()
 
 
 @pytest.mark.filterwarnings("ignore:1 files below")

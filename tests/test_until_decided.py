@@ -4,7 +4,8 @@ kept; a plan never changes. Launches are played by records of the test's own, bu
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,9 @@ from scaling.results.records import Damaged, Results
 from scaling.settings import Trial, changed
 from sweeps import cli
 from sweeps.adaptive.until_decided import Own, Until, asked, described, follow
+from sweeps.engine import cluster
+from sweeps.engine.ray_tune import RaySession
+from sweeps.launch import Resources
 
 __all__ = ["results"]  # the fixture
 
@@ -285,6 +289,26 @@ def test_a_missing_look_is_named(results: Results):
     Path(results.path("looks", "s-0.json")).unlink()
     with pytest.raises(Damaged, match="lacks a look of study s"):
         looks(results)
+
+
+def test_ray_starts_once_for_all_looks(monkeypatch: pytest.MonkeyPatch):
+    told: list[str] = []
+
+    @contextmanager
+    def counted(*_: object) -> Iterator[None]:
+        told.append("up")
+        yield
+        told.append("down")
+
+    monkeypatch.setattr(cluster, "session", counted)
+    with ExitStack() as stack:
+        session = RaySession(stack)
+        assert not told, "a course that is over starts none"
+        folders = {session.started(Resources(), ()) for _ in range(2)}
+        assert told == ["up"]
+        assert [folder.is_dir() for folder in folders] == [True]
+    assert told == ["up", "down"]
+    assert not any(folder.exists() for folder in folders)
 
 
 STUDY = """

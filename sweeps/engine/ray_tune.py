@@ -5,7 +5,8 @@ hands a fresh Tuner the trials that are not done (a Tuner restored from a snapsh
 trials again); those that train side by side are one trial to it (sweeps.engine.group). A trial
 whose worker dies is retried and resumes from its own checkpoint; a trial that raises has recorded
 that itself and is not retried. Actors are reused, so that a small trial does not pay for starting
-Python and torch; scaling.machine resets what reuse would leak. Contents: `sweep`, `work`.
+Python and torch; scaling.machine resets what reuse would leak. Contents: RaySession, `sweep`,
+`work`.
 """
 
 import functools
@@ -14,7 +15,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,25 @@ from sweeps.engine.ray_callbacks import ATTEMPTS, listener
 from sweeps.launch import Resources
 
 
+class RaySession:
+    """A Ray for one sweep after the other, until `stack` is closed: a start takes ten seconds."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._own: Path | None = None
+
+    def started(self, resources: Resources, places: Sequence[str]) -> Path:
+        """Its temporary folder; the first call starts it. Arguments and errors are those of
+        cluster.session.
+        """
+        if self._own is None:
+            self._stack.enter_context(interruption.handled())
+            own = self._stack.enter_context(local.folder(sockets=resources.address is None))
+            self._stack.enter_context(cluster.session(resources, places, own))
+            self._own = own
+        return self._own
+
+
 def sweep(
     trials: Sequence[Trial],
     task: Task,
@@ -40,10 +60,12 @@ def sweep(
     proposals: Proposals | None = None,
     lock: Lock | None = None,
     grouped: Callable[[Sequence[Trial]], list[list[Trial]]] | None = None,
+    session: RaySession | None = None,
 ) -> None:
     """Run these trials, in this order as far as resources allow, and show how it goes; stop those
     early that `watch` says, and run what `proposals` propose. Trials of one of the groups that
     `grouped` makes train side by side; those that keep losing their worker then run one by one.
+    `session` is the Ray of several sweeps; else this one has its own.
 
     Returns when Ray has nothing left to run, also when it was told to end while trials ran; before
     that interruption.Stopped is raised (to callers that handle no signals, KeyboardInterrupt). Who
@@ -57,9 +79,8 @@ def sweep(
 
     places = task.results, task.recordings.root or "", os.environ.get("OVERHEAR_DATA", "")
     with (
-        interruption.handled(),
-        local.folder(sockets=resources.address is None) as own,
-        cluster.session(resources, places, own),
+        ExitStack() as alone,
+        nullcontext((session or RaySession(alone)).started(resources, places)) as own,
         _minding(resources, display, lock, own),
         cluster.checked(
             [proposals.ledger.search.base] if proposals else trials, task, resources, auth
