@@ -238,6 +238,18 @@ def test_a_layer_that_cannot_be_exported_is_named(loaded: model.Model):
         whole.program(whole.Whole(loaded), loaded.id)
 
 
+class WithoutTwin(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.special.i0e(x)
+
+
+def test_so_is_one_that_onnx_has_no_operator_for(loaded: model.Model):
+    loaded.classifier.network.block1.dropout = WithoutTwin()
+    line = r"its layer network\.block1\.dropout \(WithoutTwin\) .*No ONNX function found"
+    with pytest.raises(ValueError, match=line):
+        export.exported(loaded, "onnx")
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

@@ -67,10 +67,10 @@ def heard_out(
     """
     try:
         listener = listening(results, model, machine, root, reading)
-    except datasets.Missing as error:
+    except datasets.Missing:
         if root is not None:
             raise
-        return synthetic(model, str(error))
+        return synthetic(model, f"{model.trial.sound.dataset} was not found")
     sets = [each for each in listener.scored() if each.split not in NOT_HELD_OUT]
     count = sum(len(each.clips) * len(each.through) for each in sets)
 

@@ -123,7 +123,7 @@ def _onnx(model: Model, opset: int) -> bytes:
                 verbose=False,
             )
         except torch.onnx.errors.OnnxExporterError as error:
-            raise refusal(whole, model.id, *_blamed(captured, error)) from None
+            raise refusal(whole, model.id, *_blamed(error)) from None
     assert made is not None, "without a path, the program is returned"
     proto = made.model_proto
     _rename(proto.graph)
@@ -168,19 +168,23 @@ def front_end_bytes(content: bytes) -> int:
     return sum(len(each.raw_data) for each in tables if not each.name.startswith("network"))
 
 
-def _blamed(
-    captured: torch.export.ExportedProgram, error: BaseException
-) -> tuple[str, BaseException]:
-    """The layer of the operator that ONNX has no twin of, and the error that says so."""
-    causes = [error]
-    while (cause := causes[-1].__cause__) is not None:
-        causes.append(cause)
-    told = " ".join(map(str, causes))
-    for node in captured.graph.nodes:
-        if node.op == "call_function" and f"%{node.name} " in told:
-            stack = list(node.meta.get("nn_module_stack", {}).values())
-            return (stack[-1][0] if stack else ""), causes[-1]
-    return "", causes[-1]
+def _blamed(error: BaseException) -> tuple[str, BaseException]:
+    """The layer of the operator that a target has no twin of, and the error that says so.
+
+    The exporter's own frames tell the operator: its message names it as it is after decomposition.
+    """
+    layer, cause = "", error
+    while True:
+        frames = cause.__traceback__
+        while frames is not None:
+            node = frames.tb_frame.f_locals.get("node")
+            if isinstance(node, torch.fx.Node):
+                stack = list(node.meta.get("nn_module_stack", {}).values())
+                layer = stack[-1][0] if stack else layer
+            frames = frames.tb_next
+        if cause.__cause__ is None:
+            return layer, cause
+        cause = cause.__cause__
 
 
 def _read_onnx(content: bytes) -> Runner:
@@ -227,7 +231,7 @@ def _executorch(model: Model, opset: int) -> bytes:  # noqa: ARG001
             content: bytes = edge.to_executorch().buffer
         except Exception as error:
             # its passes raise many kinds
-            raise refusal(whole, model.id, *_blamed(captured, error)) from error
+            raise refusal(whole, model.id, *_blamed(error)) from error
     return content
 
 
