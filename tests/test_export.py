@@ -22,7 +22,7 @@ from scaling import machine, optional
 from scaling.results.records import Results
 from scaling.settings import Features, changed
 from scaling.settings.recipes import RECIPES
-from scaling.shipping import agreement, card, export, model, whole
+from scaling.shipping import agreement, card, export, model, whole, windows
 from scaling.shipping.export_command import destination
 from scaling.shipping.predict import predict
 from scaling.shipping.waveform import exportable
@@ -126,6 +126,7 @@ def test_the_file_says_what_it_is(shipped: Path, loaded: model.Model):
     made = onnx.load_from_string(content)
     assert {prop.key: prop.value for prop in made.metadata_props} == export.about(loaded)
     assert str(Path(__file__).parents[1]).encode() not in content, "a path of this machine"
+    assert not any(node.metadata_props for node in made.graph.node)
     kinds = [node.op_type for node in made.graph.node]
     assert not {"DFT", "STFT", "BatchNormalization"} & set(kinds)
     network = [node for node in made.graph.node if node.op_type == "Conv"]
@@ -168,6 +169,9 @@ def test_the_script_of_the_card_runs_alone(shipped: Path, loaded: model.Model, e
     answers = predict(loaded, [recording])
     first = answers[answers["part"] == "window"].iloc[0]
     assert said["label"] == first["label"]
+    heard_T = windows.read(recording, RATE).wave_T[: loaded.samples]
+    wanted_BY = loaded(torch.from_numpy(heard_T)[None].float() / 32768)
+    assert said["logits"] == pytest.approx(wanted_BY[0].tolist(), abs=1e-4)
     assert said["probability"] == pytest.approx(first["probability"], abs=1e-4)
 
 
