@@ -30,7 +30,10 @@ for path in sys.argv[2:]:
 
         wave = soxr.resample(wave, heard_at, rate, quality="HQ")
     wave = np.rint(32768 * wave).clip(-32768, 32767) / 32768  # 16 bits, as in training
-    wave = np.pad(wave[:samples], (0, max(0, samples - len(wave)))).astype(np.float32)
+    wave = wave[:samples].astype(np.float32)
+    if about["fill"] == "tile":
+        wave = np.resize(wave, samples)
+    wave = np.pad(wave, (0, samples - len(wave)))
     probabilities, logits = model.run(["probabilities", "logits"], {"waves": wave[None]})
     best = int(probabilities[0].argmax())
     print(json.dumps({"file": path, "label": labels[best],
@@ -78,7 +81,7 @@ def page(said: Mapping[str, Any]) -> str:
                 f"- It knows no other classes: every clip, also silence ({md(silence['label'])}, "
                 f"probability {silence['probability']:.2f}), is given one of them.",
                 f"- It hears {said['seconds']:g} s: longer clips are cut, shorter ones are "
-                "followed by silence.",
+                f"{'repeated' if said['fill'] == 'tile' else 'followed by silence'}.",
             ]
         ),
         "## Size",

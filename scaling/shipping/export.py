@@ -104,6 +104,7 @@ def about(model: Model) -> dict[str, str]:
         "labels": json.dumps(list(model.labels), ensure_ascii=False),
         "rate": str(model.rate),
         "samples": str(model.samples),
+        "fill": model.trial.sound.fill,
         "trial": model.id,
         "temperature": repr(model.temperature),
     }

@@ -44,6 +44,7 @@ def facts(model: Model, results: Results, record: Mapping[str, Any]) -> dict[str
         "rate": model.rate,
         "samples": model.samples,
         "seconds": trial.sound.seconds,
+        "fill": trial.sound.fill,
         "network": f"{trial.network.kind}, width {trial.network.width}",
         "trained_on": {
             "dataset": trial.sound.dataset,
