@@ -34,6 +34,7 @@ lock:  ## requirements/*.lock from pyproject.toml; UPGRADE=--upgrade for the new
 bench: .venv/ready  ## speed against what a user would pick instead, in one run
 	@$(BIN)/python benchmarks/frontends.py
 	@$(BIN)/python benchmarks/step.py
+	@$(BIN)/python benchmarks/pruning.py
 	@$(BIN)/python benchmarks/stacking.py --device cuda
 	@$(BIN)/python benchmarks/erf.py
 	@$(BIN)/python benchmarks/sweep.py

@@ -4,10 +4,10 @@ A configuration is all settings but seed and fold; its score is the mean over it
 many is flattered on the clips that chose it, which is why it is chosen by validation clips, and why
 its scores on held-out clips stand beside. Test clips choose only where that is asked for, and then
 the choice says so.
-Conventions: scores are accuracies, fractions. `bytes` are those of the kept parameters in float32,
-without the places that a sparse file would have to name: what compaction may reach, not what a
-masked network takes. `latency_ms` is that of analysis.latency, nan where it was not measured. What
-is scored on other folds than most is left out, as folds differ by more than models do.
+Conventions: scores are accuracies, fractions. Costs are those of networks as they are used
+(analysis.table.in_use): without channels that were cut, with single weights that were.
+`latency_ms` is that of analysis.latency, nan where it was not measured. What is scored on other
+folds than most is left out, as folds differ by more than models do.
 Sources: the limits of PRESETS are facts of DCASE's task of low-complexity scene classification.
 Contents: LIMITED, PRESETS, candidates, configurations, ModelChoice, choose.
 """
@@ -30,10 +30,10 @@ from analysis.units import DIFFERENCE, FOLD, Estimate, estimate
 from scaling import settings
 from scaling.spelling import nearest
 
-LIMITED = (*COSTS, "bytes", "latency_ms")  # what a budget may limit
-# 128 kB of parameters, pruned ones included, a byte each (int8); 30 million multiply-adds
+BYTES = ("bytes", "dense_bytes", "sparse_bytes")  # of parameters in float32
+LIMITED = (*COSTS, *BYTES, "latency_ms")  # what a budget may limit
+# 128 kB of parameters, zeros included, a byte each (int8); 30 million multiply-adds
 PRESETS: dict[str, dict[str, float]] = {"dcase": {"parameters": 128_000, "macs": 30e6}}
-FLOAT32 = 4  # bytes
 # what all candidates have to share: an accuracy says nothing beside one of other classes
 SAME = ("sound.dataset", "sound.classes", "split.protocol")
 PAIRED = ("seed", "split.fold", "split.validation_fold")
@@ -67,8 +67,8 @@ def candidates(data: Data, on: str = "validation", beside: bool = True) -> pd.Da
     kept = _same_folds(runs[runs["split"] == on])
     runs = runs[runs["trial"].isin(kept["trial"])].sort_values([*PAIRED])
     about = runs.drop_duplicates("configuration").set_index("configuration")
-    found = about[[*settings.leaves(), "transferred", *COSTS]].copy()
-    found = found.assign(bytes=FLOAT32 * about["kept_parameters"], latency_ms=latency)
+    found = about[[*settings.leaves(), "transferred", *COSTS, *BYTES]].copy()
+    found = found.assign(latency_ms=latency)
     held_out = sorted({*runs["split"]} - {*NOT_HELD_OUT}, key=split_order) if beside else []
     # narrow: a selection from all settings takes longer than its estimate
     narrow = runs.loc[runs["split"].isin([on, *held_out]), ["configuration", *RUN]]

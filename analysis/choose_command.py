@@ -31,9 +31,9 @@ def choose(
         typer.Option(
             "--max",
             metavar="COST=N",
-            help="At most N of parameters, kept_parameters, kept_weights, macs, bytes (kept "
-            "parameters in float32), receptive_field or latency_ms. Repeatable; the first one is "
-            "what cheap means.",
+            help="At most N of parameters, kept_parameters, kept_weights, macs, bytes (of all "
+            "parameters but cut channels, in float32), dense_bytes, sparse_bytes, receptive_field "
+            "or latency_ms. Repeatable; the first one is what cheap means.",
         ),
     ] = None,
     least: Annotated[

@@ -54,7 +54,7 @@ CONTEXT = (
     "augment.transform",
     "pruning.kind",
 )
-KINDS = {"none": "dense", "static": "static", "magnitude": "iterative"}
+KINDS = {"none": "dense", "static": "static", "magnitude": "iterative", "channels": "channels"}
 LABELS = {"true": "true labels", "uniform": "random labels", "permuted": "permuted labels"}
 
 
@@ -291,6 +291,8 @@ def _phrase(name: str) -> Callable[[Any], str]:
         "training.patience_counts": lambda value: f"counting {value}",
         "pruning.target": lambda value: f"to {value} weights" if value else "",
         "pruning.target_width": lambda value: f"to width {value}" if value else "",
+        "pruning.keep": lambda value: f"to {100 * value:.15g} %" if value else "",
+        "pruning.limit": lambda value: f"to {value}" if value else "",
     }
     return said.get(name, lambda value: f"{_short(name)}={_text(value)}")
 

@@ -32,7 +32,8 @@ from analysis.units import FOLD, SEED
 from scaling import settings
 
 SIZES = 4  # that a fit of three numbers needs
-TARGETS = ("pruning.target", "pruning.target_width")  # what pruning leaves
+# what pruning leaves
+TARGETS = ("pruning.target", "pruning.target_width", "pruning.keep", "pruning.limit")
 RESAMPLES = 1000
 DRAW = 14  # seed of the resamples
 LEAST = 1e-9  # error whose logarithm is taken

@@ -27,6 +27,7 @@ from scaling import settings
 from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.results.schemas import SCHEMAS
+from scaling.settings import sizes
 from scaling.spelling import nearest
 
 # what decides which clips are scored: trials that agree in these score the same
@@ -221,7 +222,7 @@ def scores(
     `value` is the mean of the metric over the trial's last `last` evaluated epochs, `epochs` their
     number (fewer than `last` where fewer were evaluated), `spread_over_epochs` their standard
     deviation (n - 1; nan for one epoch). Device `all` is the mean over a split's clips.
-    `kept_parameters` are the parameters that pruning leaves; `chance` is the
+    Sizes are those of `in_use`; `chance` is the
     accuracy of guessing, 1 / classes (nan where no predictions tell the classes); `clips` is how
     many different clips of the split were scored (nan likewise), `by_device` the value of each
     named device of the split (a mapping, in rows of device `all`); `metric` and `unit` are as asked
@@ -233,13 +234,36 @@ def scores(
     values = ended.groupby(SERIES)["value"]
     frame = values.agg(value="mean", epochs="count", spread_over_epochs="std").reset_index()
     frame = frame.assign(metric=metric, unit=unit, by_device=_by_device(frame))
-    planned = snapshot.manifest
-    told = planned.assign(
-        kept_parameters=planned["parameters"] - planned["weights"] + planned["kept_weights"],
-        chance=chance(snapshot),
-    )
+    told = in_use(snapshot.manifest).assign(chance=chance(snapshot))
     frame = frame.merge(told, on="trial", how="left", validate="many_to_one")
     return frame.assign(clips=_clips(snapshot, frame))
+
+
+def in_use(planned: pd.DataFrame) -> pd.DataFrame:
+    """A manifest with sizes of networks as they are used: where whole channels were cut,
+    `parameters`, `weights` and `macs` are without them; single weights that are cut leave all three
+    as they are.
+
+    `kept_parameters` are what pruning leaves; `bytes`, of float32 parameters, are what a network
+    takes in use, `dense_bytes` with all zeros, cut channels included, and `sparse_bytes` as
+    scaling.settings.sizes counts them.
+    """
+    cut = planned["kept_parameters"].notna()
+    left = planned["parameters"] - planned["weights"] + planned["kept_weights"]
+    kept = left.where(~cut, planned["kept_parameters"]).astype("int64")
+    counts = zip(planned["parameters"], planned["weights"], planned["kept_weights"], strict=True)
+    sized = [
+        sizes.in_bytes(*each, of if channels else None)
+        for each, channels, of in zip(counts, cut, kept, strict=True)
+    ]
+    less = {"parameters": kept, "weights": planned["kept_weights"], "macs": planned["kept_macs"]}
+    return planned.assign(
+        **{n: planned[n].where(~cut, of).astype("int64") for n, of in less.items()},
+        kept_parameters=kept,
+        bytes=[each.compacted for each in sized],
+        dense_bytes=[each.dense for each in sized],
+        sparse_bytes=[each.sparse for each in sized],
+    )
 
 
 def predictions(

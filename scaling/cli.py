@@ -8,11 +8,14 @@ import shlex
 import textwrap
 import warnings
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scaling.typed import filled, whole
+
+if TYPE_CHECKING:
+    from scaling.results.manifest import Price
 
 
 def _setting_names(incomplete: str) -> list[str]:
@@ -134,27 +137,32 @@ def train(
         return
     planned = plan("train", [trial], {name: each.table for name, each in clips.items()})
     if dry_run:
-        priced = planned.costs[0], planned.kept_weights[0]
-        _dry_run(trial, priced, planned.parts[0], as_json)
+        _dry_run(trial, planned.price(0), planned.parts[0], as_json)
         return
     _train(planned, clips, out, here, skip_unreadable)
 
 
-def _dry_run(
-    trial: Any, price: tuple[Any, int] | None, parts: Mapping[str, int], as_json: bool
-) -> None:
+def _dry_run(trial: Any, price: "Price | None", parts: Mapping[str, int], as_json: bool) -> None:
     """What a trial costs; only its name where the number of classes is not known."""
     from scaling.settings.label import trial_labels
 
     facts: dict[str, Any] = {"trial": trial.id, "label": trial_labels([trial])[trial.id]}
     if price:
-        cost, kept = price
-        facts |= {"kept_weights": kept, **cost._asdict()}
-        del facts["parts"]
+        facts |= price.facts() if as_json else _told(price.facts())
     facts |= {f"{name}_clips": count for name, count in parts.items()}
     _print_facts(facts, as_json)
     if price and not as_json:
-        _print_parts(price[0])
+        _print_parts(price.cost)
+
+
+def _told(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A price for a reader: what pruning leaves only where it cuts, and the sizes in one line."""
+    dense, sparse, size = (facts[f"{which}bytes"] for which in ("dense_", "sparse_", ""))
+    told: dict[str, Any] = {n: v for n, v in facts.items() if not n.endswith("bytes")}
+    if sparse == dense:
+        told = {name: value for name, value in told.items() if not name.startswith("kept_")}
+        return told | {"bytes": dense}
+    return told | {"bytes": f"{dense:,} dense, {sparse:,} sparse, {size:,} compacted"}
 
 
 def _train(planned: Any, clips: Any, out: str, here: Any, skip_unreadable: bool) -> None:

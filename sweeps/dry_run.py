@@ -17,7 +17,7 @@ from rich.table import Table
 from scaling.networks.cost import Cost
 from scaling.results import claims
 from scaling.results.eta import duration
-from scaling.results.manifest import Plan, counted, price_unseen
+from scaling.results.manifest import Plan, Price, counted, price_unseen
 from scaling.results.records import Results
 from scaling.settings import Trial
 from scaling.settings.label import trial_labels
@@ -189,25 +189,16 @@ def _short(count: float) -> str:
     return f"{count:,.0f}"
 
 
-def _unseen_facts(price: tuple[Cost, int] | None) -> dict[str, int | None]:
-    cost, kept = price or (None, None)
-    return {
-        "parameters": cost.parameters if cost else None,
-        "kept_weights": kept,
-        "macs": cost.macs if cost else None,
-        "train_macs": None,
-        "receptive_field": cost.receptive_field if cost else None,
-    }
+def _unseen_facts(price: Price | None) -> dict[str, int | None]:
+    nothing = Price(Cost(0, 0, 0, 0, ()), 0, None)
+    known = price.facts() if price else dict.fromkeys(nothing.facts())
+    return {**known, "train_macs": None}
 
 
 def _facts(plan: Plan, index: int) -> dict[str, Any]:
-    cost = plan.costs[index]
     return {
-        "parameters": cost.parameters,
-        "kept_weights": plan.kept_weights[index],
-        "macs": cost.macs,
+        **plan.price(index).facts(),
         "train_macs": plan.work(index),
-        "receptive_field": cost.receptive_field,
         **{f"{name}_clips": count for name, count in plan.parts[index].items()},
     }
 

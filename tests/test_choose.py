@@ -90,7 +90,7 @@ def test_a_pick_is_that_of_brute_force(
     metrics = metrics[(metrics["metric"] == "accuracy") & (metrics["device"] == "all")]
     wide = metrics.pivot_table(index="trial", columns="split", values="value")
     runs = manifest.set_index("trial").join(wide)
-    runs["bytes"] = 4 * (runs["parameters"] - runs["weights"] + runs["kept_weights"])
+    runs["bytes"] = 4 * runs["parameters"]
     means = runs.groupby(["network.width", "network.damping"])[
         ["validation", "seen", "unseen", "parameters", "macs", "bytes"]
     ].mean()
@@ -139,13 +139,17 @@ def test_candidates_are_configurations_with_costs_and_held_out_scores(study: Res
         assert (frame[f"{split}_low"] < frame[split]).all()
 
 
-def test_pruned_networks_cost_what_is_kept(results: Results) -> None:
+def test_single_weights_that_are_cut_save_only_compressed_bytes(results: Results) -> None:
     pruned = {run(16, f, **STATIC): {"validation": 0.8} for f in FOLDS}
     dense = {run(4, f): {"validation": 0.7} for f in FOLDS}
     data = scored(results, pruned | dense)
-    found = choose(data, {"bytes": 4 * 8_000}, {})  # 1000 x 4 x 2 are kept
+    sparse = 4 * 8_000 + 31_992 // 8  # 1000 x 4 x 2 are kept; a bit for each weight
+    found = choose(data, {"sparse_bytes": sparse}, {})
     assert found.best["network.width"] == 16
-    assert found.best["parameters"] == 32_000
+    assert list(found.best[["parameters", "dense_bytes", "bytes"]]) == [32_000, 128_000, 128_000]
+    with pytest.raises(ValueError, match=f"sparse_bytes {8_000 * 4:,} is 1"):
+        choose(data, {"sparse_bytes": 31_999}, {})
+    assert choose(data, {"bytes": 127_999}, {}).best["network.width"] == 4
     with pytest.raises(ValueError, match=r"the nearest is .*16.*: kept_parameters 8,000 is"):
         choose(data, {"kept_parameters": 7_999}, {"validation": 0.75})
 

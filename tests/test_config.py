@@ -54,6 +54,7 @@ PROTOTYPES = {"objective.kind": "prototypes", "objective.embedding": 9}
 HEARD = {"microphones.train": ("a",), "microphones.share": 0.5}
 CUT = {"pruning.kind": "static", "pruning.target": 9}
 CQT = {"sound.features.kind": "cqt", "sound.features.window": 0, "sound.features.low": 99.0}
+CHANNELS = {"pruning.kind": "channels", "pruning.keep": 0.5, "pruning.start": 1}
 ITERATIVE = {"pruning.kind": "magnitude", "pruning.target": 9, "pruning.length": 1}
 # another value for each field that has more than one; those absent here are numbers, which are
 # raised
@@ -151,6 +152,22 @@ OTHER: dict[str, dict[str, object]] = {
             "guard": 0.5,
         }.items()
     },
+    **{
+        f"pruning.{name}": {**CHANNELS, f"pruning.{name}": value}
+        for name, value in {
+            "budget": "bytes",
+            "keep": 0.25,
+            "criterion": "l1",
+            "rounds": 2,
+        }.items()
+    },
+    "pruning.limit": {**CHANNELS, "pruning.keep": 0.0, "pruning.limit": 9},
+    "pruning.every": {
+        **CHANNELS,
+        "training.epochs": 9,
+        "pruning.rounds": 2,
+        "pruning.every": 2,
+    },
     "pruning.rate": {**ITERATIVE, "pruning.schedule": "saturating", "pruning.rate": 2.0},
     "training.decay_every": {"training.decay": 0.5, "training.decay_every": 2},
     "pruning.target_width": {"pruning.kind": "static", "pruning.target_width": 2},
@@ -219,7 +236,7 @@ def test_a_manifest_row_is_its_trial(trial: Trial):
     ("changes", "line"),
     [
         ({"pruning.kind": "static"}, "exactly one of the two must be above 0"),
-        ({"pruning.start": 3}, "kind=none has no start, only magnitude has"),
+        ({"pruning.start": 3}, "kind=none has no start, only magnitude and channels have"),
         (
             {"pruning.kind": "static", "pruning.target_width": 4096},
             "target_width=4096 is above network.width",

@@ -133,6 +133,7 @@ def prunings(small: Trial) -> list[Trial]:
             changed(small, {"network.damping": 0.5, "seed": 5}),
             pruning={"kind": "magnitude", "target": 150, "length": 1, "score": "kernel"},
         ),
+        stated(small, pruning={"kind": "channels", "keep": 0.5, "start": 1}),
     ]
 
 

@@ -19,7 +19,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 
 from analysis.aggregate import DIMENSIONS, NOT_HELD_OUT, in_order, split_order
-from analysis.choose import FLOAT32, SAME, candidates, configurations
+from analysis.choose import SAME, candidates, configurations
 from analysis.conditions import CONTEXT, SIZE
 from analysis.data import Data
 from analysis.figures.axes import Axis, milliseconds, parameters
@@ -29,6 +29,7 @@ from analysis.frontier import RESAMPLES, frontier
 from analysis.listing import DESCRIBED as ON
 from analysis.listing import HEADINGS, Column, Listing
 from analysis.units import over
+from scaling.settings.sizes import FLOAT32
 
 FEWEST = 3  # configurations: of two, everybody sees which is better
 SAID = 0.05  # the least share of resamples that is written beside a point off the frontier
@@ -216,7 +217,8 @@ def _caption(points: pd.DataFrame, cost: str) -> str:
     if len(drawn) < len(points):
         parts.append("none where fewer than three folds, seeds or devices were scored")
     if cost == "kept_parameters":
-        parts.append(f"a parameter takes {FLOAT32} bytes in float32")
+        zeros = " that cut weights take, too" * bool((points[cost] < points["parameters"]).any())
+        parts.append(f"a parameter takes {FLOAT32} bytes in float32{zeros}")
     if cost == "latency_ms":
         parts.append(f"latency: {points['latency'].iloc[0]}")
     return "; ".join(parts)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis import aggregate, choose
+from analysis import aggregate, choose, table
 from analysis.conditions import SIZE, varied
 from analysis.data import Data
 from analysis.frontier import frontier
@@ -24,6 +24,7 @@ COSTS = {
     "kept_weights": "weights kept",
     "macs": "multiply-adds",
     "bytes": "bytes",
+    "sparse_bytes": "bytes, sparse",
     "latency_ms": "milliseconds a clip",
 }
 NO_VALIDATION = (
@@ -76,12 +77,12 @@ def configurations(data: Data) -> Configurations:
 
 def _planned(first: pd.DataFrame) -> list[dict[str, Any]]:
     """The configurations, as one trial of each was planned."""
-    told = aggregate.told(first.rename(columns=dict(zip(SIZE, aggregate.DIMENSIONS, strict=True))))
+    told = aggregate.told(
+        table.in_use(first).rename(columns=dict(zip(SIZE, aggregate.DIMENSIONS, strict=True)))
+    )
     sizes = aggregate.other_dimensions(told, "")
     rows = []
     for row, size in zip(told.to_dict("records"), sizes, strict=True):
-        kept = row["parameters"] - row["weights"] + row["kept_weights"]
-        row |= {"kept_parameters": kept, "bytes": choose.FLOAT32 * kept}
         costs = {name: row.get(name, math.nan) for name in COSTS}
         rows.append(
             {

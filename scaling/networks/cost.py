@@ -45,6 +45,9 @@ class Layer(NamedTuple):
     shortcut: bool = False  # runs beside the layers of its block: same map, no larger field
     # batch normalization of what it reads: for each channel, or for each column
     input_norm: Literal["none", "channel", "time"] = "none"
+    joins: str = ""  # an earlier layer, or the end of its block: their maps are added up
+    # of a dense layer that reads all of the map: which of its axes is the last of the flat one
+    innermost: Literal["pixel", "channel"] = "pixel"
 
     @property
     def window(self) -> Sides:

@@ -59,12 +59,14 @@ class CPResNet(Network):
         found = [_layer("stem", channels, self.width, 5)._replace(stride=2)]
         for block in self.blocks():
             first, second = block.kernels
+            beside = found[-1].name  # what its second convolution is added to
             found.append(_layer(f"{block.name}.conv1", block.inputs, block.outputs, first))
             if block.inputs != block.outputs:
-                shortcut = _layer(f"{block.name}.shortcut", block.inputs, block.outputs, 1)
+                beside = f"{block.name}.shortcut"
+                shortcut = _layer(beside, block.inputs, block.outputs, 1)
                 found.append(shortcut._replace(shortcut=True))
             conv2 = _layer(f"{block.name}.conv2", block.outputs, block.outputs, second)
-            found.append(conv2._replace(pool=block.pool))
+            found.append(conv2._replace(pool=block.pool, joins=beside))
         return [*found, _layer("classifier", found[-1].outputs, classes, 1)]
 
     def module(self, layers: list[Layer], size: Sides | None) -> "nn.Module":  # noqa: ARG002

@@ -47,7 +47,8 @@ class VGGish(Network):
         sizes = {name: units * self.width for name, units in UNITS.items()} | {"dense": classes}
         for name, outputs in sizes.items():
             inputs = found[-1].outputs
-            found.append(Layer(name, inputs, outputs, bias=True, norm=False, reads="map"))
+            dense = Layer(name, inputs, outputs, bias=True, norm=False, reads="map")
+            found.append(dense._replace(innermost="channel"))
         return found
 
     def module(self, layers: list[Layer], size: Sides | None) -> "nn.Module":

@@ -8,4 +8,4 @@ from scaling.pruning.pruning import Pruning
 
 __all__ = ["PRUNINGS", "Pruning"]
 
-PRUNINGS = kinds(__name__, ["none", "static", "magnitude"], Pruning)
+PRUNINGS = kinds(__name__, ["none", "static", "magnitude", "channels"], Pruning)

@@ -25,7 +25,7 @@ class Magnitude(Cutting):
         Literal["geometric", "saturating", "ramp"],
         Field(description="how the kept weights fall to the target over the epochs of pruning"),
     ] = "geometric"
-    start: Annotated[int, Field(ge=0, description="epochs trained before")] = 0
+    start: Annotated[int, Field(ge=0, description="epochs trained before; channels: 1 or more")] = 0
     length: Annotated[int, Field(ge=1, description="epochs of pruning")] = 50
     rate: Annotated[float, Field(gt=0, le=100, description="saturating: a; larger: sooner")] = 5.0
     score: Annotated[

@@ -1,9 +1,9 @@
 """Pruner: what a way of pruning decides, done to a network and its optimizer while they train.
 
 Conventions: what can be cut are the weights of the network's convolutions and dense layers,
-classifier included; biases and normalization never are. A layer's name is that of its cost
-(`block1.conv1`). A weight that is cut is zero from then on, and so are its moments in the
-optimizer.
+classifier included; biases and normalization go only with whole channels
+(scaling.pruning.channel_pruner). A layer's name is that of its cost (`block1.conv1`). What is cut
+is zero from then on, and so are its moments in the optimizer. Contents: Masked, Pruner.
 """
 
 from collections.abc import Mapping
@@ -19,8 +19,86 @@ from scaling.pruning.pruning import Cutting
 from scaling.seeds import stream
 
 
-class Pruner:
-    """Cuts one network by one trial's settings; `masks` say what is left of each layer."""
+class Masked:
+    """A network with a mask for each layer; who inherits says when they shrink."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        masks: Mapping[str, Tensor] | None,
+    ) -> None:
+        """`masks` are those of a trial that resumes. Raises Misfit when they are none of this
+        network's.
+        """
+        self.optimizer = optimizer
+        self.layers = {
+            name: module for name, module in network.named_modules() if isinstance(module, Prunable)
+        }
+        self.dense = sum(layer.weight.numel() for layer in self.layers.values())
+        # of biases, scales and shifts whose channels are cut, by their names in the network
+        self.vectors: dict[str, Tensor] = {}
+        if masks is None:
+            masks = self._begin()
+        else:
+            weights = {name: each.weight.detach().bool() for name, each in self.layers.items()}
+            check_alike("what is pruned", masks, weights)
+        self._cut(masks)
+
+    def _begin(self) -> Mapping[str, Tensor]:
+        """The first masks: all weights stay."""
+        return {
+            name: torch.ones_like(layer.weight, dtype=torch.bool)
+            for name, layer in self.layers.items()
+        }
+
+    @property
+    def kept(self) -> int:
+        """Weights that are left."""
+        return sum(int(mask.sum()) for mask in self.masks.values())
+
+    def before(self, epoch: int) -> None:
+        """Cut what must go before this epoch (counted from 0) is trained."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def _cut(self, masks: Mapping[str, Tensor]) -> None:
+        self.masks = {
+            name: masks[name].to(layer.weight.device) for name, layer in self.layers.items()
+        }
+        if self.kept == self.dense:  # a layer of which nothing is cut trains as if it had no mask
+            return
+        for name, layer in self.layers.items():
+            layer.cut(self.masks[name])
+            self._cut_moments(layer.weight, self.masks[name])
+
+    @torch.no_grad()
+    def _cut_vector(self, name: str, vector: Tensor, alive: Tensor) -> None:
+        """Set a bias, scale or shift to zero where its channels are not alive, for good."""
+        if name not in self.vectors:
+
+            def masked(vector: Tensor) -> None:
+                if vector.grad is not None:
+                    vector.grad.mul_(self.vectors[name])
+
+            vector.register_post_accumulate_grad_hook(masked)  # type: ignore[no-untyped-call]
+        self.vectors[name] = alive
+        vector.mul_(alive)
+        self._cut_moments(vector, alive)
+
+    def _cut_moments(self, parameter: Tensor, mask: Tensor) -> None:
+        for value in self.optimizer.state.get(parameter, {}).values():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                value.mul_(mask)
+
+    def counts(self) -> dict[str, float]:
+        """Weights that are left, in all and by layer, by the name of their metric."""
+        counts = {f"kept_weights.{name}": float(mask.sum()) for name, mask in self.masks.items()}
+        return {"kept_weights": float(sum(counts.values())), **counts}
+
+
+class Pruner(Masked):
+    """Cuts single weights of one network by one trial's settings."""
 
     def __init__(
         self,
@@ -37,25 +115,16 @@ class Pruner:
         above what the network has, or below what the guard (one weight a layer, for a static mask)
         allows.
         """
-        self.settings, self.optimizer, self.target = settings, optimizer, target
-        self.layers = {
-            name: module for name, module in network.named_modules() if isinstance(module, Prunable)
-        }
-        self.dense = sum(layer.weight.numel() for layer in self.layers.values())
-        if masks is None:
-            masks = self._begin(seed)
-        else:
-            weights = {name: each.weight.detach().bool() for name, each in self.layers.items()}
-            check_alike("what is pruned", masks, weights)
-        self._cut(masks)
+        self.settings, self.seed, self.target = settings, seed, target
+        super().__init__(network, optimizer, masks)
 
     @torch.no_grad()
-    def _begin(self, seed: int) -> Mapping[str, Tensor]:
+    def _begin(self) -> Mapping[str, Tensor]:
         """The first masks; the weights are set to what they begin with."""
 
         def streams(purpose: str) -> Streams:
             def of_layer(name: str) -> np.random.Generator:
-                return stream(seed, purpose, name)
+                return stream(self.seed, purpose, name)
 
             return of_layer
 
@@ -65,33 +134,10 @@ class Pruner:
             layer.weight.copy_(drawn[name])
         return masks
 
-    @property
-    def kept(self) -> int:
-        """Weights that are left."""
-        return sum(int(mask.sum()) for mask in self.masks.values())
-
     def before(self, epoch: int) -> None:
-        """Cut what must go before this epoch (counted from 0) is trained."""
+        """See Masked.before."""
         keep = self.settings.remaining(self.dense, self.target, epoch)
         if keep < self.kept:
             weights = {name: layer.weight.detach() for name, layer in self.layers.items()}
             kernels = {name: layer.kernel.detach() for name, layer in self.layers.items()}
             self._cut(self.settings.cut(weights, kernels, self.masks, keep))
-
-    @torch.no_grad()
-    def _cut(self, masks: Mapping[str, Tensor]) -> None:
-        self.masks = {
-            name: masks[name].to(layer.weight.device) for name, layer in self.layers.items()
-        }
-        if self.kept == self.dense:  # a layer of which nothing is cut trains as if it had no mask
-            return
-        for name, layer in self.layers.items():
-            layer.cut(self.masks[name])
-            for value in self.optimizer.state.get(layer.weight, {}).values():
-                if isinstance(value, Tensor) and value.shape == layer.weight.shape:
-                    value.mul_(self.masks[name])
-
-    def counts(self) -> dict[str, float]:
-        """Weights that are left, in all and by layer, by the name of their metric."""
-        counts = {f"kept_weights.{name}": float(mask.sum()) for name, mask in self.masks.items()}
-        return {"kept_weights": float(sum(counts.values())), **counts}

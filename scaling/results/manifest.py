@@ -24,6 +24,33 @@ from scaling.sound.clips import same
 from scaling.training import inputs, optimizer
 
 
+class Price(NamedTuple):
+    """What a trial's network costs."""
+
+    cost: Cost
+    kept_weights: int  # that pruning leaves; all, where nothing is pruned
+    compacted: Cost | None  # without the channels that are cut; None: none are
+
+    def facts(self) -> dict[str, int | None]:
+        """Its numbers by the names of the records."""
+        cost, less = self.cost, self.compacted or self.cost
+        kept = cost.parameters - cost.weights + self.kept_weights
+        compacted = self.compacted.parameters if self.compacted else None
+        size = sizes.in_bytes(cost.parameters, cost.weights, self.kept_weights, compacted)
+        return {
+            "parameters": cost.parameters,
+            "kept_parameters": kept if compacted is None else compacted,
+            "weights": cost.weights,
+            "kept_weights": self.kept_weights,
+            "macs": cost.macs,
+            "kept_macs": less.macs,
+            "receptive_field": cost.receptive_field,
+            "dense_bytes": size.dense,
+            "sparse_bytes": size.sparse,
+            "bytes": size.compacted,
+        }
+
+
 class Plan(NamedTuple):
     """A study's trials, with what each costs and learns from."""
 
@@ -31,10 +58,15 @@ class Plan(NamedTuple):
     trials: list[Trial]
     costs: list[Cost]
     kept_weights: list[int]
+    compacted: list[Cost | None]
     train_clips: list[int]
     scored: list[int]  # clips in one evaluation; through another microphone it is another clip
     classes: list[int]
     parts: list[dict[str, int]]  # clips of each name that trains or is scored, likewise
+
+    def price(self, index: int) -> Price:
+        """What a trial's network costs."""
+        return Price(self.costs[index], self.kept_weights[index], self.compacted[index])
 
     def epoch_work(self, index: int) -> int:
         """Multiply-adds of one epoch of a trial's training: by it, epochs' times are compared."""
@@ -56,7 +88,7 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
     class alone, fewer training clips than a batch, a network too deep for its clips, a pruning
     target above what the network has or below what it must keep.
     """
-    costs, kept, train_clips, scored, of_classes, counts = [], [], [], [], [], []
+    prices, train_clips, scored, of_classes, counts = [], [], [], [], []
     # thousands of trials share a few splits
     parted: dict[tuple[str, tuple[str, ...], Split], dict[str, np.ndarray]] = {}
     chosen: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
@@ -72,9 +104,7 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
                 f"{name}: all {len(table)} clips are of class {table['label'].iloc[0]}: at least "
                 "two classes are needed to tell apart"
             )
-        cost, weights = price(trial, classes)
-        costs.append(cost)
-        kept.append(weights)
+        prices.append(price(trial, classes))
         key = (name, named, trial.split)
         if key not in parted:
             parts = splits.make(table, trial.split)
@@ -91,7 +121,10 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
         scored.append(sum(heard.values()))
         counts.append({"train": clips} | heard)
         of_classes.append(classes)
-    return Plan(study, list(trials), costs, kept, train_clips, scored, of_classes, counts)
+    costs = [each.cost for each in prices]
+    kept = [each.kept_weights for each in prices]
+    less = [each.compacted for each in prices]
+    return Plan(study, list(trials), costs, kept, less, train_clips, scored, of_classes, counts)
 
 
 def counted(parts: Sequence[Mapping[str, int]]) -> list[str]:
@@ -112,11 +145,12 @@ def counted(parts: Sequence[Mapping[str, int]]) -> list[str]:
     return lines
 
 
-def price(trial: Trial, classes: int) -> tuple[Cost, int]:
-    """What a trial's network costs, and how many weights pruning keeps of it: all that a plan knows
-    without clips.
+def price(trial: Trial, classes: int) -> Price:
+    """What a trial's network costs, and what pruning keeps of it: all that a plan knows without
+    clips.
 
-    Raises ValueError for a network too deep for its clips and a pruning target that does not fit.
+    Raises ValueError for a network too deep for its clips and a pruning target or budget that does
+    not fit.
     """
     cost = sizes.cost(trial, classes)
     _check_own(trial)
@@ -124,7 +158,7 @@ def price(trial: Trial, classes: int) -> tuple[Cost, int]:
     if isinstance(trial.pruning, Cutting):
         weights = {part.name: part.weights for part in cost.parts}
         masks.check(weights, kept, trial.pruning.largest_sparsity)
-    return cost, kept
+    return Price(cost, kept, sizes.compacted(trial, classes))
 
 
 def _check_own(trial: Trial) -> None:
@@ -146,7 +180,7 @@ def _check_own(trial: Trial) -> None:
         )
 
 
-def price_unseen(trial: Trial) -> tuple[Cost, int] | None:
+def price_unseen(trial: Trial) -> Price | None:
     """`price` of a trial whose dataset is not at hand; None where nobody knows how many classes it
     has, as of a person's own.
     """
@@ -166,14 +200,16 @@ def rows(plan: Plan, digests: Mapping[str, str], commit: str | None = None) -> l
             "weights": cost.weights,
             "kept_weights": kept,
             "macs": cost.macs,
+            "kept_parameters": less.parameters if less else None,
+            "kept_macs": less.macs if less else None,
             "epoch_macs": plan.epoch_work(index),
             "receptive_field": cost.receptive_field,
             "data_digest": digests[trial.id],
             "commit": commit,
             "planned": now,
         }
-        for index, (trial, cost, kept) in enumerate(
-            zip(plan.trials, plan.costs, plan.kept_weights, strict=True)
+        for index, (trial, cost, kept, less) in enumerate(
+            zip(plan.trials, plan.costs, plan.kept_weights, plan.compacted, strict=True)
         )
     ]
 

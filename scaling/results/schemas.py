@@ -56,6 +56,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("weights", pa.int64(), "convolution and linear weights, before pruning"),
             _field("kept_weights", pa.int64(), "convolution and linear weights that pruning keeps"),
             _field("macs", pa.int64(), "multiply-adds of one clip's forward pass"),
+            _field("kept_parameters", pa.int64(), "parameters without cut channels, if any", True),
+            _field("kept_macs", pa.int64(), "multiply-adds without cut channels, if any", True),
             _field("epoch_macs", pa.int64(), "multiply-adds of training for an epoch", True),
             _field(
                 "receptive_field",

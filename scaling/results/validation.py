@@ -26,7 +26,8 @@ BYTES = 2 * 2**30  # of one file once it is unpacked
 # kinds named by their trial
 OF_A_TRIAL = ("metrics", "predictions", "pairs", "maps", "latency", "int8", "outcomes")
 SHARES = ("accuracy", "macro_f1", "fit")  # metrics between 0 and 1
-COUNTS = ("steps", "clips", "kept_weights", "rate")  # metrics that are finite and not negative
+# metrics that are finite and not negative
+COUNTS = ("steps", "clips", "kept_weights", "kept_parameters", "kept_macs", "rate")
 SLACK = 1e-6  # means of shares may be rounded above 1
 # Columns that tell rows of one file apart.
 KEYS = {
@@ -50,7 +51,15 @@ class _Range(NamedTuple):
 
 
 _MILLISECONDS = ("p50_ms", "p95_ms", "low_ms", "high_ms", "cpu_ms")
-_NUMBERS = ("parameters", "weights", "kept_weights", "macs", "epoch_macs")
+_NUMBERS = (
+    "parameters",
+    "weights",
+    "kept_weights",
+    "macs",
+    "kept_parameters",
+    "kept_macs",
+    "epoch_macs",
+)
 _RANGES = {
     "manifest": [_Range(name, 0) for name in (*_NUMBERS, "receptive_field")],
     "metrics": [_Range("epoch", 1)],

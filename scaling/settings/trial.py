@@ -22,6 +22,7 @@ from scaling.objectives.prototypes import Prototypes
 from scaling.own.names import is_own
 from scaling.part import OneOf, Part
 from scaling.pruning import PRUNINGS, Pruning
+from scaling.pruning.channels import Channels
 from scaling.pruning.magnitude import Magnitude
 from scaling.pruning.none import Unpruned
 from scaling.pruning.pruning import Cutting
@@ -199,6 +200,17 @@ class Trial(Part):
             raise ValueError(
                 f"training.patience={self.training.patience} may end a trial before "
                 "pruning.kind=magnitude has cut to its target: name one of them"
+            )
+        if isinstance(pruning, Channels) and pruning.last_cut >= epochs:
+            rounds = f", {pruning.rounds} rounds {pruning.every} apart" * (pruning.rounds > 1)
+            raise ValueError(
+                f"pruning.start={pruning.start}{rounds}, cuts last before epoch "
+                f"{pruning.last_cut + 1} of training.epochs={epochs}: the last cut is trained on"
+            )
+        if isinstance(pruning, Channels) and self.training.patience:
+            raise ValueError(
+                f"training.patience={self.training.patience} may end a trial before "
+                "pruning.kind=channels has cut to its budget: name one of them"
             )
         if isinstance(pruning, Cutting) and pruning.target_width > self.network.width:
             raise ValueError(

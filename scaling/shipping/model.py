@@ -91,6 +91,7 @@ def load(results: Results, trial: str, machine: Machine | None = None) -> Model:
         model.load_state_dict(learned)
     except RuntimeError:
         raise weights.misfit(trial, results) from None
+    model = classifier.in_use(model, found, len(names))
     made = Model(found, names, front, model).to(where.device).eval()
     return made.requires_grad_(False)
 

@@ -1,8 +1,8 @@
 """Classifier: standardization, network, and a front end that learns: all that a trial learns.
 
 Its state is what `weights/<trial>.safetensors` holds; another trial may take it over, but for the
-last layer (transfer). Contents: Classifier, `untrained`, `of_trial`, `take_over`, `taken`,
-`show_examples`.
+last layer (transfer). Contents: Classifier, `untrained`, `of_trial`, `in_use`, `take_over`,
+`taken`, `show_examples`.
 """
 
 # B clips, S examples, F mel bands, N frames
@@ -17,6 +17,8 @@ from scaling.machine import Machine
 from scaling.networks.modules.output import Output
 from scaling.objectives.modules import prototypes
 from scaling.objectives.prototypes import Prototypes
+from scaling.pruning import compaction
+from scaling.pruning.channels import Channels
 from scaling.seeds import stream, torch_stream
 from scaling.settings import Trial, sizes
 from scaling.sound import augment
@@ -95,6 +97,13 @@ def of_trial(
     new = {layer.name for layer in (last, *trial.objective.head_layers(classes))}
     take_over(model, source, new, trial.transfer.trial or trial.transfer.weights)
     return model, set(taken(model.state_dict(), new))
+
+
+def in_use(model: Classifier, trial: Trial, classes: int) -> Classifier:
+    """A trained classifier as it is used: compacted where its trial cut channels, else itself."""
+    if not isinstance(trial.pruning, Channels):
+        return model
+    return compaction.compacted(model, model.network, sizes.network_layers(trial, classes))
 
 
 def take_over(

@@ -25,7 +25,9 @@ from scaling.machine import Machine
 from scaling.networks.modules.output import Output
 from scaling.networks.modules.stochastic import reseed
 from scaling.objectives.modules.losses import Loss, jensen_shannon
-from scaling.pruning.pruner import Pruner
+from scaling.pruning.channel_pruner import ChannelPruner
+from scaling.pruning.channels import Channels
+from scaling.pruning.pruner import Masked, Pruner
 from scaling.pruning.pruning import Cutting
 from scaling.seeds import key, stream, torch_stream
 from scaling.settings import Trial, sizes
@@ -92,7 +94,6 @@ class Session:
         self.objective = trial.objective
         statistics = None if resume or source else self._statistics()
         self.model, slow = classifier.of_trial(trial, listener, machine, statistics, source)
-        network = self.model.network
         self.model.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.views = Views(listener, self.model.standardize)
         self.optimizer = optimizer.build(self.model, trial.training, slow, trial.transfer.rate)
@@ -100,12 +101,19 @@ class Session:
         if resume:
             take_up(resume, self.model, self.optimizer)
             self.patience = Patience(*resume["patience"])
-        self.pruner: Pruner | None = None
-        if isinstance(trial.pruning, Cutting):
-            target = sizes.kept_weights(trial, len(listener.labels))
-            masks = resume["masks"] or {} if resume else None
-            self.pruner = Pruner(trial.pruning, trial.seed, network, self.optimizer, target, masks)
+        self.pruner = self._pruner(resume["masks"] or {} if resume else None)
         classifier.show_examples(self.model, listener)
+
+    def _pruner(self, masks: Mapping[str, Tensor] | None) -> Masked | None:
+        """What cuts its network; `masks` are those of a trial that resumes."""
+        trial, classes, network = self.trial, len(self.listener.labels), self.model.network
+        if isinstance(trial.pruning, Channels):
+            layers, rounds = sizes.network_layers(trial, classes), sizes.narrowings(trial, classes)
+            return ChannelPruner(trial.pruning, layers, rounds, network, self.optimizer, masks)
+        if isinstance(trial.pruning, Cutting):
+            target = sizes.kept_weights(trial, classes)
+            return Pruner(trial.pruning, trial.seed, network, self.optimizer, target, masks)
+        return None
 
     def _statistics(self) -> tuple[Tensor, Tensor]:
         size = evaluation.BATCH

@@ -133,6 +133,9 @@ class Stack:
                         self.mask_SP = torch.ones_like(self.flat_SP.detach())
                     columns = self.columns[f"{name}.weight"]
                     self.mask_SP[index, columns] = layer.mask.reshape(-1)
+            for name, mask in (one.pruner.vectors if one.pruner else {}).items():
+                assert self.mask_SP is not None
+                self.mask_SP[index, self.columns[name]] = mask.to(self.mask_SP)
         clips = [one.trial.training.clip for one in self.sessions]
         self.clip_S = torch.tensor([clip or math.inf for clip in clips]) if any(clips) else None
 

@@ -1,0 +1,124 @@
+"""Channel pruning: whole channels are cut by what they have learnt, down to a budget.
+
+Every group of channels (scaling.networks.groups) keeps the same share of its own, so that what is
+left is known before a trial trains; which channels stay is decided by magnitude. Sources: the
+normalization's scale, Liu et al. 2017 (network slimming, here without its penalty and its ranking
+across layers); norms of filters, Li et al. 2017.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from scaling.networks.groups import ChannelGroup
+from scaling.pruning.pruning import Pruning
+
+Budget = Literal["macs", "parameters", "bytes"]
+
+
+class Channels(Pruning):
+    """Whole channels, once or in rounds, while the network trains."""
+
+    kind: Literal["channels"] = "channels"
+    budget: Annotated[
+        Budget,
+        Field(description="what keep and limit bound, counted without cut channels"),
+    ] = "macs"
+    keep: Annotated[
+        float, Field(ge=0, lt=1, description="share of it that is left at most; 0: limit says")
+    ] = 0.0
+    limit: Annotated[
+        int, Field(ge=0, description="how much of it is left at most; 0: keep says")
+    ] = 0
+    criterion: Annotated[
+        Literal["scale", "l1", "l2"],
+        Field(description="|scale| of the normalization, or norm of the channel's kernels"),
+    ] = "scale"
+    start: Annotated[int, Field(ge=0, description="epochs trained before; channels: 1 or more")] = 0
+    rounds: Annotated[int, Field(ge=1, le=1000, description="1: one-shot; more: iterative")] = 1
+    every: Annotated[int, Field(ge=1, description="epochs from one round to the next")] = 1
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if (self.keep > 0) == (self.limit > 0):
+            raise ValueError(
+                f"keep={self.keep:g} and limit={self.limit}: exactly one of the two must be above 0"
+            )
+        if not self.start:
+            raise ValueError(
+                "kind=channels with start=0: channels are cut by what they have learnt, name the "
+                "epochs trained before, 1 or more"
+            )
+        if self.rounds == 1 and self.every != 1:
+            raise ValueError(f"every={self.every} changes nothing: rounds=1; leave it at 1")
+        return self
+
+    @property
+    def last_cut(self) -> int:
+        """The epoch, counted from 0, before which the last channels go."""
+        return self.start + (self.rounds - 1) * self.every
+
+    def done(self, epoch: int) -> int:
+        """How many rounds are over while epoch `epoch`, counted from 0, is trained."""
+        return min(self.rounds, max(0, 1 + (epoch - self.start) // self.every))
+
+    def most(self, dense: int) -> int:
+        """How much of a budget of which the dense network takes `dense` may be left. Raises
+        ValueError for a limit above that.
+        """
+        if self.limit > dense:
+            raise ValueError(
+                f"pruning.limit={self.limit}: the network has {dense:,} {self.budget}, pruning "
+                f"adds none: at most {dense}"
+            )
+        return self.limit or math.floor(Fraction(str(self.keep)) * dense)
+
+    def after(self, number: int, dense: int) -> int:
+        """The same after so many rounds, each of which leaves an equal share of what it finds."""
+        most = self.most(dense)
+        return (
+            most
+            if number == self.rounds
+            else round(dense * (most / dense) ** (number / self.rounds))
+        )
+
+    def beyond(self, dense: int, smallest: int) -> ValueError:
+        """Says that one channel in each layer takes more of the budget than may be left."""
+        least = f"limit={smallest}"
+        if self.keep:
+            least = f"keep={math.ceil(Fraction(1000 * smallest, dense)) / 1000:g}"
+        said = f"keep={self.keep:g}" if self.keep else f"limit={self.limit}"
+        return ValueError(
+            f"pruning.{said} leaves {self.most(dense):,} of {dense:,} {self.budget}: with one "
+            f"channel in each layer there are {smallest:,}, at least pruning.{least}"
+        )
+
+
+def fitted(
+    groups: Sequence[ChannelGroup], price: Callable[[Mapping[str, int]], int], most: int
+) -> dict[str, int] | None:
+    """How many channels each group keeps, by its name, for a price of at most `most`; None where
+    one channel each is too many.
+
+    All keep the largest share that fits, rounded down, at least one channel; then each, in the
+    order of the network, keeps one more if that fits, too.
+    """
+
+    def shared(share: Fraction) -> dict[str, int]:
+        return {each.name: max(1, math.floor(share * each.channels)) for each in groups}
+
+    sizes = {each.channels for each in groups}
+    shares = sorted({Fraction(kept, size) for size in sizes for kept in range(1, size + 1)})
+    fits = bisect_right(shares, most, key=lambda share: price(shared(share)))
+    if not fits:
+        return None
+    found = shared(shares[fits - 1])
+    for each in groups:
+        more = found | {each.name: found[each.name] + 1}
+        if more[each.name] <= each.channels and price(more) <= most:
+            found = more
+    return found
