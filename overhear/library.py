@@ -307,8 +307,9 @@ def _alive(layer: "nn.Module") -> "Tensor":
     """Where an earlier cut left the weights of a layer."""
     import torch
 
-    mask = getattr(layer, "mask", getattr(layer, "weight_mask", None))
-    return torch.ones_like(layer.weight, dtype=torch.bool) if mask is None else mask.bool()
+    mask: Tensor | None = getattr(layer, "mask", getattr(layer, "weight_mask", None))
+    weight: Any = layer.weight
+    return torch.ones_like(weight, dtype=torch.bool) if mask is None else mask.bool()
 
 
 def _opened(results: "Data | Location", unit: str = "") -> "Data":
