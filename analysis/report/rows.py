@@ -28,8 +28,9 @@ def about_trials(data: Data, known: Configurations, progress: pd.DataFrame) -> d
     - `settings`: those that all trials agree in, by name.
     - `settings_of`, `words_of`: by configuration, its settings beyond these, and the words of
       analysis.again's command that its trials share.
-    - `trials`: [id, label, status, configuration, shares by split, settings beyond these, words
-      beyond these, epochs trained, seconds, error].
+    - `repeats`: the names of the settings that tell the trials of one configuration apart.
+    - `trials`: [id, label, status, configuration, shares by split, values of `repeats`, words
+      beyond these, epochs trained, seconds, error]. A word `name=value` of a repeat is its place.
     """
     planned = data.manifest
     records: dict[str, Any] = planned.set_index("trial", drop=False).to_dict("index")  # type: ignore[assignment]
@@ -42,12 +43,14 @@ def about_trials(data: Data, known: Configurations, progress: pd.DataFrame) -> d
     alike = [_alike([words[trial] for trial in row["trials"]]) for row in known.rows]
     shares = _shares(data, known.splits)
     settings_of: list[dict[str, str]] = [{} for _ in known.rows]
+    repeats = [name for name in texts if name in REPEAT and name not in shared]
     rows = []
     for place, trial in enumerate(planned["trial"]):
         configuration = known.of[trial]
         own = {name: texts[name][place] for name in texts if name not in shared}
         settings_of[configuration] = {n: v for n, v in own.items() if n not in REPEAT}
         common = {*alike[configuration]}
+        places = {f"{name}={own[name]}": at for at, name in enumerate(repeats)}
         state = states.loc[trial]
         rows.append(
             [
@@ -56,14 +59,20 @@ def about_trials(data: Data, known: Configurations, progress: pd.DataFrame) -> d
                 str(state["status"]),
                 configuration,
                 [shares.get((trial, split)) for split in known.splits],
-                {name: value for name, value in own.items() if name in REPEAT},
-                [word for word in words[trial] if word not in common],
+                [own[name] for name in repeats],
+                [places.get(word, word) for word in words[trial] if word not in common],
                 int(state["epochs"]),
                 round(float(state["seconds"]), 1),
                 errors.get(trial),
             ]
         )
-    return {"settings": shared, "settings_of": settings_of, "words_of": alike, "trials": rows}
+    return {
+        "settings": shared,
+        "settings_of": settings_of,
+        "words_of": alike,
+        "repeats": repeats,
+        "trials": rows,
+    }
 
 
 def by_device(data: Data) -> dict[str, Any]:

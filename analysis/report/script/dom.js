@@ -44,5 +44,8 @@ function said([mean, low, high, n, unit]) {
 
 const trials = new Map(data.trials.map((row) => {
   const names = ["id", "label", "status", "configuration", "shares", "own", "words", "epochs", "seconds", "error"];
-  return [row[0], Object.fromEntries(names.map((name, place) => [name, row[place]]))];
+  const trial = Object.fromEntries(names.map((name, place) => [name, row[place]]));
+  trial.words = trial.words.map((word) => (typeof word === "number" ? `${data.repeats[word]}=${trial.own[word]}` : word));
+  trial.own = Object.fromEntries(data.repeats.map((name, place) => [name, trial.own[place]]));
+  return [row[0], trial];
 }));

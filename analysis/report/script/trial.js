@@ -94,16 +94,18 @@ function classes(id) {
   return shares("class", names.flatMap((name, place) => (all[place] ? [[name, split, right[place] / all[place], all[place] / each]] : [])));
 }
 
-/** A table of shares: [name, split, share, different clips], with bars and the intervals of that many clips. */
+/** A table of shares, rows of [name, split, share, different clips]: with the intervals of that many clips, else with bars. */
 function shares(what, rows) {
-  const known = rows.every(([, , , clips]) => clips);
-  const heads = [what[0].toUpperCase() + what.slice(1), "Split", "Accuracy", ...(known ? ["95 %", "Clips"] : [])];
+  const known = rows.every(([, , , clips]) => clips), several = new Set(rows.map(([, split]) => split)).size > 1;
+  const heads = [what[0].toUpperCase() + what.slice(1), ...(several ? ["Split"] : []), "Accuracy", ...(known ? ["95 %", "Clips"] : [""])];
+  const bar = (share) => draw("svg", { width: 100, height: 12, viewBox: "0 0 100 12", "aria-hidden": "true" }, draw("rect", { class: "bar", y: 1, height: 10, width: 100 * share }));
+  const number = (text) => make("td", { class: "number" }, text);
   const lines = rows.map(([name, split, share, clips]) => make("tr", {},
-    make("th", { scope: "row" }, name), make("td", {}, split), make("td", { class: "number" }, percent(share)),
-    ...(known ? [make("td", { class: "number" }, wilson(share, clips).map((end) => (100 * end).toFixed(1)).join(" to ")), make("td", { class: "number" }, count(Math.round(clips)))] : []),
-    make("td", {}, draw("svg", { width: 100, height: 12, viewBox: "0 0 100 12", "aria-hidden": "true" }, draw("rect", { class: "bar", y: 1, height: 10, width: 100 * share })))));
-  return make("div", {}, make("h3", {}, `Accuracy by ${what}`), make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `This trial by ${what}` },
-    make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head)), make("td"))), make("tbody", {}, ...lines))),
+    make("th", { scope: "row" }, name), ...(several ? [make("td", {}, split)] : []), number(percent(share)),
+    ...(known ? [number(wilson(share, clips).map((end) => (100 * end).toFixed(1)).join(" to ")), number(count(Math.round(clips)))] : [make("td", {}, bar(share))])));
+  const title = `Accuracy by ${what}${several ? "" : `, ${describe(rows[0][1]).toLowerCase()}`}`;
+  return make("div", {}, make("h3", {}, title), make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `This trial by ${what}` },
+    make("table", {}, make("thead", {}, make("tr", {}, ...heads.map((head) => (head ? make("th", { scope: "col" }, head) : make("td"))))), make("tbody", {}, ...lines))),
     known ? make("p", { class: "quiet" }, "Intervals are over the clips of this one training: what other clips like these would change, not another training.") : "");
 }
 
