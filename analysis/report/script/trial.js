@@ -170,7 +170,7 @@ function confusion(id) {
   });
   return make("div", {}, make("h3", {}, `Confusion, ${describe(split).toLowerCase()}`),
     make("div", { class: "scroll confusion", tabindex: 0, role: "region", "aria-label": "Confusion matrix" },
-      make("table", {}, make("caption", {}, "Rows: the true class. Columns: what it was taken for, in the same order. Numbers of clips."),
+      make("table", {}, make("caption", {}, "Rows: the true class. Columns: what it was taken for, in the same order. Numbers of answers: one a clip and device."),
         make("thead", {}, make("tr", {}, make("td"), ...classes.map((label, k) => make("th", { scope: "col", class: "number", "aria-label": label, title: label }, String(k + 1))))),
         make("tbody", {}, ...rows.map((row, k) => { row.firstChild.prepend(`${k + 1} `); return row; })))));
 }
