@@ -311,11 +311,12 @@ def describe(
     as_json: Json = False,
 ) -> None:
     """Count a dataset's clips by class, fold and device, and describe their files."""
-    from scaling.sound import datasets, inspection
+    from scaling.sound import datasets, inspection, prepare
     from scaling.sound.clips import UNUSED
     from scaling.sound.datasets import headers, sources
     from scaling.sound.datasets.reading import reading
 
+    prepare.name_own(name)
     clips = datasets.scan(name, root, reading(column, group_from))
     table = clips.table
     facts: dict[str, Any] = {
@@ -396,12 +397,13 @@ def check(
     ] = False,
 ) -> None:
     """Compare a dataset with its publication, decode every clip, name unreadable files."""
-    from scaling.sound import datasets, inspection
+    from scaling.sound import datasets, inspection, prepare
     from scaling.sound.datasets import sources
     from scaling.sound.datasets.reading import reading
 
     if quick and deep:
         raise ValueError("--quick reads no file and --deep reads all: name one of them")
+    prepare.name_own(name)
     report = datasets.check(name, root)
     for line in report.lines:
         typer.echo(line)

@@ -50,6 +50,11 @@ VIB_CNN = {"network.kind": "vib_cnn", "network.depth": 0, "network.pointwise": 0
 # stated as a record states it, its code is not looked for
 OWN = {"network.kind": "my_net:Net", "network.source": "a" * 64}
 OWN |= {"network.depth": 0, "network.pointwise": 0}
+LOSS = {"objective.kind": "my_loss:focal", "objective.source": "a" * 64}
+GAIN = {"augment.transform": "my_gain:gain", "augment.source": "a" * 64}
+GAIN |= {"augment.transform_share": 0.5}
+BANDS = {"sound.features.kind": "my_front:Bands", "sound.features.source": "a" * 64}
+OWNED = ("objective", "augment", "sound.features")
 PROTOTYPES = {"objective.kind": "prototypes", "objective.embedding": 9}
 HEARD = {"microphones.train": ("a",), "microphones.share": 0.5}
 CUT = {"pruning.kind": "static", "pruning.target": 9}
@@ -181,6 +186,9 @@ OTHER: dict[str, dict[str, object]] = {
     },
     "network.source": {**OWN, "network.source": "b" * 64},
     "network.options": {**OWN, "network.options": ("hidden=9",)},
+    **{f"{part}.source": {**LOSS, **GAIN, **BANDS, f"{part}.source": "b" * 64} for part in OWNED},
+    **{f"{part}.options": {**LOSS, **GAIN, **BANDS, f"{part}.options": ("a=1",)} for part in OWNED},
+    "sound.source": {"sound.dataset": "my_birds:DATASET", "sound.source": "a" * 64},
     "sound.classes": {"sound.classes": ("a", "b")},
     "sound.fill": {"sound.fill": "tile"},
     "evaluation.patch_hop": {"sound.patch": 8, "evaluation.patch_hop": 4},

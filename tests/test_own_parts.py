@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import scipy.io.wavfile
 import torch
 
 from scaling import machine
@@ -17,13 +19,13 @@ from scaling.results.manifest import plan, record
 from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed, flat, sizes, unflat
+from scaling.sound import prepare
 from scaling.sound.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs/own_parts.md").read_text()
-FILES = dict(
-    zip(("my_net", "my_study"), re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL), strict=False)
-)
+NAMES = ("my_net", "my_study", "my_loss", "my_gain", "my_front", "my_birds")
+FILES = dict(zip(NAMES, re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL), strict=True))
 NET = {"network.kind": "my_net:Net", "network.width": 3}
 
 
@@ -241,3 +243,92 @@ def test_a_study_sweeps_it(folder: Path, tmp_path_factory: pytest.TempPathFactor
     rows = [json.loads(line) for line in ended.stdout.splitlines()]
     assert len({row["trial"] for row in rows}) == 12
     assert {row["receptive_field"] for row in rows} == {None}
+
+
+PARTS = {
+    "objective.kind": "my_loss:focal",
+    "objective.options.gamma": 1.5,
+    "augment.transform": "my_gain:gain",
+    "augment.transform_share": 0.5,
+    "evaluation.disagreement": "my_gain:gain",
+    "sound.features.kind": "my_front:Bands",
+    "sound.features.options.floor": 1e-8,
+    "sound.features.range_db": 0,
+    "training.epochs": 1,
+    "training.warmup": 0,
+}
+
+
+def test_the_other_parts_train_and_count(folder: Path, trial: Trial, store: Store):
+    own = changed(trial, PARTS)
+    assert own.own == ("my_loss:focal", "my_gain:gain", "my_front:Bands")
+    assert own.stated()["objective"]["options"] == ["gamma=1.5"]
+    assert unflat(flat(own)).id == own.id
+    results = Results(folder / "results")
+    results.prepare()
+    record(plan("s", [own], {"synthetic": store.table}), {own.id: store.digest}, results)
+    *_, last = run_trial(own, store, machine.here("cpu", "float32", 1), results)
+    assert last.status == "complete", last.error
+    metrics = set(results.read("metrics", [own.id])["metric"].to_pylist())
+    assert {"focal", "disagreement"} <= metrics
+    for file in ("my_loss", "my_gain", "my_front"):
+        (folder / f"{file}.py").write_text(FILES[file] + "\n")
+        assert changed(trial, PARTS).id != own.id
+    # back to shipped kinds nothing of them is left
+    shipped = {"objective.kind": "cross_entropy", "augment.transform": "none",
+               "sound.features.kind": "log_mel", "sound.features.range_db": 80,
+               "augment.transform_share": 0, "evaluation.disagreement": "none",
+               "training.epochs": 3, "training.warmup": 1}  # fmt: skip
+    assert changed(own, shipped).id == trial.id
+
+
+def test_a_dataset(folder: Path, trial: Trial):
+    draws = np.random.default_rng(0)
+    for number in range(12):
+        file = folder / "birds" / ("crow", "finch", "owl")[number % 3] / f"{number}.wav"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        wave = draws.integers(-9000, 9000, 16_000).astype("<i2")
+        scipy.io.wavfile.write(file, 16_000, wave)
+    own = changed(trial, {"sound.dataset": "my_birds:DATASET", "split.train_devices": ()})
+    assert len(prepare.scan([own], folder / "birds")["my_birds:DATASET"].table) == 12
+    forget()
+    with pytest.raises(ValueError, match="runs only if you say where it lies"):
+        prepare.scan([own], folder / "birds")
+    (folder / "my_birds.py").write_text(FILES["my_birds"].replace('"birds",', '"esc10",'))
+    with pytest.raises(ValueError, match="calls itself esc10, as a shipped one does"):
+        prepare.scan([changed(trial, {"sound.dataset": "my_birds:DATASET"})], folder / "birds")
+
+
+AMISS = [
+    (
+        "my_loss",
+        ".mean()\n",
+        "\n",
+        r"kind=my_loss:focal makes a Tensor \(2,\): a loss is",
+    ),
+    ("my_gain", "return waves *", "return waves[:, 9:] *", r"must keep shape and type"),
+    (
+        "my_front",
+        "self.mels).t",
+        "3).t",
+        r"makes \(2, 3, 32\) of .*must make .*\(2, 32, 32\)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "line"), AMISS)
+def test_parts_are_tried_before_anything_trains(
+    folder: Path, trial: Trial, store: Store, file: str, old: str, new: str, line: str
+):
+    edit(folder, old, new, f"{file}.py")
+    with pytest.raises(ValueError, match=line):
+        plan("s", [changed(trial, PARTS)], {"synthetic": store.table})
+
+
+def test_an_installed_package_lists_its_parts(
+    folder: Path, trial: Trial, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(
+        parts, "entries", lambda group: {"mine": "my_net:Net"} if "networks" in group else {}
+    )
+    assert changed(trial, {"network.kind": "mine", "network.width": 3}) == changed(trial, NET)

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from scaling.networks.cost import Cost, Layer, Sides, count
 from scaling.networks.network import Damping, Dropout, Network
 from scaling.own import options, parts
-from scaling.own.names import NETWORK, PATTERN, Options, Source
+from scaling.own.names import NETWORK, PATTERN, Options, Source, check_source
 
 if TYPE_CHECKING:
     import torch
@@ -33,11 +33,7 @@ class OwnNetwork(Network):
 
     @model_validator(mode="after")
     def _has_source(self) -> Self:
-        if not self.source:
-            raise ValueError(
-                f"kind={self.kind} without source: name it by scaling.settings.changed, which "
-                "reads its source"
-            )
+        check_source("kind", self.kind, self.source)
         return self
 
     def described(self) -> Network | None:

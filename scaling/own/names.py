@@ -70,6 +70,17 @@ def family(kind: Any) -> Any:
     return OWN if is_own(kind) else kind
 
 
+def check_source(field: str, kind: str, source: str) -> None:
+    """Raises ValueError where a part of a person's own has no source, or another has one."""
+    if is_own(kind) and not source:
+        raise ValueError(
+            f"{field}={kind} without source: name it by scaling.settings.changed, which reads its "
+            "source"
+        )
+    if source and not is_own(kind):
+        raise ValueError(f"source={source[:12]} is of a part of your own, {field}={kind} is none")
+
+
 class Words(NamedTuple):
     """Annotates a field that holds one of these words, or the name of an own part."""
 

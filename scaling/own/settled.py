@@ -16,7 +16,8 @@ _OFF = {"width": 1, "damping": 0.0, "dropout": 0.0, "window": 0, "low": 0.0, "hi
 ALSO = {
     "network.kind": ("classes", "mels", "frames"),
     "sound.features.kind": ("rate", "mels", "hop"),
-    "augment.transform": ("store", "sound", "device"),
+    "augment.transform": ("store", "sound", "device", "waves", "stream"),
+    "objective.kind": ("logits", "targets"),
 }
 
 

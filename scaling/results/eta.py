@@ -66,7 +66,7 @@ def planned_epochs(kind: str, epochs: int) -> int:
     """How many epochs a trial of this objective has: nearest neighbours train nothing, and end
     after one.
     """
-    return epochs if OBJECTIVES[kind].trains else 1
+    return epochs if kind not in OBJECTIVES or OBJECTIVES[kind].trains else 1
 
 
 def duration(seconds: float) -> str:

@@ -21,7 +21,7 @@ from scaling.results.records import Results
 from scaling.settings import Split, Trial, flat, sizes
 from scaling.sound import datasets, splits
 from scaling.sound.clips import same
-from scaling.training import inputs, optimizer
+from scaling.training import inputs, optimizer, trying
 
 
 class Price(NamedTuple):
@@ -162,7 +162,11 @@ def price(trial: Trial, classes: int) -> Price:
 
 
 def _check_own(trial: Trial) -> None:
-    """Raises ValueError where a network of a person's own cannot be pruned or taken over."""
+    """Raises ValueError where a part of a person's own puts out another shape, or a network of
+    theirs cannot be pruned or taken over.
+    """
+    if trial.own:
+        trying.tried(trial)
     network = trial.network
     if not isinstance(network, OwnNetwork) or network.described() is not None:
         return

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from scaling.own.names import Options, Source, Words, check_source, is_own
 from scaling.part import Part, repeated
 from scaling.settings.transforms import Transforms
 
@@ -24,9 +25,12 @@ class Features(Part):
     """What the front end computes from a wave; scaling.sound.frontends says how."""
 
     kind: Annotated[
-        Literal["perceptual", "log_mel", "vggish", "gammatone", "cqt", "vqt"],
+        str,
+        Words(("perceptual", "log_mel", "vggish", "gammatone", "cqt", "vqt")),
         Field(description="the front end"),
     ]
+    source: Source = ""
+    options: Options = ()
     window: Annotated[
         int,
         Field(
@@ -128,6 +132,14 @@ class Features(Part):
 
     @model_validator(mode="after")
     def _belongs_to_kind(self) -> Self:
+        check_source("kind", self.kind, self.source)
+        if is_own(self.kind):
+            if self.trainable != "none":
+                raise ValueError(
+                    f"trainable={self.trainable}: kind={self.kind} is your own, which learns "
+                    "nothing: none"
+                )
+            return self
         if not self.constant_q and self.window < SHORTEST:
             raise ValueError(
                 f"window={self.window}: kind={self.kind} needs an STFT window of {SHORTEST} "
@@ -160,6 +172,7 @@ class Sound(Part):
     seconds: Annotated[
         float, Field(gt=0, le=600, description="length of a clip: longer cut, shorter zero-padded")
     ]
+    source: Source = ""
     features: Features
     classes: Annotated[
         tuple[str, ...], Field(description="only clips of these classes; empty: all")
@@ -190,6 +203,11 @@ class Sound(Part):
     def shape(self) -> tuple[int, int]:
         """Size of what the network is given: bands x frames of a clip, or of a patch of it."""
         return self.features.mels, self.patch or self.frames
+
+    @model_validator(mode="after")
+    def _has_source(self) -> Self:
+        check_source("dataset", self.dataset, self.source)
+        return self
 
     @model_validator(mode="after")
     def _patch_fits(self) -> Self:
@@ -350,10 +368,17 @@ class Augment(Part):
         Transforms,
         Field(description="what else may happen to a clip; combination: pitch or reverb"),
     ] = "none"
+    source: Source = ""
+    options: Options = ()
     transform_share: Annotated[
         float,
         Field(ge=0, le=1, description="share of clips transformed, where the objective has 1 view"),
     ] = 0.0
+
+    @model_validator(mode="after")
+    def _has_source(self) -> Self:
+        check_source("transform", self.transform, self.source)
+        return self
 
 
 class Microphones(Part):

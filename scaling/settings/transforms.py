@@ -4,7 +4,9 @@ Each is a file of scaling.sound.transforms. Contents: TRANSFORMS, COMBINATION, T
 field of settings takes), `named`.
 """
 
-from typing import TYPE_CHECKING, Literal
+from typing import Annotated
+
+from scaling.own.names import Words, is_own
 
 # In the order in which they are applied: those of the wave, then those of the features.
 TRANSFORMS = (
@@ -14,15 +16,15 @@ TRANSFORMS = (
 )
 COMBINATION = ("pitch", "reverb")  # a clip goes through either (Iqbal et al. 2021)
 
-if TYPE_CHECKING:
-    Transforms = str
-else:
-    Transforms = Literal[("none", *TRANSFORMS, "combination")]
+Transforms = Annotated[str, Words(("none", *TRANSFORMS, "combination"))]
 
 
 def named(*values: Transforms) -> tuple[str, ...]:
-    """The transforms that these values of settings stand for, in the order of TRANSFORMS."""
+    """The transforms that these values of settings stand for, in the order of TRANSFORMS, a
+    person's own last.
+    """
     meant = {
         name for value in values for name in (COMBINATION if value == "combination" else (value,))
     }
-    return tuple(name for name in TRANSFORMS if name in meant)
+    own = sorted(name for name in meant if is_own(name))
+    return (*(name for name in TRANSFORMS if name in meant), *own)

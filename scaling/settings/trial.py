@@ -18,6 +18,7 @@ from scaling.networks.own import OwnNetwork
 from scaling.objectives import OBJECTIVES, Objective
 from scaling.objectives.consistency import Consistency
 from scaling.objectives.cross_entropy import CrossEntropy
+from scaling.objectives.own import OwnObjective
 from scaling.objectives.prototypes import Prototypes
 from scaling.own.names import is_own
 from scaling.part import OneOf, Part
@@ -43,7 +44,7 @@ class Trial(Part):
     network: Annotated[Network, OneOf(NETWORKS, OwnNetwork)]
     training: Training
     augment: Augment = Augment()
-    objective: Annotated[Objective, OneOf(OBJECTIVES)] = CrossEntropy()
+    objective: Annotated[Objective, OneOf(OBJECTIVES, OwnObjective)] = CrossEntropy()
     evaluation: Evaluation = Evaluation()
     microphones: Microphones = Microphones()
     pruning: Annotated[Pruning, OneOf(PRUNINGS)] = Unpruned()
@@ -126,6 +127,16 @@ class Trial(Part):
             raise ValueError(
                 f"augment.transform={augment.transform} with "
                 f"augment.transform_share={augment.transform_share:g}: name both or neither"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _disagreement_is_known(self) -> Self:
+        asked = self.evaluation.disagreement
+        if is_own(asked) and asked != self.augment.transform:
+            raise ValueError(
+                f"evaluation.disagreement={asked}: of your own, only what augment.transform names "
+                f"({self.augment.transform})"
             )
         return self
 

@@ -34,8 +34,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from scaling.own.names import OWN, is_own
 from scaling.settings import Features
 from scaling.settings.sound import power_of_two
+from scaling.sound import own_frontend
 from scaling.sound.mel import Scale, a_weighting, mel_filters
 from scaling.spelling import nearest, shortened
 
@@ -56,7 +58,8 @@ def build(features: Features, rate: int, backend: str = "auto") -> nn.Module:
     without an FFT bin; the module does for waves shorter than half a window, or than a whole one of
     `vggish`.
     """
-    return BACKENDS[backend_for(features, backend)](features, rate)
+    name = backend_for(features, backend)
+    return own_frontend.build(features, rate) if name == OWN else BACKENDS[name](features, rate)
 
 
 def backend_for(features: Features, backend: str = "auto") -> str:
@@ -69,6 +72,12 @@ def backend_for(features: Features, backend: str = "auto") -> str:
         hint = nearest(backend, ["auto", *BACKENDS])
         raise ValueError(f"frontend_backend={shortened(backend)}: no such backend{hint}")
     able = list(BACKENDS)
+    if is_own(features.kind):
+        if backend != "auto":
+            raise ValueError(
+                f"frontend_backend={backend} has no kind={features.kind}, it is your own: auto"
+            )
+        return OWN
     if features.constant_q or features.trainable == "stft":
         able = ["nnaudio"]
     elif features.kind == "vggish":

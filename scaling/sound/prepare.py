@@ -11,13 +11,22 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from scaling.own import parts
+from scaling.own.names import DATASET, is_own
 from scaling.settings import Trial
-from scaling.sound import contents, copies, datasets, microphones, public_weights, suited
+from scaling.sound import (
+    contents,
+    copies,
+    datasets,
+    microphones,
+    public_weights,
+    suited,
+    transforms,
+)
 from scaling.sound.cache import kept, place, whole
 from scaling.sound.clips import Clips, digest
 from scaling.sound.datasets.reading import AS_IT_IS, Reading
 from scaling.sound.store import Store, pack
-from scaling.sound.transforms import TRANSFORMS
 from scaling.storage import shown
 
 
@@ -67,6 +76,10 @@ def at_hand(
 
 def _datasets(trials: Iterable[Trial], root: str | Path | None) -> list[str]:
     """The datasets that trials name. Raises ValueError for several with one root."""
+    trials = list(trials)
+    for name, source in {(each.sound.dataset, each.sound.source) for each in trials}:
+        if is_own(name):
+            parts.loaded(name, source, DATASET)
     names = sorted({trial.sound.dataset for trial in trials})
     if root is not None and len(names) > 1:
         raise ValueError(
@@ -74,6 +87,12 @@ def _datasets(trials: Iterable[Trial], root: str | Path | None) -> list[str]:
             "to the folder above them"
         )
     return names
+
+
+def name_own(dataset: str) -> None:
+    """Import a dataset of a person's own, which they name now."""
+    if is_own(dataset):
+        parts.named(dataset, DATASET)
 
 
 def stores(
@@ -113,7 +132,7 @@ def _microphones(trials: Iterable[Trial]) -> set[tuple[tuple[str, ...], str, int
 def _prepare(trial: Trial, store: Store) -> None:
     """What the trial's transforms need, so that no training step waits for it."""
     for name in trial.transforms:
-        TRANSFORMS[name].prepare(store)
+        transforms.of(trial, name).prepare(store)
 
 
 def digests(trials: Iterable[Trial], stores: dict[str, Store]) -> dict[str, str]:

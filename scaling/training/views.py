@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scaling.own.names import is_own
 from scaling.seeds import stream
 from scaling.settings import Trial
 from scaling.settings.transforms import named
@@ -73,6 +74,22 @@ def _of_transforms(changes: Literal["wave", "features"]) -> tuple[Stage, ...]:
     return tuple(stage(name) for name, each in TRANSFORMS.items() if each.changes == changes)
 
 
+def _own(changes: Literal["wave", "features"]) -> Stage:
+    """The stage of a person's own transform."""
+
+    def used(trial: Trial) -> bool:
+        names = filter(is_own, named(trial.augment.transform))
+        return any(transforms.of(trial, name).changes == changes for name in names)
+
+    def apply(views: "Views", x_B: Tensor, copy: Copy) -> Tensor:
+        for name in filter(is_own, copy.variants):
+            if views.transforms[name].changes == changes:
+                x_B = _transform(name, views, x_B, copy)
+        return x_B
+
+    return Stage(changes, used, apply)
+
+
 def _hear_through(views: "Views", waves_BT: Tensor, copy: Copy) -> Tensor:
     heard, draws = views.trial.microphones, copy.draws["microphone"]
     which_B = augment.draw_microphone(draws, len(copy.clips), heard.share, len(heard.train))
@@ -97,7 +114,8 @@ def _cut_patch(views: "Views", view_BFN: Tensor, copy: Copy) -> Tensor:
 
 
 # In the order of the way. Copies to be agreed on go through transforms and PATCH only.
-WAVE, FEATURES = _of_transforms("wave"), _of_transforms("features")
+WAVE = (*_of_transforms("wave"), _own("wave"))
+FEATURES = (*_of_transforms("features"), _own("features"))
 RECORDING = (
     Stage("wave", lambda trial: trial.microphones.share > 0, _hear_through),
     Stage("wave", lambda trial: _roll_limit(trial) > 0, _roll),
@@ -125,7 +143,7 @@ class Views:
         if as_recorded(self.trial):
             listener.keep()
         self.transforms = {
-            name: TRANSFORMS[name](listener.store, self.trial.sound, listener.device)
+            name: transforms.of(self.trial, name)(listener.store, self.trial.sound, listener.device)
             for name in self.trial.transforms
         }
 

@@ -10,10 +10,9 @@ import numpy as np
 
 from scaling.seeds import stream
 from scaling.settings import Trial
-from scaling.sound import clips
+from scaling.sound import clips, transforms
 from scaling.sound.batches import Mapped
 from scaling.sound.store import Store
-from scaling.sound.transforms import TRANSFORMS
 
 LOUDNESS = 3000  # deviation of the samples, of 32768
 
@@ -35,5 +34,5 @@ def store(trial: Trial, classes: int, train: int, held: int, folder: Path) -> St
     names, targets = np.unique(table["label"].to_numpy(dtype=str), return_inverse=True)
     made = Store(folder / "noise", table, "noise", rate, tuple(names.tolist()), targets, read)
     for name in trial.transforms:
-        TRANSFORMS[name].simulate(made)
+        transforms.of(trial, name).simulate(made)
     return made

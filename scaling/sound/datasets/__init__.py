@@ -11,6 +11,9 @@ import warnings
 from pathlib import Path
 from pkgutil import resolve_name
 
+from scaling.own import parts
+from scaling.own.names import DATASET, is_own
+from scaling.own.sources import held, imported
 from scaling.sound.clips import Clips, Dataset, Report, check_copies
 from scaling.sound.datasets import labels
 from scaling.sound.datasets.reading import AS_IT_IS, Reading, grouped
@@ -46,10 +49,32 @@ DATASETS: dict[str, Dataset] = {
 
 
 def find(name: str) -> Dataset:
-    """The dataset of that name. Raises ValueError for an unknown one, and names the nearest."""
+    """The dataset of that name. Raises ValueError for an unknown one, and names the nearest; for a
+    person's own that nobody has named here or sent along.
+    """
+    if is_own(name):
+        return _own(name)
     if name not in DATASETS:
         raise ValueError(f"{name}: no such dataset{nearest(name, DATASETS)}")
     return DATASETS[name]
+
+
+def _own(name: str) -> Dataset:
+    if not held(name.partition(":")[0].partition(".")[0]):
+        raise ValueError(
+            f"{DATASET.field}={name}: a record names this code, which runs only if you say where "
+            f"it lies: {parts.VARIABLE}=FOLDER"
+        )
+    found = imported(name, DATASET.what)
+    if not isinstance(found, Dataset):
+        raise ValueError(
+            f"{DATASET.field}={name} is a {type(found).__name__}: it must be a Dataset of "
+            "scaling.sound.clips"
+        )
+    listed = parts.entries(DATASET.entry_points)
+    if taken := sorted({found.name, *(k for k, v in listed.items() if v == name)} & {*DATASETS}):
+        raise ValueError(f"{DATASET.field}={name} calls itself {taken[0]}, as a shipped one does")
+    return found
 
 
 def scan(name: str, root: Path | str | None = None, reading: Reading = AS_IT_IS) -> Clips:

@@ -1,7 +1,7 @@
 """Transforms: what may happen to a clip beside roll and mixup, one file each, by name.
 
 A new transform is a file with one subclass of Transform, and its name in
-scaling.settings.transforms. Contents: TRANSFORMS, `draw`.
+scaling.settings.transforms. Contents: TRANSFORMS, `of`, `draw`.
 """
 
 # B clips of a batch
@@ -13,7 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from scaling.own.names import is_own
+from scaling.settings import Trial
 from scaling.settings import transforms as names
+from scaling.sound.transforms import own
 from scaling.sound.transforms.transform import UNCHANGED, Transform
 
 
@@ -27,6 +30,13 @@ def _found(name: str) -> type[Transform]:
 
 
 TRANSFORMS = {name: _found(name) for name in names.TRANSFORMS}
+
+
+def of(trial: Trial, name: str) -> type[Transform]:
+    """The transform of this name, of a trial that names it. Raises ValueError in one line for a
+    person's own that is not at hand.
+    """
+    return own.of(trial.augment) if is_own(name) else TRANSFORMS[name]
 
 
 def draw(
