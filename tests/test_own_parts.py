@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed, flat, sizes, unflat
 from scaling.sound import prepare
 from scaling.sound.store import Store
+from sweeps.engine.preflight import Task
+from sweeps.launch import Compute
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs/own_parts.md").read_text()
@@ -332,3 +335,15 @@ def test_an_installed_package_lists_its_parts(
         parts, "entries", lambda group: {"mine": "my_net:Net"} if "networks" in group else {}
     )
     assert changed(trial, {"network.kind": "mine", "network.width": 3}) == changed(trial, NET)
+
+
+def test_workers_get_the_source_that_the_driver_read(folder: Path, trial: Trial):
+    own = changed(trial, NET)
+    sent = pickle.dumps(Task({}, "results", 1, Compute(), parts=sources.held()))
+    forget()
+    (folder / "my_net.py").unlink()  # another machine has none
+    read = Trial.model_validate(own.stated())
+    with pytest.raises(ValueError, match="runs only if you say where it lies"):
+        read.network.build(10, torch.Generator(), size=(32, 32))
+    pickle.loads(sent).hold_parts()
+    assert read.network.build(10, torch.Generator(), size=(32, 32)) is not None
