@@ -236,6 +236,14 @@ def export(
     int8: Annotated[
         bool, typer.Option("--int8", help="Write its int8 twin, too (with --to onnx).")
     ] = False,
+    finetune: Annotated[
+        int,
+        typer.Option(
+            metavar="EPOCHS",
+            parser=whole(0),
+            help="Train the twin for so many epochs, its weights rounded to eight bits.",
+        ),
+    ] = 0,
     most_lost: Annotated[
         float,
         typer.Option(
@@ -259,7 +267,7 @@ def export(
     from scaling.sound.datasets.reading import reading
 
     filled(trial=trial, to=to, out=out, root=root)
-    scaling.shipping.export_command.check_int8(int8, to, most_lost, force)
+    scaling.shipping.export_command.check_int8(int8, to, most_lost, force, finetune)
     here, folder = machine.here("cpu", "float32", threads), Results(results)
     here.reset()
     exporting.check_target(to, opset)
@@ -277,7 +285,8 @@ def export(
     if int8:
         listener = agreement.listening(folder, found, here, root, reading(column, group_from))
         most = float("inf") if force else most_lost
-        twin = partial(scaling.shipping.export_command.twin, folder, found, listener, most, place)
+        make = scaling.shipping.export_command.twin
+        twin = partial(make, folder, found, listener, (most, finetune), place)
     scaling.shipping.export_command.ship(folder, found, place, (to, opset), heard, record, twin)
 
 

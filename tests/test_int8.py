@@ -6,19 +6,21 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from test_measure import TIMING
 from test_model import brief, ended
 from typer.testing import CliRunner
 
 from overhear.command import app
 from scaling import machine
+from scaling.networks.modules.kernels import Prunable
 from scaling.results.records import Results
 from scaling.settings import Trial
-from scaling.shipping import agreement, export, int8, model, stopwatch
+from scaling.shipping import agreement, export, finetune, int8, model, stopwatch
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
 
-HERE = machine.Machine(machine.torch.device("cpu"), machine.torch.float32, 1)
+HERE = machine.Machine(torch.device("cpu"), torch.float32, 1)
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +85,38 @@ def test_layers_are_quantized_per_channel_and_the_front_end_is_not(
     assert 0 < np.abs(apart).max() < 1
 
 
+def test_fine_tuning_learns_rounded_weights_of_training_clips(
+    trial: Trial, complete: Results, listener: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = model.load(complete, brief(trial).id, HERE)
+    heard: list[int] = []
+    features = listener.features
+    monkeypatch.setattr(
+        listener, "features", lambda rows: heard.extend(rows.tolist()) or features(rows)
+    )
+    before = {name: value.clone() for name, value in loaded.state_dict().items()}
+    first = next(m for m in loaded.classifier.network.modules() if isinstance(m, Prunable))
+    first.weight.view(-1)[0] = 0  # as if it had been cut
+    made = finetune.finetuned(loaded, listener, 2)
+    assert sorted(heard) == sorted([*listener.parts["train"].tolist()] * 2)
+    state = made.state_dict()
+    assert {*state} == {*before}
+    changed = {name for name, value in before.items() if not torch.equal(value, state[name])}
+    assert changed
+    assert all(name.endswith("weight") for name in changed)
+    for layer in made.classifier.network.modules():
+        if isinstance(layer, Prunable) and layer.weight.any():
+            assert torch.allclose(layer.weight, finetune.rounded(layer.weight), atol=1e-6)
+    tuned = next(m for m in made.classifier.network.modules() if isinstance(m, Prunable))
+    assert tuned.weight.view(-1)[0] == 0
+
+
 def test_a_device_that_loses_too_much_is_named() -> None:
     rows = (
         {"split": "unseen", "device": "a", "clips": 40, "float32": 0.9, "int8": 0.9},
         {"split": "unseen", "device": "b", "clips": 40, "float32": 0.8, "int8": 0.75},
     )
-    twin = int8.Twin(b"", b"", 8, rows)
+    twin = int8.Twin(b"", b"", 8, 0, rows)
     assert int8.refused(twin, 5.01) == ""
     assert int8.refused(twin, 2.0) == (
         "--int8: nothing was written, as unseen device b loses 5.0 points (80.0 to 75.0 % of 40 "
@@ -128,6 +156,7 @@ def test_the_command_writes_twin_card_and_records(
     [
         (["--int8", "--to", "torch"], "^--int8 with --to torch: only onnx has an int8 twin$"),
         (["--int8", "--max-loss", "-1"], "^--max-loss -1: points of accuracy, 0 or more$"),
+        (["--finetune", "1"], "^--finetune without --int8: it trains the twin$"),
         (["--force"], "^--force without --int8: it is about the twin's loss$"),
     ],
 )

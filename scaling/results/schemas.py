@@ -199,6 +199,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("float32_bytes", pa.int64(), "size of the exported file"),
             _field("int8_bytes", pa.int64(), "size of its int8 twin"),
             _field("calibration_clips", pa.int32(), "training clips that ranges were read from"),
+            _field("finetuned_epochs", pa.int32(), "epochs of training with rounded weights"),
             _field("made", pa.timestamp("us", "UTC"), "when"),
         ]
     ),

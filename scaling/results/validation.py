@@ -79,6 +79,7 @@ _RANGES = {
     ],
     "int8": [
         *(_Range(name, 0, 1) for name in ("float32_accuracy", "int8_accuracy")),
+        _Range("finetuned_epochs", 0),
         *(_Range(n, 1) for n in ("clips", "float32_bytes", "int8_bytes", "calibration_clips")),
     ],
     "maps": [

@@ -104,7 +104,7 @@ def ship(
         },
         "command": shlex.join(
             ["overhear", "export", results.where, "--trial", model.id, "--to", target]
-            + ["--int8"] * bool(twin)
+            + _twin_words(twin)
         ),
     }
     written = page(said)
@@ -121,12 +121,22 @@ def ship(
     typer.echo(f"card: {' and '.join(cards)}")
 
 
-def check_int8(int8: bool, target: str, most_lost: float, force: bool) -> None:
+def _twin_words(twin: Mapping[str, Any] | None) -> list[str]:
+    """The options that make this twin again."""
+    if not twin:
+        return []
+    epochs = twin["finetuned_epochs"]
+    return ["--int8", *(["--finetune", str(epochs)] if epochs else [])]
+
+
+def check_int8(int8: bool, target: str, most_lost: float, force: bool, finetune: int) -> None:
     """Raises ValueError for options of an int8 twin that do not fit together."""
     if int8 and target != "onnx":
         raise ValueError(f"--int8 with --to {target}: only onnx has an int8 twin")
     if most_lost < 0:
         raise ValueError(f"--max-loss {most_lost:g}: points of accuracy, 0 or more")
+    if finetune and not int8:
+        raise ValueError("--finetune without --int8: it trains the twin")
     if force and not int8:
         raise ValueError("--force without --int8: it is about the twin's loss")
 
@@ -135,17 +145,25 @@ def twin(
     results: "Results",
     model: "Model",
     listener: "Listener",
-    most: float,
+    asked: tuple[float, int],
     place: Destination,
     content: bytes,
 ) -> dict[str, Any]:
     """Make, judge, measure and write the int8 twin of an ONNX file; what the card says of it.
+    `asked` is the most points that it may lose on a device, and epochs of fine-tuning.
 
-    Raises ValueError, and writes nothing, where it loses more than `most` points on a device.
+    Raises ValueError, and writes nothing, where it loses more.
     """
     from scaling.shipping import int8
 
-    made = int8.judged(int8.quantized(content, listener), listener)
+    most, epochs = asked
+    source = content
+    if epochs:
+        from scaling.shipping import export, finetune
+
+        source = export.exported(finetune.finetuned(model, listener, epochs), "onnx")
+    made = int8.quantized(source, listener)._replace(float32=content, finetuned_epochs=epochs)
+    made = int8.judged(made, listener)
     if why := int8.refused(made, most):
         raise ValueError(why)
     said = int8.keep(results, model.id, made, model.samples)
@@ -161,6 +179,8 @@ def twin(
         f"  most lost on {worst['split']} device {worst['device']}: {made.lost:.1f} points "
         f"({100 * worst['float32']:.1f} to {100 * worst['int8']:.1f} % of {worst['clips']} clips); "
         f"calibrated on {made.calibration_clips} training clips"
+        + f", fine-tuned for {epochs} epochs"
+        * bool(epochs)
     )
     return said | {"file": f"{place.stem}.int8{place.ending}"}
 

@@ -39,6 +39,7 @@ class Twin(NamedTuple):
     float32: bytes
     int8: bytes
     calibration_clips: int
+    finetuned_epochs: int = 0
     devices: tuple[dict[str, Any], ...] = ()  # split, device, clips, float32 and int8 (accuracies)
 
     @property
@@ -149,6 +150,7 @@ def keep(results: Results, trial: str, twin: Twin, samples: int) -> dict[str, An
             times[precision] = {name: rows[0][name] for name in ("p50_ms", "p95_ms")}
     sizes = {"float32_bytes": len(twin.float32), "int8_bytes": len(twin.int8)}
     about = {"trial": trial, "calibration_clips": twin.calibration_clips, **sizes}
+    about["finetuned_epochs"] = twin.finetuned_epochs
     now = datetime.now(UTC)
     named = [
         {name if name in ("split", "device", "clips") else f"{name}_accuracy": value
