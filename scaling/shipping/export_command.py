@@ -103,8 +103,16 @@ def ship(
             "largest_logit_difference": found.largest,
         },
         "command": shlex.join(
-            ["overhear", "export", results.where, "--trial", model.id, "--to", target]
-            + _twin_words(twin)
+            [
+                "overhear",
+                "export",
+                results.where,
+                "--trial",
+                model.id,
+                "--to",
+                target,
+                *_twin_words(twin),
+            ]  # fmt: skip
         ),
     }
     written = page(said)
