@@ -82,7 +82,7 @@ def thinned(lines: Sequence[Any], most: int) -> list[Any]:
     return made
 
 
-class Answers(NamedTuple):
+class Answered(NamedTuple):
     """What trials answered to held-out clips, by trial id."""
 
     classes: list[list[str]]  # the lists of classes that occur
@@ -94,7 +94,7 @@ class Answers(NamedTuple):
     calibrations: dict[str, list[Any]]
 
 
-def answers(data: Data, trials: Iterable[str]) -> Answers:
+def answers(data: Data, trials: Iterable[str]) -> Answered:
     """The answers of each trial on one split: the one that is told last, unseen devices before seen
     ones.
     """
@@ -115,7 +115,7 @@ def answers(data: Data, trials: Iterable[str]) -> Answers:
         each = round(len(here) / here["clip"].nunique(), 3)
         confusions[trial] = [split, lists.setdefault(classes, len(lists)), pairs, each]
         calibrations[trial] = [split, *_calibration(here)]
-    return Answers([[*classes] for classes in lists], confusions, calibrations)
+    return Answered([[*classes] for classes in lists], confusions, calibrations)
 
 
 def _calibration(answers: pd.DataFrame) -> list[Any]:
