@@ -112,7 +112,7 @@ def ship(
                 "--to",
                 target,
                 *_twin_words(twin),
-            ]  # fmt: skip
+            ]
         ),
     }
     written = page(said)
