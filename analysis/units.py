@@ -272,11 +272,21 @@ def _heard(
     seeds, among_N = np.unique(seed_N, return_inverse=True)
     if len(rows) == 1 and len(seeds) >= FEWEST:
         rows, place_N = seeds, among_N
-    value_RD = np.stack([value_ND[place_N == row].mean(axis=0) for row in range(len(rows))])
+    there = [place_N == row for row in range(len(rows))]
+    value_RD = np.stack([_over_seeds(value_ND[each], seed_N[each]) for each in there])
     answers = design.answers
     if answers is not None:
         answers = answers._replace(each=answers.each * value_ND.shape[1])
     return design._replace(value_RD=value_RD, answers=answers)
+
+
+def _over_seeds(
+    value_ND: npt.NDArray[np.float64], seed_N: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """The mean over seeds of each one's runs: several sizes in one claim share a seed."""
+    of_seeds = [value_ND[seed_N == seed].mean(axis=0) for seed in np.unique(seed_N)]
+    means: npt.NDArray[np.float64] = np.mean(of_seeds, axis=0)
+    return means
 
 
 def same_devices(by_device: Sequence[Any]) -> list[str]:

@@ -113,9 +113,16 @@ def _devices(runs: pd.DataFrame) -> list[str]:
     return [name for name in runs if str(name).startswith("d:") and runs[name].notna().all()]
 
 
+def _by_fold(runs: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """The mean of each fold: of what shares a seed first, as several widths in one claim do."""
+    if "seed" not in runs:
+        return runs.groupby(FOLD)[names].mean()
+    return runs.groupby([FOLD, "seed"])[names].mean().groupby(level=FOLD).mean()
+
+
 def by_folds(runs: pd.DataFrame, confidence: float = 0.95) -> float:
     """Half of Student's interval over folds, seeds averaged within each."""
-    folds = runs.groupby(FOLD)["value"].mean()
+    folds = _by_fold(runs, ["value"])["value"]
     return float(t.ppf((1 + confidence) / 2, len(folds) - 1) * folds.std() / math.sqrt(len(folds)))
 
 
@@ -123,7 +130,7 @@ def crossed(runs: pd.DataFrame, confidence: float = 0.95) -> float:
     """Half of the interval over devices crossed with folds: the widest of the two together, what is
     left over taken off once, and of each alone.
     """
-    table = runs.groupby(FOLD)[_devices(runs)].mean()
+    table = _by_fold(runs, _devices(runs))
     f, d = table.shape
     left = table.sub(table.mean(axis=1), axis=0) - table.mean(axis=0) + table.to_numpy().mean()
     over = (left**2).to_numpy().sum() / ((f - 1) * (d - 1)) / (f * d)
@@ -138,7 +145,7 @@ def bounded(
     runs: pd.DataFrame, half: float, scale: Scale, heard: bool = False, confidence: float = 0.95
 ) -> tuple[float, float]:
     """Both ends: no narrower than its clips allow, and within what can be."""
-    mean = runs.groupby(FOLD)["value"].mean().mean()
+    mean = _by_fold(runs, ["value"])["value"].mean()
     floor = 0.0
     if scale.share and "clips" in runs:
         clips = runs.groupby(FOLD)["clips"].max().sum()
@@ -169,7 +176,7 @@ def estimate(runs: pd.DataFrame, scale: Scale, heard: bool = False) -> dict[str,
     low, high = bounded(runs, (crossed if crosses else by_folds)(runs), scale, crosses)
     n = len(_devices(runs)) if crosses else runs[FOLD].nunique()
     return {
-        "mean": runs.groupby(FOLD)["value"].mean().mean(),
+        "mean": _by_fold(runs, ["value"])["value"].mean(),
         "low": low,
         "high": high,
         "n": n,

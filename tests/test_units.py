@@ -314,3 +314,17 @@ def test_what_points_are_over_is_said():
     assert units.over(points) == "3 to 5 folds or 12 devices x 5 folds"
     assert units.over(points[points["n"] == 5]) == "5 folds"
     assert SHARE.share
+
+
+def test_over_devices_a_seed_counts_once_however_many_sizes_share_it():
+    """As in a claim on all widths, of which one was trained from fewer seeds."""
+    rows = [
+        {"split.fold": fold, "seed": seed, "split": "unseen", "value": sum(heard) / 3,
+         "by_device": dict(zip("abc", heard, strict=True))}
+        for fold in (1, 2, 3)
+        for seed, sizes in ((0, 3), (1, 1))
+        for heard in [(0.5 + fold / 50 + seed / 5, 0.6 - seed / 5, 0.4 + fold / 20)] * sizes
+    ]  # fmt: skip
+    runs = pd.DataFrame(rows)
+    once = runs.drop_duplicates(["split.fold", "seed"])
+    assert estimate(runs)[:3] == pytest.approx(estimate(once)[:3])
