@@ -140,8 +140,11 @@ def of_share(mean: Any, half: Any, floor: Any = 0.0) -> Limits:
 
 
 def binomial(share: Any, clips: float, confidence: float = CONFIDENCE) -> Any:
-    """Half the width of the interval of a share of so many independent clips."""
-    return ndtri((1 + confidence) / 2) * np.sqrt(share * (1 - share) / clips)
+    """Half the width of the interval of a share of so many independent clips; nan for what is no
+    share, as a difference.
+    """
+    with np.errstate(invalid="ignore"):
+        return ndtri((1 + confidence) / 2) * np.sqrt(share * (1 - share) / clips)
 
 
 def least(mean: Any, answers: Answers, confidence: float = CONFIDENCE) -> Any:

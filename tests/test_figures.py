@@ -14,6 +14,7 @@ import torch
 from matplotlib.figure import Figure
 from test_analysis_table import (
     MAGNITUDE,
+    NOON,
     STATIC,
     complete,
     plain,
@@ -689,6 +690,23 @@ def disagreeing_as(one: Trial) -> dict[Trial, dict[tuple[str, str], list[float]]
 
 # a new figure needs no line here unless none of these fills it
 SPLITS = ("seen", "unseen", "train_clean")
+
+
+def timed(results: Results) -> Data:
+    """Three widths whose latency was measured."""
+    made = [trial(network__width=w) for w in (4, 8, 16)]
+    found = scored(results, made, SPLITS)
+    for each in made:
+        row = {"trial": each.id, "machine": "EPYC", "node": "n", "runtime": "torch", "threads": 1}
+        row |= {"precision": "float32", "scope": "waveform", "repeats": 200, "interrupted": 0.0}
+        row |= dict.fromkeys(("peak_memory_bytes", "model_memory_bytes"), 1)
+        times = ("p50_ms", "p95_ms", "low_ms", "high_ms", "cpu_ms")
+        row |= dict.fromkeys(times, float(each.network.width))
+        row |= {"versions": "{}", "measured": NOON}
+        results.write("latency", each.id, [row])
+    return found
+
+
 STUDIES: dict[str, Callable[[Results], Data]] = {
     "sizes": lambda results: scored(results, with_mixup(star(seeds=1)), SPLITS),
     "pruned": lambda results: scored(results, with_mixup(sparse()), SPLITS),
@@ -709,6 +727,7 @@ STUDIES: dict[str, Callable[[Results], Data]] = {
         results,
         [trial(network__width=32, **STATIC | {"pruning__target_width": w}) for w in (2, 4, 8, 16)],
     ),
+    "timed": timed,
     "clips laws": lambda results: scored(
         results, [trial(split__clips_per_class=n, seed=s) for n in (1, 2, 5, 10) for s in range(3)]
     ),
