@@ -164,6 +164,12 @@ def sweep(
     tensorboard: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Also write metrics as TensorBoard files.")
     ] = None,
+    mlflow: Annotated[
+        str | None, typer.Option(metavar="URI|FOLDER", help="Also log metrics to MLflow.")
+    ] = None,
+    wandb: Annotated[
+        str | None, typer.Option(metavar="PROJECT", help="Also log metrics to Weights & Biases.")
+    ] = None,
     plain: Annotated[
         bool, typer.Option("--plain", help="Print plain lines instead of a live one.")
     ] = False,
@@ -177,13 +183,14 @@ def sweep(
     from sweeps.adaptive import until_decided as until
     from sweeps.dry_run import dry_run as show_trials
     from sweeps.engine import cluster, limits
-    from sweeps.launch import Compute, Launch, Recordings, Resources
+    from sweeps.launch import Compute, Launch, LogTo, Recordings, Resources
     from sweeps.launch import stack as side_by_side
     from sweeps.run import run, run_until_decided
     from sweeps.study import find, trials_of
     from sweeps.timing.launch_forecast import check_speed
 
     filled(data=data, root=root, out=out, address=address, tensorboard=tensorboard)
+    filled(mlflow=mlflow, wandb=wandb)
     filled(device=device, precision=precision)
     check_speed(speed)
     compute = Compute(device, precision, frontend_backend)
@@ -208,7 +215,7 @@ def sweep(
         resources,
         early_stopping.named(stop, found.stopping),
         retry_failed,
-        tensorboard,
+        LogTo(tensorboard, mlflow, wandb),
         plain,
     )
     course = None

@@ -1,11 +1,13 @@
 """Launch: what one sweep is asked to do, from the command line to Ray.
 
 Each part is checked where it is made; what depends on the machines (is there a GPU, is there room)
-is checked by sweeps.engine.cluster. Contents: Compute, Recordings, Resources, `stack`, Launch.
+is checked by sweeps.engine.cluster. Contents: Compute, Recordings, Resources, `stack`, LogTo,
+Launch.
 """
 
 from dataclasses import dataclass
 
+from scaling import optional
 from scaling.settings import Trial
 from scaling.sound.datasets.reading import AS_IT_IS, Reading
 from sweeps.adaptive.early_stopping import Rule
@@ -80,6 +82,23 @@ def stack(text: str, gpus: float) -> int:
 
 
 @dataclass(frozen=True)
+class LogTo:
+    """Where metrics go besides the records. Raises ValueError where a package is missing."""
+
+    tensorboard: str | None = None  # folder
+    mlflow: str | None = None  # tracking URI, or folder
+    wandb: str | None = None  # project
+
+    def __post_init__(self) -> None:
+        for extra, where in vars(self).items():
+            if where is not None:
+                optional.need(extra, f"--{extra}")
+
+
+NOWHERE = LogTo()
+
+
+@dataclass(frozen=True)
 class Launch:
     """One sweep: the trials of a study, where they run and where their records go."""
 
@@ -91,5 +110,5 @@ class Launch:
     resources: Resources
     rule: Rule | None = None  # stops trials early
     retry_failed: bool = False
-    tensorboard: str | None = None  # folder
+    log_to: LogTo = NOWHERE
     plain: bool = False  # lines in place of a live display

@@ -30,9 +30,9 @@ from sweeps.adaptive.until_decided import Until
 from sweeps.engine import ray_tune
 from sweeps.engine.display import Display
 from sweeps.engine.lock import Lock, held
+from sweeps.engine.log_to import logged
 from sweeps.engine.preflight import Task
 from sweeps.engine.ray_adaptive import Proposals
-from sweeps.engine.tensorboard import Board
 from sweeps.launch import Launch
 from sweeps.timing import launch_forecast
 
@@ -130,8 +130,7 @@ def _run(
         screen = Console(file=behind(sys.stderr))
         with Display(trials, macs, screen, launch.plain, predicted) as display:
             display.expected = total - already
-            if launch.tensorboard:
-                display.board = Board(launch.tensorboard, results, display.trials)
+            display.loggers = logged(launch, results, display.trials)
             for stage in [trials] if proposals else lineage.stages(trials):
                 task = _task(launch, stores)
                 ray_tune.sweep(

@@ -301,7 +301,16 @@ def test_data():
         (["train", "--device", ""], r"^--device is empty"),
         *(
             (["sweep", "quickstart", f"--{name}", ""], rf"^--{name} is empty: give it a value, or")
-            for name in ("out", "data", "root", "address", "tensorboard", "precision")
+            for name in (
+                "out",
+                "data",
+                "root",
+                "address",
+                "tensorboard",
+                "mlflow",
+                "wandb",
+                "precision",
+            )
         ),
         *(
             (["sweep", "quickstart", "--hours-per-trial", hours], r"above 0, at most 100,000; l")

@@ -22,7 +22,7 @@ from scaling.results.run_trial import HEADLINE, Progress, headline
 from scaling.settings import Trial
 from scaling.settings.label import trial_labels
 from scaling.text import one_line, printable
-from sweeps.engine.tensorboard import Board
+from sweeps.engine.loggers import Loggers
 
 PLAIN_SOONEST, PLAIN_LATEST = 2.0, 60.0  # seconds from a plain line to the next
 
@@ -60,7 +60,7 @@ class Display:
         self.best: Score | None = None  # on validation clips, which alone may choose
         self.latest: Score | None = None
         self.labels = trial_labels(trials)
-        self.board: Board | None = None  # is told of the same
+        self.loggers: Loggers | None = None  # are told of the same
         self.console = console
         live = console.is_terminal and not plain
         self.live = Live(console=console, refresh_per_second=4, transient=True) if live else None
@@ -79,13 +79,13 @@ class Display:
     ) -> None:
         if self.live:
             self.live.stop()
-        if self.board:
-            self.board.close()
+        if self.loggers:
+            self.loggers.close()
 
     def heard(self, progress: Progress) -> None:
         """Take in one report and show it."""
-        if self.board:
-            self.board.heard(progress)
+        if self.loggers:
+            self.loggers.heard(progress)
         name = progress.trial
         self.status[name] = progress.status
         before, seconds = self.last.get(name, (0, 0.0))
