@@ -162,6 +162,7 @@ def test_every_node_installs_what_is_locked(config: dict[str, Any]):
 def test_one_version_of_ray_in_all_files():
     lock = (ROOT / "requirements" / "cluster.lock").read_text()
     text = RAYJOB.read_text() + (ROOT / "docs" / "cluster.md").read_text() + lock
+    text += (ROOT / "Dockerfile").read_text()
     found = re.findall(r"^ray==([\d.]+)|ray:?(\d[\d.]+\d)-|rayVersion: \"(.*)\"", text, flags=re.M)
     versions = {version for groups in found for version in groups if version}
     assert len(found) >= 6
@@ -227,8 +228,7 @@ def test_roles_have_the_least_rights():
 
 
 def test_images_are_named_by_version_or_digest():
-    page = (ROOT / "docs" / "cluster.md").read_text()
-    bases = re.findall(r"^FROM (\S+)$", page, flags=re.M)
+    bases = re.findall(r"^ARG BASE=(\S+)$", (ROOT / "Dockerfile").read_text(), flags=re.M)
     job = rayjob()["spec"]["rayClusterSpec"]
     pods = [job["headGroupSpec"], *job["workerGroupSpecs"]]
     containers = [c for pod in pods for c in pod["template"]["spec"]["containers"]]
