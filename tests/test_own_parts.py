@@ -153,6 +153,14 @@ def test_weights_follow_the_seed(folder: Path, trial: Trial):
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
+def test_an_export_of_it_takes_any_batch(folder: Path, trial: Trial):
+    model = changed(trial, NET).network.build(10, torch.Generator(), size=(32, 32)).eval()
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(model, (torch.zeros(3, 1, 32, 32),), dynamic_shapes=({0: batch},))
+    x_BCFN = torch.randn(7, 1, 32, 32)
+    torch.testing.assert_close(program.module()(x_BCFN).logits_BY, model(x_BCFN).logits_BY)
+
+
 def test_a_cut_trial_resumes_to_the_bit(folder: Path, trial: Trial, store: Store, tmp_path: Path):
     """Its dropout draws from torch's own generator, which each epoch seeds."""
     own = changed(trial, {**NET, "network.dropout": 0.5, "training.epochs": 2})

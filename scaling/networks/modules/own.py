@@ -61,7 +61,7 @@ class OwnModule(nn.Module):
             found = Output(found, None)  # type: ignore[arg-type]
         elif isinstance(found, tuple) and not isinstance(found, Output) and len(found) == 2:
             found = Output(*found)
-        wanted = len(x_BCFN), self.classes
+        wanted = x_BCFN.shape[0], self.classes  # not len, which fixes the batch of an export
         if not isinstance(found, Output) or not isinstance(found.logits_BY, Tensor):
             what = f"a {type(found).__name__}"
         elif tuple(found.logits_BY.shape) != wanted:
