@@ -98,7 +98,7 @@ def judge(
     if len(reasons) == len(judged):
         more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
         raise ValueError(f"no claim can be judged: {reasons[0]}{more}")
-    return pd.DataFrame(judged)[COLUMNS]
+    return pd.DataFrame(judged)[COLUMNS].assign(verdict=[str(row["verdict"]) for row in judged])
 
 
 def assessed(found: Evidence, claim: Claim, unit: str = "", alpha: float = 0.05) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Packages that only one feature needs: each is in an extra, and missed in one line."""
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -59,7 +60,11 @@ def test_commands_run_without_any_of_them(tmp_path: Path):
         "from overhear.command import main; main()"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
     )
     assert not ended.returncode, ended.stderr
     assert "quickstart" in ended.stdout
