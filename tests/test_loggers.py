@@ -78,8 +78,10 @@ def messages(content: bytes) -> Iterator[bytes]:
 
 
 def of_wandb(folder: Path) -> Found:
+    import wandb
     from wandb.proto.wandb_internal_pb2 import Record
 
+    wandb.teardown()  # its own process writes the last lines after a run has finished
     found: Found = {}
     for file in folder.glob("wandb/offline-run-*/run-*.wandb"):
         trial = file.stem.removeprefix("run-")
