@@ -378,9 +378,10 @@ def test_a_trial_in_a_store_is_the_same_trial(
     assert list((tmp_path / "maps").glob("effective_field-feature-unseen-*.png"))
     assert there.names("maps") == [known.id]
     write_wave(tmp_path / "noise.wav", 1, seconds=1.0)
+    monkeypatch.setenv("COLUMNS", "300")  # no name is folded
     predict(there.address, [str(tmp_path / "noise.wav")], device="cpu")
     told = capsys.readouterr()
-    assert "noise.wav" in told.out.replace("\n", "")
+    assert "noise.wav" in told.out
     assert f"trial {known.id}, the only one with weights" in told.err
 
 
