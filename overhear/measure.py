@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from analysis.listing import Listing
     from scaling.results.records import Results
 
+TOLD = ("trial", "runtime", "precision")  # what tells the rows of a scope apart
 BUSY = 0.1  # share of calls that other programs interrupt, from which the reader is told
 FEWEST_REPEATS = 20  # of fewer, no 95th percentile can be told
 
@@ -83,19 +84,22 @@ def _listing(found: list[dict[str, Any]], names: dict[str, str]) -> "Listing":
     """A row for each trial and precision: the latency, then the network alone."""
     from analysis.listing import Column, Listing
 
-    def of(scope: str) -> list[dict[str, Any]]:
-        return [row for row in found if row["scope"] == scope]
+    def by_scope(scope: str) -> dict[tuple[str, ...], dict[str, Any]]:
+        return {tuple(row[k] for k in TOLD): row for row in found if row["scope"] == scope}
 
     def column(heading: str, rows: list[dict[str, Any]], *keys: str, **more: bool) -> Column:
-        cells = (" to ".join(f"{row[key]:.2f}" for key in keys) for row in rows)
+        cells = (" to ".join(f"{row[k]:.2f}" for k in keys) if row else "-" for row in rows)
         return Column(heading, tuple(cells), **more)
 
-    wholes, networks = of("waveform"), of("network")
+    alone = by_scope("network")
+    wholes = [*by_scope("waveform").values()]
+    networks = [alone.get(tuple(row[k] for k in TOLD), {}) for row in wholes]
     memory = tuple(f"{row['model_memory_bytes'] / 1e6:.1f}" for row in wholes)
     peaks = tuple(f"{row['peak_memory_bytes'] / 1e6:.0f}" for row in wholes)
     about = (
         Column("network", tuple(names[row["trial"]] for row in wholes), left=True, folds=True),
         Column("precision", tuple(row["precision"] for row in wholes), left=True),
+        Column("by", tuple(row["runtime"] for row in wholes), left=True),
     )
     values = (
         column("p50 ms", wholes, "p50_ms"),
@@ -112,7 +116,8 @@ def _listing(found: list[dict[str, Any]], names: dict[str, str]) -> "Listing":
 
 def _result(wholes: list[dict[str, Any]], names: dict[str, str]) -> str:
     """The fastest and the slowest in float32."""
-    plain = sorted((r for r in wholes if r["precision"] == "float32"), key=lambda r: r["p50_ms"])
+    torch = [r for r in wholes if r["precision"] == "float32" and r["runtime"] == "torch"]
+    plain = sorted(torch, key=lambda r: r["p50_ms"])
     ends = plain[:1] if len(plain) == 1 else [plain[0], plain[-1]]
     said = " to ".join(f"{row['p50_ms']:.2f} ms ({names[row['trial']]})" for row in ends)
     return f"{said} from waveform to probabilities, median in float32 on {plain[0]['machine']}"
@@ -124,7 +129,7 @@ def _how(found: list[dict[str, Any]]) -> str:
     calls = str(repeats[0]) if len(repeats) == 1 else f"{repeats[0]} to {repeats[-1]}"
     threads = found[0]["threads"]
     said = (
-        f"One clip at a time, {threads} thread{'s' if threads > 1 else ''} of torch, {calls} calls "
+        f"One clip at a time, {threads} thread{'s' if threads > 1 else ''}, {calls} calls "
         "after a warm-up, each precision in a process of its own. Medians: lowest and highest of "
         "five stretches of the calls; processor: median of its time; alone: the network, from "
         "features; model MB: what it adds to the memory of the process, at its peak."

@@ -134,6 +134,25 @@ def test_the_command_tells_what_it_measured(
     assert {row["precision"] for row in rows} == {"float32", "bfloat16"}
 
 
+def test_exported_files_are_timed_beside_it(
+    trial: Trial, complete: Results, instant: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    name = brief(trial).id
+    for ending in latency.FILES.values():
+        complete.put(memoryview(b"a model"), "models", name + ending)
+    said = CliRunner().invoke(app, ["measure", complete.where], catch_exceptions=False).output
+    files = [(job.precision, Path(job.file).name, job.samples) for job in instant if job.file]
+    samples = brief(trial).sound.samples
+    assert files == [("float32", f"{name}.onnx", samples), ("int8", f"{name}.int8.onnx", samples)]
+    kept = complete.read("latency", [name]).to_pylist()
+    by = {(row["runtime"], row["precision"]) for row in kept}
+    assert by >= {("torch", "bfloat16"), ("onnxruntime", "float32"), ("onnxruntime", "int8")}
+    assert "onnxruntime" in said
+    for ending in latency.FILES.values():
+        complete.remove("models", name + ending)
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

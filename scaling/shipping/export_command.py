@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
+from scaling.shipping import MODELS
+
 if TYPE_CHECKING:
     from scaling.results.folder import Folder
     from scaling.results.records import Results
     from scaling.shipping.agreement import Agreement, Heard
     from scaling.shipping.model import Model
     from scaling.training.inputs import Listener
-
-MODELS = "models"  # the folder below the results
 
 
 class Destination(NamedTuple):

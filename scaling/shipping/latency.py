@@ -1,9 +1,10 @@
 """Latency: how long trained trials take for one clip on this machine, measured and recorded.
 
 The latency of a model is scope `waveform`, from waveform to probabilities: what its user waits for.
-Scope `network` is the network alone, from features. One clip at a time, on the CPU. A trial's
+Scope `network` is the network alone, from features. One clip at a time, on the CPU. Files that
+`overhear export` left in `models/` are timed by onnxruntime, the int8 twin among them. A trial's
 measurements of several machines are kept side by side in `latency/<trial>.parquet`; the same one
-measured again replaces its former self. Contents: PRECISIONS, `here`, `measured`, `keep`.
+measured again replaces its former self. Contents: PRECISIONS, FILES, `here`, `measured`, `keep`.
 """
 
 import importlib.metadata
@@ -11,20 +12,23 @@ import json
 import os
 import platform
 import subprocess
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scaling import machine
+from scaling import machine, optional
+from scaling.receptive_field import runs
 from scaling.results import lock_file
 from scaling.results.records import Results
-from scaling.shipping import stopwatch
+from scaling.shipping import MODELS, stopwatch
 from scaling.shipping.stopwatch import Job
 from scaling.text import one_line
 
 PRECISIONS = ("float32", "bfloat16")  # of torch
+FILES = {"float32": ".onnx", "int8": ".int8.onnx"}  # of onnxruntime
 KEY = ("machine", "runtime", "threads", "precision", "scope")  # tells a trial's measurements apart
 LONGEST_NAME = 80  # letters of a machine's name
 
@@ -64,8 +68,25 @@ def measured(
         for precision in precisions:
             job = Job(results.address, trial, "", 0, precision, threads, repeats)
             rows += recorded(trial, job, where)
+        for job in _of_files(results, trial):
+            rows += recorded(trial, job._replace(threads=threads, repeats=repeats), where)
         keep(results, trial, rows)
         yield rows
+
+
+def _of_files(results: Results, trial: str) -> Iterator[Job]:
+    """A job for each file that was exported of a trial, where onnxruntime is installed."""
+    if optional.missing("export"):
+        return
+    for precision, ending in FILES.items():
+        content = results.get(MODELS, trial + ending)
+        if content is None:
+            continue
+        (found,) = runs.trials(results, [trial])
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, trial + ending)
+            file.write_bytes(content)
+            yield Job(file=str(file), samples=found.sound.samples, precision=precision)
 
 
 def recorded(trial: str, job: Job, where: str) -> list[dict[str, Any]]:
