@@ -16,6 +16,7 @@ from analysis.failures import answers
 from analysis.failures.answers import AS_TRAINED, TEMPERED
 from analysis.failures.devices import by_device
 from scaling.results.records import Results
+from scaling.settings import plain
 
 ESTIMATE = ["split", "device", "value", "low", "high", "n", "unit"]
 
@@ -82,8 +83,4 @@ def _calibration(data: Data, trial: str) -> list[dict[str, Any]]:
 
 def _plain(row: dict[Any, Any]) -> dict[str, Any]:
     """Python's own numbers and texts; None for what is nan."""
-    found = {}
-    for name, value in row.items():
-        plain = value.item() if hasattr(value, "item") else value
-        found[str(name)] = None if plain != plain else plain
-    return found
+    return {str(name): plain(value) for name, value in row.items()}

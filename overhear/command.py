@@ -203,9 +203,8 @@ def predict(
     filled(trial=trial)
     here = machine.here(device, "float32", threads)
     picked = pick(Results(results), trial or "")
-    model = load(Results(results), picked.trial, here)
+    model = load(Results(results), picked.trial, here, picked.temperature)
     typer.echo(f"{picked.why}\nprobabilities: {picked.calibration}", err=True)
-    model.temperature = picked.temperature or 1.0
     if scaling.shipping.command.show(model, clips, hop, top, format):
         raise typer.Exit(1)
 
@@ -275,15 +274,15 @@ def export(
     typer.echo(f"{picked.why}\nprobabilities: {picked.calibration}", err=True)
     ending = exporting.TARGETS[to].ending
     place = scaling.shipping.export_command.destination(folder, out, picked.trial, ending)
-    found = model.load(folder, picked.trial, here)
-    found.temperature = picked.temperature or 1.0
+    found = model.load(folder, picked.trial, here, picked.temperature)
     record = track_record(folder, picked.trial)
     heard = agreement.heard_out(folder, found, here, root, reading(column, group_from))
     record |= {"chosen": picked.why, "calibrated": picked.calibration}
-    record |= {"training_clips": heard.training_clips}
+    record |= {"training_clips": len(heard.listener.parts["train"]) if heard.listener else None}
     twin = None
     if int8:
-        listener = agreement.listening(folder, found, here, root, reading(column, group_from))
+        read = reading(column, group_from)
+        listener = heard.listener or agreement.listening(folder, found, here, root, read)
         most = float("inf") if force else most_lost
         make = scaling.shipping.export_command.twin
         twin = partial(make, folder, found, listener, (most, finetune), place)

@@ -125,9 +125,7 @@ def load_model(results: Location, trial: str = "") -> "Model":
 
     where = Results(results)
     picked = pick(where, trial)
-    model = load(where, picked.trial)
-    model.temperature = picked.temperature or 1.0
-    return model
+    return load(where, picked.trial, temperature=picked.temperature)
 
 
 def predict(

@@ -253,8 +253,7 @@ def _calibration(
         for split in np.unique(split_N):
             here = split_N == split
             found = reliability(confidence_N[here], right_N[here])
-            apart = (found["accuracy"] - found["confidence"]).abs()
-            share = found["answers"] / found["answers"].sum()
+            error, by_chance = expected_error(found)
             bins.append(found.drop(columns="by_chance").assign(split=split, stage=stage))
             errors.append(
                 {
@@ -263,14 +262,23 @@ def _calibration(
                     "answers": int(found["answers"].sum()),
                     "confidence": float(confidence_N[here].mean()),
                     "accuracy": float(right_N[here].mean()),
-                    "error": float((share * apart).sum()),
-                    "by_chance": float((share * found["by_chance"]).sum()),
+                    "error": error,
+                    "by_chance": by_chance,
                 }
             )
     if not bins:
         bins.append(pd.DataFrame(columns=["bin", "answers", "confidence", "accuracy", "split",
                                           "stage"]))  # fmt: skip
     return pd.concat(bins, ignore_index=True), pd.DataFrame(errors)
+
+
+def expected_error(bins: pd.DataFrame) -> tuple[float, float]:
+    """The expected calibration error of the bins of `reliability`, and what it would be by chance:
+    means over answers.
+    """
+    apart = (bins["accuracy"] - bins["confidence"]).abs()
+    share = bins["answers"] / bins["answers"].sum()
+    return float((share * apart).sum()), float((share * bins["by_chance"]).sum())
 
 
 def reliability(

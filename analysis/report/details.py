@@ -16,7 +16,7 @@ from scipy.special import softmax
 
 from analysis import aggregate
 from analysis.data import Data
-from analysis.failures.answers import reliability
+from analysis.failures.answers import expected_error, reliability
 from analysis.metrics import Unrecorded
 from analysis.report.embedded import embedded
 
@@ -123,9 +123,7 @@ def _calibration(answers: pd.DataFrame) -> list[Any]:
     confidence_N = softmax(np.stack(answers["logits"].tolist()), axis=1).max(axis=1)
     right_N = (answers["label"] == answers["predicted"]).to_numpy()
     bins = reliability(confidence_N, right_N)
-    share = bins["answers"] / len(answers)
-    apart = (bins["confidence"] - bins["accuracy"]).abs()
-    errors = [round(SHARE * float((share * each).sum())) for each in (apart, bins["by_chance"])]
+    errors = [round(SHARE * each) for each in expected_error(bins)]
     means = (SHARE * bins[["confidence", "accuracy"]]).round().astype(int)
     return [*errors, means["confidence"].tolist(), means["accuracy"].tolist()]
 

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from scaling.networks.cost import Cost, Layer, Sides, count
 from scaling.networks.network import Damping, Dropout, Network
 from scaling.own import options, parts
-from scaling.own.names import NETWORK, PATTERN, Options, Source, check_source
+from scaling.own.names import NETWORK, OFF, PATTERN, Options, Source, check_source, idle
 
 if TYPE_CHECKING:
     import torch
@@ -51,12 +51,9 @@ class OwnNetwork(Network):
         """What the class makes of this trial's settings. Raises ValueError in one line."""
         prefix, own = NETWORK.prefix, options.values(thing, self.options, NETWORK.prefix)
         beside = {name: getattr(self, name) for name in NETWORK.given}
-        for name, off in (("width", 1), ("damping", 0.0), ("dropout", 0.0)):
-            if beside[name] != off and name not in options.takes(thing):
-                raise ValueError(
-                    f"{prefix}{name}={beside[name]} changes nothing: {self.kind} takes no {name}; "
-                    f"leave it at {off:g}"
-                )
+        for name, value in beside.items():
+            if value != OFF[name] and name not in options.takes(thing):
+                raise idle(f"{prefix}{name}", value, self.kind)
         return options.called(self.kind, thing, {**given, **beside}, own)
 
     def layers(self, classes: int, channels: int = 1) -> list[Layer]:

@@ -1,7 +1,7 @@
 """Names of own parts: how `module:Class` is told from a shipped kind, and where it may stand.
 
-Contents: OWN, PATTERN, `is_own`, `family`; Words (a field that holds a shipped word or an own
-name), Source and Options (its siblings); Group and GROUPS.
+Contents: OWN, PATTERN, `is_own`, `module_of`, `family`; Words (a field that holds a shipped word or
+an own name), Source and Options (its siblings); Group, GROUPS; OFF, `idle`.
 """
 
 import re
@@ -57,12 +57,27 @@ FRONTEND = Group(
     given=("window", "low", "high"),
 )
 DATASET = Group("dataset", "sound.dataset", "overhear.datasets")
+# what a setting is that an own part takes no notice of, and another may have left
+OFF = {"width": 1, "damping": 0.0, "dropout": 0.0, "window": 0, "low": 0.0, "high": 0.0}
 GROUPS = (NETWORK, OBJECTIVE, TRANSFORM, FRONTEND, DATASET)
 
 
 def is_own(kind: object) -> bool:
     """Whether this names a person's own part."""
     return isinstance(kind, str) and _NAME.match(kind) is not None
+
+
+def module_of(kind: str) -> str:
+    """The top-level module of `module:Class`."""
+    return kind.partition(":")[0].partition(".")[0]
+
+
+def idle(dotted: str, value: Any, kind: str) -> ValueError:
+    """Says that a part of a person's own takes no notice of this setting."""
+    name = dotted.rpartition(".")[2]
+    return ValueError(
+        f"{dotted}={value} changes nothing: {kind} takes no {name}; leave it at {OFF[name]:g}"
+    )
 
 
 def family(kind: Any) -> Any:

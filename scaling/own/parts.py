@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling.own import sources
-from scaling.own.names import Group
+from scaling.own.names import Group, module_of
 from scaling.own.sources import Sources
 
 VARIABLE = "OVERHEAR_PARTS"
@@ -48,7 +48,7 @@ def _installed(kind: str, group: Group) -> Sources | None:
     """The sources of a part that an installed package lists."""
     if kind not in entries(group.entry_points).values():
         return None
-    module = kind.partition(":")[0].partition(".")[0]
+    module = module_of(kind)
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         return None
@@ -73,7 +73,7 @@ def loaded(kind: str, source: str, group: Group) -> Any:
     """What a trial names. Raises ValueError in one line where its source is not at hand, or differs
     from what the trial was made of.
     """
-    module = kind.partition(":")[0].partition(".")[0]
+    module = module_of(kind)
     there = next(iter(sources.held(module)), None)
     if there is None or there.digest != source:
         other = _installed(kind, group)

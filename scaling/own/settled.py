@@ -8,10 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from scaling.own import options, parts
-from scaling.own.names import DATASET, GROUPS, Group, is_own
+from scaling.own.names import DATASET, GROUPS, OFF, Group, idle, is_own
 
-# what a setting is that an own part takes no notice of, and another may have left
-_OFF = {"width": 1, "damping": 0.0, "dropout": 0.0, "window": 0, "low": 0.0, "high": 0.0}
 # what parts are given beside these, by keyword where they take it
 ALSO = {
     "network.kind": ("classes", "mels", "frames"),
@@ -97,13 +95,10 @@ def _idle(
     states is refused.
     """
     for name in group.given:
-        dotted, off = f"{group.prefix}{name}", _OFF[name]
+        dotted, off = f"{group.prefix}{name}", OFF[name]
         if name in taken:
             continue
         if dotted in found and str(found[dotted]) not in (str(off), f"{off:g}"):
-            raise ValueError(
-                f"{dotted}={found[dotted]} changes nothing: {kind} takes no {name}; leave it at "
-                f"{off:g}"
-            )
+            raise idle(dotted, found[dotted], kind)
         if renamed:
             found[dotted] = off

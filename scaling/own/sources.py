@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from scaling.own.names import GROUPS
+from scaling.own.names import GROUPS, module_of
 from scaling.spelling import nearest
 
 MOST_FILES, MOST_BYTES = 200, 2**20  # of one part, as it is sent to each worker
@@ -175,7 +175,7 @@ def found(folders: Sequence[Path], kind: str) -> Sources:
     """The sources of `module:Class` in the first of the folders that has them. Raises ValueError,
     with the nearest name, where none has.
     """
-    module = kind.partition(":")[0].partition(".")[0]
+    module = module_of(kind)
     for folder in folders:
         if there := read(folder, module):
             return there

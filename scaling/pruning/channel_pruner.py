@@ -90,10 +90,7 @@ class ChannelPruner(Masked):
 
     def _masks(self, alive: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The masks of all layers whose groups have these channels left."""
-        masks = {
-            name: torch.ones_like(layer.weight, dtype=torch.bool)
-            for name, layer in self.layers.items()
-        }
+        masks = {**self._begin()}
         for each in self.built:
             mask = masks[each.layer.name]
             if each.group:

@@ -29,11 +29,9 @@ from scaling.receptive_field.gradients import (
     place_of,
     target_of,
 )
-from scaling.results import lock_file, weights, weights_file
+from scaling.results import lock_file, trained_on, weights, weights_file
 from scaling.results.records import Results
 from scaling.settings import Trial, sizes, unflat
-from scaling.sound import prepare
-from scaling.sound.clips import same
 from scaling.sound.datasets.reading import AS_IT_IS, Reading
 from scaling.sound.store import Store
 from scaling.spelling import nearest
@@ -97,22 +95,12 @@ def compute(
     trial was trained on.
     """
     missing = [trial for trial in chosen if not _kept(results, trial, wanted)]
-    clips = prepare.scan(missing, root, reading)
-    stores = prepare.stores(missing, clips)
-    digests, glances = prepare.digests(missing, stores), prepare.glances(missing, stores)
-    planned = results.read("manifest").select(["trial", "data_digest"]).to_pylist()
-    trained_on = {row["trial"]: row["data_digest"] for row in planned}
+    store_of = trained_on.stored(results, missing, root, reading)
     for trial in chosen:
         if trial not in missing:
             yield trial, False
             continue
-        if not same(trained_on[trial.id], digests[trial.id], glances[trial.id]):
-            raise ValueError(
-                f"trial {trial.id} was trained on other clips (digest {trained_on[trial.id]}) than "
-                f"these ({digests[trial.id]}): name their place with --root, and say --column and "
-                "--group-from as the sweep did"
-            )
-        row = _map(results, trial, stores[prepare.store_key(trial)], machine, wanted)
+        row = _map(results, trial, store_of(trial), machine, wanted)
         _keep(results, trial, row)
         yield trial, True
 
@@ -239,13 +227,8 @@ def _epochs(results: Results, trial: Trial) -> int:
 
 def _restored(results: Results, trial: Trial, listener: Listener, machine: Machine) -> Classifier:
     """The trained network with its standardization, and the listener's front end as it learnt."""
-    learned = weights.load(trial.id, results)
-    assert learned is not None, "trials() looked"
     model, _ = of_trial(trial, listener, machine, None, None)
-    try:
-        model.load_state_dict(learned)
-    except RuntimeError:
-        raise weights.misfit(trial.id, results) from None
+    weights.restore(model, trial.id, results)
     return model.to(machine.device).eval()
 
 

@@ -1,13 +1,13 @@
 """Weights: a trained classifier's tensors as one safetensors file, which says whose they are.
 
-The file itself is scaling.results.weights_file's. Contents: `save`, `load`, `misfit`; `packed`,
+The file itself is scaling.results.weights_file's. Contents: `save`, `load`, `restore`; `packed`,
 `unpacked`.
 """
 
 from collections.abc import Mapping
 
 import safetensors.torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from scaling.networks.modules.state import renamed
 from scaling.results import seal
@@ -26,9 +26,18 @@ def load(trial: str, results: Results) -> dict[str, Tensor] | None:
     return None if content is None else unpacked(content, trial, path(trial, results))
 
 
-def misfit(trial: str, results: Results) -> ValueError:
-    """Says that a trial's weights do not fit into its network."""
-    return ValueError(f"{path(trial, results)} holds another network's weights: {remedy(trial)}")
+def restore(model: nn.Module, trial: str, results: Results) -> None:
+    """Give a model the weights of this trial, which has some. Raises as `load` does, and ValueError
+    for weights of another network.
+    """
+    learned = load(trial, results)
+    assert learned is not None, "who asks has looked"
+    try:
+        model.load_state_dict(learned)
+    except RuntimeError:
+        raise ValueError(
+            f"{path(trial, results)} holds another network's weights: {remedy(trial)}"
+        ) from None
 
 
 def packed(trial: str, weights: Mapping[str, Tensor]) -> bytearray:

@@ -13,6 +13,7 @@ from scaling.settings.fields import (
     explain,
     flat,
     leaves,
+    plain,
     settings,
     unflat,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "flat",
     "hashed",
     "leaves",
+    "plain",
     "settings",
     "unflat",
 ]

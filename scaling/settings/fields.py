@@ -129,7 +129,7 @@ def unflat(row: "Mapping[str, Any] | pd.Series[Any]") -> Trial:
     stated: dict[str, Any] = {}
     foreign: dict[str, Any] = {}
     for name, each in settings().items():
-        value = _plain(row.get(name))
+        value = plain(row.get(name))
         if value is None:
             continue
         if each.kinds and family(row.get(_kind_of(name), _usual(name))) not in each.kinds:
@@ -145,7 +145,7 @@ def unflat(row: "Mapping[str, Any] | pd.Series[Any]") -> Trial:
     return trial
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A cell as Parquet has it: numpy's numbers are Python's, pandas' missing values None."""
     found = value.item() if hasattr(value, "item") else value
     return None if found is None or str(found) == "<NA>" or found != found else found

@@ -207,21 +207,17 @@ class Trial(Part):
                 f"pruning.start={pruning.start} and pruning.length={pruning.length} must end "
                 f"before training.epochs={epochs}: the last cut is trained on"
             )
-        if isinstance(pruning, Magnitude) and self.training.patience:
-            raise ValueError(
-                f"training.patience={self.training.patience} may end a trial before "
-                "pruning.kind=magnitude has cut to its target: name one of them"
-            )
         if isinstance(pruning, Channels) and pruning.last_cut >= epochs:
             rounds = f", {pruning.rounds} rounds {pruning.every} apart" * (pruning.rounds > 1)
             raise ValueError(
                 f"pruning.start={pruning.start}{rounds}, cuts last before epoch "
                 f"{pruning.last_cut + 1} of training.epochs={epochs}: the last cut is trained on"
             )
-        if isinstance(pruning, Channels) and self.training.patience:
+        if isinstance(pruning, Magnitude | Channels) and self.training.patience:
+            goal = "target" if isinstance(pruning, Magnitude) else "budget"
             raise ValueError(
                 f"training.patience={self.training.patience} may end a trial before "
-                "pruning.kind=channels has cut to its budget: name one of them"
+                f"pruning.kind={pruning.kind} has cut to its {goal}: name one of them"
             )
         if isinstance(pruning, Cutting) and pruning.target_width > self.network.width:
             raise ValueError(

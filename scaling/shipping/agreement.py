@@ -2,8 +2,8 @@
 
 Every clip is answered alone and in a batch of seven. The clips are the held-out ones of the trial,
 as it heard them: through each of its microphones. Where its recordings are not here, noise and
-tones of fixed seeds stand in for them. Contents: Heard, `heard_out`, `listening`, `synthetic`;
-Agreement, `agree`.
+tones of fixed seeds stand in for them. Contents: Heard, `heard_out`, `held_out`,
+`listening`, `synthetic`; Agreement, `agree`.
 """
 
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from scaling.machine import Machine
+from scaling.results import trained_on
 from scaling.results.records import Results
 from scaling.shipping.export import Runner, Waves
 from scaling.shipping.model import Model
-from scaling.sound import datasets, prepare
-from scaling.sound.clips import same
+from scaling.sound import datasets
 from scaling.sound.datasets.reading import AS_IT_IS, Reading
-from scaling.training.inputs import Listener
+from scaling.training.inputs import EvaluationSet, Listener
 
 # B clips, T samples, Y classes
 
@@ -36,7 +36,7 @@ class Heard(NamedTuple):
     what: str  # as `80 held-out clips`
     reason: str  # why it is none of the trial's own; "" where it is
     batches: Iterator[Waves]  # (B, samples), as large as comes
-    training_clips: int | None = None  # None: not known
+    listener: Listener | None = None  # of the trial's own clips; None: they are not here
 
 
 class Agreement(NamedTuple):
@@ -71,18 +71,26 @@ def heard_out(
         if root is not None:
             raise
         return synthetic(model, f"{model.trial.sound.dataset} was not found")
-    sets = [each for each in listener.scored() if each.split not in NOT_HELD_OUT]
+    sets = _sets(listener)
     count = sum(len(each.clips) * len(each.through) for each in sets)
-
-    def batches() -> Iterator[Waves]:
-        for each in sets:
-            for microphone in each.through:
-                for at in range(0, len(each.clips), 7 * 8):
-                    yield listener.heard(each.clips[at : at + 7 * 8], microphone).cpu().numpy()
-
     names = " and ".join(each.split for each in sets)
-    what = f"all {count:,} held-out clips ({names})"
-    return Heard(what, "", batches(), len(listener.parts["train"]))
+    batches = (waves_BT for *_, waves_BT in held_out(listener, 7 * 8))
+    return Heard(f"all {count:,} held-out clips ({names})", "", batches, listener)
+
+
+def held_out(listener: Listener, size: int) -> Iterator[tuple[str, int, np.ndarray, Waves]]:
+    """Split, microphone, rows and waves (B, T), at most `size` of them, of all clips that a trial
+    never learnt from, through each of its microphones.
+    """
+    for each in _sets(listener):
+        for microphone in each.through:
+            for at in range(0, len(each.clips), size):
+                rows = each.clips[at : at + size]
+                yield each.split, microphone, rows, listener.heard(rows, microphone).cpu().numpy()
+
+
+def _sets(listener: Listener) -> list[EvaluationSet]:
+    return [each for each in listener.scored() if each.split not in NOT_HELD_OUT]
 
 
 def listening(
@@ -96,18 +104,8 @@ def listening(
     not here, and ValueError for other clips than those that it was trained on.
     """
     trial = model.trial
-    clips = prepare.scan([trial], root, reading)
-    stores = prepare.stores([trial], clips)
-    digest = prepare.digests([trial], stores)[trial.id]
-    glance = prepare.glances([trial], stores)[trial.id]
-    planned = results.read("manifest").select(["trial", "data_digest"]).to_pylist()
-    before = {row["trial"]: row["data_digest"] for row in planned}[trial.id]
-    if not same(before, digest, glance):
-        raise ValueError(
-            f"trial {trial.id} was trained on other clips (digest {before}) than these ({digest}): "
-            "name their place with --root, and say --column and --group-from as the sweep did"
-        )
-    return Listener(trial, stores[prepare.store_key(trial)], machine)
+    store = trained_on.stored(results, [trial], root, reading)(trial)
+    return Listener(trial, store, machine)
 
 
 def synthetic(model: Model, reason: str) -> Heard:

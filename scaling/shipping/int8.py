@@ -10,8 +10,6 @@ Contents: CALIBRATION, MOST_LOST, Twin, `quantized`, `judged`, `refused`, `keep`
 # B clips, T samples, Y classes
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +19,7 @@ import numpy as np
 from scaling.results.records import Results
 from scaling.seeds import stream
 from scaling.shipping import export, latency
-from scaling.shipping.agreement import NOT_HELD_OUT
+from scaling.shipping.agreement import held_out
 from scaling.shipping.export import Waves
 from scaling.shipping.stopwatch import Job
 from scaling.shipping.whole import WAVES, quiet
@@ -99,7 +97,9 @@ def judged(twin: Twin, listener: Listener) -> Twin:
         "int8": export.runner(twin.int8, "onnx"),
     }
     right: dict[tuple[str, str], list[tuple[bool, ...]]] = {}
-    for split, devices, targets_B, waves_BT in _held_out(listener):
+    for split, microphone, of_B, waves_BT in held_out(listener, BATCH):
+        targets_B = listener.targets[of_B]
+        devices = listener.rows(of_B, microphone)["device"]
         answers = [run(waves_BT)[1].argmax(axis=1) == targets_B for run in runners.values()]
         for device, *each in zip(devices, *answers, strict=True):
             for named in {"all", device} - {""}:
@@ -109,19 +109,6 @@ def judged(twin: Twin, listener: Listener) -> Twin:
         shares = dict(zip(runners, np.mean(answered, axis=0).tolist(), strict=True))
         rows.append({"split": split, "device": device, "clips": len(answered), **shares})
     return twin._replace(devices=tuple(rows))
-
-
-def _held_out(listener: Listener) -> Iterator[tuple[str, list[str], np.ndarray, Waves]]:
-    """Split, devices, classes and waves (B, T) of the clips that the trial never learnt from."""
-    for each in listener.scored():
-        if each.split in NOT_HELD_OUT:
-            continue
-        for microphone in each.through:
-            devices = listener.rows(each.clips, microphone)["device"].tolist()
-            for at in range(0, len(each.clips), BATCH):
-                rows = each.clips[at : at + BATCH]
-                waves_BT = listener.heard(rows, microphone).cpu().numpy()
-                yield each.split, devices[at : at + BATCH], listener.targets[rows], waves_BT
 
 
 def refused(twin: Twin, most: float) -> str:
@@ -142,12 +129,10 @@ def keep(results: Results, trial: str, twin: Twin, samples: int) -> dict[str, An
     """
     times = {}
     where = latency.here()
-    with _written(twin) as files:
-        for precision, file in files.items():
-            job = Job(file=file, samples=samples, precision=precision)
-            rows = latency.recorded(trial, job, where)
-            latency.keep(results, trial, rows)
-            times[precision] = {name: rows[0][name] for name in ("p50_ms", "p95_ms")}
+    for precision, content in (("float32", twin.float32), ("int8", twin.int8)):
+        rows = latency.of_file(trial, content, Job(samples=samples, precision=precision), where)
+        latency.keep(results, trial, rows)
+        times[precision] = {name: rows[0][name] for name in ("p50_ms", "p95_ms")}
     sizes = {"float32_bytes": len(twin.float32), "int8_bytes": len(twin.int8)}
     about = {"trial": trial, "calibration_clips": twin.calibration_clips, **sizes}
     about["finetuned_epochs"] = twin.finetuned_epochs
@@ -160,13 +145,3 @@ def keep(results: Results, trial: str, twin: Twin, samples: int) -> dict[str, An
     results.write("int8", trial, [about | row | {"made": now} for row in named])
     del about["trial"]
     return about | {"latency": times, "machine": where, "lost": twin.lost, "devices": named}
-
-
-@contextmanager
-def _written(twin: Twin) -> Iterator[dict[str, str]]:
-    """Paths of both files, by precision."""
-    with tempfile.TemporaryDirectory() as folder:
-        files = {name: Path(folder, f"{name}.onnx") for name in ("float32", "int8")}
-        for name, path in files.items():
-            path.write_bytes(getattr(twin, name))
-        yield {name: str(path) for name, path in files.items()}

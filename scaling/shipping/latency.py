@@ -4,7 +4,8 @@ The latency of a model is scope `waveform`, from waveform to probabilities: what
 Scope `network` is the network alone, from features. One clip at a time, on the CPU. Files that
 `overhear export` left in `models/` are timed by onnxruntime, the int8 twin among them. A trial's
 measurements of several machines are kept side by side in `latency/<trial>.parquet`; the same one
-measured again replaces its former self. Contents: PRECISIONS, FILES, `here`, `measured`, `keep`.
+measured again replaces its former self. Contents: PRECISIONS, FILES, `here`, `measured`,
+`of_file`, `recorded`, `keep`.
 """
 
 import importlib.metadata
@@ -68,25 +69,30 @@ def measured(
         for precision in precisions:
             job = Job(results.address, trial, "", 0, precision, threads, repeats)
             rows += recorded(trial, job, where)
-        for job in _of_files(results, trial):
-            rows += recorded(trial, job._replace(threads=threads, repeats=repeats), where)
+        if not optional.missing("export"):
+            rows += _of_files(results, trial, Job(threads=threads, repeats=repeats), where)
         keep(results, trial, rows)
         yield rows
 
 
-def _of_files(results: Results, trial: str) -> Iterator[Job]:
-    """A job for each file that was exported of a trial, where onnxruntime is installed."""
-    if optional.missing("export"):
-        return
-    for precision, ending in FILES.items():
-        content = results.get(MODELS, trial + ending)
-        if content is None:
-            continue
-        (found,) = runs.trials(results, [trial])
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, trial + ending)
-            file.write_bytes(content)
-            yield Job(file=str(file), samples=found.sound.samples, precision=precision)
+def _of_files(results: Results, trial: str, job: Job, where: str) -> list[dict[str, Any]]:
+    """The rows of the files that were exported of a trial, each timed as the job says."""
+    contents = {name: results.get(MODELS, trial + ending) for name, ending in FILES.items()}
+    there = {name: content for name, content in contents.items() if content is not None}
+    if not there:
+        return []
+    (found,) = runs.trials(results, [trial])
+    timed = job._replace(samples=found.sound.samples)
+    parts = (of_file(trial, each, timed._replace(precision=p), where) for p, each in there.items())
+    return [row for part in parts for row in part]
+
+
+def of_file(trial: str, content: bytes, job: Job, where: str) -> list[dict[str, Any]]:
+    """The rows of an ONNX file of this content for the records of a trial, as `recorded`."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, trial + FILES[job.precision])
+        file.write_bytes(content)
+        return recorded(trial, job._replace(file=str(file)), where)
 
 
 def recorded(trial: str, job: Job, where: str) -> list[dict[str, Any]]:

@@ -73,8 +73,14 @@ class Model(nn.Module):
         return (logits_BY / self.temperature).softmax(dim=1)
 
 
-def load(results: Results, trial: str, machine: Machine | None = None) -> Model:
-    """The model of a complete trial, by its id; on the CPU in float32 unless a machine is named.
+def load(
+    results: Results,
+    trial: str,
+    machine: Machine | None = None,
+    temperature: float | None = None,
+) -> Model:
+    """The model of a complete trial, by its id; on the CPU in float32 unless a machine is named, as
+    trained unless a temperature calibrates it.
 
     Its parameters ask for no gradient. Raises ValueError for a trial that is unknown, has no
     weights, or answers from more than weights, and where its classes cannot be told.
@@ -84,15 +90,11 @@ def load(results: Results, trial: str, machine: Machine | None = None) -> Model:
     names = labels(results, found)
     where = machine or Machine(torch.device("cpu"), torch.float32, torch.get_num_threads())
     front = frontends.build(found.sound.features, found.sound.rate, where.frontend)
-    learned = weights.load(trial, results)
-    assert learned is not None, "runs.trials looked"
     model = classifier.untrained(found, len(names), front, where)
-    try:
-        model.load_state_dict(learned)
-    except RuntimeError:
-        raise weights.misfit(trial, results) from None
+    weights.restore(model, trial, results)
     model = classifier.in_use(model, found, len(names))
     made = Model(found, names, front, model).to(where.device).eval()
+    made.temperature = temperature or 1.0
     return made.requires_grad_(False)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from scaling.own import parts
-from scaling.own.names import DATASET, is_own
+from scaling.own.names import DATASET, is_own, module_of
 from scaling.own.sources import held, imported
 from scaling.sound.clips import Clips, Dataset, Report, check_copies
 from scaling.sound.datasets import labels
@@ -60,7 +60,7 @@ def find(name: str) -> Dataset:
 
 
 def _own(name: str) -> Dataset:
-    if not held(name.partition(":")[0].partition(".")[0]):
+    if not held(module_of(name)):
         raise ValueError(
             f"{DATASET.field}={name}: a record names this code, which runs only if you say where "
             f"it lies: {parts.VARIABLE}=FOLDER"
