@@ -1,0 +1,77 @@
+"""Residual normalization against its formula in numpy, and what it is for."""
+
+import numpy as np
+import torch
+
+from scaling.networks.modules.residual_normalization import (
+    AdaptiveResidualNormalization,
+    ResidualNormalization,
+    freq_in,
+)
+
+
+def maps() -> torch.Tensor:
+    return 5 + 3 * torch.randn(3, 4, 6, 11, generator=torch.Generator().manual_seed(0))
+
+
+def by_hand(x_BCFN: np.ndarray) -> np.ndarray:
+    """FreqIN clip by clip and row by row, in float64."""
+    out = np.empty_like(x_BCFN)
+    for clip in range(x_BCFN.shape[0]):
+        for row in range(x_BCFN.shape[2]):
+            values = x_BCFN[clip, :, row]
+            mean = values.sum() / values.size
+            variance = ((values - mean) ** 2).sum() / values.size
+            out[clip, :, row] = (values - mean) / np.sqrt(variance + 1e-5)
+    return out
+
+
+def test_residual_normalization_is_its_formula():
+    x_BCFN = maps()
+    exact = x_BCFN.double().numpy()
+    found = ResidualNormalization()(x_BCFN).numpy()
+    assert np.abs(found - (0.1 * exact + by_hand(exact))).max() < 1e-6
+    assert list(ResidualNormalization().parameters()) == []
+
+
+def test_adaptive_residual_normalization_is_its_formula():
+    """With the gradients of all that learns, in float64."""
+    module, x_BCFN = AdaptiveResidualNormalization(4).double(), maps().double()
+    exact = x_BCFN.double().numpy()
+    begun = module(x_BCFN).detach().numpy()
+    assert np.abs(begun - (0.5 * exact + 0.5 * by_hand(exact))).max() < 1e-6
+    values = torch.randn(3, 4, generator=torch.Generator().manual_seed(1)).double()
+    for each, value in zip((module.rho, module.gamma, module.beta), values, strict=True):
+        each.data = value[:, None, None]
+    rho, gamma, beta = values.numpy()[:, None, :, None, None]
+    wanted = gamma * (rho * exact + (1 - rho) * by_hand(exact)) + beta
+    assert np.abs(module(x_BCFN).detach().numpy() - wanted).max() < 1e-12
+    weights = torch.randn(3, 4, 6, 11, generator=torch.Generator().manual_seed(2)).double()
+    (module(x_BCFN) * weights).sum().backward()
+    mixed = rho * exact + (1 - rho) * by_hand(exact)
+    for each, slope in (
+        (module.rho, gamma * (exact - by_hand(exact))),
+        (module.gamma, mixed),
+        (module.beta, np.ones_like(exact)),
+    ):
+        expected = (weights.numpy() * slope).sum(axis=(0, 2, 3))
+        assert each.grad is not None
+        np.testing.assert_allclose(each.grad.flatten().numpy(), expected, rtol=0, atol=1e-9)
+
+
+def test_freq_in_does_not_hear_the_microphone():
+    """A gain in decibels and a scale for each band, which a device adds, are gone."""
+    x_BCFN = maps()
+    gains = torch.linspace(-20, 20, 6)[:, None]
+    scales = torch.linspace(0.5, 2, 6)[:, None]
+    torch.testing.assert_close(
+        freq_in(x_BCFN * scales + gains), freq_in(x_BCFN), rtol=1e-4, atol=2e-5
+    )
+    constant = torch.full((1, 1, 2, 5), 7.0)
+    assert torch.equal(freq_in(constant), torch.zeros_like(constant))
+
+
+def test_it_works_in_half_precision():
+    """Statistics are those of float32, whatever the map is."""
+    half = maps().bfloat16()
+    assert torch.equal(freq_in(half), freq_in(half.float()))
