@@ -31,13 +31,8 @@ lint: .venv/ready
 lock:  ## requirements/*.lock from pyproject.toml; UPGRADE=--upgrade for the newest versions
 	@.ci/lock $(UPGRADE)
 
-bench: .venv/ready  ## speed against what a user would pick instead, in one run
-	@$(BIN)/python benchmarks/frontends.py
-	@$(BIN)/python benchmarks/step.py
-	@$(BIN)/python benchmarks/pruning.py
-	@$(BIN)/python benchmarks/stacking.py --device cuda
-	@$(BIN)/python benchmarks/erf.py
-	@$(BIN)/python benchmarks/sweep.py
+bench: .venv/ready  ## speed against what a user would pick instead, in one run and one table
+	@$(BIN)/python benchmarks/all.py
 	@$(BIN)/python benchmarks/analysis_size.py
 
 docs: .venv/ready  ## the site in site/, without the network; a dead link or anchor fails

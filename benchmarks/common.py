@@ -1,8 +1,9 @@
 """What benchmarks share: fair timing, a table, and one line of history per run.
 
-Conventions: a ratio above 1 means that ours is ahead. A target is the ratio aimed at, a limit the
+Conventions: a ratio above 1 means that ours is ahead. Its spread are the quartiles of the ratios of
+the rounds, in each of which all contestants run once. A target is the ratio aimed at, a limit the
 ratio below which something is broken (None: not judged, shown for comparison).
-Contents: `medians`, `Result` with `timed`, and `report`.
+Contents: `rounds`, `Result` with `timed`, `machine`, `table` and `report`.
 """
 
 import json
@@ -19,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 REST = 0.3  # seconds
+WIDTH = 130  # of tables, columns
 HISTORY = Path(__file__).with_name("history.jsonl")
 
 
@@ -31,6 +33,13 @@ class Result(NamedTuple):
     ratio: float
     target: float | None = None
     limit: float | None = None
+    low: float | None = None  # first and third quartile of the ratio; None: of one round only
+    high: float | None = None
+
+    @property
+    def spread(self) -> str:
+        """The quartiles, for a table."""
+        return "" if self.low is None else f"{self.low:,.2f} to {self.high:,.2f}"
 
     @property
     def verdict(self) -> str:
@@ -43,21 +52,27 @@ class Result(NamedTuple):
 
 def timed(
     name: str,
-    ours: float,
-    peer: float,
+    ours: Sequence[float],
+    peer: Sequence[float],
     target: float | None = None,
     limit: float | None = None,
 ) -> Result:
-    """A comparison of two durations in seconds, told in milliseconds."""
-    return Result(f"{name}, ms", 1e3 * ours, 1e3 * peer, peer / ours, target, limit)
+    """A comparison of two contestants' seconds in the same rounds: medians in milliseconds."""
+    mine, theirs = statistics.median(ours), statistics.median(peer)
+    ratios = [one / other for one, other in zip(peer, ours, strict=True)]
+    low, _, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    ratio = theirs / mine
+    return Result(f"{name}, ms", 1e3 * mine, 1e3 * theirs, ratio, target, limit, low, high)
 
 
-def medians(contestants: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median seconds of one call of each; interleaved, so that a busy moment hits all alike.
+def rounds(contestants: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of one call of each in every round; interleaved, so that a busy moment hits all
+    alike.
 
     Between two calls all rest: the idle threads of OpenBLAS spin for about 0.1 s after their
     work, which would be charged to whoever comes next.
     """
+    assert repeats > 1, "one round has no spread"
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for run in range(repeats + 1):
         for name, call in contestants.items():
@@ -66,7 +81,7 @@ def medians(contestants: Mapping[str, Callable[[], object]], repeats: int) -> di
             call()
             if run > 0:  # the first call warms up
                 seconds[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in seconds.items()}
+    return seconds
 
 
 def machine() -> str:
@@ -81,20 +96,27 @@ def machine() -> str:
     return ", ".join([*parts, f"torch {torch.__version__}"])
 
 
+def table(title: str, results: Sequence[Result], caption: str) -> Table:
+    """The results as a table."""
+    found = Table(title=title, caption=caption)
+    found.add_column("comparison")
+    for column in ("ours", "peer", "ratio", "quartiles", "target", "limit"):
+        found.add_column(column, justify="right")
+    found.add_column("")
+    for each in results:
+        measured = [f"{value:,.2f}" for value in (each.ours, each.peer, each.ratio)]
+        judged = ["" if value is None else f"{value:,.2f}" for value in (each.target, each.limit)]
+        found.add_row(each.name, *measured, each.spread, *judged, each.verdict)
+    return found
+
+
 def report(title: str, results: Sequence[Result]) -> None:
     """Print a table and the run as one JSON line, and append that line to HISTORY."""
-    table = Table(title=title, caption=machine())
-    table.add_column("comparison")
-    for column in ("ours", "peer", "ratio", "target", "limit"):
-        table.add_column(column, justify="right")
-    table.add_column("")
-    for result in results:
-        numbers = ["" if value is None else f"{value:,.2f}" for value in result[1:]]
-        table.add_row(result.name, *numbers, result.verdict)
-    Console(width=120).print(table)
+    Console(width=WIDTH).print(table(title, results, machine()))
     run = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": machine(),
+        "title": title,
         "results": [result._asdict() for result in results],
     }
     line = json.dumps(run)

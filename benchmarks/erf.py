@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Callable
 
 import torch
-from common import medians, report, timed
+from common import report, rounds, timed
 from torch import Tensor, nn
 
 from scaling import machine
@@ -79,7 +79,7 @@ def main() -> None:
     nothing = 1e-5 * float(expected.max())
     for compute in contestants.values():
         torch.testing.assert_close(compute(), expected, rtol=1e-2, atol=nothing)
-    seconds = medians(contestants, chosen.repeats)
+    seconds = rounds(contestants, chosen.repeats)
     mine = seconds["ours"]
     report(
         f"An ERF map, W = {chosen.width}, {CLIPS} clips of 1 x 256 x 216, float32",

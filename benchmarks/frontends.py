@@ -19,7 +19,7 @@ import soxr
 import torch
 import torchaudio
 import torchlibrosa
-from common import medians, report, timed
+from common import report, rounds, timed
 from nnAudio.features.mel import MelSpectrogram
 from torch import Tensor
 
@@ -135,7 +135,7 @@ def main() -> None:
         contestants = {"ours": frontends.build(features, RATE)} | peers[kind]
         calls = {name: partial(call, waves_BT) for name, call in contestants.items()}
         with torch.inference_mode():
-            seconds = medians(calls, arguments.repeats)
+            seconds = rounds(calls, arguments.repeats)
         results += [
             timed(f"{kind}, {name}", seconds["ours"], seconds[name], *TARGETS.get((kind, name), ()))
             for name in peers[kind]

@@ -13,7 +13,7 @@ from functools import partial
 
 import torch
 import torch_pruning
-from common import Result, medians, report, timed
+from common import Result, report, rounds, timed
 from torch import Tensor, nn
 
 from scaling.networks.cost import Layer, count
@@ -107,7 +107,7 @@ def main() -> None:
         calls: dict[str, Callable[[], object]] = {
             name: partial(answer, network, x_BCFN) for name, network in networks.items()
         }
-        seconds = medians(calls, chosen.repeats)
+        seconds = rounds(calls, chosen.repeats)
         own = seconds["compacted"]
         results += [
             timed(f"batch {batch}, against dense", own, seconds["dense"], FASTER, SLOWEST),

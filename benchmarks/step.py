@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Callable
 
 import torch
-from common import medians, report, timed
+from common import report, rounds, timed
 from torch.nn import functional
 
 from scaling import machine
@@ -25,7 +25,12 @@ TARGET, LIMIT = 3.5, 2.0  # with native bfloat16; without it ours has only layou
 
 
 def step(
-    network: Network, here: machine.Machine, plain: bool, kept: float = 1.0
+    network: Network,
+    here: machine.Machine,
+    plain: bool,
+    kept: float = 1.0,
+    batch: int = BATCH,
+    shape: tuple[int, int] = SHAPE,
 ) -> Callable[[], None]:
     """A call that makes one update, forward to optimizer; `kept` of the weights are not masked."""
     model = network.build(CLASSES, torch_stream(0, "initialization")).to(here.device)
@@ -39,8 +44,8 @@ def step(
         for module in model.modules():
             if isinstance(module, Convolution):
                 module.cut(torch.rand(module.weight.shape, generator=draws) < kept)
-    x_BCFN = torch.randn(BATCH, 1, *SHAPE, generator=draws).to(here.device)
-    labels_B = torch.randint(CLASSES, (BATCH,), generator=draws).to(here.device)
+    x_BCFN = torch.randn(batch, 1, *shape, generator=draws).to(here.device)
+    labels_B = torch.randint(CLASSES, (batch,), generator=draws).to(here.device)
 
     def update() -> None:
         with here.autocast():
@@ -63,7 +68,7 @@ def main() -> None:
     ours, plain = machine.here(), machine.here(precision="float32")
     base = CPResNet(width=chosen.width, depth=1, pointwise=1)
     damped = base.model_copy(update={"damping": 0.99})
-    seconds = medians(
+    seconds = rounds(
         {
             "ours": step(base, ours, plain=False),
             "plain": step(base, plain, plain=True),

@@ -108,6 +108,10 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print its size and cost; train nothing.")
     ] = False,
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Write where an epoch's time goes; record nothing else."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train one trial from a recipe, on this machine, without Ray."""
@@ -121,6 +125,8 @@ def train(
     from scaling.spelling import nearest
 
     filled(root=root, out=out, device=device, precision=precision)
+    if profile and dry_run:
+        raise ValueError("--dry-run trains nothing and --profile trains two epochs: name one")
     here = machine.here(device, precision, threads, frontend_backend)  # before what takes long
     if recipe not in RECIPES:
         raise ValueError(f"--recipe {recipe}: no such recipe{nearest(recipe, RECIPES)}")
@@ -138,6 +144,11 @@ def train(
     planned = plan("train", [trial], {name: each.table for name, each in clips.items()})
     if dry_run:
         _dry_run(trial, planned.price(0), planned.parts[0], as_json)
+        return
+    if profile:
+        from scaling import profile_command
+
+        profile_command.run(planned, clips, out, here, skip_unreadable)
         return
     _train(planned, clips, out, here, skip_unreadable)
 

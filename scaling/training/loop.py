@@ -258,7 +258,7 @@ class Session:
         sums: dict[str, Tensor] = {}
         minimized: set[str] = set()
         for step in self.steps():
-            loss = self._update(step)
+            loss = self.update(step)
             minimized |= loss.parts.keys()
             for name, value in (loss.parts | loss.measured).items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach()
@@ -278,7 +278,7 @@ class Session:
         seen = clips * self.objective.views
         return means | {"loss": total, "rate": rate, "steps": steps, "clips": seen}
 
-    def _update(self, step: Step) -> Loss:
+    def update(self, step: Step) -> Loss:
         """One update; returns what it minimized and measured."""
         loss = self.objective.loss(self._outputs(step.views), step.targets_BY, self.done)
         training = self.trial.training

@@ -1,0 +1,267 @@
+"""What a GPU gives to a study: ceilings, front ends, trials alone and side by side, a real study.
+
+One call of at most 8 minutes on a data-centre GPU. It needs torch, torchaudio, pandas and pyarrow:
+trials run without Ray. Each figure stands beside what one would write instead, measured in the same
+run: the plain float32 loop and plain autocast on features at hand, torchaudio's mel spectrogram,
+the same trials one after the other. ESC-10 is heard where OVERHEAR_DATA has it, else synthetic
+sounds. Where no GPU is, it says so, and exits 0; `--device cpu --quick` runs the same code small.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import product
+from time import perf_counter
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import stacking
+import torch
+import torchaudio
+from common import Result, report, rounds, timed
+from step import step
+
+from scaling import machine
+from scaling.machine import Machine
+from scaling.networks.cp_resnet import CPResNet
+from scaling.results.records import Results
+from scaling.results.run_group import run_group
+from scaling.results.run_trial import run_trial
+from scaling.seeds import torch_stream
+from scaling.settings import Features, Trial, changed, sizes
+from scaling.settings.recipes import ESC10, QUICKSTART
+from scaling.sound import datasets, frontends, prepare
+from scaling.sound.store import Store
+from scaling.training.inputs import Listener
+from scaling.training.loop import Session
+from scaling.training.profile import ceiling
+from scaling.training.shape import groups, shape
+from sweeps import study
+
+PAPER = ("width", "depth", "pointwise", "joint", "random_labels", "erf")
+TAU2020 = 13_962  # training clips (facts, cp_resnet)
+CLIP = 220_500  # samples of a front end's clip: 10 s at 22,050 Hz
+OF_FRONT_END = 2.5  # times torchaudio, aimed at
+ALONE = {(32, 10): (4.0, 2.8), (32, 64): (None, 1.8)}  # over plain float32, over plain autocast
+OF_CEILING = 0.6  # aimed at, at W = 512
+
+
+class Scale(NamedTuple):
+    """How much of everything is measured."""
+
+    widths: tuple[int, ...] = (32, 64, 128, 256, 512)
+    batches: tuple[int, ...] = (10, 64)
+    stacked: tuple[int, ...] = (8, 16, 32)
+    trials: tuple[int, ...] = (1, 4, 16, 40)
+    clips: int = 8  # of each class
+    repeats: int = 5
+    front: int = 64  # clips of 10 s
+    study: tuple[int, ...] = (8, 16, 32, 64)  # widths
+    seeds: int = 3
+    folds: int = 5
+    epochs: int = 30
+    stack: int = 40  # trials of the study side by side
+
+
+QUICK = Scale((2,), (4,), (2,), (2,), 2, 2, 2, (2,), 1, 1, 1, 2)
+
+
+def ceilings(here: Machine) -> None:
+    """Print what the card can do at most."""
+    source = torch.ones(2**26, device=here.device)
+    target = torch.empty_like(source)
+
+    def copy() -> None:
+        target.copy_(source)
+        wait(here)
+
+    seconds = min(rounds({"copy": copy}, 3)["copy"])
+    moved = 2 * source.numel() * source.element_size() / seconds
+    print(
+        f"ceilings: {ceiling(here) / 1e12:,.1f} TFLOP/s of {here.precision_name} products, "
+        f"{moved / 1e9:,.0f} GB/s of copying"
+    )
+
+
+def wait(here: Machine) -> None:
+    """Until everything asked of the device is done."""
+    if here.device.type == "cuda":
+        torch.cuda.synchronize(here.device)
+
+
+def front_ends(here: Machine, scale: Scale) -> Iterator[Result]:
+    """Clips to features, beside torchaudio's mel spectrogram in decibels."""
+    waves_BT = 0.1 * torch.randn(scale.front, CLIP, generator=torch_stream(0, "benchmark"))
+    waves_BT = waves_BT.to(here.device)
+    library = torchaudio.transforms
+    mel = library.MelSpectrogram(22_050, 2048, hop_length=512, n_mels=256, norm="slaney")
+    decibels = library.AmplitudeToDB("power", 80)
+    peer = torch.nn.Sequential(mel, decibels).to(here.device)
+
+    def computed(module: Callable[[torch.Tensor], object]) -> None:
+        with torch.inference_mode():
+            module(waves_BT)
+        wait(here)
+
+    kinds: tuple[Literal["log_mel"], Literal["perceptual"]] = ("log_mel", "perceptual")
+    for kind in kinds:
+        features = Features(kind=kind, window=2048, hop=512, mels=256, range_db=80)
+        ours = frontends.build(features, 22_050).to(here.device)
+        calls = {"ours": partial(computed, ours), "peer": partial(computed, peer)}
+        seconds = rounds(calls, scale.repeats)
+        named = f"{kind}, {scale.front} clips of 10 s, against torchaudio"
+        yield timed(named, seconds["ours"], seconds["peer"], OF_FRONT_END)
+
+
+class Alone(NamedTuple):
+    """One trial at a time."""
+
+    macs: int
+    batch: int
+    rate: float  # clips a second
+
+
+def alone(here: Machine, scale: Scale, found: list[Alone]) -> Iterator[Result]:
+    """Epochs of one trial, clips to optimizer, beside plain loops on features at hand."""
+    plain = machine.here(str(here.device), "float32")
+    for width, batch in product(scale.widths, scale.batches):
+        count = max(scale.clips, -(-batch // 10))
+        (trial,) = stacking.trials(width, 1, batch, count, 10_000)
+        store = packed([trial])
+        session = Session(trial, Listener(trial, store, here), here, None, None)
+        network = trial.network
+        assert isinstance(network, CPResNet)
+        makes = partial(step, network, batch=batch, shape=trial.sound.shape)
+        peers = {"float32": makes(plain, plain=True), "autocast": makes(here, plain=False)}
+        calls: dict[str, Callable[[], object]] = {"ours": partial(epoch, session)}
+        calls |= {name: partial(several, call, session.count) for name, call in peers.items()}
+        seconds = rounds(calls, scale.repeats)
+        clips = session.count * batch
+        rate = clips / float(np.median(seconds["ours"]))
+        macs = sizes.cost(trial, 10).macs
+        found.append(Alone(macs, batch, rate))
+        share = 6 * macs * rate / ceiling(here)
+        print(f"W = {width}, batch {batch}: {rate:,.0f} clips/s, {share:.1%} of the ceiling")
+        over_float32, over_autocast = ALONE.get((width, batch), (None, None))
+        named = f"W = {width}, batch {batch}, an epoch against"
+        yield timed(f"{named} float32", seconds["ours"], seconds["float32"], over_float32)
+        yield timed(f"{named} autocast", seconds["ours"], seconds["autocast"], over_autocast)
+        if width == max(scale.widths):
+            named = f"W = {width}, batch {batch}, share of the ceiling"
+            yield Result(named, share, OF_CEILING, share / OF_CEILING, 1.0)
+
+
+def epoch(session: Session) -> None:
+    """Train one epoch, score nothing."""
+    session.begin()
+    for each in session.steps():
+        session.update(each)
+    session.done += 1
+    wait(session.machine)
+
+
+def several(call: Callable[[], object], count: int) -> None:
+    """Make a call so often."""
+    for _ in range(count):
+        call()
+
+
+def packed(trials: Sequence[Trial]) -> Store:
+    """The one store of trials that hear the same."""
+    (store,) = prepare.stores(trials, prepare.scan(trials, None)).values()
+    return store
+
+
+def side_by_side(here: Machine, scale: Scale) -> Iterator[Result]:
+    """Trials side by side beside the same one after the other; a stack of one is skipped."""
+    for width, count in product(scale.stacked, scale.trials):
+        if count > 1:
+            each = stacking.trials(width, count, 16, scale.clips, 2)
+            yield stacking.compared(each, packed(each), here, 2)
+
+
+def whole_study(here: Machine, scale: Scale) -> Result:
+    """A study end to end: base and damped CP-ResNets, folds x seeds, stacked, beside the same
+    trials one after the other, of which one of each configuration is run.
+    """
+    try:
+        base = ESC10
+        datasets.scan(base.sound.dataset)
+    except ValueError:
+        base = QUICKSTART
+        print("ESC-10 is not here: the study hears synthetic sounds")
+    fixed: dict[str, Any] = {"training.epochs": scale.epochs, "training.warmup": 0}
+    fixed |= {"split.protocol": "folds", "split.train_devices": ""}
+    trials = [
+        changed(
+            base,
+            fixed
+            | {
+                "network.width": width,
+                "network.damping": damping,
+                "split.fold": fold,
+                "seed": seed,
+            },
+        )
+        for width, damping, fold, seed in product(
+            scale.study, (0.0, 0.99), range(1, scale.folds + 1), range(scale.seeds)
+        )
+    ]
+    store = packed(trials)
+    clips = len(Listener(trials[0], store, here).parts["train"])
+    chunks = groups(trials, scale.stack, lambda trial: shape(trial, clips))
+    with tempfile.TemporaryDirectory() as folder:
+        results = Results(folder)
+        begun = perf_counter()
+        for chunk in chunks:
+            for _ in run_group(chunk, store, here, results):
+                pass
+        ours = perf_counter() - begun
+    each = len(trials) // (2 * len(scale.study))
+    with tempfile.TemporaryDirectory() as folder:
+        begun = perf_counter()
+        for trial in trials[::each]:
+            for _ in run_trial(trial, store, here, Results(folder)):
+                pass
+        peer = each * (perf_counter() - begun)
+    return Result(f"{len(trials)} trials, {scale.epochs} epochs, s", ours, peer, peer / ours)
+
+
+def of_the_paper(found: Sequence[Alone]) -> None:
+    """Print the GPU-hours of the over-parameterization paper at its scale, one trial at a time:
+    each trial at the rate of the nearest measured cost and batch.
+    """
+    costs = np.log([each.macs for each in found])
+    total, count = 0.0, 0
+    for trial in (trial for name in PAPER for trial in study.find(name).trials()):
+        apart = np.abs(costs - np.log(sizes.cost(trial, 10).macs))
+        apart += np.abs(np.log([each.batch / trial.training.batch for each in found]))
+        nearest = found[int(apart.argmin())]
+        passed = TAU2020 * trial.training.passes * trial.training.epochs
+        work = sizes.cost(trial, 10).macs / nearest.macs
+        total += passed / nearest.rate * max(1.0, work) / 3600
+        count += 1
+    print(f"the paper: {count} trials on TAU 2020, about {total:,.0f} hours of this card, one each")
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--quick", action="store_true", help="tiny, to see that it runs")
+    chosen = parser.parse_args(words)
+    if chosen.device.startswith("cuda") and not torch.cuda.is_available():
+        print("no GPU here: nothing is measured (--device cpu --quick shows that the code runs)")
+        return
+    scale, here = QUICK if chosen.quick else Scale(), machine.here(chosen.device)
+    ceilings(here)
+    found: list[Alone] = []
+    results = [*front_ends(here, scale), *alone(here, scale, found), *side_by_side(here, scale)]
+    results.append(whole_study(here, scale))
+    if not chosen.quick:
+        of_the_paper(found)
+    report(f"A GPU for studies, {here.precision_name}", results)
+
+
+if __name__ == "__main__":
+    main()
