@@ -14,6 +14,7 @@ import pandas as pd
 
 from analysis import console, files, sequential, units
 from analysis.claims import Verdict, judge, recorded
+from analysis.coverage import conservative
 from analysis.data import Data, opened
 from analysis.listing import Column, Listing
 from scaling.results.claims import Claim, Stated
@@ -105,6 +106,9 @@ def of_claims(judged: pd.DataFrame, alpha: float) -> Listing:
     )
     if "loss" in set(judged["metric"]):
         result += "; effects are points, of a loss nats"
+    levels = judged["worse"] == ""
+    said = {conservative(judged[levels]), conservative(judged[~levels], apart=True)}
+    result = "; ".join([result, *sorted(said - {""})])
     about = [
         Column("study", tuple(judged["study"]), left=True, folds=True),
         Column("claim", tuple(judged["claim"]), left=True, folds=True),

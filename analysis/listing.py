@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis.aggregate import ACCURACY, DIMENSIONS, MEASURES, NOT_HELD_OUT, Measure
+from analysis.coverage import conservative
 
 HEADINGS = {
     "unpruned": "family",
@@ -89,7 +90,7 @@ def of_points(
             if set(cells) != {"-"}:
                 values.append(_values(f"{heading}, {measure.unit}", cells, optional=True))
     about = _about(points, columns)
-    return Listing(title, _extremes(points, columns, measure), about, tuple(values))
+    return Listing(title, _said(_extremes(points, columns, measure), points), about, tuple(values))
 
 
 def of_curves(title: str, summary: pd.DataFrame) -> Listing:
@@ -131,7 +132,7 @@ def of_differences(differences: pd.DataFrame) -> Listing:
         apart = f"{ACCURACY.text(most['mean'], '+')} points ({_edges(most, ACCURACY, '+')})"
         result += f"; the largest is {most['comparison']}{where}, {on(most['split'])}: {apart}"
     about = _about(differences, ("split", "comparison", "at"))
-    return Listing("differences", result, about, tuple(values))
+    return Listing("differences", _said(result, differences, True), about, tuple(values))
 
 
 def of_published(title: str, beside: pd.DataFrame) -> Listing:
@@ -228,7 +229,12 @@ def of_values(
     told: list[dict[Any, Any]] = rows.to_dict("records")
     values = [_values(heading, [ACCURACY.text(each) for each in rows["value"]])]
     values += _intervals(told, ACCURACY, _counted(rows))
-    return Listing(title, result, _about(rows, columns), (*values, *more))
+    return Listing(title, _said(result, rows), _about(rows, columns), (*values, *more))
+
+
+def _said(result: str, rows: pd.DataFrame, apart: bool = False) -> str:
+    """A result, with what is to be known of its intervals."""
+    return "; ".join(filter(None, [result, conservative(rows, apart)]))
 
 
 def edges(row: Mapping[Any, Any]) -> str:

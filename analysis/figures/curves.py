@@ -28,6 +28,7 @@ from analysis.aggregate import (
     varying,
 )
 from analysis.conditions import SIZE, labels, varied
+from analysis.coverage import conservative
 from analysis.data import Data
 from analysis.figures.facets import CHANCE_LINE, DESCRIBED, MARKERS, REACH
 from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette, ruled
@@ -284,6 +285,7 @@ def _caption(points: pd.DataFrame, names: Sequence[str], note: str, rows: int) -
         note,
         names[0] if len(names) == 1 else "",
         runs + (", cut off where it leaves the panel" if beyond else ""),
+        conservative(points),
         f"{drawn} of {rows} rows are drawn, evenly spaced" if drawn < rows else "",
     ]
     return "; ".join(filter(None, parts))

@@ -21,6 +21,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 
 from analysis.aggregate import ACCURACY, Measure, in_order
+from analysis.coverage import conservative
 from analysis.figures.axes import Axis
 from analysis.figures.layout import GREY, PLAIN, Page, Style, drawing, folded, page, palette, ruled
 from scaling.text import printable
@@ -344,7 +345,7 @@ def _caption(curves: pd.DataFrame, note: str, style: Style) -> str:
         caption += f"; a run is the mean of its last {several} epochs"
     colours = curves["colour"].unique()
     named = [note, style.renamed(colours[0])] if len(colours) == 1 else [note]
-    return "; ".join([*filter(None, named), caption])
+    return "; ".join(filter(None, [*named, caption, conservative(curves)]))
 
 
 def _legend(

@@ -21,6 +21,7 @@ from matplotlib.transforms import ScaledTranslation
 from analysis.aggregate import DIMENSIONS, NOT_HELD_OUT, in_order, split_order
 from analysis.choose import SAME, candidates, configurations
 from analysis.conditions import CONTEXT, SIZE
+from analysis.coverage import conservative
 from analysis.data import Data
 from analysis.figures.axes import Axis, milliseconds, parameters
 from analysis.figures.facets import DESCRIBED, MARKERS
@@ -209,6 +210,7 @@ def _caption(points: pd.DataFrame, cost: str) -> str:
     alike = len(points[["n", "unit"]].drop_duplicates()) == 1
     banded = points["low"].notna().any()
     parts = [f"mean{' and 95 % interval' if banded else ''}" + (f" over {over(points)}" * alike)]
+    parts += filter(None, [conservative(points)])
     parts.append("filled: on the frontier")
     drawn = points[points["drawn"] != ""]
     if len(drawn):

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.aggregate import other_dimensions, varying
+from analysis.coverage import conservative
 from analysis.failures.models import MODEL
 from analysis.figures.facets import DESCRIBED
 from analysis.figures.layout import PLAIN, Style, drawing, folded, page, palette
@@ -38,7 +39,9 @@ def caption(points: pd.DataFrame) -> str:
     known = points[points["low"].notna()]
     if known.empty:
         return f"{over(points)} per point, no interval"
-    return f"mean and 95 % interval over {over(known)}"
+    return "; ".join(
+        filter(None, [f"mean and 95 % interval over {over(known)}", conservative(known)])
+    )
 
 
 def model_names(points: pd.DataFrame) -> "pd.Series[str]":
