@@ -85,6 +85,19 @@ OTHER: dict[str, dict[str, object]] = {
         "network.kind": "vgg5",
         "network.input_norm": "time",
     },
+    "network.normalization": {"network.normalization": "residual"},
+    "training.sam": {"training.sam": 0.05},
+    "training.sam_adaptive": {"training.sam": 0.05, "training.sam_adaptive": True},
+    "augment.freq_mixstyle": {"augment.freq_mixstyle": 0.4},
+    "augment.freq_mixstyle_alpha": {
+        "augment.freq_mixstyle": 0.4,
+        "augment.freq_mixstyle_alpha": 0.4,
+    },
+    "augment.freq_mixstyle_weights": {
+        "augment.freq_mixstyle": 0.4,
+        "augment.freq_mixstyle_weights": "batch",
+    },
+    "sound.features.preemphasis": {"sound.features.preemphasis": 0.97},
     "network.linear_embedding": {
         **VIB_CNN,
         "network.kind": "vggish",

@@ -1,13 +1,17 @@
 """Residual normalization against its formula in numpy, and what it is for."""
 
 import numpy as np
+import pytest
 import torch
 
+from scaling.networks import NETWORKS
 from scaling.networks.modules.residual_normalization import (
     AdaptiveResidualNormalization,
     ResidualNormalization,
     freq_in,
 )
+from scaling.settings import Trial, changed, sizes
+from scaling.training import classifier
 
 
 def maps() -> torch.Tensor:
@@ -69,6 +73,38 @@ def test_freq_in_does_not_hear_the_microphone():
     )
     constant = torch.full((1, 1, 2, 5), 7.0)
     assert torch.equal(freq_in(constant), torch.zeros_like(constant))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NETWORKS if kind != "mfcc"])
+def test_every_network_can_have_it(trial: Trial, kind: str):
+    """At its input, counted, by names of its own, and around what an objective adds."""
+    base = Trial.model_validate(
+        {**trial.stated(), "network": {"kind": kind, "width": 2}, "augment": {}}
+    )
+    base = changed(
+        base, {"sound.features.mels": 128, "sound.features.window": 1024, "sound.seconds": 3}
+    )
+    if base.network.kind != "timbre":
+        base = changed(base, {"objective.kind": "bottleneck", "objective.latent": 3})
+    x_BCFN = torch.randn(2, 1, *base.sound.shape, generator=torch.Generator().manual_seed(0))
+    plain = built(base)
+    for normalization, module in (
+        ("residual", ResidualNormalization()),
+        ("adaptive", AdaptiveResidualNormalization(1)),
+    ):
+        normalized = changed(base, {"network.normalization": normalization})
+        model = built(normalized)
+        wanted = plain(module(x_BCFN)).logits_BY
+        torch.testing.assert_close(model(x_BCFN).logits_BY, wanted, rtol=1e-5, atol=1e-5)
+        own = model.state_dict().keys() - plain.state_dict().keys()
+        assert own == {f"normalization.{name}" for name in module.state_dict()}
+        counted = sizes.cost(normalized, 4).parameters
+        assert counted == sum(each.numel() for each in model.parameters())
+
+
+def built(trial: Trial) -> torch.nn.Module:
+    """A trial's network in evaluation, whose statistics are not those it begins with."""
+    return classifier.network(trial, 4, torch.Generator().manual_seed(1)).eval()
 
 
 def test_it_works_in_half_precision():

@@ -160,9 +160,23 @@ def prototypes(small: Trial) -> list[Trial]:
     ]
 
 
+def sharpnesses(small: Trial) -> list[Trial]:
+    """Minimized, each with its own rho, with dropped channels, cut weights and normalized input."""
+    small = changed(small, {"network.dropout": 0.2, "network.normalization": "adaptive"})
+    small = changed(small, {"training.sam": 0.1, "augment.mixup": 0.3})
+    adaptive = changed(small, {"training.sam": 0.5, "training.sam_adaptive": True, "seed": 4})
+    training = {**small.stated()["training"], "clip": 0.5, "penalty": 0.01}
+    return [
+        small,
+        stated(adaptive, pruning={"kind": "static", "target": 200}),
+        stated(changed(small, {"augment.freq_mixstyle": 0.5}), training=training),
+    ]
+
+
 @pytest.mark.parametrize(
     ("case", "within"),
     [
+        (sharpnesses, 1e-3),
         (networks, 1e-3),
         (bottlenecks, 1e-5),
         (consistencies, 1e-3),

@@ -193,6 +193,18 @@ EFFECTS = {
         "microphones.ratio": 8.0,
         "microphones.threshold_db": -20.0,
     },
+    "augment.freq_mixstyle": {"augment.freq_mixstyle": 1.0},
+    "augment.freq_mixstyle_alpha": {
+        "augment.freq_mixstyle": 1.0,
+        "augment.freq_mixstyle_alpha": 4.0,
+    },
+    "augment.freq_mixstyle_weights": {
+        "augment.freq_mixstyle": 1.0,
+        "augment.freq_mixstyle_weights": "batch",
+    },
+    "augment.band_mask": {"augment.band_mask": 9},
+    "augment.low_jitter": {"augment.low_jitter": 30.0},
+    "augment.high_jitter": {"augment.high_jitter": 900.0},
     "microphones.threshold_db": {
         "microphones.train": ("short",),
         "microphones.share": 1.0,

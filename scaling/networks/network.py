@@ -4,7 +4,7 @@ A network is described here without torch, so that what it costs is known withou
 scaling.networks.modules holds what is built.
 """
 
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -26,6 +26,12 @@ Dropout = Annotated[
 ]
 
 
+Normalization = Annotated[
+    Literal["none", "residual", "adaptive"],
+    Field(description="of each band of a clip at the input: residual normalization"),
+]
+
+
 class Network(Kind):
     """A network as numbers."""
 
@@ -38,6 +44,7 @@ class Network(Kind):
             description="W: channels of the first layer; timbre: filters a class",
         ),
     ]
+    normalization: Normalization = "none"
 
     style: ClassVar[ChainStyle] = ChainStyle()
     # settings in which networks may differ that train side by side: constants and first weights

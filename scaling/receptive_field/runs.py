@@ -179,7 +179,8 @@ def _stated_map(
     rows, columns = last_map(layers, size)
     pixel = (rows // 2, columns // 2)
     target = target_of(model.network, wanted.kind, label)
-    if any_size(layers):  # a dense layer on the whole map takes whole inputs only
+    # a dense layer on the whole map, and a normalization of it, take whole inputs only
+    if any_size(layers) and trial.network.normalization == "none":
         target = cropped(target, reach, pixel, size)
     made = effective_field(model.network, batches, target)
     return made, numbers(made.values_FN, place_of(reach, pixel, size))

@@ -80,8 +80,12 @@ def cost(trial: Trial, classes: int) -> Cost:
 
 
 def _with_front(trial: Trial, found: Cost) -> Cost:
-    """The cost with that of a front end that learns."""
+    """The cost with that of a front end, and of a normalization of the input, that learn."""
     sound = trial.sound
+    if trial.network.normalization == "adaptive":  # a share, a scale and a shift
+        part = LayerCost("normalization", 3, 0, 0, sound.shape)
+        parameters = found.parameters + part.parameters
+        found = found._replace(parameters=parameters, parts=(part, *found.parts))
     if learnt := sound.features.learnt(sound.rate):
         size = sound.features.mels, sound.frames
         front = LayerCost("frontend", learnt, 0, learnt * sound.frames, size)

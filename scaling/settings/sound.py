@@ -69,6 +69,9 @@ class Features(Part):
         float,
         Field(ge=0, le=1000, description="vqt: added to the bandwidth of every bin, Hz"),
     ] = 0.0
+    preemphasis: Annotated[
+        float, Field(ge=0, le=1, description="share of each sample taken off the next; 0: none")
+    ] = 0.0
     trainable: Annotated[
         Literal["none", "mel", "stft"],
         Field(
@@ -123,6 +126,8 @@ class Features(Part):
             yield "bins_per_octave", "only kind=cqt and kind=vqt count by octaves"
         if self.kind != "vqt":
             yield "gamma", "only kind=vqt has it"
+        if is_own(self.kind):
+            yield "preemphasis", f"kind={self.kind} is your own, which hears waves as they are"
 
     @model_validator(mode="after")
     def _floors_fit(self) -> Self:
@@ -374,6 +379,31 @@ class Augment(Part):
         float,
         Field(ge=0, le=1, description="share of clips transformed, where the objective has 1 view"),
     ] = 0.0
+    freq_mixstyle: Annotated[
+        float,
+        Field(ge=0, le=1, description="probability that a batch's clips mix their bands' styles"),
+    ] = 0.0
+    freq_mixstyle_alpha: Annotated[
+        float, Field(gt=0, le=100, description="of the Beta distribution of its weights")
+    ] = 0.3
+    freq_mixstyle_weights: Annotated[
+        Literal["clip", "batch"], Field(description="one weight for each clip, or for each batch")
+    ] = "clip"
+    band_mask: Annotated[
+        int, Field(ge=0, le=1024, description="bands that a clip's one mask hides at most; 0: none")
+    ] = 0
+    low_jitter: Annotated[
+        float, Field(ge=0, description="how far a batch's bands may begin above features.low, Hz")
+    ] = 0.0
+    high_jitter: Annotated[
+        float, Field(ge=0, description="how far they may end below features.high, Hz")
+    ] = 0.0
+
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """How styles are mixed, where they are."""
+        if not self.freq_mixstyle:
+            for name in ("freq_mixstyle_alpha", "freq_mixstyle_weights"):
+                yield name, "freq_mixstyle=0 mixes none"
 
     @model_validator(mode="after")
     def _has_source(self) -> Self:

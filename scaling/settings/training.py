@@ -39,6 +39,13 @@ class Training(Part):
     clip: Annotated[
         float, Field(ge=0, le=1e6, description="largest norm of the gradient; 0: any")
     ] = 0.0
+    sam: Annotated[
+        float,
+        Field(ge=0, le=10, description="rho: distance at which sharpness is minimized; 0: not"),
+    ] = 0.0
+    sam_adaptive: Annotated[
+        bool, Field(description="measure that distance relative to each weight")
+    ] = False
     warmup: Annotated[float, Field(ge=0, description="epochs of exponential warm-up; 0: none")] = (
         0.0
     )
@@ -67,6 +74,8 @@ class Training(Part):
             yield "decay_every", "decay=1 never lowers the rate"
         if not self.warmup and self.final == 1:
             yield "stepping", "without warmup and final the rate does not change within an epoch"
+        if not self.sam:
+            yield "sam_adaptive", "sam=0 minimizes no sharpness"
         if not self.patience:
             yield "patience_counts", "patience=0 never ends training"
 

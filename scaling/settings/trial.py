@@ -98,7 +98,8 @@ class Trial(Part):
             several = f"objective.kind={self.objective.kind} transforms all views but the first"
             yield "augment.transform_share", several
         if self.network.kind == "mfcc":
-            yield "sound.features.trainable", "network.kind=mfcc hears no features"
+            for name in ("sound.features.trainable", "network.normalization"):
+                yield name, "network.kind=mfcc hears no features"
         if not self.objective.trains:
             # `training` stays as it is: it has fields that every trial must state, and none counts
             names = [f"augment.{name}" for name in Augment.model_fields]
@@ -183,6 +184,12 @@ class Trial(Part):
 
     @model_validator(mode="after")
     def _front_end_learns(self) -> Self:
+        learnt = self.sound.features.trainable
+        if learnt != "none" and self.training.sam:
+            raise ValueError(
+                f"training.sam={self.training.sam:g}: features are computed once a step, "
+                f"sound.features.trainable={learnt} would need them twice: none, or sam=0"
+            )
         if self.sound.features.trainable != "none" and self.objective.kind == "prototypes":
             raise ValueError(
                 f"sound.features.trainable={self.sound.features.trainable}: objective.kind="
@@ -196,6 +203,30 @@ class Trial(Part):
             raise ValueError(
                 f"augment.roll={self.augment.roll:g} s must not exceed "
                 f"sound.seconds={self.sound.seconds:g}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _bands_vary(self) -> Self:
+        features, augment = self.sound.features, self.augment
+        if augment.band_mask > features.mels:
+            raise ValueError(
+                f"augment.band_mask={augment.band_mask}: there are sound.features.mels="
+                f"{features.mels} bands: at most that"
+            )
+        if not (augment.low_jitter or augment.high_jitter):
+            return self
+        stated = f"augment.low_jitter={augment.low_jitter:g}, high_jitter={augment.high_jitter:g}"
+        if features.constant_q or is_own(features.kind) or features.trainable == "mel":
+            which = "trainable=mel" if features.trainable == "mel" else f"kind={features.kind}"
+            raise ValueError(
+                f"{stated}: sound.features.{which} has no bands that can be moved: leave both at 0"
+            )
+        low = features.low + augment.low_jitter
+        high = (features.high or self.sound.rate / 2) - augment.high_jitter
+        if low >= high:
+            raise ValueError(
+                f"{stated}: bands would lie between {low:g} and {high:g} Hz: smaller ones"
             )
         return self
 

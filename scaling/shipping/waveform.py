@@ -27,6 +27,7 @@ from scaling.sound.frontends import (
     Kernels,
     Plain,
     decibels,
+    emphasized,
     fft_size,
 )
 
@@ -73,6 +74,7 @@ class ExportedBands(nn.Module):
         self.register_buffer("weighting_F", weighting_F1[:, 0].clone())
 
     def forward(self, waves_BT: Tensor) -> Tensor:
+        waves_BT = emphasized(waves_BT, self.features)
         power_BQN: Tensor = self.spectrum(torch.cat(self._padded(waves_BT), dim=-1))
         if self.features.kind == "vggish":
             bands_BNF = self._summed(power_BQN.clamp(min=1e-20).sqrt())
@@ -103,6 +105,7 @@ class ExportedConstantQ(nn.Module):
         self.reach = frontend.spectrum.kernels_2KT.shape[2] // 2
 
     def forward(self, waves_BT: Tensor) -> Tensor:
+        waves_BT = emphasized(waves_BT, self.features)
         padded_BT = functional.pad(waves_BT, (self.reach, self.reach))
         return decibels(self.spectrum(padded_BT), self.features)
 

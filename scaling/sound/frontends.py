@@ -108,15 +108,19 @@ class Plain(nn.Module):
         self.features = features
         self.perceptual, self.vggish = (features.kind == kind for kind in ("perceptual", "vggish"))
         self.spectrum = spectrum
-        size = fft_size(features)
+        size, self.rate = fft_size(features), rate
         self.padding = size - features.window if self.vggish else features.window  # samples
-        mel_FQ = bands(features, rate)
+        self.place(features)
+
+    def place(self, features: Features) -> None:
+        """Take the bands of these features, which differ in their range at most."""
+        mel_FQ = bands(features, self.rate)
         if features.trainable == "mel":
             peaks_F1 = mel_FQ.max(axis=1, keepdims=True)
             learn(self, "filters_FQ", torch.from_numpy(mel_FQ / peaks_F1).float())
             self.register_buffer("peaks_F1", torch.from_numpy(peaks_F1).float(), persistent=False)
         # The mel product is linear: its image of the weighting, added once, replaces one per frame.
-        weighting_Q = a_weighting(np.fft.rfftfreq(size, 1 / rate))
+        weighting_Q = a_weighting(np.fft.rfftfreq(fft_size(features), 1 / self.rate))
         weighting_F = np.dot(mel_FQ, weighting_Q)
         for name, values in (
             ("mel_FQ", mel_FQ),
@@ -139,7 +143,7 @@ class Plain(nn.Module):
                 f"{needed} ({why}): longer clips or a shorter window"
             )
         with full_precision(waves_BT.device.type):
-            return self.compute(waves_BT)
+            return self.compute(emphasized(waves_BT, self.features))
 
     def compute(self, waves_BT: Tensor) -> Tensor:
         """The features, once the waves are checked and float32 means float32."""
@@ -161,6 +165,13 @@ class Plain(nn.Module):
         if self.vggish:
             return [waves, waves.new_zeros(*waves.shape[:-1], self.padding)]
         return _reflected(waves, self.features.window)
+
+
+def emphasized(waves: Tensor, features: Features) -> Tensor:
+    """Waves (..., T) less `preemphasis` of the sample before, which of the first is silence."""
+    if not (share := features.preemphasis):
+        return waves
+    return torch.cat([waves[..., :1], waves[..., 1:] - share * waves[..., :-1]], dim=-1)
 
 
 def decibels(power_BFN: Tensor, features: Features) -> Tensor:
@@ -221,6 +232,10 @@ class Overhear(Plain):
 
     def __init__(self, features: Features, rate: int) -> None:
         super().__init__(features, rate, Fourier(features))
+
+    def place(self, features: Features) -> None:
+        """See Plain."""
+        super().place(features)
         self.groups: list[tuple[slice, slice]] = []  # mel bands, and the bins they touch
         for rows in (slice(i, i + GROUP) for i in range(0, features.mels, GROUP)):
             touched = self.mel_FQ[rows].any(dim=0).nonzero()
@@ -390,6 +405,7 @@ class ConstantQ(nn.Module):
         assert waves_BT.dtype == torch.float32, "waves are float32"
         half = self.spectrum.kernels_2KT.shape[2] // 2
         with full_precision(waves_BT.device.type):
+            waves_BT = emphasized(waves_BT, self.features)
             return decibels(self.spectrum(functional.pad(waves_BT, (half, half))), self.features)
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from scaling.machine import Machine
+from scaling.networks.modules import residual_normalization
 from scaling.networks.modules.output import Output
 from scaling.objectives.modules import prototypes
 from scaling.objectives.prototypes import Prototypes
@@ -63,6 +64,7 @@ def network(trial: Trial, classes: int, generator: torch.Generator) -> nn.Module
     """A trial's network with the head that its objective asks for, initialized from `generator`."""
     objective = trial.objective
     base = trial.network.build(objective.outputs(classes), generator, size=trial.sound.shape)
+    residual_normalization.attach(base, trial.network.normalization)
     return objective.with_head(base, classes, generator)
 
 

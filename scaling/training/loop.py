@@ -10,7 +10,7 @@ a stream named by its purpose and its epoch, so an epoch that is run again is th
 # B clips, T samples, F mel bands, N frames, Y classes
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -33,7 +33,7 @@ from scaling.seeds import key, stream, torch_stream
 from scaling.settings import Trial, sizes
 from scaling.sound import augment, frontends
 from scaling.sound.microphones import RECORDED
-from scaling.training import classifier, evaluation, optimizer
+from scaling.training import classifier, evaluation, optimizer, sharpness
 from scaling.training.epoch import Diverged, Epoch, Metric, Prediction
 from scaling.training.evaluation import Scoring
 from scaling.training.inputs import EvaluationSet, Listener
@@ -280,11 +280,25 @@ class Session:
 
     def update(self, step: Step) -> Loss:
         """One update; returns what it minimized and measured."""
+        training, network = self.trial.training, self.model.network
+        states = sharpness.drawn(network) if training.sam else {}
+        loss = self._loss(step)
+
+        def uphill(weights: Iterable[Tensor]) -> None:
+            with sharpness.repeated(network, states):
+                losses = lambda: self._loss(step).parts.values()  # noqa: E731
+                sharpness.uphill(weights, training.sam, training.sam_adaptive, losses)
+
+        elsewhere = uphill if training.sam else None
+        optimizer.step(self.optimizer, loss.parts.values(), step.rate, training.clip, elsewhere)
+        return loss
+
+    def _loss(self, step: Step) -> Loss:
+        """What a step minimizes and measures."""
         loss = self.objective.loss(self._outputs(step.views), step.targets_BY, self.done)
-        training = self.trial.training
-        if training.penalty > 0:
-            loss.parts["penalty"] = training.penalty * optimizer.penalty(self.model.network)
-        optimizer.step(self.optimizer, loss.parts.values(), step.rate, training.clip)
+        penalty = self.trial.training.penalty
+        if penalty > 0:
+            loss.parts["penalty"] = penalty * optimizer.penalty(self.model.network)
         return loss
 
     def _shares(self) -> list[float]:

@@ -78,17 +78,23 @@ def build(
 
 
 def step(
-    optimizer: torch.optim.Optimizer, losses: Iterable[Tensor], rate: float, clip: float
+    optimizer: torch.optim.Optimizer,
+    losses: Iterable[Tensor],
+    rate: float,
+    clip: float,
+    elsewhere: Callable[[Iterable[Tensor]], None] | None = None,
 ) -> None:
     """Move the weights down the sum of the losses, whose gradient is cut to a norm of `clip` (0: is
-    left as it is).
+    left as it is). `elsewhere` replaces the gradients of the weights that it is given before that.
     """
     for group in optimizer.param_groups:
         group["lr"] = rate * group["factor"]
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(list(losses))
+    whole = [weight for group in optimizer.param_groups for weight in group["params"]]
+    if elsewhere is not None:
+        elsewhere(whole)
     if clip:
-        whole = [weight for group in optimizer.param_groups for weight in group["params"]]
         torch.nn.utils.clip_grad_norm_(whole, clip)
     optimizer.step()
 

@@ -30,6 +30,7 @@ def shape(trial: Trial, clips: int) -> Hashable | None:
         network.model_dump_json(exclude=set(network.apart)),
         objective.model_dump_json(exclude=set(objective.apart)),
         training.model_dump_json(include=set(OF_TRAINING)),
+        training.sam > 0,
         steps_of(training, seen),
         seen % training.batch if training.partial else 0,
         bool(trial.transfer.trial or trial.transfer.weights),

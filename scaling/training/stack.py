@@ -22,7 +22,7 @@ from scaling.networks.modules.kernels import Convolution, Prunable
 from scaling.networks.modules.output import Output
 from scaling.networks.modules.stochastic import Stochastic
 from scaling.seeds import torch_stream
-from scaling.training import classifier, optimizer
+from scaling.training import classifier, optimizer, sharpness
 from scaling.training.grouped import grouped
 from scaling.training.loop import Session, Step, by_view
 
@@ -143,16 +143,16 @@ class Stack:
         """One step of all trials; what it minimized and measured is added to the sums."""
         x_BSFN = torch.stack([torch.cat(step.views) for step in steps], dim=1)
         targets_SBY = torch.stack([step.targets_BY for step in steps])
-        parameters = self._parameters(self.flat_SP)
         self.network.train()
-        outputs = self._outputs(parameters, x_BSFN, self._drawn(x_BSFN))
-        total = self._loss(outputs, targets_SBY, parameters, len(steps[0].views), sums)
-        gradient_SP = self.flat_SP.grad
-        assert gradient_SP is not None
-        gradient_SP.zero_()
-        total.backward()  # type: ignore[no-untyped-call]
-        if self.mask_SP is not None:
-            gradient_SP.mul_(self.mask_SP)
+        views, draws = len(steps[0].views), self._drawn(x_BSFN)
+        gradient_SP = self._gradient(x_BSFN, targets_SBY, draws, views, sums)
+        if self.sessions[0].trial.training.sam:
+            flat_SP = self.flat_SP.detach()
+            before_SP = flat_SP.clone()
+            flat_SP.copy_(sharpness.rows_climbed(flat_SP, gradient_SP, *self._distances()))
+            with sharpness.repeated(self.network, {}):
+                gradient_SP = self._gradient(x_BSFN, targets_SBY, draws, views, {})
+            flat_SP.copy_(before_SP)
         if self.clip_S is not None:  # as torch.nn.utils.clip_grad_norm_
             norm_S = gradient_SP.norm(dim=1)
             share_S = (self.clip_S.to(norm_S) / (norm_S + 1e-6)).clamp(max=1.0)
@@ -162,6 +162,30 @@ class Stack:
             for own in one.optimizer.param_groups:
                 next(rates)["lr"] = step.rate * own["factor"]
         self.optimizer.step()
+
+    def _gradient(
+        self, x_BSFN: Tensor, targets_SBY: Tensor, draws: list[Tensor], views: int, sums: Sums
+    ) -> Tensor:
+        """The gradients of all trials (S, P), zero where weights are cut; what they minimize and
+        measure is added to the sums.
+        """
+        parameters = self._parameters(self.flat_SP)
+        outputs = self._outputs(parameters, x_BSFN, draws)
+        total = self._loss(outputs, targets_SBY, parameters, views, sums)
+        gradient_SP = self.flat_SP.grad
+        assert gradient_SP is not None
+        gradient_SP.zero_()
+        total.backward()  # type: ignore[no-untyped-call]
+        if self.mask_SP is not None:
+            gradient_SP.mul_(self.mask_SP)
+        return gradient_SP
+
+    def _distances(self) -> tuple[Tensor, Tensor]:
+        """Each trial's rho of SAM, and whether it is adaptive: (S,)."""
+        stated = [one.trial.training for one in self.sessions]
+        device = self.machine.device
+        rho_S = torch.tensor([each.sam for each in stated], device=device)
+        return rho_S, torch.tensor([each.sam_adaptive for each in stated], device=device)
 
     @torch.no_grad()
     def answer(self, parts: Mapping[int, Tensor]) -> dict[int, Tensor]:

@@ -1,9 +1,10 @@
 """Views: copies of clips as the network is given them in training, each augmented by its own draws.
 
 The way of a copy: the recording -> transforms of the wave (pitch, room) -> microphone -> roll ->
-front end -> standardize -> patch -> transforms of features (masks). Each step is a Stage that says
-whether it changes the wave or the features: where no stage changes the wave, features are computed
-once and kept, unless the front end learns. Mixup follows, in scaling.training.loop, as it mixes
+front end, its bands perhaps moved -> standardize -> patch -> Freq-MixStyle -> band mask ->
+transforms of features (masks). Each step is a Stage that says whether it changes the wave, makes
+features of it, or changes those: where all stages change features, they are computed once and kept,
+unless the front end learns. Mixup follows, in scaling.training.loop, as it mixes
 what clips are taught too. Sources: Koutini et al. 2021 (roll), Iqbal et al. 2021 (pitch, rooms,
 masks), Pons et al. 2019 (patches). Contents: Draws, Stage and STAGES, `as_recorded`, Views.
 """
@@ -22,8 +23,9 @@ from scaling.own.names import is_own
 from scaling.seeds import stream
 from scaling.settings import Trial
 from scaling.settings.transforms import named
-from scaling.sound import augment, transforms
+from scaling.sound import augment, freq_mixstyle, jitter, transforms
 from scaling.sound.transforms import TRANSFORMS
+from scaling.sound.transforms.mask import draw_masks, mask
 from scaling.sound.transforms.transform import Batch
 from scaling.training.inputs import Listener
 
@@ -50,9 +52,9 @@ class Copy(NamedTuple):
 class Stage(NamedTuple):
     """A step on the way of a copy, in its place in STAGES."""
 
-    changes: Literal["wave", "features"]
+    changes: Literal["wave", "frontend", "features"]
     used: Callable[[Trial], bool]  # whether it can change any training clip of this trial
-    # (views, (B, T) or (B, F, N), copy) -> the same, changed
+    # (views, (B, T) or (B, F, N), copy) -> the same, changed; of `frontend` waves to features
     apply: Callable[["Views", Tensor, Copy], Tensor]
 
 
@@ -113,6 +115,32 @@ def _cut_patch(views: "Views", view_BFN: Tensor, copy: Copy) -> Tensor:
     return augment.patch(view_BFN, starts_B, size)
 
 
+def _move_bands(views: "Views", waves_BT: Tensor, copy: Copy) -> Tensor:
+    augment, features = views.trial.augment, views.trial.sound.features
+    limits = augment.low_jitter, augment.high_jitter
+    moved = jitter.draw(copy.draws["range"], features, views.trial.sound.rate, *limits)
+    features_BFN: Tensor = jitter.moved(views.listener.frontend, moved)(waves_BT)
+    return features_BFN
+
+
+def _mix_styles(views: "Views", view_BFN: Tensor, copy: Copy) -> Tensor:
+    augment = views.trial.augment
+    mix = freq_mixstyle.draw(
+        copy.draws["freq_mixstyle"],
+        len(view_BFN),
+        augment.freq_mixstyle,
+        augment.freq_mixstyle_alpha,
+        augment.freq_mixstyle_weights == "batch",
+    )
+    return view_BFN if mix is None else freq_mixstyle.mixed(view_BFN, mix)
+
+
+def _mask_bands(views: "Views", view_BFN: Tensor, copy: Copy) -> Tensor:
+    widest, bands, frames = views.trial.augment.band_mask, *view_BFN.shape[1:]
+    masks = draw_masks(copy.draws["band_mask"], len(view_BFN), bands, frames, 1, 0, widest)
+    return mask(view_BFN, masks)
+
+
 # In the order of the way. Copies to be agreed on go through transforms and PATCH only.
 WAVE = (*_of_transforms("wave"), _own("wave"))
 FEATURES = (*_of_transforms("features"), _own("features"))
@@ -121,7 +149,14 @@ RECORDING = (
     Stage("wave", lambda trial: _roll_limit(trial) > 0, _roll),
 )
 PATCH = Stage("features", lambda trial: trial.sound.patch > 0, _cut_patch)
-STAGES = (*WAVE, *RECORDING, PATCH, *FEATURES)
+FRONTEND = Stage(
+    "frontend", lambda trial: trial.augment.low_jitter + trial.augment.high_jitter > 0, _move_bands
+)
+DEVICES = (
+    Stage("features", lambda trial: trial.augment.freq_mixstyle > 0, _mix_styles),
+    Stage("features", lambda trial: trial.augment.band_mask > 0, _mask_bands),
+)
+STAGES = (*WAVE, *RECORDING, FRONTEND, PATCH, *DEVICES, *FEATURES)
 
 
 def as_recorded(trial: Trial) -> bool:
@@ -130,7 +165,7 @@ def as_recorded(trial: Trial) -> bool:
     """
     if trial.sound.features.trainable != "none":
         return False
-    return not any(stage.changes == "wave" and stage.used(trial) for stage in STAGES)
+    return not any(stage.changes != "features" and stage.used(trial) for stage in STAGES)
 
 
 class Views:
@@ -172,12 +207,13 @@ class Views:
 
     def _made(self, copy: Copy, stages: Sequence[Stage]) -> Tensor:
         """The copy after these stages, standardized before those that change features."""
-        of_wave = [stage for stage in stages if stage.changes == "wave"]
-        if of_wave or self.learns:
-            waves_BT = self.listener.waves(copy.clips)
-            for stage in of_wave:
-                waves_BT = stage.apply(self, waves_BT, copy)
-            features_BFN = self.listener.frontend(waves_BT)
+        before = [stage for stage in stages if stage.changes != "features"]
+        if before or self.learns:
+            x = self.listener.waves(copy.clips)
+            for stage in before:
+                x = stage.apply(self, x, copy)
+            moved = bool(before) and before[-1].changes == "frontend"
+            features_BFN = x if moved else self.listener.frontend(x)
         else:
             features_BFN = self.listener.features(copy.clips)
         view_BFN = self.standardize(features_BFN)

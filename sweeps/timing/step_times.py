@@ -104,6 +104,8 @@ def of_trial(trial: Trial, macs: int, classes: int, clips: int, scored: int) -> 
         "rate": 1e-6,  # noise teaches nothing: weights stay finite
         "optimizer": training.optimizer,
         "clip": training.clip,
+        "sam": training.sam,
+        "sam_adaptive": training.sam_adaptive,
         "penalty": min(training.penalty, 1e-6),
     }
     kept = ("patch_hop", "patch_votes", "disagreement")
@@ -180,7 +182,8 @@ def main() -> None:
 
 
 def _step_work(trial: Trial, macs: int, batch: int) -> int:
-    return 3 * macs * trial.objective.views * batch
+    passes = 2 if trial.training.sam else 1
+    return 3 * macs * trial.objective.views * batch * passes
 
 
 def _front(listener: Listener, here: Machine) -> float:

@@ -4,10 +4,12 @@ A microphone colours each band of a clip alike; normalizing bands clip by clip t
 what else a band's level says with it, of which the residual path brings a share back. Sources: Kim
 et al. 2021 (arXiv 2111.06531) for FreqIN and lambda 0.1; the adaptive form with one rho, gamma and
 beta a channel is that of TF-SepNet's public code. Contents: `freq_in`, ResidualNormalization,
-AdaptiveResidualNormalization.
+AdaptiveResidualNormalization, `attach`.
 """
 
 # B clips, C channels, F rows of a map (mel bands at the input), N columns (frames)
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -48,3 +50,20 @@ class AdaptiveResidualNormalization(nn.Module):
     def forward(self, x_BCFN: Tensor) -> Tensor:
         mixed_BCFN = self.rho * x_BCFN + (1 - self.rho) * freq_in(x_BCFN)
         return self.gamma * mixed_BCFN + self.beta
+
+
+def attach(network: nn.Module, normalization: str, channels: int = 1) -> None:
+    """Let a network normalize what it is given, by a module `normalization` of its own: residual or
+    adaptive; none leaves it as it is.
+    """
+    if normalization == "none":
+        return
+    adaptive = normalization == "adaptive"
+    module = AdaptiveResidualNormalization(channels) if adaptive else ResidualNormalization()
+    network.add_module("normalization", module)
+    network.register_forward_pre_hook(_normalized)
+
+
+def _normalized(network: nn.Module, inputs: tuple[Tensor, ...]) -> Any:
+    first, *others = inputs
+    return (network.get_submodule("normalization")(first), *others)
