@@ -82,7 +82,7 @@ def test_every_network_can_have_it(trial: Trial, kind: str):
         {**trial.stated(), "network": {"kind": kind, "width": 2}, "augment": {}}
     )
     base = changed(
-        base, {"sound.features.mels": 128, "sound.features.window": 1024, "sound.seconds": 3}
+        base, {"sound.features.mels": 128, "sound.features.window": 1024, "sound.seconds": 5}
     )
     if base.network.kind != "timbre":
         base = changed(base, {"objective.kind": "bottleneck", "objective.latent": 3})
