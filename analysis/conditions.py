@@ -54,7 +54,17 @@ CONTEXT = (
     "augment.transform",
     "pruning.kind",
 )
-KINDS = {"none": "dense", "static": "static", "magnitude": "iterative", "channels": "channels"}
+KINDS = {
+    "none": "dense",
+    "static": "static",
+    "magnitude": "iterative",
+    "channels": "channels",
+    "snip": "SNIP",
+    "grasp": "GraSP",
+    "synflow": "SynFlow",
+    "rigl": "RigL",
+    "rewinding": "rewinding",
+}
 LABELS = {"true": "true labels", "uniform": "random labels", "permuted": "permuted labels"}
 
 

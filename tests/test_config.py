@@ -60,6 +60,7 @@ HEARD = {"microphones.train": ("a",), "microphones.share": 0.5}
 CUT = {"pruning.kind": "static", "pruning.target": 9}
 CQT = {"sound.features.kind": "cqt", "sound.features.window": 0, "sound.features.low": 99.0}
 CHANNELS = {"pruning.kind": "channels", "pruning.keep": 0.5, "pruning.start": 1}
+HE = {"network.initialization": "he"}
 ITERATIVE = {"pruning.kind": "magnitude", "pruning.target": 9, "pruning.length": 1}
 # another value for each field that has more than one; those absent here are numbers, which are
 # raised
@@ -158,7 +159,22 @@ OTHER: dict[str, dict[str, object]] = {
             "kind": "static",
             "target": 10,
             "initialization": "rescale",
+            "density": "erk",
         }.items()
+    },
+    **{
+        f"pruning.{name}": {**HE, "pruning.kind": kind, "pruning.target": 9, **more, **setting}
+        for kind, name, value, more in (
+            ("snip", "batches", 2, {}),
+            ("grasp", "temperature", 1.0, {}),
+            ("synflow", "iterations", 10, {}),
+            ("rigl", "period", 10, {}),
+            ("rigl", "fraction", 0.5, {}),
+            ("rigl", "until", 0.5, {}),
+            ("rewinding", "rewind", "rate", {"training.epochs": 4}),
+            ("rewinding", "rewind_to", 2, {"training.epochs": 4}),
+        )
+        for setting in ({f"pruning.{name}": value},)
     },
     **{
         f"pruning.{name}": {**ITERATIVE, f"pruning.{name}": value}

@@ -8,4 +8,8 @@ from scaling.pruning.pruning import Pruning
 
 __all__ = ["PRUNINGS", "Pruning"]
 
-PRUNINGS = kinds(__name__, ["none", "static", "magnitude", "channels"], Pruning)
+_NAMES = [
+    *("none", "static", "magnitude", "channels"),
+    *("snip", "grasp", "synflow", "rigl", "rewinding"),
+]
+PRUNINGS = kinds(__name__, _NAMES, Pruning)

@@ -10,12 +10,12 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from scaling.networks.groups import ChannelGroup
-from scaling.pruning.pruning import Pruning
+from scaling.pruning.pruning import Pruning, Rounds
 
 Budget = Literal["macs", "parameters", "bytes"]
 
@@ -39,8 +39,10 @@ class Channels(Pruning):
         Field(description="|scale| of the normalization, or norm of the channel's kernels"),
     ] = "scale"
     start: Annotated[int, Field(ge=0, description="epochs trained before; channels: 1 or more")] = 0
-    rounds: Annotated[int, Field(ge=1, le=1000, description="1: one-shot; more: iterative")] = 1
+    rounds: Rounds = 1
     every: Annotated[int, Field(ge=1, description="epochs from one round to the next")] = 1
+
+    brief: ClassVar[Mapping[str, int]] = {"start": 1, "rounds": 1, "every": 1}
 
     @model_validator(mode="after")
     def _one_budget(self) -> Self:

@@ -5,7 +5,8 @@ pruning of the largest layers first, Golubeva et al. 2021; global magnitude prun
 with a guard against layer collapse, Koutini et al. 2021 (facts: cp_resnet, section 5). Conventions:
 counts are whole weights and are met exactly; a weight's place in its layer is its index in
 row-major order, however the tensor lies in memory. Contents: `check`, for plans; `allocate`,
-`static` and `initialize`, before training; `magnitude`, during it.
+`static`, `drawn` and `initialize`, before training; `protected`, `magnitude` and
+`lowest`, during it.
 """
 
 import math
@@ -25,7 +26,7 @@ def check(sizes: Mapping[str, int], keep: int, guard: float = 1.0) -> None:
     """Raise ValueError unless layers of these sizes can be cut down to `keep` weights: for plans,
     before anything trains. Static masks know no guard: 1.
     """
-    _possible(sizes, keep, {name: _protected(size, guard) for name, size in sizes.items()}, guard)
+    _possible(sizes, keep, {name: protected(size, guard) for name, size in sizes.items()}, guard)
 
 
 def allocate(sizes: Mapping[str, int], keep: int) -> dict[str, int]:
@@ -53,19 +54,26 @@ def allocate(sizes: Mapping[str, int], keep: int) -> dict[str, int]:
 
 
 def static(shapes: Mapping[str, Sequence[int]], keep: int, streams: Streams) -> dict[str, Tensor]:
-    """Masks that keep `allocate`'s counts, drawn uniformly in each layer from its own stream.
+    """Masks that keep `allocate`'s counts. Raises ValueError as `allocate` does."""
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    return drawn(shapes, allocate(sizes, keep), streams)
+
+
+def drawn(
+    shapes: Mapping[str, Sequence[int]], counts: Mapping[str, int], streams: Streams
+) -> dict[str, Tensor]:
+    """Masks that keep these counts, drawn uniformly in each layer from its own stream.
 
     Neither the order of the layers nor a layer that stays dense changes what the others draw.
-    Raises ValueError as `allocate` does.
     """
-    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
     masks = {}
-    for name, count in allocate(sizes, keep).items():
-        mask = torch.ones(sizes[name], dtype=torch.bool)
-        if count < sizes[name]:
+    for name, count in counts.items():
+        size = math.prod(shapes[name])
+        mask = torch.ones(size, dtype=torch.bool)
+        if count < size:
             mask.zero_()
-            drawn = streams(name).choice(sizes[name], count, replace=False, shuffle=False)
-            mask[torch.from_numpy(drawn)] = True
+            places = streams(name).choice(size, count, replace=False, shuffle=False)
+            mask[torch.from_numpy(places)] = True
         masks[name] = mask.reshape(tuple(shapes[name]))
     return masks
 
@@ -116,15 +124,15 @@ def magnitude(
     assert scores.keys() == masks.keys()
     alive = {name: masks[name].to(score.device).reshape(-1) for name, score in scores.items()}
     held = {name: int(torch.count_nonzero(mask)) for name, mask in alive.items()}
-    floors = {n: min(held[n], _protected(mask.numel(), guard)) for n, mask in alive.items()}
+    floors = {n: min(held[n], protected(mask.numel(), guard)) for n, mask in alive.items()}
     _possible(held, keep, floors, guard)
 
     cuttable, pool = {}, []
     for name, score in scores.items():
         values = score.reshape(-1)[alive[name]].nan_to_num(nan=math.inf, posinf=math.inf)
-        cuttable[name] = _lowest(values, held[name] - floors[name])
+        cuttable[name] = lowest(values, held[name] - floors[name])
         pool.append(values[cuttable[name]])
-    cut = _lowest(torch.cat(pool), sum(held.values()) - keep)
+    cut = lowest(torch.cat(pool), sum(held.values()) - keep)
 
     found = {}
     parts = torch.split(cut, [len(values) for values in pool])
@@ -134,7 +142,7 @@ def magnitude(
     return found
 
 
-def _lowest(values: Tensor, count: int) -> Tensor:
+def lowest(values: Tensor, count: int) -> Tensor:
     """True at the `count` lowest of (N,) values without NaN; of equals, at the first."""
     if count == 0:
         return torch.zeros_like(values, dtype=torch.bool)
@@ -145,7 +153,7 @@ def _lowest(values: Tensor, count: int) -> Tensor:
     return lowest
 
 
-def _protected(size: int, guard: float) -> int:
+def protected(size: int, guard: float) -> int:
     """How many of a layer's weights are never cut: ceil((1 - guard) size), at least one."""
     # as a fraction of what was written: in floating point, (1 - 0.99) x 100 is more than 1
     return max(1, math.ceil((1 - Fraction(str(guard))) * size))

@@ -6,7 +6,7 @@ classifier included; biases and normalization go only with whole channels
 is zero from then on, and so are its moments in the optimizer. Contents: Masked, Pruner.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from scaling.networks.modules.kernels import Prunable
 from scaling.networks.modules.state import check_alike
-from scaling.pruning.masks import Streams
+from scaling.pruning.masks import Streams, protected
 from scaling.pruning.pruning import Cutting
 from scaling.seeds import stream
 
@@ -38,6 +38,7 @@ class Masked:
         self.dense = sum(layer.weight.numel() for layer in self.layers.values())
         # of biases, scales and shifts whose channels are cut, by their names in the network
         self.vectors: dict[str, Tensor] = {}
+        self.early: Mapping[str, Tensor] | None = None  # a state that later epochs return to
         if masks is None:
             masks = self._begin()
         else:
@@ -60,6 +61,10 @@ class Masked:
     def before(self, epoch: int) -> None:
         """Cut what must go before this epoch (counted from 0) is trained."""
         raise NotImplementedError
+
+    def steps_instead(self, losses: Iterable[Tensor]) -> bool:  # noqa: ARG002
+        """Whether it took a step, down these losses, in the optimizer's place."""
+        return False
 
     @torch.no_grad()
     def _cut(self, masks: Mapping[str, Tensor]) -> None:
@@ -129,7 +134,8 @@ class Pruner(Masked):
             return of_layer
 
         weights = {name: layer.weight.detach() for name, layer in self.layers.items()}
-        masks, drawn = self.settings.begin(weights, self.target, streams)
+        groups = {name: getattr(layer, "groups", 1) for name, layer in self.layers.items()}
+        masks, drawn = self.settings.begin(weights, groups, self.target, streams)
         for name, layer in self.layers.items():
             layer.weight.copy_(drawn[name])
         return masks
@@ -141,3 +147,14 @@ class Pruner(Masked):
             weights = {name: layer.weight.detach() for name, layer in self.layers.items()}
             kernels = {name: layer.kernel.detach() for name, layer in self.layers.items()}
             self._cut(self.settings.cut(weights, kernels, self.masks, keep))
+
+    def counts(self) -> dict[str, float]:
+        """Also layers that are down to the weights that may not be cut."""
+        counts = super().counts()
+        if self.settings.counts_collapse:
+            counts["collapsed_layers"] = float(sum(map(self._collapsed, self.masks.values())))
+        return counts
+
+    def _collapsed(self, mask: Tensor) -> bool:
+        least = protected(mask.numel(), self.settings.largest_sparsity)
+        return int(mask.sum()) <= least < mask.numel()

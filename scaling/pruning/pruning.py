@@ -4,10 +4,11 @@ A way of pruning is described here without torch; scaling.pruning.masks holds wh
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from scaling.networks.network import Network
 from scaling.part import Kind
 
 if TYPE_CHECKING:
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
 
     from scaling.pruning.masks import Streams
 
+Density = Annotated[
+    Literal["largest", "uniform", "er", "erk", "magnitude"],
+    Field(description="how the weights that stay are shared out among layers"),
+]
+Guard = Annotated[float, Field(gt=0, le=1, description="sparsity that no layer exceeds; 1: none")]
+Score = Annotated[
+    Literal["weight", "kernel"],
+    Field(description="magnitude of the weight, or of weight x damping"),
+]
+Rounds = Annotated[int, Field(ge=1, le=1000, description="1: one-shot; more: iterative")]
 Target = Annotated[
     int, Field(ge=0, description="weights kept in the end; 0: those at target_width")
 ]
@@ -23,10 +34,34 @@ TargetWidth = Annotated[
 ]
 
 
+class Length(NamedTuple):
+    """What a way of pruning has to fit of how a trial trains."""
+
+    epochs: int
+    warmup: float
+    patience: int
+
+
 class Pruning(Kind):
     """Which weights are cut, and when."""
 
     kind: str
+
+    # whether its trials may train side by side: masks that change within an epoch may not
+    stackable: ClassVar[bool] = True
+    # whether an epoch is the same in a longer trial
+    open_ended: ClassVar[bool] = True
+    # settings with which a few epochs, after which it is timed, are as fast as with its own
+    brief: ClassVar[Mapping[str, int]] = {}
+
+    def check(self, network: Network, length: Length) -> None:
+        """Raise ValueError where it does not fit the rest of a trial, in one line."""
+
+    def scheduled(self, epoch: int, epochs: int) -> tuple[int, int]:
+        """Of the schedule that the learning rate follows in an epoch, counted from 0, of so many:
+        the epoch, and how many it has.
+        """
+        return epoch, epochs
 
     @property
     def largest_sparsity(self) -> float:
@@ -40,6 +75,13 @@ class Cutting(Pruning):
     target: Target = 0
     target_width: TargetWidth = 0
 
+    @property
+    def counts_collapse(self) -> bool:
+        """Whether records tell how many layers are down to what may not be cut: not those of ways
+        that earlier versions had, which stay as they were.
+        """
+        return True
+
     @model_validator(mode="after")
     def _one_target(self) -> Self:
         if (self.target > 0) == (self.target_width > 0):
@@ -52,13 +94,32 @@ class Cutting(Pruning):
     def begin(
         self,
         weights: "Mapping[str, Tensor]",
+        groups: "Mapping[str, int]",
         target: int,
         streams: "Callable[[str], Streams]",
     ) -> "tuple[Mapping[str, Tensor], Mapping[str, Tensor]]":
-        """Masks and weights of all layers as training begins; `streams` of a purpose give each
-        layer a generator of its own.
+        """Masks and weights of all layers as training begins. `groups` are those of convolutions,
+        by layer; `streams` of a purpose give each layer a generator of its own.
         """
         raise NotImplementedError
+
+    def check(self, network: Network, length: Length) -> None:  # noqa: ARG002
+        """See Pruning.check."""
+        if self.target_width > network.width:
+            raise ValueError(
+                f"pruning.target_width={self.target_width} is above network.width="
+                f"{network.width}: pruning cannot add weights"
+            )
+
+    def needs_weights(self, network: Network, setting: str) -> None:
+        """Raise ValueError for a network with layers that begin at zero, whose weights cannot be
+        compared.
+        """
+        if network.begins_at_zero:
+            raise ValueError(
+                f"{setting} compares first weights, and network.initialization=fixup begins with "
+                "layers at zero: network.initialization=he"
+            )
 
     def remaining(self, dense: int, target: int, epoch: int) -> int:
         """How many of `dense` weights are left while epoch `epoch`, counted from 0, is trained."""

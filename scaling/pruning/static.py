@@ -1,6 +1,7 @@
-"""Static pruning: weights cut at random before training, the largest layers first.
+"""Static pruning: weights cut at random before training, as many in each layer as a density says.
 
-Source: Golubeva et al. 2021 (facts: cp_resnet, section 5).
+Source: Golubeva et al. 2021 (facts: cp_resnet, section 5), who cut the largest layers first; other
+densities: scaling.pruning.densities.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from scaling.pruning.pruning import Cutting
+from scaling.networks.network import Network
+from scaling.pruning.pruning import Cutting, Density, Length
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,18 +26,30 @@ class Static(Cutting):
         Literal["keep", "rescale", "uniform"],
         Field(description="what is left keeps its draw, is rescaled, or is redrawn"),
     ] = "keep"
+    density: Density = "largest"
+
+    @property
+    def counts_collapse(self) -> bool:
+        """See Cutting.counts_collapse."""
+        return self.density != "largest"
+
+    def check(self, network: Network, length: Length) -> None:
+        """See Pruning.check."""
+        super().check(network, length)
+        if self.density == "magnitude":
+            self.needs_weights(network, "pruning.density=magnitude")
 
     def begin(
         self,
         weights: "Mapping[str, Tensor]",
+        groups: "Mapping[str, int]",
         target: int,
         streams: "Callable[[str], Streams]",
     ) -> "tuple[Mapping[str, Tensor], Mapping[str, Tensor]]":
         """See Cutting.begin."""
-        from scaling.pruning import masks
+        from scaling.pruning import densities, masks
 
-        shapes = {name: weight.shape for name, weight in weights.items()}
-        drawn = masks.static(shapes, target, streams("mask"))
+        drawn = densities.masks(self.density, weights, groups, target, streams("mask"))
         fresh = streams("pruned initialization")
         return drawn, masks.initialize(self.initialization, weights, drawn, fresh)
 

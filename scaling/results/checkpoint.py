@@ -106,8 +106,9 @@ def _check(trial: Trial, state: Any) -> None:
         raise ValueError("it holds no patience")
     if not _tensors(state.get("model")) or not isinstance(state.get("optimizer"), dict):
         raise ValueError("it holds no model or no optimizer")
-    if state.get("masks") is not None and not _tensors(state["masks"]):
-        raise ValueError("it holds no masks")
+    for name in ("masks", "early"):
+        if state.get(name) is not None and not _tensors(state[name]):
+            raise ValueError(f"it holds no {name}")
 
 
 def _tensors(found: Any) -> bool:

@@ -61,7 +61,8 @@ def open_ended(trial: Trial) -> bool:
     One whose patience may end it is left out: it would end where the shorter one did.
     """
     training = trial.training
-    return trial.objective.trains and training.final == 1 and not training.patience
+    endless = training.final == 1 and not training.patience and trial.pruning.open_ended
+    return trial.objective.trains and endless
 
 
 def shorter(trial: Trial, results: Results) -> Trial | None:

@@ -26,7 +26,7 @@ from scaling.pruning import PRUNINGS, Pruning
 from scaling.pruning.channels import Channels
 from scaling.pruning.magnitude import Magnitude
 from scaling.pruning.none import Unpruned
-from scaling.pruning.pruning import Cutting
+from scaling.pruning.pruning import Length
 from scaling.settings.sound import Augment, Microphones, Sound, Split
 from scaling.settings.training import Evaluation, Training
 from scaling.settings.transfer import Transfer
@@ -250,11 +250,9 @@ class Trial(Part):
                 f"training.patience={self.training.patience} may end a trial before "
                 f"pruning.kind={pruning.kind} has cut to its {goal}: name one of them"
             )
-        if isinstance(pruning, Cutting) and pruning.target_width > self.network.width:
-            raise ValueError(
-                f"pruning.target_width={pruning.target_width} is above network.width="
-                f"{self.network.width}: pruning cannot add weights"
-            )
+        training = self.training
+        length = Length(training.epochs, training.warmup, training.patience)
+        pruning.check(self.network, length)
         return self
 
 

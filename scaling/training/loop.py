@@ -12,28 +12,26 @@ a stream named by its purpose and its epoch, so an epoch that is run again is th
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import islice
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from scaling.machine import Machine
 from scaling.networks.modules.output import Output
 from scaling.networks.modules.stochastic import reseed
 from scaling.objectives.modules.losses import Loss, jensen_shannon
-from scaling.pruning.channel_pruner import ChannelPruner
-from scaling.pruning.channels import Channels
-from scaling.pruning.pruner import Masked, Pruner
-from scaling.pruning.pruning import Cutting
+from scaling.pruning.saliency import LossOf
 from scaling.seeds import key, stream, torch_stream
-from scaling.settings import Trial, sizes
+from scaling.settings import Trial
 from scaling.sound import augment, frontends
 from scaling.sound.microphones import RECORDED
-from scaling.training import classifier, evaluation, optimizer, sharpness
+from scaling.training import classifier, evaluation, optimizer, pruners, sharpness
 from scaling.training.epoch import Diverged, Epoch, Metric, Prediction
 from scaling.training.evaluation import Scoring
 from scaling.training.inputs import EvaluationSet, Listener
@@ -101,19 +99,16 @@ class Session:
         if resume:
             take_up(resume, self.model, self.optimizer)
             self.patience = Patience(*resume["patience"])
-        self.pruner = self._pruner(resume["masks"] or {} if resume else None)
         classifier.show_examples(self.model, listener)
-
-    def _pruner(self, masks: Mapping[str, Tensor] | None) -> Masked | None:
-        """What cuts its network; `masks` are those of a trial that resumes."""
-        trial, classes, network = self.trial, len(self.listener.labels), self.model.network
-        if isinstance(trial.pruning, Channels):
-            layers, rounds = sizes.network_layers(trial, classes), sizes.narrowings(trial, classes)
-            return ChannelPruner(trial.pruning, layers, rounds, network, self.optimizer, masks)
-        if isinstance(trial.pruning, Cutting):
-            target = sizes.kept_weights(trial, classes)
-            return Pruner(trial.pruning, trial.seed, network, self.optimizer, target, masks)
-        return None
+        self.pruner = pruners.build(
+            trial,
+            len(listener.labels),
+            self.model,
+            self.optimizer,
+            self.count,
+            self._first_losses,
+            resume,
+        )
 
     def _statistics(self) -> tuple[Tensor, Tensor]:
         size = evaluation.BATCH
@@ -174,6 +169,7 @@ class Session:
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "masks": self.pruner.masks if self.pruner else None,
+                "early": self.pruner.early if self.pruner else None,
                 "patience": tuple(self.patience),
             },
             last,
@@ -251,7 +247,8 @@ class Session:
         """The rate of a step of the next epoch."""
         training, steps = self.trial.training, self.count
         at, end = (step / steps, 1 - 1 / steps) if training.stepping == "step" else (0.0, 0.0)
-        return learning_rate(training, self.done + at, training.epochs - 1 + end)
+        epoch, epochs = self.trial.pruning.scheduled(self.done, training.epochs)
+        return learning_rate(training, epoch + at, epochs - 1 + end)
 
     def _train(self) -> dict[str, float]:
         """One epoch's passes over the training clips; see `trained`."""
@@ -283,6 +280,9 @@ class Session:
         training, network = self.trial.training, self.model.network
         states = sharpness.drawn(network) if training.sam else {}
         loss = self._loss(step)
+        parts = [*loss.parts.values()]
+        if self.pruner and self.pruner.steps_instead(parts):
+            return loss
 
         def uphill(weights: Iterable[Tensor]) -> None:
             with sharpness.repeated(network, states):
@@ -290,7 +290,7 @@ class Session:
                 sharpness.uphill(weights, training.sam, training.sam_adaptive, losses)
 
         elsewhere = uphill if training.sam else None
-        optimizer.step(self.optimizer, loss.parts.values(), step.rate, training.clip, elsewhere)
+        optimizer.step(self.optimizer, parts, step.rate, training.clip, elsewhere)
         return loss
 
     def _loss(self, step: Step) -> Loss:
@@ -300,6 +300,30 @@ class Session:
         if penalty > 0:
             loss.parts["penalty"] = penalty * optimizer.penalty(self.model.network)
         return loss
+
+    def _first_losses(self, count: int) -> list[LossOf]:
+        """The losses of a network like its own in so many first steps of the first epoch, each
+        drawn alike in every call. Raises ValueError where an epoch has fewer.
+        """
+        if count > self.count:
+            raise ValueError(
+                f"pruning.batches={count}: an epoch has {self.count} of them, at most that"
+            )
+        seed = self.trial.seed
+
+        def of(step: Step, number: int) -> LossOf:
+            def loss(network: nn.Module, temperature: float) -> Tensor:
+                reseed(network, lambda name: torch_stream(seed, "pruning", number, name))
+                if self.trial.own:
+                    torch.manual_seed(key(seed, "own pruning", number) % 2**63)
+                whole: Output = network(torch.cat(step.views)[:, None])
+                whole = whole._replace(logits_BY=whole.logits_BY / temperature)
+                minimized = self.objective.loss(by_view(whole, len(step.views)), step.targets_BY, 0)
+                return torch.stack([*minimized.parts.values()]).sum()
+
+            return loss
+
+        return [of(step, number) for number, step in enumerate(islice(self.steps(), count))]
 
     def _shares(self) -> list[float]:
         """How many of the clips each view transforms: several are the clip itself, then changed."""

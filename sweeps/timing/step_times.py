@@ -23,8 +23,6 @@ from scaling import machine
 from scaling.machine import Machine
 from scaling.objectives.bottleneck import Bottleneck
 from scaling.objectives.prototypes import Prototypes
-from scaling.pruning.channels import Channels
-from scaling.pruning.magnitude import Magnitude
 from scaling.results import weights
 from scaling.results.records import Results
 from scaling.results.run_trial import Progress, run_trial
@@ -113,10 +111,8 @@ def of_trial(trial: Trial, macs: int, classes: int, clips: int, scored: int) -> 
     raw.pop("transfer", None)
     if nearest and trial.network.kind != "mfcc":
         raw["transfer"] = {"trial": SOURCE}
-    if isinstance(trial.pruning, Magnitude):
-        raw["pruning"] |= {"start": 0, "length": 1}
-    if isinstance(trial.pruning, Channels):
-        raw["pruning"] |= {"start": 1, "rounds": 1, "every": 1}
+    if trial.pruning.brief:
+        raw["pruning"] |= trial.pruning.brief
     if isinstance(trial.objective, Bottleneck):
         raw["objective"]["beta"] = 0.0
     if getattr(trial.network, "damping", 0):
