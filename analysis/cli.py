@@ -329,7 +329,8 @@ def draw_fields(
     """Draw the ERF maps of these trials, on both scales, and print their numbers."""
     from analysis import table
     from analysis.data import Data
-    from analysis.figures.effective_field import SCALES, EffectiveField
+    from analysis.figures.effective_field import EffectiveField
+    from analysis.figures.field_drawing import SCALES
     from analysis.figures.layout import PLAIN
     from scaling.results.records import Results
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from analysis.aggregate import ACCURACY, DIMENSIONS, MEASURES, NOT_HELD_OUT, Measure
 from analysis.coverage import conservative
+from analysis.squares import SHARES
 
 HEADINGS = {
     "unpruned": "family",
@@ -26,6 +27,7 @@ HEADINGS = {
 }
 PUBLISHED = ("model", "over", "dataset", "protocol", "width", "clips", "at", "metric")
 ERRORS = "± the standard error over"
+DEVIATIONS = ("sigma_f", "sigma_t")
 DESCRIBED = {"seen": "seen devices", "unseen": "unseen devices", "train_clean": "training clips"}
 SCATTER = {
     "between_runs": "between runs",
@@ -242,10 +244,20 @@ def edges(row: Mapping[Any, Any]) -> str:
     return "" if math.isnan(row["low"]) else f" ({_edges(row, ACCURACY)})"
 
 
-def of_fields(title: str, fields: pd.DataFrame, numbers: Sequence[str]) -> Listing:
-    """ERF numbers, in bands and frames, a row per model."""
-    values = [_values(name, [f"{value:,.1f}" for value in fields[name]]) for name in numbers]
+def of_fields(title: str, fields: pd.DataFrame) -> Listing:
+    """ERF numbers, in bands and frames, a row per model: deviations, the squares that hold shares
+    of the mass (side, and percent of the input's area), the maximum field, and the others.
+    """
+    values = [_values(name, [f"{value:.1f}" for value in fields[name]]) for name in DEVIATIONS]
+    for share in SHARES:
+        held = zip(fields[f"side{share}"], fields[f"area{share}"], strict=True)
+        cells = [f"{side:.0f}, {100 * area:.2g}" for side, area in held]
+        values.append(_values(f"{share} % in side, area %", cells))
+    reaches = ["-" if pd.isna(side) else f"{side:.0f}" for side in fields["receptive_field"]]
+    values.append(_values("at most", reaches))
     values.append(_values("n", [str(n) for n in fields["n"]]))
+    for name in ("f50", "t50", "f95", "t95", "luo_side", "participation"):
+        values.append(_values(name, [f"{value:,.1f}" for value in fields[name]], optional=True))
     columns = ("family", *DIMENSIONS)
     ordered = fields.assign(area=fields["f95"] * fields["t95"]).sort_values("area")
     said = [

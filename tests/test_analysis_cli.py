@@ -258,6 +258,7 @@ def test_what_cannot_be_drawn_says_why_in_one_line(results: Results) -> None:
         "learning_curves": "held-out clips were scored in 1 epochs of some trial, a curve needs 3",
         "effective_field_log": "no map of feature was computed: run `overhear erf`",
         "effective_field_linear": "no map of feature was computed: run `overhear erf`",
+        "effective_field_scaled": "no map of feature was computed: run `overhear erf`",
         "frontend_filters": "no front end of these trials learnt",
         "disagreement_curves": "no complete trial measured how far views of a clip are apart",
         "devices": "no split of these trials was scored on two devices",

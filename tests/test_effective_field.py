@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from test_analysis_table import trial
 
 from analysis.conditions import marked
-from analysis.figures import effective_field
-from analysis.figures.effective_field import FLOOR, NUMBERS, Bands, Panel, draw
+from analysis.figures import field_panels
+from analysis.figures.bands import Bands
+from analysis.figures.field_drawing import FLOOR, draw
+from analysis.figures.field_panels import NUMBERS, Panel, cropped
+from analysis.squares import SQUARES, squares
 from scaling import settings
 from scaling.results.schemas import SCHEMAS
 from scaling.settings import Features, Trial
@@ -44,7 +47,7 @@ def planned(*trials: Trial, side: int = 41) -> pd.DataFrame:
 
 def panels(maps: pd.DataFrame, manifest: pd.DataFrame, *of: str, **more: str) -> list[Panel]:
     """The panels of these maps."""
-    return effective_field.panels(effective_field.means(maps, manifest, *of, **more))
+    return field_panels.panels(field_panels.means(maps, manifest, *of, **more))
 
 
 def study(widths: tuple[int, ...] = (8, 16)) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -84,7 +87,10 @@ def test_seeds_and_folds_of_a_model_are_one_panel_with_equal_weights():
     expected = (spot(4) / spot(4).sum() + spot(8) / spot(8).sum()) / 2
     np.testing.assert_allclose(panel.values_FN, expected, rtol=1e-5, atol=1e-9)
     assert panel.numbers["sigma_f"] == pytest.approx(1.5)
-    assert set(panel.numbers) == set(NUMBERS)
+    assert set(panel.numbers) == {*NUMBERS, *SQUARES}
+    each = [squares(spot(sigma), CENTRE) for sigma in (4, 8)]
+    for name in SQUARES:
+        assert panel.numbers[name] == pytest.approx(sum(of[name] for of in each) / 2), name
 
 
 def test_models_are_panels_in_order_of_family_and_size():
@@ -242,12 +248,16 @@ def test_every_panel_says_its_numbers_and_n():
     maps, manifest = study()
     maps = maps.assign(sigma_f=17.06, sigma_t=25.2, f50=9, t50=21, f95=27, t95=75)
     maps = maps.assign(luo_side=59.24, participation=2576.4)
-    figure = draw(panels(maps, manifest))
-    for place in maps_of(figure):
+    made = panels(maps, manifest)
+    for panel, place in zip(made, maps_of(draw(made)), strict=True):
+        held = [panel.numbers[f"side{share}"] for share in (20, 30, 50, 99)]
+        sides = "sides " + ", ".join(f"{side:.0f}" for side in held)
         assert place.get_title("left").endswith("(n = 2)")
-        assert place.get_xlabel().splitlines()[-3:] == [
+        assert place.get_xlabel().splitlines()[-5:] == [
+            "at most 41 × 41",
             "σ 17.1 × 25.2",
             "50 %: 9 × 21,  95 %: 27 × 75",
+            sides,
             "Luo 59.2,  participation 2,576",
         ]
 
@@ -280,6 +290,22 @@ def test_panels_share_axes_so_that_fields_compare():
     extent = places[1].images[0].get_extent()  # of the larger: all that there is to see
     assert (*places[0].get_xlim(), *places[0].get_ylim()) == pytest.approx(extent)
     assert places[0].images[0].origin == "lower"
+
+
+def test_scaled_variants_are_cropped_to_the_smallest_maximum_field():
+    """Figure 7: of a deep network's map only what a shallow one could see, with its own numbers."""
+    small, large = trial(network__depth=0), trial(network__depth=1)
+    maps = pd.DataFrame([record(small, spot(2)), record(large, spot(4))])
+    manifest = pd.concat([planned(small, side=21), planned(large, side=41)], ignore_index=True)
+    made = panels(maps, manifest)
+    cut = cropped(made)
+    assert [panel.values_FN.shape for panel in made] == [(21, 21), (41, 41)]
+    assert [panel.values_FN.shape for panel in cut] == [(21, 21), (21, 21)]
+    np.testing.assert_array_equal(cut[1].values_FN, made[1].values_FN[10:31, 10:31])
+    assert [panel.most for panel in cut] == [21, 41]
+    assert cut[1].numbers == made[1].numbers
+    extents = [place.images[0].get_extent() for place in maps_of(draw(cut))]
+    assert extents[0] == pytest.approx(extents[1])
 
 
 @pytest.mark.parametrize("scale", ["linear", "log"])

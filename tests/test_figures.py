@@ -18,6 +18,7 @@ from test_analysis_table import (
     STATIC,
     complete,
     plain,
+    plan,
     predict,
     results,
     same,
@@ -662,6 +663,14 @@ def mapped(results: Results) -> Data:
     return data
 
 
+def shallower(results: Results) -> Data:
+    """The same, half of them with a smaller maximum field."""
+    mapped(results)
+    few = star((0.0, 0.99), 1)[:1] + star((0.99,), 1)[:1]
+    plan(results, "smaller", few, hours=1, receptive_field=21)
+    return Data(results, last=2)
+
+
 def learnt(results: Results) -> Data:
     """Two conditions of two sizes, whose mel bands learnt: more in one, and at high frequencies."""
     trials = with_mixup(
@@ -717,6 +726,7 @@ STUDIES: dict[str, Callable[[Results], Data]] = {
     ),
     "betas": lambda results: scored(results, with_mixup(betas()), SPLITS),
     "maps": mapped,
+    "maps of several fields": shallower,
     "curves": evaluated,
     "filters": learnt,
     "answers": lambda results: random_study(results)[0],

@@ -17,7 +17,7 @@ from test_analysis_table import complete, end, plan, results, trial
 from test_main import main
 
 from analysis.data import Data
-from analysis.figures import effective_field, fonts
+from analysis.figures import field_panels, fonts
 from analysis.figures.registry import FIGURES
 from scaling.results.records import Results
 from scaling.settings import Trial, changed
@@ -197,7 +197,7 @@ def test_maps_of_a_class_of_any_name_stay_in_their_folder(
     one = trial()
     complete(results, {one: {"seen": [0.1, 0.2, 0.3]}})
     values = np.ones((8, 9), np.float32)
-    numbers = dict.fromkeys(effective_field.NUMBERS, 3.0)
+    numbers = dict.fromkeys(field_panels.NUMBERS, 3.0)
     row = {
         **numbers, **dict.fromkeys(("f50", "t50", "f95", "t95"), 3),
         "trial": one.id, "epoch": 3, "split": "unseen", "kind": f"class {label}", "clips": 4,

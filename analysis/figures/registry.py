@@ -67,6 +67,7 @@ FIGURES: dict[str, Figure] = {
         "disagreement_curves": "disagreement_curves",
         "effective_field_log": "effective_field:LOG",
         "effective_field_linear": "effective_field:LINEAR",
+        "effective_field_scaled": "effective_field:SCALED",
         "frontend_filters": "frontend_filters",
         "devices": "devices",
         "classes": "classes",
@@ -80,6 +81,7 @@ FIGURES: dict[str, Figure] = {
 IN_A_SENTENCE = {
     *(name for name in FIGURES if name.startswith(("frontier_", "scaling_law_"))),
     "effective_field_linear",  # the numbers of effective_field_log
+    "effective_field_scaled",
     "devices",
     "classes",
     "classes_by_device",
