@@ -1,18 +1,19 @@
 """The ledger of claims as `overhear claims` prints and writes it.
 
 Conventions: effects are percentage points, losses nats; intervals are of one claim, p is corrected.
-Contents: show, of_claims, remarks.
+Contents: show, of_claims, told, remarks.
 """
 
 import itertools
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, TextIO
 
 import pandas as pd
 
-from analysis import console, files, sequential, units
+from analysis import console, files, findings, sequential, units
 from analysis.claims import Verdict, judge, recorded
 from analysis.coverage import conservative
 from analysis.data import Data, opened
@@ -33,32 +34,68 @@ def show(
     every: bool,
     json: bool,
     out: str | None,
+    kept: str | None = None,
 ) -> None:
-    """Judge the claims of a results folder, print them and write claims.csv.
+    """Judge the claims of results folders, or of a finding, print them and write claims.csv.
 
     They are those recorded with the results; else, and where one is named, those that a study
-    `states` now, which is said. Raises ValueError for what a person can mend.
+    `states` now, which is said. `kept` names the finding that they are kept as. Raises ValueError
+    for what a person can mend.
     """
+    if findings.is_one(results):
+        if study is not None or kept is not None:
+            raise ValueError("a finding has one study and is kept: leave out --study and --keep")
+        folder = files.folder(Results("."), out) if out is not None else None
+        _show(_of_finding(results[0], unit, alpha), alpha, every, json, folder)
+        return
     where = [Results(each) for each in results]
     folder = files.folder(where, out)
     data = opened(where, unit=units.asked(unit))
     claims, said = _claims(data, study, states, shipped)
     judged = judge(data, claims, alpha)
-    file = folder / "claims.csv"
-    with files.writing(folder):
-        files.write_csv(judged, file)
-    aside = sys.stderr if json else sys.stdout
     if said:
-        print(said, file=aside)
-    if json:
-        print(*console.json_lines(judged, {"table": "claims"}), sep="\n")
-    else:
-        console.show(console.listed(of_claims(judged, alpha), every, file.name))
-        console.show(console.lines(remarks(judged if every else judged.head(console.MOST))))
+        print(said, file=sys.stderr if json else sys.stdout)
+    _show(judged, alpha, every, json, folder)
+    if not json:
         studies = {*judged["study"]}
         looked = (sequential.remarks(each, studies) for each in data.snapshot.results.parts)
         console.show(console.lines(itertools.chain.from_iterable(looked)))
-    print(f"claims: {file}", file=aside)
+    if kept is not None:
+        _keep(data, claims, kept, sys.stderr if json else sys.stdout)
+
+
+def _of_finding(file: str, unit: str, alpha: float) -> pd.DataFrame:
+    """What a finding that was kept says of its claims."""
+    found = findings.Kept(Path(file), units.asked(unit))
+    return judge(found, {found.study: found.claims}, alpha)
+
+
+def _show(judged: pd.DataFrame, alpha: float, every: bool, json: bool, folder: Path | None) -> None:
+    """Print judged claims, and write them where there is a folder."""
+    if json:
+        print(*console.json_lines(judged, {"table": "claims"}), sep="\n")
+    else:
+        console.show(console.listed(of_claims(judged, alpha), every, "claims.csv"))
+        console.show(console.lines(remarks(judged if every else judged.head(console.MOST))))
+    if folder is not None:
+        with files.writing(folder):
+            files.write_csv(judged, folder / "claims.csv")
+        print(f"claims: {folder / 'claims.csv'}", file=sys.stderr if json else sys.stdout)
+
+
+def _keep(
+    data: Data, claims: Mapping[str, Sequence[Claim | Stated]], kept: str, aside: TextIO
+) -> None:
+    """Keep what the claims of one study rest on."""
+    file = Path(kept)
+    if file.suffix != ".csv":
+        raise ValueError(f"--keep {kept}: name a .csv file; its .json file stands beside it")
+    if len(claims) > 1:
+        raise ValueError(f"--keep keeps one of {', '.join(claims)}: name it with --study")
+    ((study, stated),) = claims.items()
+    with files.writing(file.parent):
+        findings.keep(data, study, stated, file)
+    print(f"kept: {file}, {file.with_suffix('.json').name}", file=aside)
 
 
 def _claims(
@@ -128,6 +165,27 @@ def of_claims(judged: pd.DataFrame, alpha: float) -> Listing:
         cells = tuple(_effect(row, row["published"]) for row in rows)
         values.append(Column("paper", cells))
     return Listing("claims", result, tuple(about), tuple(values))
+
+
+def told(judged: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Claims as the head and the rows of a table in a document."""
+    head = ["claim", "verdict", "effect", "95 %", "unit", "p, Holm"]
+    rows = [
+        [
+            row["claim"],
+            str(row["verdict"]),
+            _effect(row, row["effect"]),
+            _interval(row),
+            f"{row['n']} {row['unit']}",
+            _p(row),
+        ]
+        for row in judged.to_dict("records")
+    ]
+    if judged["published"].notna().any():
+        head.append("paper")
+        for cells, row in zip(rows, judged.to_dict("records"), strict=True):
+            cells.append(_effect(row, row["published"]))
+    return head, rows
 
 
 def remarks(judged: pd.DataFrame) -> Iterator[str]:

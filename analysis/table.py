@@ -233,7 +233,7 @@ def scores(
     ended = found.values(metric) if found else evaluations(snapshot, metric, last)
     values = ended.groupby(SERIES)["value"]
     frame = values.agg(value="mean", epochs="count", spread_over_epochs="std").reset_index()
-    frame = frame.assign(metric=metric, unit=unit, by_device=_by_device(frame))
+    frame = frame.assign(metric=metric, unit=unit, by_device=by_device(frame))
     told = in_use(snapshot.manifest).assign(chance=chance(snapshot))
     frame = frame.merge(told, on="trial", how="left", validate="many_to_one")
     return frame.assign(clips=_clips(snapshot, frame))
@@ -321,7 +321,7 @@ def told_by_one(
         yield trials, snapshot.results.read("predictions", known)
 
 
-def _by_device(frame: pd.DataFrame) -> "pd.Series[Any]":
+def by_device(frame: pd.DataFrame) -> "pd.Series[Any]":
     """In rows of device `all`, the value of each named device of the same trial and split."""
     rows = list(zip(*(frame[name].tolist() for name in (*SERIES, "value")), strict=True))
     known: dict[tuple[str, str], dict[str, float]] = {}

@@ -220,6 +220,17 @@ def studies(*names: str) -> str:
     return table(("study", "question", "claims", "source"), rows)
 
 
+def finding(name: str) -> str:
+    """A table of the claims that a finding bears on, judged now."""
+    from analysis.claims import judge
+    from analysis.findings import Kept
+    from analysis.ledger import told
+
+    found = Kept(ROOT / "findings" / f"{name}.csv")
+    head, rows = told(judge(found, {found.study: found.claims}))
+    return table(head, rows)
+
+
 def _claimed(texts: Iterable[str]) -> str:
     """Claims in a line: those that differ in what stands last are told as one."""
     found: dict[str, list[str]] = {}
@@ -347,6 +358,7 @@ MADE: dict[str, Callable[..., str]] = {
     "departures": departures,
     "studies": studies,
     "other_studies": other_studies,
+    "finding": finding,
     "datasets": datasets,
     "records": records,
     "figures": figures,

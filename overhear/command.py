@@ -317,6 +317,13 @@ def claims(
     out: Annotated[
         str | None, typer.Option(help="Local folder of claims.csv (default: RESULTS/figures).")
     ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Keep what they rest on as a small file, which claims takes in place of RESULTS.",
+        ),
+    ] = None,
 ) -> None:
     """Judge each claim of a study by its results: supported, contradicted or undecided."""
     from analysis import ledger
@@ -326,7 +333,7 @@ def claims(
         found = find(name)
         return found.name, found.claims
 
-    ledger.show(results, study, states, names(), alpha, unit, every, json, out)
+    ledger.show(results, study, states, names(), alpha, unit, every, json, out, keep)
 
 
 OURS = ("analysis", "overhear", "scaling", "sweeps", "__main__")

@@ -3,8 +3,8 @@
 A claim compares two sides, each the trials that have certain settings; or it names a level that
 one side reaches. Each launch keeps the claims of its study in `claims/<launch>.json`, sealed, with
 how many of its trials had ended by then: what is stated after results were seen shows it. Judged in
-analysis.claims. Contents: Claim, `selected`, `described`, `unmet`; Stated, `state`, `stated`. Knows
-neither torch nor pandas.
+analysis.claims. Contents: Claim, `selected`, `described`, `unmet`; Stated, `state`, `stated`;
+`claim_of`. Knows neither torch nor pandas.
 """
 
 import datetime
@@ -271,7 +271,7 @@ def _read(name: str, results: "Folder") -> list[Stated]:
             raise ValueError("study, ended and claims are not text, number and list")
         if len(listed) > MOST or ended < 0:
             raise ValueError(f"at most {MOST} claims and no less than 0 trials")
-        return [Stated(study, _claim(row), when, ended, 0) for row in listed]
+        return [Stated(study, claim_of(row), when, ended, 0) for row in listed]
     except (ValueError, TypeError, KeyError) as error:
         raise Damaged(
             f"{path} cannot be read ({error}): restore it from a copy, or delete it, and sweep "
@@ -279,7 +279,7 @@ def _read(name: str, results: "Folder") -> list[Stated]:
         ) from None
 
 
-def _claim(row: Any) -> Claim:
+def claim_of(row: Any) -> Claim:
     """A claim from its JSON form. Raises ValueError or TypeError."""
     if not isinstance(row, dict):
         raise ValueError("a claim is no JSON object")

@@ -1,0 +1,111 @@
+"""Findings: what claims rest on, kept small, judged again with the same outcome; and those kept."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from test_recomputed import SIDES, unpack
+from typer.testing import CliRunner
+
+from analysis.claims import judge
+from analysis.data import opened
+from analysis.findings import MOST, Kept, keep
+from overhear.command import app
+from scaling.results.claims import Claim
+from scaling.results.records import Results
+
+ROOT = Path(__file__).parent.parent
+FINDINGS = sorted((ROOT / "findings").glob("*.csv"))
+CLAIMS = [Claim(text, better, worse, on=on) for text, on, better, worse in SIDES]
+
+
+@pytest.fixture(scope="module")
+def width(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Real records."""
+    folder = tmp_path_factory.mktemp("width")
+    unpack("width", Results(str(folder)), (4, 8, 16, 32))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def kept(width: Path) -> Path:
+    file = width / "findings" / "width.csv"
+    keep(opened([str(width)]), "width", CLAIMS, file)
+    return file
+
+
+def test_a_finding_is_judged_as_its_results_were(width: Path, kept: Path):
+    found = Kept(kept)
+    assert found.claims == CLAIMS
+    now = judge(found, {found.study: found.claims}).drop(columns="study")
+    then = judge(opened([str(width)]), {"width": CLAIMS}).drop(columns="study")
+    pd.testing.assert_frame_equal(now, then, rtol=1e-4, atol=1e-5)
+
+
+def test_it_is_small_and_says_what_is_the_same_in_all(kept: Path):
+    rows = pd.read_csv(kept)
+    assert list(rows)[:3] == ["trial", "seed", "split.fold"]
+    assert {"network.width", "network.damping", "split", "device", "accuracy"} <= set(rows)
+    assert "training.epochs" not in rows  # the same in all
+    note = json.loads(kept.with_suffix(".json").read_text())
+    assert note["settings"]["training.epochs"] == 12
+    assert note["trials"] == rows["trial"].nunique()
+    assert all(note[name] for name in ("data_digest", "versions", "precision"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("trial,", "trail,", "no such column: trail"),
+        ("network.width", "network.widht", "no such column: network.widht"),
+        (",unseen,", ",unseen,,", "rows of unequal length"),
+        (r",\d+\.0,", ",eighty,", "Expecting value"),
+    ],
+)
+def test_what_is_no_finding_is_one_line(
+    kept: Path, tmp_path: Path, old: str, new: str, reason: str
+):
+    file = tmp_path / "f.csv"
+    file.with_suffix(".json").write_text(kept.with_suffix(".json").read_text())
+    changed, count = re.subn(old, new, kept.read_text(), count=1)
+    assert count == 1
+    file.write_text(changed)
+    with pytest.raises(ValueError, match=reason) as raised:
+        Kept(file)
+    assert "\n" not in str(raised.value)
+    assert "--keep" in str(raised.value)
+
+
+def test_untrusted_bytes_are_bounded(kept: Path, tmp_path: Path):
+    file = tmp_path / "f.csv"
+    file.with_suffix(".json").write_text(kept.with_suffix(".json").read_text())
+    file.write_bytes(b"x" * (MOST + 1))
+    with pytest.raises(ValueError, match="more than"):
+        Kept(file)
+    file.with_suffix(".json").unlink()
+    with pytest.raises(ValueError, match="No such file"):
+        Kept(file)
+
+
+def test_the_command_judges_a_finding(kept: Path):
+    told = CliRunner().invoke(app, ["claims", str(kept), "--json"])
+    assert told.exit_code == 0, told.output
+    rows = [json.loads(line) for line in told.output.splitlines() if line.startswith("{")]
+    assert [row["claim"] for row in rows] == [claim.text for claim in CLAIMS]
+    mixed = CliRunner().invoke(app, ["claims", str(kept), "results"])
+    assert mixed.exit_code != 0
+
+
+@pytest.mark.parametrize("file", FINDINGS, ids=lambda file: file.stem)
+def test_the_logbook_says_what_its_findings_say(file: Path):
+    """After a line `<!-- finding NAME -->` LOG.md has the table that `docs/reference.py` makes."""
+    sys.path.insert(0, str(ROOT / "docs"))
+    import reference
+
+    log = (ROOT / "LOG.md").read_text()
+    mark = f"<!-- finding {file.stem} -->\n"
+    assert mark in log, f"LOG.md does not tell of {file.name}"
+    assert log.partition(mark)[2].startswith(reference.finding(file.stem))
