@@ -20,6 +20,10 @@ NETWORKS = kinds(
         "timbre",
         "vggish",
         "mfcc",
+        "cp_mobile",
+        "dcase_baseline",
+        "tf_sepnet",
+        "bc_resnet",
     ],
     Network,
 )

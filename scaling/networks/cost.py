@@ -2,9 +2,10 @@
 
 Everything is arithmetic over a network's list of layers; nothing is built. Source: facts,
 cp_resnet, sections 1.3 and 1.4. Conventions: sizes are (mel bands, frames), rows and columns;
-multiply-adds are those of convolutions and dense layers, for one clip's forward pass; the receptive
-field is that of one feature of the last map, before it is pooled over or flattened, in input
-pixels.
+multiply-adds are those of convolutions and dense layers, for one clip's forward pass; beside them
+stands the count of the DCASE challenge's tool (NeSsi, by torchinfo), which adds biases and, once a
+clip, what batch normalization learns; the receptive field is that of one feature of the last map,
+before it is pooled over or flattened, in input pixels.
 """
 
 import math
@@ -26,6 +27,11 @@ def zeros(kernel: Sides, padding: Padding) -> tuple[Sides, Sides]:
     return (rows, rows), (columns, columns)
 
 
+def dilated(kernel: Sides, dilation: Sides) -> Sides:
+    """Rows and columns that a kernel spans."""
+    return (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1
+
+
 class Layer(NamedTuple):
     """One convolution with its batch normalization and the max pooling after it; or, by what it
     `reads`, a dense layer. The activation between costs nothing and is the network's.
@@ -35,7 +41,7 @@ class Layer(NamedTuple):
     inputs: int  # channels; of a dense layer too
     outputs: int
     kernel: Sides = (1, 1)
-    stride: int = 1
+    stride: int | Sides = 1
     padding: Padding = (0, 0)
     bias: bool = False
     norm: bool = True
@@ -48,6 +54,14 @@ class Layer(NamedTuple):
     joins: str = ""  # an earlier layer, or the end of its block: their maps are added up
     # of a dense layer that reads all of the map: which of its axes is the last of the flat one
     innermost: Literal["pixel", "channel"] = "pixel"
+    groups: int = 1  # into which channels fall, each with kernels of its own
+    dilation: Sides = (1, 1)  # pixels from one tap to the next
+    bands: int = 1  # sub-bands of its rows, each normalized apart
+    after: str = ""  # whose map it reads, where that is not the layer before it
+    pooled: int = 1  # side of the max pooling of that map, before it is read
+    averaged: Literal["none", "rows", "columns"] = "none"  # the axis of that map which is averaged
+    # what follows it, clip by clip: global response normalization (2 numbers) or residual
+    clip_norm: Literal["none", "response", "residual"] = "none"
 
     @property
     def window(self) -> Sides:
@@ -55,9 +69,24 @@ class Layer(NamedTuple):
         return (self.pool, self.pool) if isinstance(self.pool, int) else self.pool
 
     @property
+    def steps(self) -> Sides:
+        """Its stride along rows and along columns."""
+        return (self.stride, self.stride) if isinstance(self.stride, int) else self.stride
+
+    @property
+    def extent(self) -> Sides:
+        """Rows and columns that its kernel spans."""
+        return dilated(self.kernel, self.dilation)
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether each of its channels is made of the same channel of its input."""
+        return 1 < self.groups == self.inputs == self.outputs
+
+    @property
     def weights(self) -> int:
         """Entries of the kernel; of a dense layer that reads all of the map, for each pixel."""
-        return self.inputs * self.outputs * math.prod(self.kernel)
+        return self.inputs // self.groups * self.outputs * math.prod(self.kernel)
 
 
 class LayerCost(NamedTuple):
@@ -68,6 +97,7 @@ class LayerCost(NamedTuple):
     weights: int
     macs: int
     map: Sides  # size of what it puts out, after pooling; a dense layer puts out one pixel
+    dcase_macs: int | None = 0  # as the DCASE challenge counts; None: not known
 
 
 class Cost(NamedTuple):
@@ -76,8 +106,14 @@ class Cost(NamedTuple):
     parameters: int
     weights: int
     macs: int
-    receptive_field: int | None  # its larger side; None: not known
+    receptive_field: int | None  # its larger side; None: not known, or any pixel of a clip
     parts: tuple[LayerCost, ...]
+
+    @property
+    def dcase_macs(self) -> int | None:
+        """Multiply-adds as the DCASE challenge counts them; None: not known."""
+        each = [part.dcase_macs for part in self.parts if part.dcase_macs is not None]
+        return sum(each) if len(each) == len(self.parts) else None
 
 
 class Axis(NamedTuple):
@@ -119,15 +155,23 @@ def _axis(layers: Sequence[Layer], axis: int) -> Axis:
     for layer in layers:
         if layer.shortcut:
             continue
-        kernel, (before, _) = layer.kernel[axis], zeros(layer.kernel, layer.padding)[axis]
-        side += (kernel - 1) * step
-        start += ((kernel - 1) / 2 - before) * step
-        step *= layer.stride
-        pool = layer.window[axis]
-        side += (pool - 1) * step
-        start += (pool - 1) / 2 * step
-        step *= pool
+        kernel, (before, _) = layer.extent[axis], zeros(layer.extent, layer.padding)[axis]
+        for window, pad, stride in (
+            (layer.pooled, 0, layer.pooled),
+            (kernel, before, layer.steps[axis]),
+            (layer.window[axis], 0, layer.window[axis]),
+        ):
+            side += (window - 1) * step
+            start += ((window - 1) / 2 - pad) * step
+            step *= stride
     return Axis(side, step, start)
+
+
+def local(layers: Sequence[Layer]) -> bool:
+    """Whether a feature of the last map sees no further than `field`: nothing before it is averaged
+    over an axis, or normalized clip by clip.
+    """
+    return not any(each.averaged != "none" or each.clip_norm != "none" for each in layers)
 
 
 def any_size(layers: Sequence[Layer]) -> bool:
@@ -145,15 +189,25 @@ def count(layers: Sequence[Layer], size: Sides) -> Cost:
     small for them.
     """
     parts: list[LayerCost] = []
+    maps: dict[str, Sides] = {"": size}
+    last = ""
     for layer in layers:
-        parts.append(_part(layer, parts[-1].map if parts else size))
-        if min(parts[-1].map) < 1:
+        parts.append(_part(layer, maps[layer.after or last]))
+        last, maps[layer.name] = layer.name, parts[-1].map
+        rows, columns = parts[-1].map
+        if rows % layer.bands:
+            raise ValueError(
+                f"an input of {size[0]} mel bands x {size[1]} frames has {rows} rows at "
+                f"{layer.name}, which do not part into {layer.bands} sub-bands: another "
+                "sound.features.mels, or network.bands=1"
+            )
+        if min(rows, columns) < 1:
             raise ValueError(
                 f"an input of {size[0]} mel bands x {size[1]} frames is too small for this network "
                 "(nothing is left "
                 f"at {layer.name}): more bands, longer clips or a shorter hop"
             )
-    return of_parts(parts, max(axis.side for axis in field(layers)))
+    return of_parts(parts, max(axis.side for axis in field(layers)) if local(layers) else None)
 
 
 def of_parts(parts: Sequence[LayerCost], receptive_field: int | None) -> Cost:
@@ -170,15 +224,29 @@ def of_parts(parts: Sequence[LayerCost], receptive_field: int | None) -> Cost:
 def _part(layer: Layer, size: Sides) -> LayerCost:
     """One layer on a map of this size."""
     weights, at, pooled = layer.weights, (1, 1), (1, 1)
+    size = size[0] // layer.pooled, size[1] // layer.pooled
+    if layer.averaged != "none":
+        size = (1, size[1]) if layer.averaged == "rows" else (size[0], 1)
     if layer.reads == "map":
         weights *= math.prod(size)
     elif layer.reads == "pixels":
-        around = zeros(layer.kernel, layer.padding)
+        around = zeros(layer.extent, layer.padding)
         rows, columns = (
-            (length + sum(added) - kernel) // layer.stride + 1
-            for length, added, kernel in zip(size, around, layer.kernel, strict=True)
+            (length + sum(added) - kernel) // stride + 1
+            for length, added, kernel, stride in zip(
+                size, around, layer.extent, layer.steps, strict=True
+            )
         )
         at, pooled = (rows, columns), (rows // layer.window[0], columns // layer.window[1])
     normalized = {"none": 0, "channel": layer.inputs, "time": size[1]}[layer.input_norm]
-    parameters = weights + layer.outputs * (2 * layer.norm + layer.bias) + 2 * normalized
-    return LayerCost(layer.name, parameters, weights, weights * math.prod(at), pooled)
+    bias = layer.outputs * layer.bias
+    learned = 2 * layer.outputs * layer.norm * layer.bands + 2 * normalized
+    pixels = math.prod(at)
+    return LayerCost(
+        layer.name,
+        weights + bias + learned + 2 * (layer.clip_norm == "response"),
+        weights,
+        weights * pixels,
+        pooled,
+        (weights + bias) * pixels + learned,
+    )

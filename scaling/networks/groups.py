@@ -3,7 +3,9 @@
 What a shortcut adds up is one group: a channel that one of its layers puts out is gone only where
 all do without it. The last layer's channels are the answer and belong to no group. Everything is
 arithmetic over layers; nothing is built. Source: Fang et al. 2023 (DepGraph) for groups, here of
-chains with shortcuts only. Contents: ChannelGroup, `groups`, `owners`, `sources`, `narrowed`.
+chains with shortcuts only, and of convolutions by channel, which put out the channels that they
+read. Channels that a normalization mixes clip by clip are of no group. Contents: ChannelGroup,
+`groups`, `owners`, `sources`, `narrowed`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,8 +31,10 @@ def owners(layers: Sequence[Layer]) -> dict[str, str]:
     the last layer is of no group that may be cut.
     """
     found: dict[str, str] = {}
+    source = sources(layers)
     for layer in layers:
-        found[layer.name] = found[layer.joins] if layer.joins else layer.name
+        like = layer.joins or (source[layer.name] if layer.depthwise else "")
+        found[layer.name] = found[like] if like else layer.name
     return found
 
 
@@ -42,7 +46,7 @@ def sources(layers: Sequence[Layer]) -> dict[str, str]:
     found: dict[str, str] = {}
     last = ""
     for layer in layers:
-        found[layer.name] = found[last] if layer.shortcut else last
+        found[layer.name] = layer.after or (found[last] if layer.shortcut else last)
         if not layer.shortcut:
             last = layer.name
     return found
@@ -57,18 +61,19 @@ def groups(layers: Sequence[Layer]) -> list[ChannelGroup]:
     members: dict[str, list[str]] = {}
     for name, first in owner.items():
         members.setdefault(first, []).append(name)
-    if layers:
-        del members[owner[layers[-1].name]]
+    whole = {owner[each.name] for each in layers if each.clip_norm != "none"}
+    for name in whole | {owner[each.name] for each in layers[-1:]}:
+        del members[name]
     return [ChannelGroup(tuple(names), outputs[first]) for first, names in members.items()]
 
 
 def narrowed(layers: Sequence[Layer], channels: Mapping[str, int]) -> list[Layer]:
     """The same network with so many channels in the groups that are named."""
     owner, source = owners(layers), sources(layers)
-    return [
-        layer._replace(
-            inputs=channels.get(owner.get(source[layer.name], ""), layer.inputs),
-            outputs=channels.get(owner[layer.name], layer.outputs),
-        )
-        for layer in layers
-    ]
+    found = []
+    for layer in layers:
+        inputs = channels.get(owner.get(source[layer.name], ""), layer.inputs)
+        outputs = channels.get(owner[layer.name], layer.outputs)
+        parts = inputs if layer.depthwise else layer.groups
+        found.append(layer._replace(inputs=inputs, outputs=outputs, groups=parts))
+    return found

@@ -25,11 +25,19 @@ Dropout = Annotated[
     Field(ge=0, lt=1, description="share of channels dropped after each layer or block"),
 ]
 
-
 Normalization = Annotated[
     Literal["none", "residual", "adaptive"],
     Field(description="of each band of a clip at the input: residual normalization"),
 ]
+
+
+def check_width(kind: str, width: int, step: int) -> None:
+    """Raise ValueError unless a width is a multiple of `step`."""
+    if width % step:
+        near = max(step, (width + step // 2) // step * step)
+        raise ValueError(
+            f"width={width}: network.kind={kind} has widths that are multiples of {step}, as {near}"
+        )
 
 
 class Network(Kind):
@@ -49,6 +57,8 @@ class Network(Kind):
     style: ClassVar[ChainStyle] = ChainStyle()
     # settings in which networks may differ that train side by side: constants and first weights
     apart: ClassVar[tuple[str, ...]] = ("damping", "initialization")
+    # what it does with channels so that none can be cut; empty: nothing
+    mixes: ClassVar[str] = ""
 
     @property
     def begins_at_zero(self) -> bool:

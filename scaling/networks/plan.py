@@ -2,6 +2,8 @@
 
 from typing import Literal, NamedTuple
 
+Scheme = Literal["he", "glorot", "fan_out", "uniform"]  # how first weights are drawn
+
 
 class ChainStyle(NamedTuple):
     """What the layers of a chain have in common; the defaults are torch's."""
@@ -11,7 +13,7 @@ class ChainStyle(NamedTuple):
     epsilon: float = 1e-5  # of batch normalization
     momentum: float = 0.1  # share of the newest batch in its running statistics
     dropout: float = 0.0  # share of elements dropped in front of each dense layer
-    initialization: Literal["he", "glorot"] = "he"
+    initialization: Scheme = "he"
 
 
 # TensorFlow's defaults

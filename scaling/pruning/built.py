@@ -39,6 +39,8 @@ class Built(NamedTuple):
 
     def columns(self, alive_C: Tensor) -> Tensor:
         """Which columns of its weight read the channels that are alive: (D,)."""
+        if self.layer.depthwise:  # its one column reads each channel
+            return alive_C.new_ones(1)
         pixels = self.module.weight.shape[1] // len(alive_C)
         if self.layer.innermost == "channel":
             return alive_C.repeat(pixels)

@@ -90,6 +90,8 @@ def _shrink(each: Built, alive: dict[str, Tensor]) -> None:
     layout = torch.channels_last if fast else torch.contiguous_format
     module.weight, module.mask = nn.Parameter(weight.contiguous(memory_format=layout)), None
     if isinstance(module, Convolution):
-        module.out_channels, module.in_channels = weight.shape[:2]
+        if each.layer.depthwise:
+            module.groups = len(weight)
+        module.out_channels, module.in_channels = len(weight), weight.shape[1] * module.groups
     elif isinstance(module, Dense):
         module.out_features, module.in_features = weight.shape

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from scaling.machine import Machine
-from scaling.networks.cost import any_size, field, last_map
+from scaling.networks.cost import any_size, field, last_map, local
 from scaling.networks.own import OwnNetwork
 from scaling.receptive_field.gradients import (
     SCORES,
@@ -179,11 +179,21 @@ def _stated_map(
     rows, columns = last_map(layers, size)
     pixel = (rows // 2, columns // 2)
     target = target_of(model.network, wanted.kind, label)
+    if not local(layers):  # the pixel may depend on all of the input
+        made = effective_field(model.network, batches, target)
+        centre = reach.rows.centre(pixel[0]), reach.columns.centre(pixel[1])
+        found = numbers(made.values_FN, Place(centre, _whole(size)))
+        return made, found._replace(inside=float("nan"))
     # a dense layer on the whole map, and a normalization of it, take whole inputs only
     if any_size(layers) and trial.network.normalization == "none":
         target = cropped(target, reach, pixel, size)
     made = effective_field(model.network, batches, target)
     return made, numbers(made.values_FN, place_of(reach, pixel, size))
+
+
+def _whole(size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First and last row and column of an input of this size."""
+    return (0, size[0] - 1), (0, size[1] - 1)
 
 
 def _own_map(
@@ -215,8 +225,7 @@ def _own_map(
         (pixels // 2 + 0.5) * length / pixels - 0.5
         for pixels, length in zip(last, size, strict=True)
     )
-    whole = (0, size[0] - 1), (0, size[1] - 1)
-    found = numbers(made.values_FN, Place((row, column), whole))
+    found = numbers(made.values_FN, Place((row, column), _whole(size)))
     return made, found._replace(inside=float("nan"))
 
 

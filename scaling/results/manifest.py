@@ -44,6 +44,7 @@ class Price(NamedTuple):
             "kept_weights": self.kept_weights,
             "macs": cost.macs,
             "kept_macs": less.macs,
+            "dcase_macs": cost.dcase_macs,
             "receptive_field": cost.receptive_field,
             "dense_bytes": size.dense,
             "sparse_bytes": size.sparse,

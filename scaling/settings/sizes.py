@@ -88,7 +88,7 @@ def _with_front(trial: Trial, found: Cost) -> Cost:
         found = found._replace(parameters=parameters, parts=(part, *found.parts))
     if learnt := sound.features.learnt(sound.rate):
         size = sound.features.mels, sound.frames
-        front = LayerCost("frontend", learnt, 0, learnt * sound.frames, size)
+        front = LayerCost("frontend", learnt, 0, learnt * sound.frames, size, learnt * sound.frames)
         found = found._replace(
             parameters=found.parameters + front.parameters,
             macs=found.macs + front.macs,
@@ -168,6 +168,11 @@ def _check_channels(
 ) -> None:
     """Raise ValueError unless the network has channels that may be cut, and what judges them."""
     kind = f"network.kind={trial.network.kind}"
+    if trial.network.mixes:
+        raise ValueError(
+            f"pruning.kind=channels: {kind} {trial.network.mixes}, of which none can be cut: "
+            "pruning.kind=static or magnitude"
+        )
     if not cuttable:
         raise ValueError(f"pruning.kind=channels: {kind} has no layer but the one that answers")
     assert isinstance(trial.pruning, Channels)

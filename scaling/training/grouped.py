@@ -53,18 +53,33 @@ class _Grouped(torch.autograd.Function):
 class _Convolution(_Grouped):
     @staticmethod
     def forward(
-        x: Tensor, weight: Tensor, bias: Tensor | None, stride: Any, padding: Any
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        stride: Any,
+        padding: Any,
+        dilation: Any,
+        groups: int,
     ) -> Tensor:
-        return torch.conv2d(x, weight, bias, stride, padding)
+        return torch.conv2d(x, weight, bias, stride, padding, dilation, groups)
 
     @staticmethod
     def vmap(
-        info: Any, dims: Any, x: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any
+        info: Any,
+        dims: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Any,
+        stride: Any,
+        padding: Any,
+        dilation: Any,
+        groups: int,
     ) -> tuple[Tensor, int]:
         trials = info.batch_size
         kernel, bias = _joined(weight, dims[1], trials), _joined(bias, dims[2], trials)
         x_BCFN = _folded(x, dims[0], trials)
-        return _apart(torch.conv2d(x_BCFN, kernel, bias, stride, padding, groups=trials), trials)
+        out_BCFN = torch.conv2d(x_BCFN, kernel, bias, stride, padding, dilation, trials * groups)
+        return _apart(out_BCFN, trials)
 
 
 class _Normalization(_Grouped):
@@ -96,9 +111,15 @@ class _Pooling(_Grouped):
 
 
 def _convolve(
-    x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0
+    x: Tensor,
+    weight: Tensor,
+    bias: Any = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
 ) -> Any:
-    return _Convolution.apply(x, weight, bias, stride, padding)
+    return _Convolution.apply(x, weight, bias, stride, padding, dilation, groups)
 
 
 def _normalize(

@@ -52,7 +52,19 @@ def convolution(layer: Layer, damping: float) -> Convolution:
         damping,
         layer.padding,
         layer.bias,
+        layer.groups,
+        layer.dilation,
     )
+
+
+def normed(parent: nn.Module, layer: Layer, damping: float) -> None:
+    """Give a module the convolution of a layer and the normalization after it, if any, by the last
+    part of the layer's name.
+    """
+    name = layer.name.rpartition(".")[2]
+    parent.add_module(name, convolution(layer, damping))
+    if layer.norm:
+        parent.add_module(f"{name}_norm", nn.BatchNorm2d(layer.outputs))
 
 
 def input_norm(layer: Layer, style: ChainStyle, size: Sides | None) -> nn.Module:

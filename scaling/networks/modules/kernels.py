@@ -7,13 +7,12 @@ Source: frequency damping, Koutini et al. 2021 (facts: cp_resnet, section 2). Co
 axis of a kernel is frequency, the second is time; only convolutions are damped.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scaling.networks.cost import Padding, Sides, zeros
+from scaling.networks.cost import Padding, Sides, dilated, zeros
+from scaling.networks.plan import Scheme
 
 
 def damper(kernel: int, damping: float) -> Tensor:
@@ -76,14 +75,19 @@ class Convolution(Prunable, nn.Conv2d):
         inputs: int,
         outputs: int,
         kernel: int | Sides,
-        stride: int = 1,
+        stride: int | Sides = 1,
         damping: float = 0.0,
         padding: Padding | None = None,
         bias: bool = False,
+        groups: int = 1,
+        dilation: Sides = (1, 1),
     ) -> None:
-        rows, columns = (kernel, kernel) if isinstance(kernel, int) else kernel
-        (top, bottom), (left, right) = zeros((rows, columns), padding or (rows // 3, columns // 3))
-        super().__init__(inputs, outputs, (rows, columns), stride, padding=(top, left), bias=bias)
+        rows, columns = sides = (kernel, kernel) if isinstance(kernel, int) else kernel
+        around = zeros(dilated(sides, dilation), padding or (rows // 3, columns // 3))
+        (top, bottom), (left, right) = around
+        super().__init__(
+            inputs, outputs, sides, stride, (top, left), dilation, groups=groups, bias=bias
+        )
         # torch pads both sides alike; its own "same" does not, but warns
         self.rest = (0, right - left, 0, bottom - top)
         plain = damping == 0 or rows < 3
@@ -94,13 +98,21 @@ class Convolution(Prunable, nn.Conv2d):
 
     @property
     def kernel(self) -> Tensor:
-        """The kernel that is convolved with: (outputs, inputs, frequency, time)."""
+        """The kernel that is convolved with: (outputs, inputs of a group, frequency, time)."""
         return self.weight if self.factor is None else self.weight * self.factor
 
     def forward(self, x_BCFN: Tensor) -> Tensor:
         if any(self.rest):
             x_BCFN = functional.pad(x_BCFN, self.rest)
-        return functional.conv2d(x_BCFN, self.kernel, self.bias, self.stride, self.padding)
+        return functional.conv2d(
+            x_BCFN,
+            self.kernel,
+            self.bias,
+            self.stride,
+            self.padding,
+            self.dilation,
+            self.groups,
+        )
 
 
 class Dense(Prunable, nn.Linear):
@@ -112,14 +124,14 @@ class Dense(Prunable, nn.Linear):
 
 
 @torch.no_grad()
-def initialize(
-    network: nn.Module, generator: torch.Generator, scheme: Literal["he", "glorot"] = "he"
-) -> None:
+def initialize(network: nn.Module, generator: torch.Generator, scheme: Scheme = "he") -> None:
     """Draw every weight, in the order of `modules()`; biases are zero.
 
     he: convolutions normal with variance 2 / fan-in (He et al. 2015), dense layers uniform within
     1 / sqrt(fan-in), as torch's own. glorot: all uniform within sqrt(6 / (fan-in + fan-out))
-    (Glorot and Bengio 2010), as TensorFlow's own.
+    (Glorot and Bengio 2010), as TensorFlow's own. fan_out: convolutions normal with variance 2 /
+    fan-out, which counts all channels of a grouped one, as in torch. uniform: all within 1 /
+    sqrt(fan-in), as torch's own.
     """
     for module in network.modules():
         if not isinstance(module, Convolution | Dense):
@@ -127,8 +139,10 @@ def initialize(
         fan_in = module.weight[0].numel()
         if scheme == "glorot":
             nn.init.xavier_uniform_(module.weight, generator=generator)
-        elif isinstance(module, Convolution):
-            module.weight.normal_(0, (2 / fan_in) ** 0.5, generator=generator)
+        elif isinstance(module, Convolution) and scheme != "uniform":
+            fan_out = module.weight.numel() // module.weight.shape[1]
+            fan = fan_out if scheme == "fan_out" else fan_in
+            module.weight.normal_(0, (2 / fan) ** 0.5, generator=generator)
         else:
             module.weight.uniform_(-(fan_in**-0.5), fan_in**-0.5, generator=generator)
         if module.bias is not None:

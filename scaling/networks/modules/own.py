@@ -163,9 +163,10 @@ def _summed(model: OwnModule, flops: Any, maps: dict[str, Sides]) -> Cost:
             multiplied.get(f"{name}.{child}".lstrip("."), 0) for child, _ in module.named_children()
         )
         macs = multiplied.get(name, 0) - below
-        costs.append(LayerCost(name, sum(own), weights, macs, maps.get(name, (1, 1))))
+        size = maps.get(name, (1, 1))
+        costs.append(LayerCost(name, sum(own), weights, macs, size, dcase_macs=None))
     if rest := total - sum(each.macs for each in costs):
-        costs.append(LayerCost("(outside of layers)", 0, 0, rest, (1, 1)))
+        costs.append(LayerCost("(outside of layers)", 0, 0, rest, (1, 1), None))
     return of_parts(costs, None)
 
 
