@@ -213,6 +213,19 @@ OTHER: dict[str, dict[str, object]] = {
         }
         for name, value in {"embedding": 7, "support": 3, "distance": "cosine"}.items()
     },
+    "network.multiplier": {
+        **VIB_CNN,
+        "network.kind": "cp_mobile",
+        "network.width": 8,
+        "network.multiplier": 2.0,
+    },
+    "network.expansion": {
+        **VIB_CNN,
+        "network.kind": "cp_mobile",
+        "network.width": 8,
+        "network.expansion": 2.0,
+    },
+    "network.bands": {**VIB_CNN, "network.kind": "bc_resnet", "network.bands": 4},
     "network.source": {**OWN, "network.source": "b" * 64},
     "network.options": {**OWN, "network.options": ("hidden=9",)},
     **{f"{part}.source": {**LOSS, **GAIN, **BANDS, f"{part}.source": "b" * 64} for part in OWNED},
@@ -248,6 +261,8 @@ def test_every_field_counts(trial: Trial, name: str):
 def test_networks_and_their_own_settings_count(trial: Trial):
     own = [{}, {"network.flatten": True}, {"network.padding": "same"}]
     own += [{"network.kind": kind} for kind in ("vgg9", "sb_cnn", "vgg5", "timbre", "vggish")]
+    modern = ("cp_mobile", "dcase_baseline", "tf_sepnet", "bc_resnet")
+    own += [{"network.kind": kind, "network.width": 8} for kind in modern]
     own += [{"network.kind": "vgg5", "network.input_norm": "time"}]
     own += [{"network.kind": "vggish", "network.linear_embedding": True}]
     ids = {changed(trial, {**VIB_CNN, **each}).id for each in own}
