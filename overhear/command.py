@@ -240,7 +240,8 @@ def export(
         typer.Option(
             metavar="EPOCHS",
             parser=whole(0),
-            help="Train the twin for so many epochs, its weights rounded to eight bits.",
+            help="Train the twin for up to so many epochs, its weights rounded to eight bits; "
+            "validation clips choose how many.",
         ),
     ] = 0,
     most_lost: Annotated[
@@ -285,7 +286,8 @@ def export(
         listener = heard.listener or agreement.listening(folder, found, here, root, read)
         most = float("inf") if force else most_lost
         make = scaling.shipping.export_command.twin
-        twin = partial(make, folder, found, listener, (most, finetune), place)
+        wanted = scaling.shipping.export_command.Wanted(most, finetune, opset)
+        twin = partial(make, folder, found, listener, wanted, place)
     scaling.shipping.export_command.ship(folder, found, place, (to, opset), heard, record, twin)
 
 

@@ -3,10 +3,10 @@
 Every clip is answered alone and in a batch of seven. The clips are the held-out ones of the trial,
 as it heard them: through each of its microphones. Where its recordings are not here, noise and
 tones of fixed seeds stand in for them. Contents: Heard, `heard_out`, `held_out`,
-`listening`, `synthetic`; Agreement, `agree`.
+`through`, `listening`, `synthetic`; Agreement, `agree`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,25 +71,26 @@ def heard_out(
         if root is not None:
             raise
         return synthetic(model, f"{model.trial.sound.dataset} was not found")
-    sets = _sets(listener)
+    sets = held_out(listener)
     count = sum(len(each.clips) * len(each.through) for each in sets)
     names = " and ".join(each.split for each in sets)
-    batches = (waves_BT for *_, waves_BT in held_out(listener, 7 * 8))
+    batches = (waves_BT for *_, waves_BT in through(listener, sets, 7 * 8))
     return Heard(f"all {count:,} held-out clips ({names})", "", batches, listener)
 
 
-def held_out(listener: Listener, size: int) -> Iterator[tuple[str, int, np.ndarray, Waves]]:
-    """Split, microphone, rows and waves (B, T), at most `size` of them, of all clips that a trial
-    never learnt from, through each of its microphones.
-    """
-    for each in _sets(listener):
+def through(
+    listener: Listener, sets: Iterable[EvaluationSet], size: int
+) -> Iterator[tuple[str, int, np.ndarray, Waves]]:
+    """Split, microphone, rows and waves (B, T), at most `size` of them, of these clips."""
+    for each in sets:
         for microphone in each.through:
             for at in range(0, len(each.clips), size):
                 rows = each.clips[at : at + size]
                 yield each.split, microphone, rows, listener.heard(rows, microphone).cpu().numpy()
 
 
-def _sets(listener: Listener) -> list[EvaluationSet]:
+def held_out(listener: Listener) -> list[EvaluationSet]:
+    """All clips that a trial never learnt from, through each of its microphones."""
     return [each for each in listener.scored() if each.split not in NOT_HELD_OUT]
 
 

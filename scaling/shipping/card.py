@@ -194,6 +194,8 @@ def _twin(twin: Mapping[str, Any] | None) -> list[str]:
         return []
     lines = ["| | float32 | int8 |", "| --- | ---: | ---: |"]
     lines.append(f"| bytes | {twin['float32_bytes']:,} | {twin['int8_bytes']:,} |")
+    front_end = (f"{twin['front_end_bytes'][of]:,}" for of in ("float32", "int8"))
+    lines.append(f"| of these the front end | {' | '.join(front_end)} |")
     for name in ("p50_ms", "p95_ms"):
         each = (f"{twin['latency'][of][name]:.2f}" for of in ("float32", "int8"))
         lines.append(f"| {name.replace('_', ', ')} | {' | '.join(each)} |")
@@ -205,9 +207,24 @@ def _twin(twin: Mapping[str, Any] | None) -> list[str]:
         "## int8",
         f"{md(twin['file'])} is its int8 twin: convolutions and dense layers in eight bits, per "
         f"channel, calibrated on {twin['calibration_clips']} training clips; the front end stays "
-        f"in float32. Latency: one clip, one thread of onnxruntime on {md(twin['machine'])}.",
+        "in float32, its tables without their zeros. Latency: one clip, one thread of onnxruntime "
+        f"on {md(twin['machine'])}.{''.join(f' {md(each)}.' for each in twin['remarks'])}",
         "\n".join(lines),
+        _tried(twin),
     ]
+
+
+def _tried(twin: Mapping[str, Any]) -> str:
+    """How long it was fine-tuned, and why."""
+    if not twin["tried"]:
+        return ""
+    lines = ["| epochs | worst device % | all clips % |", "| ---: | ---: | ---: |"]
+    for row in twin["tried"]:
+        lines.append(f"| {row['epochs']} | {100 * row['worst']:.1f} | {100 * row['mean']:.1f} |")
+    return (
+        f"Fine-tuned for {twin['finetuned_epochs']} epochs, chosen by validation clips (highest on "
+        "the worst device, of equals on all clips, of equals the fewest epochs):\n\n"
+    ) + "\n".join(lines)
 
 
 def _instead(checked: Mapping[str, Any]) -> str:

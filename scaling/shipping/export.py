@@ -162,11 +162,16 @@ def front_end_nodes(content: bytes) -> list[str]:
 
 
 def front_end_bytes(content: bytes) -> int:
-    """The bytes of the fixed tables of an ONNX file's front end."""
+    """The bytes of the fixed tables that these nodes of an ONNX file read."""
     import onnx
 
-    tables = onnx.load_from_string(content).graph.initializer
-    return sum(len(each.raw_data) for each in tables if not each.name.startswith("network"))
+    graph, nodes = onnx.load_from_string(content).graph, {*front_end_nodes(content)}
+    read = {name for node in graph.node if node.name in nodes for name in node.input}
+    tables = [each for each in graph.initializer if each.name in read]
+    for sparse in graph.sparse_initializer:
+        if sparse.values.name in read:
+            tables += [sparse.values, sparse.indices]
+    return sum(len(each.raw_data) for each in tables)
 
 
 def _blamed(error: BaseException) -> tuple[str, BaseException]:

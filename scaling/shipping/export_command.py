@@ -1,7 +1,7 @@
 """`overhear export`: a model as one checked file, with its card beside it.
 
 Heavy libraries are imported when the command runs, so that help is instant. Contents: Destination,
-`destination`, `ship`, `check_int8`, `twin`.
+`destination`, `ship`, `check_int8`, Wanted, `twin`.
 """
 
 import json
@@ -18,6 +18,7 @@ from scaling.shipping import MODELS
 if TYPE_CHECKING:
     from scaling.results.folder import Folder
     from scaling.results.records import Results
+    from scaling.shipping import int8
     from scaling.shipping.agreement import Agreement, Heard
     from scaling.shipping.model import Model
     from scaling.training.inputs import Listener
@@ -133,8 +134,8 @@ def _twin_words(twin: Mapping[str, Any] | None) -> list[str]:
     """The options that make this twin again."""
     if not twin:
         return []
-    epochs = twin["finetuned_epochs"]
-    return ["--int8", *(["--finetune", str(epochs)] if epochs else [])]
+    asked = [str(each["epochs"]) for each in twin["tried"][-1:]]
+    return ["--int8", *(["--finetune", *asked] if asked else [])]
 
 
 def check_int8(int8: bool, target: str, most_lost: float, force: bool, finetune: int) -> None:
@@ -149,35 +150,43 @@ def check_int8(int8: bool, target: str, most_lost: float, force: bool, finetune:
         raise ValueError("--force without --int8: it is about the twin's loss")
 
 
+class Wanted(NamedTuple):
+    """What is asked of an int8 twin."""
+
+    most_lost: float  # points of accuracy, on a device
+    epochs: int  # of fine-tuning, at most
+    opset: int
+
+
 def twin(
     results: "Results",
     model: "Model",
     listener: "Listener",
-    asked: tuple[float, int],
+    wanted: Wanted,
     place: Destination,
     content: bytes,
 ) -> dict[str, Any]:
     """Make, judge, measure and write the int8 twin of an ONNX file; what the card says of it.
-    `asked` is the most points that it may lose on a device, and epochs of fine-tuning.
 
-    Raises ValueError, and writes nothing, where it loses more.
+    Raises ValueError, and writes nothing, where it loses more than it may, and where nothing can
+    say how long to fine-tune it.
     """
     from scaling.shipping import int8
 
-    most, epochs = asked
-    source = content
-    if epochs:
-        from scaling.shipping import export, finetune
-
-        source = export.exported(finetune.finetuned(model, listener, epochs), "onnx")
-    made = int8.quantized(source, listener)._replace(float32=content, finetuned_epochs=epochs)
+    if wanted.epochs:
+        made = _finetuned(model, listener, wanted, content)
+    else:
+        made = int8.quantized(content, listener)
     made = int8.judged(made, listener)
-    if why := int8.refused(made, most):
+    if why := int8.refused(made, wanted.most_lost):
         raise ValueError(why)
     said = int8.keep(results, model.id, made, model.samples)
     where = place.put(made.int8, f".int8{place.ending}")
     worst, times = made.worst, said["latency"]
-    typer.echo(f"int8: {where}, {len(made.int8):,} bytes of {len(made.float32):,}")
+    typer.echo(
+        f"int8: {where}, {len(made.int8):,} bytes of {len(made.float32):,} (without the front "
+        f"end: {_network_bytes(said, 'int8'):,} of {_network_bytes(said, 'float32'):,})"
+    )
     for precision, each in times.items():
         typer.echo(
             f"  {precision}: p50 {each['p50_ms']:.2f} ms, p95 {each['p95_ms']:.2f} ms, one thread "
@@ -187,10 +196,34 @@ def twin(
         f"  most lost on {worst['split']} device {worst['device']}: {made.lost:.1f} points "
         f"({100 * worst['float32']:.1f} to {100 * worst['int8']:.1f} % of {worst['clips']} clips); "
         f"calibrated on {made.calibration_clips} training clips"
-        + f", fine-tuned for {epochs} epochs"
-        * bool(epochs)
     )
+    for remark in said["remarks"]:
+        typer.echo(f"  {remark}")
     return said | {"file": f"{place.stem}.int8{place.ending}"}
+
+
+def _finetuned(model: "Model", listener: "Listener", wanted: Wanted, content: bytes) -> "int8.Twin":
+    """The best twin on validation clips, each candidate told as it is made."""
+    from scaling.shipping import int8
+
+    twins = []
+    for each in int8.candidates(content, model, listener, wanted.epochs, wanted.opset):
+        twins.append(each)
+        (right,) = each.tried
+        typer.echo(
+            f"epochs of fine-tuning: {right.epochs}; validation clips right: "
+            f"{100 * right.worst:.1f} % on the worst device, {100 * right.mean:.1f} % in all",
+            err=True,
+        )
+    found = int8.best(twins)
+    typer.echo(f"validation clips choose {found.finetuned_epochs} epochs of fine-tuning")
+    return found
+
+
+def _network_bytes(said: Mapping[str, Any], precision: str) -> int:
+    """Of a file without its front end's tables."""
+    whole: int = said[f"{precision}_bytes"]
+    return whole - int(said["front_end_bytes"][precision])
 
 
 def _json(said: Mapping[str, Any]) -> bytes:

@@ -5,12 +5,13 @@ Weights are rounded per output channel in each forward pass, gradients pass as i
 folding changes nothing. It learns the probabilities of the network itself (Hinton et al. 2015):
 labels of clips without augmentation would be learnt by heart. Normalization keeps its statistics,
 weights that pruning cut stay zero, and clips are the trial's training clips as recorded.
-Contents: `rounded`, `finetuned`.
+Contents: `rounded`, `stops`, `finetuned`.
 """
 
 # B clips, P patches of a clip, F mel bands, N frames
 
 import copy
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -56,9 +57,14 @@ class _Rounding(nn.Module):
         return kept + (rounded(damped) - damped).detach() / self.factor.clamp(min=1e-12)
 
 
-def finetuned(model: Model, listener: Listener, epochs: int) -> Model:
-    """A copy of the model whose weights were trained, rounded, for so many epochs on the trial's
-    training clips, towards the model's own probabilities.
+def stops(epochs: int) -> list[int]:
+    """After which epochs the weights are worth a look: 1, 2, 4, ... and the last."""
+    return sorted({epochs, *(2**power for power in range(epochs.bit_length()))}) if epochs else []
+
+
+def finetuned(model: Model, listener: Listener, epochs: int) -> Iterator[tuple[int, Model]]:
+    """Copies of the model after each of `stops`, with that epoch: their weights, rounded, were
+    trained on the trial's training clips, towards the model's own probabilities.
     """
     made = copy.deepcopy(model)
     network = made.classifier.network
@@ -81,6 +87,15 @@ def finetuned(model: Model, listener: Listener, epochs: int) -> Model:
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-    for layer in layers:
-        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
-    return made.requires_grad_(False)
+        if epoch + 1 in stops(epochs):
+            yield epoch + 1, _plain(model, layers)
+
+
+@torch.no_grad()
+def _plain(model: Model, layers: Sequence[Prunable]) -> Model:
+    """A copy of the model with the weights of these layers of its twin."""
+    made = copy.deepcopy(model)
+    own = (each for each in made.classifier.network.modules() if isinstance(each, Prunable))
+    for mine, layer in zip(own, layers, strict=True):
+        mine.weight.copy_(layer.weight)
+    return made

@@ -2,14 +2,17 @@
 
 Static quantization by onnxruntime: QDQ, per channel, symmetric int8 weights and uint8 activations,
 whose ranges are those on training clips. Damping, masks and normalization are folded into the
-weights first; front end and standardization stay in float32. The twin is judged on all held-out
-clips, through each of the trial's microphones, and refused where it loses too much on any device.
-Contents: CALIBRATION, MOST_LOST, Twin, `quantized`, `judged`, `refused`, `keep`.
+weights first; front end and standardization stay in float32. Fine-tuning goes as far as validation
+clips say. The twin is judged on all held-out clips, through each of the trial's microphones, and
+refused where it loses too much on any device.
+Contents: CALIBRATION, MOST_LOST, Validated, Twin, `quantized`, `candidates`, `best`, `judged`,
+`refused`, `keep`.
 """
 
 # B clips, T samples, Y classes
 
 import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,16 +22,29 @@ import numpy as np
 from scaling.results.records import Results
 from scaling.seeds import stream
 from scaling.shipping import export, latency
-from scaling.shipping.agreement import held_out
-from scaling.shipping.export import Waves
+from scaling.shipping.agreement import held_out, through
+from scaling.shipping.export import Runner, Waves
+from scaling.shipping.finetune import finetuned
+from scaling.shipping.model import Model
+from scaling.shipping.slim import slimmed
 from scaling.shipping.stopwatch import Job
 from scaling.shipping.whole import WAVES, quiet
-from scaling.training.inputs import Listener
+from scaling.sound.microphones import RECORDED
+from scaling.training.inputs import EvaluationSet, Listener
 
 CALIBRATION = 128  # training clips, or all of fewer
 MOST_LOST = 2.0  # points of accuracy on any device
 BATCH = 7
-QUANTIZED = ["Conv", "Gemm", "MatMul"]  # operators of convolutions and dense layers
+LAYERS = ["Conv", "Gemm", "MatMul"]  # operators of convolutions and dense layers
+QUANTIZED = [*LAYERS, "Relu"]  # with Relu, a layer's 256 levels all lie above zero
+
+
+class Validated(NamedTuple):
+    """What a twin answers right of validation clips."""
+
+    epochs: int  # of fine-tuning
+    worst: float  # share on the worst device
+    mean: float  # share of all clips
 
 
 class Twin(NamedTuple):
@@ -38,6 +54,7 @@ class Twin(NamedTuple):
     int8: bytes
     calibration_clips: int
     finetuned_epochs: int = 0
+    tried: tuple[Validated, ...] = ()  # the last one by its own epochs, else all of its candidates
     devices: tuple[dict[str, Any], ...] = ()  # split, device, clips, float32 and int8 (accuracies)
 
     @property
@@ -75,7 +92,7 @@ def quantized(content: bytes, listener: Listener, clips: int = CALIBRATION) -> T
             weight_type=QuantType.QInt8,
             activation_type=QuantType.QUInt8,
         )
-        return Twin(content, Path(made).read_bytes(), len(drawn))
+        return Twin(content, slimmed(Path(made).read_bytes()), len(drawn))
 
 
 class _Clips:
@@ -90,14 +107,58 @@ class _Clips:
         return None if wave is None else {WAVES: wave}
 
 
+def candidates(
+    content: bytes, model: Model, listener: Listener, epochs: int, opset: int = export.OPSET
+) -> Iterator[Twin]:
+    """The twin of a model's exported file as it is, then after 1, 2, 4, ... `epochs` of
+    fine-tuning, each with what it answers right of validation clips, which are heard as recorded
+    and through each microphone of training.
+
+    Raises ValueError for a trial without validation clips.
+    """
+    clips = listener.parts.get("validation")
+    if clips is None or not len(clips):
+        raise ValueError(
+            f"--finetune {epochs}: trial {model.id} has no validation clips, and nothing else may "
+            "say how long to train: leave it out, or train with split.validation_fold"
+        )
+    trained = range(len(listener.trial.microphones.train))
+    validation = EvaluationSet("validation", clips, (RECORDED, *trained))
+
+    def validated(twin: Twin, epoch: int) -> Twin:
+        rows = _scores({"int8": export.runner(twin.int8, "onnx")}, listener, [validation])
+        (mean,) = (row["int8"] for row in rows if row["device"] == "all")
+        right = Validated(epoch, min(row["int8"] for row in rows), mean)
+        return twin._replace(float32=content, finetuned_epochs=epoch, tried=(right,))
+
+    yield validated(quantized(content, listener), 0)
+    for epoch, tuned in finetuned(model, listener, epochs):
+        yield validated(quantized(export.exported(tuned, "onnx", opset), listener), epoch)
+
+
+def best(twins: Sequence[Twin]) -> Twin:
+    """The candidate that does best on its worst device of validation, of equals on all of these
+    clips, of equals the first.
+    """
+    found = max(twins, key=lambda twin: twin.tried[-1][1:])
+    return found._replace(tried=tuple(each for twin in twins for each in twin.tried))
+
+
 def judged(twin: Twin, listener: Listener) -> Twin:
     """The twin with the accuracies of both files on each device of all held-out clips."""
     runners = {
         "float32": export.runner(twin.float32, "onnx"),
         "int8": export.runner(twin.int8, "onnx"),
     }
+    return twin._replace(devices=tuple(_scores(runners, listener, held_out(listener))))
+
+
+def _scores(
+    runners: Mapping[str, Runner], listener: Listener, sets: Iterable[EvaluationSet]
+) -> list[dict[str, Any]]:
+    """Split, device, clips, and the share of them that each runner answers right, by its name."""
     right: dict[tuple[str, str], list[tuple[bool, ...]]] = {}
-    for split, microphone, of_B, waves_BT in held_out(listener, BATCH):
+    for split, microphone, of_B, waves_BT in through(listener, sets, BATCH):
         targets_B = listener.targets[of_B]
         devices = listener.rows(of_B, microphone)["device"]
         answers = [run(waves_BT)[1].argmax(axis=1) == targets_B for run in runners.values()]
@@ -108,7 +169,7 @@ def judged(twin: Twin, listener: Listener) -> Twin:
     for (split, device), answered in sorted(right.items()):
         shares = dict(zip(runners, np.mean(answered, axis=0).tolist(), strict=True))
         rows.append({"split": split, "device": device, "clips": len(answered), **shares})
-    return twin._replace(devices=tuple(rows))
+    return rows
 
 
 def refused(twin: Twin, most: float) -> str:
@@ -134,8 +195,12 @@ def keep(results: Results, trial: str, twin: Twin, samples: int) -> dict[str, An
         latency.keep(results, trial, rows)
         times[precision] = {name: rows[0][name] for name in ("p50_ms", "p95_ms")}
     sizes = {"float32_bytes": len(twin.float32), "int8_bytes": len(twin.int8)}
-    about = {"trial": trial, "calibration_clips": twin.calibration_clips, **sizes}
-    about["finetuned_epochs"] = twin.finetuned_epochs
+    about = {
+        "trial": trial,
+        "calibration_clips": twin.calibration_clips,
+        "finetuned_epochs": twin.finetuned_epochs,
+        **sizes,
+    }
     now = datetime.now(UTC)
     named = [
         {name if name in ("split", "device", "clips") else f"{name}_accuracy": value
@@ -144,4 +209,28 @@ def keep(results: Results, trial: str, twin: Twin, samples: int) -> dict[str, An
     ]  # fmt: skip
     results.write("int8", trial, [about | row | {"made": now} for row in named])
     del about["trial"]
-    return about | {"latency": times, "machine": where, "lost": twin.lost, "devices": named}
+    front_end = {"float32": twin.float32, "int8": twin.int8}
+    return about | {
+        "front_end_bytes": {of: export.front_end_bytes(file) for of, file in front_end.items()},
+        "tried": [each._asdict() for each in twin.tried],
+        "latency": times,
+        "machine": where,
+        "lost": twin.lost,
+        "devices": named,
+        "remarks": _remarks(sizes, times),
+    }
+
+
+def _remarks(sizes: Mapping[str, int], times: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What eight bits do not bring here, a sentence each."""
+    found = []
+    whole, small = sizes["float32_bytes"], sizes["int8_bytes"]
+    if small >= whole:
+        found.append(
+            f"int8 saves no bytes here: {small:,} against {whole:,}, as what describes the "
+            "quantization outweighs what so few weights save"
+        )
+    slow, fast = times["float32"]["p50_ms"], times["int8"]["p50_ms"]
+    if fast >= slow:
+        found.append(f"int8 is not faster on this machine: p50 {fast:.2f} ms against {slow:.2f} ms")
+    return found
