@@ -58,6 +58,7 @@ import scaling.cli  # noqa: E402
 import scaling.shipping.command  # noqa: E402
 import scaling.shipping.export_command  # noqa: E402
 import sweeps.cli  # noqa: E402
+from overhear.erf import erf  # noqa: E402
 from overhear.measure import measure  # noqa: E402
 from scaling.shipping.command import Form  # noqa: E402
 from scaling.text import guarded, one_line  # noqa: E402
@@ -109,51 +110,7 @@ def options(
     """The options of the command itself."""
 
 
-@app.command()
-def erf(
-    results: Annotated[str, typer.Argument(help="Results folder or URI that a sweep wrote.")],
-    trial: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID", help="Draw this trial; repeatable (default: all with weights)."),
-    ] = None,
-    study: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Only the trials of this study; repeatable."),
-    ] = None,
-    split: Annotated[
-        str, typer.Option(help="Whose clips (default: unseen devices, else test clips).")
-    ] = "",
-    kind: Annotated[
-        str, typer.Option(help="What is differentiated: feature, logits or class.")
-    ] = "feature",
-    label: Annotated[
-        str | None, typer.Option(metavar="CLASS", help="With --kind class: which one.")
-    ] = None,
-    root: scaling.cli.Root = None,
-    column: scaling.cli.Column = None,
-    group_from: scaling.cli.GroupFrom = None,
-    out: Annotated[
-        str | None, typer.Option(help="Local folder (default: RESULTS/figures).")
-    ] = None,
-    format: Annotated[  # noqa: A002
-        analysis.cli.Format, typer.Option(help="File format of the figures.")
-    ] = analysis.cli.Format.PNG,
-    device: scaling.cli.Device = "auto",
-    threads: scaling.cli.Threads = 0,
-) -> None:
-    """Draw effective receptive fields; missing maps are computed from the trials' weights."""
-    if (kind == "class") != (label is not None):
-        raise ValueError(
-            f"--kind {kind} with --label {label}: --kind class needs a label, and no other kind "
-            "takes one"
-        )
-    analysis.cli.figures_folder(results, out)  # before what takes long
-    trials = analysis.cli.trials_of(results, study, trial)
-    where = (device, "float32", threads)
-    wanted, read = (split, kind, label), (column, group_from)
-    split = scaling.cli.compute_maps(results, trials, wanted, root, where, read)
-    name = kind if label is None else f"class {label}"
-    analysis.cli.draw_fields(results, trials, split, name, out, format)
+app.command()(erf)
 
 
 @app.command()

@@ -225,17 +225,18 @@ def effective_receptive_field(
     """Where in its input a model really looks: (rows, columns), float64, not normalized.
 
     The mean absolute gradient, over the clips of `inputs`, of the middle pixel of the output of
-    `layer`, a name of `model.named_modules()`; without one, of what the model returns. Inputs are
-    batches (B, C, rows, columns) or (B, rows, columns). A model of `load_model` takes waves (B, T)
-    and is differentiated at its last map; rows are mel bands, columns frames. Source: Luo et al.
-    2016. Raises ValueError for an unknown layer, no clip, and a map that is zero or not finite.
+    `layer`, a name of `model.named_modules()`; without one, of what the model returns: a map,
+    logits (their sum), or of (logits, map) the map. Inputs are batches (B, C, rows, columns) or
+    (B, rows, columns). A model of `load_model` takes waves (B, T) and is differentiated at its last
+    map; rows are mel bands, columns frames. Source: Luo et al. 2016. Raises ValueError for an
+    unknown layer, no clip, another output, and a map that is zero or not finite.
 
     >>> import torch
     >>> average = torch.nn.AvgPool2d(3, stride=1, padding=1)
     >>> effective_receptive_field(average, [torch.randn(2, 1, 7, 7)]).round(2)[2:5, 2:5].tolist()
     [[0.11, 0.11, 0.11], [0.11, 0.11, 0.11], [0.11, 0.11, 0.11]]
     """
-    from scaling.receptive_field.gradients import effective_field, output_of, target_of
+    from scaling.receptive_field.gradients import effective_field, map_of, output_of, target_of
     from scaling.shipping.model import Model
 
     if isinstance(model, Model):
@@ -243,7 +244,8 @@ def effective_receptive_field(
         inputs = (model.classifier.standardize(model.frontend(w_BT))[:, None] for w_BT in inputs)
         target = output_of(network, layer) if layer else target_of(network, "feature")
         return effective_field(network, inputs, target).values_FN
-    return effective_field(model, inputs, output_of(model, layer) if layer else model).values_FN
+    target = output_of(model, layer) if layer else map_of(model)
+    return effective_field(model, inputs, target).values_FN
 
 
 def prune(

@@ -5,8 +5,8 @@ and input channels, in evaluation mode. Sources: Luo et al. 2016; Koutini et al.
 both leave open, facts, cp_resnet, sections 7 and 12. Conventions: maps are (rows, columns), at our
 networks (mel bands, frames), in float64; nothing is normalized, and no number of a map depends on
 its scale. A clip's gradient depends on no other clip, so one backward pass serves a whole batch.
-Contents: `effective_field` and its Map; the targets `output_of` (any model), `target_of` (our
-networks) and `cropped` (faster); `place_of` (the maximum field); `numbers`.
+Contents: `effective_field` and its Map; the targets `output_of` and `map_of` (any model),
+`target_of` (our networks) and `cropped` (faster); `place_of` (the maximum field); `numbers`.
 """
 
 # B clips, C channels, F rows of the input (mel bands), N columns (frames), Y classes
@@ -118,6 +118,25 @@ def output_of(model: nn.Module, module: str) -> Target:
             found = f"puts out a {type(outputs[-1]).__name__}" if outputs else "did not run"
             raise ValueError(f"module {module!r} {found}: name one that puts out a tensor")
         return outputs[-1]
+
+    return run
+
+
+def map_of(model: nn.Module, name: str = "the model") -> Target:
+    """The target that is what a model returns: its map, or its logits, summed; of (logits, last
+    map) the map. Raises ValueError, the target does, for something else.
+    """
+
+    def run(batch: Tensor) -> Tensor:
+        found = model(batch)
+        if isinstance(found, tuple) and len(found) == 2:
+            found = found[1] if isinstance(found[1], Tensor) else found[0]
+        if not isinstance(found, Tensor):
+            raise ValueError(
+                f"{name} puts out a {type(found).__name__}: it must return a map, logits or "
+                "(logits, map); or name a layer"
+            )
+        return found
 
     return run
 

@@ -1,0 +1,17 @@
+"""Effective receptive fields of scaled variants, as in Figure 7: ESC-10 through microphones."""
+
+from collections.abc import Iterator
+
+from scaling.settings import Trial
+from scaling.settings.recipes import ESC10_MICROPHONES
+from sweeps.studies.erf_scaled import variants
+
+QUESTION = "How far does a network look by its depth, beside how far it could look?"
+SOURCE = "as Koutini et al. 2021, Figure 7, at CPU scale on ESC-10 through microphones"
+
+
+def trials() -> Iterator[Trial]:
+    """Like variants, on one fold: depths are trials of `depth_esc10`, the wider one of
+    `width_esc10`, that of more 1x1 blocks of `pointwise_esc10`.
+    """
+    yield from variants(ESC10_MICROPHONES, (0, 1, 2, 3), 64, 4)
