@@ -24,10 +24,10 @@ class Rewinding(ByMagnitude):
     kind: Literal["rewinding"] = "rewinding"
     rewind: Annotated[
         Literal["weights", "rate", "none", "reinitialized"],
-        Field(description="what is that of rewind_to again; reinitialized: a ticket drawn anew"),
+        Field(description="what rounds take back to rewind_to; reinitialized: last, a new draw"),
     ] = "weights"
     rewind_to: Annotated[
-        int, Field(ge=0, le=100_000, description="epochs trained before those of each round")
+        int, Field(ge=0, le=100_000, description="epochs trained, to which rounds return; 0: none")
     ] = 0
     rounds: Rounds = 1
 

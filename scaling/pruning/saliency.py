@@ -49,6 +49,8 @@ def grasp(network: nn.Module, losses: Sequence[LossOf], temperature: float) -> S
             own = _of(loss(network, temperature), weights, create_graph=True)
             flow = torch.stack([(own[name] * total[name]).sum() for name in weights]).sum()
             second = _of(flow, weights)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             line = str(error).splitlines()[0][:160]
             raise ValueError(

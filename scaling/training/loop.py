@@ -316,7 +316,7 @@ class Session:
                 reseed(network, lambda name: torch_stream(seed, "pruning", number, name))
                 if self.trial.own:
                     torch.manual_seed(key(seed, "own pruning", number) % 2**63)
-                whole: Output = network(torch.cat(step.views)[:, None])
+                whole: Output = network(torch.cat(step.views).detach()[:, None])
                 whole = whole._replace(logits_BY=whole.logits_BY / temperature)
                 minimized = self.objective.loss(by_view(whole, len(step.views)), step.targets_BY, 0)
                 return torch.stack([*minimized.parts.values()]).sum()
