@@ -339,7 +339,11 @@ def draw_fields(
     planned = table.load(where)
     chosen = planned.manifest["trial"].isin(trials)
     data = Data(planned._replace(manifest=planned.manifest[chosen]))
+    figures: dict[str, EffectiveField]
     figures = {scale: EffectiveField(scale, kind, split) for scale in SCALES}
+    scaled = EffectiveField("log", kind, split, scaled=True)
+    if scaled.obstacle(data) is None:
+        figures["scaled"] = scaled
     points = figures["log"].points(data)
     target, _, label = kind.partition(" ")
     stem = "-".join(["effective_field", target, *([file_name(label)] if label else []), split])

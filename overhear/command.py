@@ -60,6 +60,7 @@ import scaling.shipping.export_command  # noqa: E402
 import sweeps.cli  # noqa: E402
 from overhear.erf import erf  # noqa: E402
 from overhear.measure import measure  # noqa: E402
+from overhear.scene import scene  # noqa: E402
 from scaling.shipping.command import Form  # noqa: E402
 from scaling.text import guarded, one_line  # noqa: E402
 from scaling.typed import filled, number, whole  # noqa: E402
@@ -111,6 +112,7 @@ def options(
 
 
 app.command()(erf)
+app.command()(scene)
 
 
 @app.command()

@@ -1,0 +1,82 @@
+"""`overhear scene`: one scene through two devices, as a network sees it.
+
+Heavy imports happen inside the functions, so that --help is instant. Contents: scene.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import analysis.cli
+import scaling.cli
+from scaling.typed import filled
+
+
+def scene(
+    settings: scaling.cli.Settings = None,
+    recipe: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Settings to start from (overhear recipes lists them)."),
+    ] = "quickstart",
+    clip: Annotated[
+        str, typer.Option(help="The scene, by a clip's name (default: the first).")
+    ] = "",
+    device: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A recording device, or a microphone of the recipe (recorded: none); name two "
+            "(default: the first two).",
+        ),
+    ] = None,
+    root: scaling.cli.Root = None,
+    column: scaling.cli.Column = None,
+    group_from: scaling.cli.GroupFrom = None,
+    out: Annotated[str, typer.Option(metavar="DIR", help="Local folder.")] = "figures",
+    format: Annotated[  # noqa: A002
+        analysis.cli.Format, typer.Option(help="File format of the figure.")
+    ] = analysis.cli.Format.PNG,
+    threads: scaling.cli.Threads = 0,
+) -> None:
+    """Draw one scene through two devices as a network sees it, and their difference."""
+    import numpy as np
+
+    from analysis import files
+    from analysis.figures.bands import Bands
+    from analysis.figures.layout import PLAIN
+    from analysis.figures.scene import bands, draw
+    from scaling import machine
+    from scaling.settings import changed
+    from scaling.settings.recipes import RECIPES
+    from scaling.sound import prepare
+    from scaling.sound.datasets.reading import reading
+    from scaling.spelling import nearest
+    from scaling.text import file_name
+    from scaling.training.scene import through
+
+    filled(root=root, out=out)
+    here = machine.here("cpu", "float32", threads)
+    if recipe not in RECIPES:
+        raise ValueError(f"--recipe {recipe}: no such recipe{nearest(recipe, RECIPES)}")
+    trial = changed(RECIPES[recipe], scaling.cli.pairs(settings))
+    clips = prepare.scan([trial], root, reading(column, group_from))
+    (store,) = prepare.stores([trial], clips).values()
+    found = through(trial, store, here, clip, device or ())
+    sound, features = trial.sound, trial.sound.features
+    high = features.high or sound.rate / 2
+    rows = Bands(features.kind, features.mels, features.low, high, features.bins_per_octave)
+    title = f"{found.label}: {found.clips[0]}"
+    folder, stem = Path(out), "scene-" + file_name("-".join(found.devices))
+    drawn = draw(found.features_2FN, found.devices, title, rows, features.hop / sound.rate)
+    with files.writing(folder):
+        files.write_csv(bands(found.features_2FN, found.devices), folder / f"{stem}.csv")
+        files.write_drawing(drawn, folder / f"{stem}.{format}", PLAIN.dpi)
+    apart_FN = found.features_2FN[1] - found.features_2FN[0]
+    by_band = apart_FN.mean(axis=1)
+    typer.echo(f"{found.devices[0]}: {found.clips[0]}\n{found.devices[1]}: {found.clips[1]}")
+    typer.echo(
+        f"apart by {np.abs(apart_FN).mean():.2f} standard deviations of the training clips "
+        f"(mean of sizes), by band {by_band.min():+.2f} to {by_band.max():+.2f}"
+    )
+    typer.echo(f"{folder / stem}.{format}\n{folder / stem}.csv")
