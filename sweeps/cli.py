@@ -4,6 +4,7 @@ Heavy libraries are imported when a command runs, so that help is instant.
 """
 
 import json
+import sys
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
@@ -21,6 +22,7 @@ from scaling.cli import (
     Skip,
     pairs,
 )
+from scaling.text import one_line
 from scaling.typed import filled, number, whole
 
 
@@ -176,6 +178,8 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Run the missing trials of a study on Ray Tune; records go to the results folder."""
+    if sys.stderr.isatty():  # what is imported now takes a second or two
+        print(f"planning {one_line(study)}", file=sys.stderr, flush=True)
     from scaling.results.records import Results
     from scaling.sound import frontends
     from scaling.sound.datasets.reading import reading

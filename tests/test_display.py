@@ -183,3 +183,18 @@ def test_live_on_a_terminal(trial: Trial):
     assert "0/1 done, 1 running" in stream.getvalue()
     with Display([trial], {trial.id: 1}, console, plain=True) as shown:
         assert shown.live is None
+
+
+def test_what_is_waited_for_is_said(trial: Trial):
+    """On a terminal it gives way to the first report; elsewhere it is a line."""
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=True, width=100)
+    with Display([trial], {trial.id: 1}, console, plain=False) as shown:
+        shown.waiting("starting Ray")
+        assert shown.live is not None
+        shown.live.refresh()
+        shown.heard(progress(trial, 1, 1.0))
+    assert stream.getvalue().index("starting Ray") < stream.getvalue().index("1 running")
+    plain, lines = display([trial])
+    plain.waiting("starting Ray")
+    assert lines.getvalue() == "starting Ray\n"

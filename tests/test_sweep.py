@@ -115,6 +115,7 @@ def test_a_sweep_with_trials_that_raise_and_diverge(trial: Trial, tmp_path: Path
     words = "sweep", path, "--out", out, "--precision", "float32", "--max-concurrent", "1"
     ended = overhear(*words, expect=1)
     assert "2 of 4 trials complete" in ended.stdout
+    assert "starting Ray" in ended.stderr
     assert "2 failed" in ended.stderr
     assert "2/4 done, 0 running, 2 failed" in ended.stderr
     outcomes = {row["trial"]: row for row in Results(out).read("outcomes").to_pylist()}

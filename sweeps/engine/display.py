@@ -82,6 +82,13 @@ class Display:
         if self.loggers:
             self.loggers.close()
 
+    def waiting(self, what: str) -> None:
+        """Show what is waited for, before a trial reports."""
+        if self.live:
+            self.live.update(Text(printable(what), overflow="ellipsis", no_wrap=True))
+        else:
+            self._print(what)
+
     def heard(self, progress: Progress) -> None:
         """Take in one report and show it."""
         if self.loggers:

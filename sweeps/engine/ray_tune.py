@@ -22,6 +22,7 @@ from typing import Any
 from scaling import interruption
 from scaling.results.records import Refused, Results
 from scaling.settings import Trial
+from scaling.storage import shown
 from sweeps.adaptive.early_stopping import Watch
 from sweeps.engine import cluster, group, head_watchdog, limits, local, preflight
 from sweeps.engine.display import Display
@@ -39,11 +40,13 @@ class RaySession:
         self._stack = stack
         self._own: Path | None = None
 
-    def started(self, resources: Resources, places: Sequence[str]) -> Path:
-        """Its temporary folder; the first call starts it. Arguments and errors are those of
-        cluster.session.
+    def started(self, resources: Resources, places: Sequence[str], display: Display) -> Path:
+        """Its temporary folder; the first call starts it, which the display says. Arguments and
+        errors are those of cluster.session.
         """
         if self._own is None:
+            at = resources.address
+            display.waiting(f"connecting to Ray at {shown(at)}" if at else "starting Ray")
             self._stack.enter_context(interruption.handled())
             own = self._stack.enter_context(local.folder(sockets=resources.address is None))
             self._stack.enter_context(cluster.session(resources, places, own))
@@ -80,13 +83,15 @@ def sweep(
     places = task.results, task.recordings.root or "", os.environ.get("OVERHEAR_DATA", "")
     with (
         ExitStack() as alone,
-        nullcontext((session or RaySession(alone)).started(resources, places)) as own,
+        nullcontext((session or RaySession(alone)).started(resources, places, display)) as own,
         _minding(resources, display, lock, own),
         cluster.checked(
             [proposals.ledger.search.base] if proposals else trials, task, resources, auth
         ) as task,
     ):
         display.slots = cluster.slots(resources)
+        workers = display.slots if proposals else min(display.slots, len(trials))
+        display.waiting(f"starting {workers} worker{'s' if workers > 1 else ''}")
         if lock:
             lock.slots = display.slots
         trainable = tune.with_resources(
