@@ -44,6 +44,8 @@ class Snapshot(NamedTuple):
     launches: tuple[str, ...] = ()  # names of the manifests; none where only some were looked at
 
 
+KEPT = ("kept_weights", "kept_parameters", "kept_macs")  # counts of what pruning leaves
+
 Source = Results | Sequence[Results] | Snapshot
 
 
@@ -69,7 +71,7 @@ def load(results: Source, studies: Sequence[str] = ()) -> Snapshot:
     latest = _told(latest)
     if studies:
         now = now[now["trial"].isin(latest["trial"])].reset_index(drop=True)
-    return Snapshot(made, latest, now, launches)
+    return Snapshot(made, _as_cut(made, latest, now), now, launches)
 
 
 def reloaded(snapshot: Snapshot) -> Snapshot:
@@ -86,7 +88,24 @@ def reloaded(snapshot: Snapshot) -> Snapshot:
     new = _read(results, "outcomes", sorted(ended - set(final["trial"])))
     parts = [part for part in (final, _frame(new)) if len(part)]
     now = pd.concat(parts, ignore_index=True) if parts else final
-    return Snapshot(results, planned, now, launches)
+    return Snapshot(results, _as_cut(results, planned, now), now, launches)
+
+
+def _as_cut(results: Joined, planned: pd.DataFrame, ended: pd.DataFrame) -> pd.DataFrame:
+    """A manifest with what complete trials kept whose channels were ranked over the network: which
+    of them stay, and so what is left, is learnt, and planned was a network of the same budget.
+    """
+    learnt = (planned["pruning.kind"] == "channels") & (planned["pruning.ranking"] == "network")
+    complete = ended.loc[ended["status"] == Status.COMPLETE, "trial"]
+    trials = planned.loc[learnt & planned["trial"].isin(complete), "trial"]
+    if trials.empty:
+        return planned
+    wanted = WantedMetrics(frozenset(KEPT), "all", last=1)
+    (found,) = metrics.recorded(results, trials, [wanted])
+    now = {name: found.values(name).set_index("trial")["value"] for name in KEPT}
+    return planned.assign(
+        **{n: planned["trial"].map(kept).fillna(planned[n]) for n, kept in now.items()}
+    )
 
 
 def manifest(results: Results | Joined, studies: Sequence[str] = ()) -> pd.DataFrame:

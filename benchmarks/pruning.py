@@ -43,7 +43,7 @@ def ours(network: nn.Module, layers: list[Layer]) -> tuple[nn.Module, nn.Module]
         return count(narrowed(layers, channels), SHAPE).macs
 
     settings = Channels(keep=KEEP, start=1)
-    left = fitted(groups(layers), price, settings.most(price({})))
+    left = fitted(groups(layers), price, settings.most(price({})), settings)
     assert left is not None
     masked = copy.deepcopy(network)
     rounds = [(each, count(narrowed(layers, each), SHAPE)) for each in ({}, left)]

@@ -7,6 +7,7 @@ overhear.command.
 from overhear.library import (
     choose,
     claims,
+    compact,
     effective_receptive_field,
     frontend,
     load_model,
@@ -20,6 +21,7 @@ from overhear.library import (
 __all__ = [
     "choose",
     "claims",
+    "compact",
     "effective_receptive_field",
     "frontend",
     "load_model",

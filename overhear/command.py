@@ -245,7 +245,7 @@ def export(
         listener = heard.listener or agreement.listening(folder, found, here, root, read)
         most = float("inf") if force else most_lost
         make = scaling.shipping.export_command.twin
-        wanted = scaling.shipping.export_command.Wanted(most, finetune, opset)
+        wanted = scaling.shipping.export_command.TwinOptions(most, finetune, opset)
         twin = partial(make, folder, found, listener, wanted, place)
     scaling.shipping.export_command.ship(folder, found, place, (to, opset), heard, record, twin)
 

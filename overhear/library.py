@@ -8,7 +8,8 @@ ValueErrors of one line, as on the command line.
 # B clips, T samples, F mel bands, N frames, Y classes
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -251,23 +252,32 @@ def effective_receptive_field(
 def prune(
     model: "nn.Module",
     keep: float,
-    way: Literal["magnitude", "static"] = "magnitude",
+    way: Literal["magnitude", "static", "channels"] = "magnitude",
     guard: float = 0.99,
     seed: int = 0,
+    **channels: Any,
 ) -> "dict[str, Tensor]":
     """Cut weights of a model's convolutions and dense layers, in place and for good.
 
-    The share `keep` of them stays: those of largest magnitude over all layers (no layer loses more
-    than `guard`), or, `static`, drawn from `seed`, the largest layers cut first. Weights that are
-    cut are zero and stay zero while the model trains on. Returns the masks by the layer's name,
-    true where a weight stays. Sources: Koutini et al. 2021; Golubeva et al. 2021. Raises ValueError
-    for a share that cannot be met. Cut weights make a model neither smaller nor faster.
+    `magnitude` keeps the share `keep` of them, the largest over all layers (no layer loses more
+    than `guard`); `static` draws them from `seed`, the largest layers cut first. Such weights make
+    a model neither smaller nor faster. `channels` cuts whole channels of a model of `load_model`
+    until this share of its multiply-adds is left, and `compact` then leaves them out; `channels`
+    are settings of pruning.kind=channels (`overhear settings pruning`): budget, criterion, ranking,
+    round_to. What is cut is zero and stays zero while the model trains on. Returns the masks by the
+    layer's name, true where a weight stays. Sources: Koutini et al. 2021; Golubeva et al. 2021; Liu
+    et al. 2017. Raises ValueError for a share that cannot be met.
 
     >>> import torch
     >>> layer = torch.nn.Linear(4, 1)
     >>> _ = layer.weight.data.copy_(torch.tensor([[3.0, -1.0, 0.5, -2.0]]))
     >>> prune(torch.nn.Sequential(layer), keep=0.5)["0"].tolist()
     [[True, False, False, True]]
+    >>> model = load_model(folder, trial)
+    >>> masks = prune(model, keep=0.5, way="channels", budget="parameters")
+    >>> whole, small = (sum(p.numel() for p in m.parameters()) for m in (model, compact(model)))
+    >>> small <= whole / 2
+    True
     """
     from torch import nn
     from torch.nn.utils import prune as torch_prune
@@ -275,7 +285,19 @@ def prune(
     from scaling.networks.modules.kernels import Prunable
     from scaling.pruning import masks
     from scaling.seeds import stream
+    from scaling.shipping import lighter
+    from scaling.shipping.model import Model
 
+    if channels and way != "channels":
+        raise ValueError(f"way={way} has no {next(iter(channels))}, only channels has")
+    if way == "channels":
+        if not isinstance(model, Model):
+            raise ValueError(
+                f"way=channels: a {type(model).__name__} does not say which of its layers share "
+                "channels: take a model of load_model"
+            )
+        with _learning(model):
+            return lighter.cut_channels(model, keep, channels)
     layers = {
         name: module
         for name, module in model.named_modules()
@@ -294,13 +316,42 @@ def prune(
         alive = {name: _alive(layer) for name, layer in layers.items()}
         found = masks.magnitude(sizes, alive, count, guard)
     else:
-        raise ValueError(f"way={way}: magnitude or static")
-    for name, layer in layers.items():
-        if isinstance(layer, Prunable):
-            layer.cut(found[name])
-        else:
-            torch_prune.custom_from_mask(layer, "weight", found[name])  # type: ignore[no-untyped-call]
+        raise ValueError(f"way={way}: magnitude, static or channels")
+    with _learning(model):
+        for name, layer in layers.items():
+            if isinstance(layer, Prunable):
+                layer.cut(found[name])
+            else:
+                torch_prune.custom_from_mask(layer, "weight", found[name])  # type: ignore[no-untyped-call]
     return found
+
+
+def compact(model: "Model") -> "Model":
+    """A copy of a model of `load_model` without its channels that are zero, as `prune` with
+    `way="channels"` leaves them: smaller and faster, with the same logits but for rounding.
+
+    >>> import torch
+    >>> model = load_model(folder, trial)
+    >>> _ = prune(model, keep=0.5, way="channels")
+    >>> waves = torch.randn(2, model.samples)
+    >>> torch.allclose(compact(model)(waves), model(waves), atol=1e-5)
+    True
+    """
+    from scaling.shipping import lighter
+
+    return lighter.compacted(model)
+
+
+@contextmanager
+def _learning(model: "nn.Module") -> Iterator[None]:
+    """All parameters ask for gradients meanwhile, without which no hook can be set on them."""
+    asking = [(each, each.requires_grad) for each in model.parameters()]
+    model.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for each, before in asking:
+            each.requires_grad_(before)
 
 
 def _alive(layer: "nn.Module") -> "Tensor":

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
+from test_model import ended
 from torch import Tensor, nn
 from torch.nn import functional
 
+from analysis import table
 from scaling import machine
 from scaling.networks.cost import Layer, count
 from scaling.networks.groups import groups, narrowed, sources
@@ -19,10 +21,8 @@ from scaling.networks.modules.stochastic import reseed
 from scaling.networks.plan import ChainStyle
 from scaling.pruning import compaction
 from scaling.pruning.channel_pruner import ChannelPruner
-from scaling.pruning.channels import Channels, fitted
+from scaling.pruning.channels import Channels, fitted, ranked
 from scaling.results.manifest import price
-from scaling.results.records import Results
-from scaling.results.run_trial import run_trial
 from scaling.seeds import torch_stream
 from scaling.settings import Trial, changed, sizes
 from scaling.sound.store import Store
@@ -37,6 +37,7 @@ TOY = [
     Layer("dense", 2, 3, bias=True, norm=False, reads="mean"),
 ]
 SIZE = (4, 4)
+HALF = Channels(keep=0.5, start=1)
 
 
 @pytest.fixture
@@ -58,19 +59,24 @@ def pruner_of(
     rounds = [(each, count(narrowed(layers, each), SIZE)) for each in ({}, channels)]
     rounds[0] = ({each.name: each.channels for each in groups(layers)}, rounds[0][1])
     return ChannelPruner(
-        settings, layers, rounds, network, optimizer or torch.optim.Adam(network.parameters())
+        settings,
+        layers,
+        rounds,
+        network,
+        optimizer or torch.optim.Adam(network.parameters()),
+        costs=lambda channels: count(narrowed(layers, channels), SIZE),
     )
 
 
 def test_a_toy_network_by_hand():
     """4 and 2 channels, of which 3 and 1 fit into half of the multiply-adds, to one."""
     assert toy_price({}) == 16 * 36 + 16 * 72 + 6 == 1734
-    channels = fitted(groups(TOY), toy_price, 867)
+    channels = fitted(groups(TOY), toy_price, 867, HALF)
     assert channels == {"conv1": 3, "conv2": 1}
     assert toy_price(channels) == 16 * 27 + 16 * 27 + 3 == 867
-    assert fitted(groups(TOY), toy_price, 866) == {"conv1": 2, "conv2": 1}
-    assert fitted(groups(TOY), toy_price, 1734) == {"conv1": 4, "conv2": 2}
-    assert fitted(groups(TOY), toy_price, 290) is None  # 16 x 9 + 16 x 9 + 3 = 291
+    assert fitted(groups(TOY), toy_price, 866, HALF) == {"conv1": 2, "conv2": 1}
+    assert fitted(groups(TOY), toy_price, 1734, HALF) == {"conv1": 4, "conv2": 2}
+    assert fitted(groups(TOY), toy_price, 290, HALF) is None  # 16 x 9 + 16 x 9 + 3 = 291
 
     network = ChainModule(TOY, ChainStyle(), 0.0, 0.0, None)
     with torch.no_grad():
@@ -97,6 +103,36 @@ def test_a_toy_network_by_hand():
         27 + 6 + 27 + 2 + 3 + 3,
         867,
     ]
+
+
+def test_channels_of_all_layers_compete_by_hand():
+    """Each score divided by the mean of its layer: .6 1.8 .4 1.2 of conv1, .5 1.5 of conv2."""
+    scores = {"conv1": [0.3, 0.9, 0.2, 0.6], "conv2": [10.0, 30.0]}
+    for most, kept in ((1734, (4, 2)), (1733, (3, 2)), (1301, (3, 1)), (866, (2, 1)), (9, (1, 1))):
+        assert tuple(ranked(scores, toy_price, most, HALF).values()) == kept
+    pairs = HALF.model_copy(update={"round_to": 2})
+    assert toy_price({"conv1": 2, "conv2": 2}) == 870
+    assert ranked(scores, toy_price, 867, pairs) == {"conv1": 2, "conv2": 2}
+    assert fitted(groups(TOY), toy_price, 870, pairs) == {"conv1": 2, "conv2": 2}
+    assert fitted(groups(TOY), toy_price, 869, pairs) is None
+
+    network = ChainModule(TOY, ChainStyle(), 0.0, 0.0, None)
+    with torch.no_grad():
+        network.conv1_norm.weight.copy_(torch.tensor(scores["conv1"]))
+        network.conv2_norm.weight.copy_(-torch.tensor(scores["conv2"]))
+    settings = Channels(keep=0.5, start=1, ranking="network", penalty=0.1)
+    pruner = pruner_of(settings, TOY, network, {"conv1": 3, "conv2": 1})
+    pruner.before(0)
+    (penalty,) = pruner.penalties(0).values()
+    assert penalty.item() == pytest.approx(0.1 * (0.3 + 0.9 + 0.2 + 0.6 + 10 + 30))
+    penalty.backward()
+    assert network.conv1_norm.weight.grad.tolist() == pytest.approx([0.1] * 4)
+    assert network.conv2_norm.weight.grad.tolist() == pytest.approx([-0.1] * 2)
+    pruner.before(1)
+    assert pruner.penalties(1) == {}, "the last channels are gone"
+    assert pruner.masks["conv1"].flatten(1).any(dim=1).tolist() == [True, True, False, True]
+    assert pruner.masks["conv2"].flatten(1).any(dim=1).tolist() == [False, True]
+    assert pruner.counts()["kept_macs"] == 867
 
 
 @pytest.mark.parametrize(("criterion", "stays"), [("scale", 0), ("l1", 1), ("l2", 2)])
@@ -223,6 +259,7 @@ def test_budgets_bound_what_is_left(trial: Trial, budget: str):
         ({"pruning.keep": 0.0}, "keep=0 and limit=0: exactly one of the two"),
         ({"pruning.limit": 9}, "keep=0.5 and limit=9: exactly one of the two"),
         ({"pruning.start": 0}, "start=0: channels are cut by what they have learnt"),
+        ({"pruning.penalty": 0.1, "pruning.criterion": "l1"}, "penalty=0.1 lowers scales, crit"),
         ({"pruning.every": 2}, "every=2 changes nothing: rounds=1"),
         ({"pruning.start": 3}, "cuts last before epoch 4 of training.epochs=3"),
         ({"pruning.rounds": 3}, "start=1, 3 rounds 1 apart, cuts last before epoch 4"),
@@ -268,10 +305,13 @@ def states(trial: Trial, store: Store, here: machine.Machine, state: Any = None)
         yield epoch, {name: value.clone() for name, value in epoch.state["model"].items()}
 
 
+@pytest.mark.parametrize("ranking", ["layer", "network"])
 def test_a_trial_is_cut_as_planned_and_resumes_to_the_bit(
-    trial: Trial, store: Store, here: machine.Machine
+    trial: Trial, store: Store, here: machine.Machine, ranking: str
 ):
-    pruned = changed(trial, TWICE)
+    """Ranked over the network, and penalized, its counts are only bounded before it trains."""
+    penalty = 1e-3 * (ranking == "network")
+    pruned = changed(trial, {**TWICE, "pruning.ranking": ranking, "pruning.penalty": penalty})
     rounds = sizes.narrowings(pruned, len(store.labels))
     assert isinstance(pruned.pruning, Channels)
     whole = list(states(pruned, store, here))
@@ -279,14 +319,19 @@ def test_a_trial_is_cut_as_planned_and_resumes_to_the_bit(
     for epoch, model in whole:
         plan = rounds[pruned.pruning.done(epoch.number - 1)]
         values = epoch.overall("train")
-        assert values["kept_weights"] == plan.cost.weights
-        assert values["kept_parameters"] == plan.cost.parameters
-        assert values["kept_macs"] == plan.cost.macs
+        if ranking == "layer":
+            assert values["kept_weights"] == plan.cost.weights
+            assert values["kept_parameters"] == plan.cost.parameters
+            assert values["kept_macs"] == plan.cost.macs
+        done = pruned.pruning.done(epoch.number - 1)
+        assert values["kept_macs"] <= pruned.pruning.after(done, rounds[0].cost.macs)
+        assert values["kept_weights"] == sum(int(m.sum()) for m in epoch.state["masks"].values())
+        assert ("scale_penalty" in values) == (penalty > 0 and epoch.number <= 2)
         for name, mask in epoch.state["masks"].items():
             assert not model[f"network.{name}.weight"][~mask].any(), "zero, for good"
             assert not (mask & ~before.get(name, mask)).any(), "none comes back"
         before = epoch.state["masks"]
-    for cut in (1, 2):  # before a round, and between two
+    for cut in (1, 2) if ranking == "layer" else (2,):  # before a round, and between two
         steps = run(pruned, store, here)
         for _ in range(cut):
             state = next(steps).state
@@ -299,12 +344,17 @@ def test_a_trial_is_cut_as_planned_and_resumes_to_the_bit(
             assert all(torch.equal(own[name], resumed[name]) for name in own)
 
 
+@pytest.mark.parametrize("ranking", ["layer", "network"])
 def test_weights_are_zero_where_cut_and_are_used_without(
-    trial: Trial, store: Store, here: machine.Machine, tmp_path: Path
+    trial: Trial, store: Store, here: machine.Machine, tmp_path: Path, ranking: str
 ):
-    pruned = changed(trial, {**ONCE, "network.initialization": "he"})
-    results = Results(tmp_path)
-    list(run_trial(pruned, store, here, results))
+    """A reader of its records learns what it kept, also where nobody could know before."""
+    he = {"network.initialization": "he", "pruning.ranking": ranking}
+    pruned = changed(trial, {**ONCE, **he})
+    results = ended(pruned, store, here, tmp_path)
+    (told,) = table.load(results).manifest.to_dict("records")
+    left = told["kept_parameters"]
+    assert told["kept_macs"] <= told["macs"] / 2
     saved = results.get("weights", f"{pruned.id}.safetensors")
     assert saved is not None
     weights = safetensors.torch.load(saved)
@@ -317,13 +367,14 @@ def test_weights_are_zero_where_cut_and_are_used_without(
         if name.startswith("network.") and name.rpartition(".")[2] not in stats
     }
     assert sum(v.numel() for v in learned.values()) == cost.cost.parameters
-    assert sum(int((v != 0).sum()) for v in learned.values()) == cost.compacted.parameters
+    assert sum(int((v != 0).sum()) for v in learned.values()) == left
+    assert (left == cost.compacted.parameters) == (ranking == "layer")
 
     front = nn.Identity()
     masked = classifier.untrained(pruned, len(store.labels), front, here)
     masked.load_state_dict(weights)
     used = classifier.in_use(masked.eval(), pruned, len(store.labels))
-    assert sum(each.numel() for each in used.parameters()) == cost.compacted.parameters
+    assert sum(each.numel() for each in used.parameters()) == left
     x_BFN = torch.randn(3, *pruned.sound.shape)
     torch.testing.assert_close(used(x_BFN).logits_BY, masked(x_BFN).logits_BY, atol=1e-5, rtol=0)
     assert classifier.in_use(masked, trial, len(store.labels)) is masked

@@ -192,6 +192,9 @@ OTHER: dict[str, dict[str, object]] = {
             "budget": "bytes",
             "keep": 0.25,
             "criterion": "l1",
+            "ranking": "network",
+            "round_to": 8,
+            "penalty": 1e-4,
             "rounds": 2,
         }.items()
     },

@@ -138,6 +138,31 @@ def test_prune_keeps_exactly_the_largest_and_they_stay_cut():
             overhear.prune(model, share)
 
 
+def test_channels_of_a_model_are_cut_and_left_out(example: dict[str, Any]):
+    model = overhear.load_model(example["folder"], example["trial"])
+    dense = sum(each.numel() for each in model.parameters())
+    named = {"budget": "parameters", "ranking": "network", "criterion": "l2"}
+    masks = overhear.prune(model, 0.6, "channels", **named)
+    network = model.classifier.network
+    assert all((network.get_submodule(n).weight[~m] == 0).all() for n, m in masks.items())
+    assert not any(each.requires_grad for each in model.parameters())
+    small = overhear.compact(model)
+    left = sum(each.numel() for each in small.parameters())
+    assert 0.4 * dense < left <= 0.6 * dense
+    again = overhear.compact(small)
+    assert sum(each.numel() for each in again.parameters()) == left
+    overhear.prune(small, 0.5)  # single weights, of a model whose parameters ask for no gradient
+    for words, line in (
+        ((model, 0.0, "channels"), "keep=0 and limit=0: exactly one"),
+        ((model, 0.01, "channels"), "pruning.keep=0.01 leaves .* at least pruning.keep="),
+        ((nn.Linear(2, 2), 0.5, "channels"), "way=channels: a Linear does not say"),
+    ):
+        with pytest.raises(ValueError, match=line):
+            overhear.prune(*words)
+    with pytest.raises(ValueError, match="way=static has no budget, only channels has"):
+        overhear.prune(model, 0.5, "static", **named)
+
+
 def test_frontend_names_what_is_no_setting():
     with pytest.raises(ValueError, match="windw"):
         overhear.frontend(windw=512)

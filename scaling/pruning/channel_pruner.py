@@ -8,14 +8,14 @@ is left out (scaling.pruning.compaction). Among equal scores the first channels 
 # C channels
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from scaling.networks.cost import Cost, Layer
 from scaling.pruning.built import Built, built
-from scaling.pruning.channels import Channels
+from scaling.pruning.channels import Channels, ranked
 from scaling.pruning.pruner import Masked
 
 
@@ -30,20 +30,25 @@ class ChannelPruner(Masked):
         network: nn.Module,
         optimizer: torch.optim.Optimizer,
         masks: Mapping[str, Tensor] | None = None,
+        costs: Callable[[Mapping[str, int]], Cost] | None = None,
     ) -> None:
         """`rounds` are how many channels of each group are left after 0, 1, ... rounds, and what
-        the network then costs; `masks` are those of a trial that resumes.
+        the network then costs; `masks` are those of a trial that resumes. `costs` of so many
+        channels of each group are needed where they are ranked over the network.
 
         Raises Misfit when the masks are none of this network's, ValueError for layers that are not.
         """
-        self.settings, self.rounds = settings, rounds
+        self.settings, self.rounds, self._costs = settings, rounds, costs
         self.built = built(network, layers)
         super().__init__(network, optimizer, masks)
 
     def before(self, epoch: int) -> None:
         """Cut what must go before this epoch (counted from 0) is trained."""
-        alive, channels = self._alive(), self.rounds[self.settings.done(epoch)][0]
-        if all(int(alive[name].sum()) <= kept for name, kept in channels.items()):
+        alive, done = self._alive(), self.settings.done(epoch)
+        now, channels = _counts(alive), self.rounds[done][0]
+        if self.settings.ranking == "network":
+            channels = self._ranked(alive, done)
+        if all(now[name] <= kept for name, kept in channels.items()):
             return
         scores = self._scores()
         left = {
@@ -52,9 +57,36 @@ class ChannelPruner(Masked):
         }
         self._cut(self._masks(left))
 
+    def _ranked(self, alive: Mapping[str, Tensor], done: int) -> Mapping[str, int]:
+        """How many channels are left of each group after so many rounds, all of them ranked."""
+        settings = self.settings
+
+        def price(channels: Mapping[str, int]) -> int:
+            return settings.price(self._cost(channels))
+
+        most, now = settings.after(done, price(self.rounds[0][0])), _counts(alive)
+        if price(now) <= most:
+            return now
+        scores = {name: score[alive[name]].tolist() for name, score in self._scores().items()}
+        return ranked(scores, price, most, settings)
+
+    def _cost(self, channels: Mapping[str, int]) -> Cost:
+        assert self._costs is not None, "ranked over the network"
+        return self._costs(channels)
+
+    def penalties(self, epoch: int) -> dict[str, Tensor]:
+        """See Masked.penalties: on all scales of channels that may be cut, while some will be."""
+        if not self.settings.penalty or epoch >= self.settings.last_cut:
+            return {}
+        scales = [each.norm.weight.abs().sum() for each in self.built if each.group and each.norm]
+        return {"scale_penalty": self.settings.penalty * torch.stack(scales).sum()}
+
     def counts(self) -> dict[str, float]:
         """Also parameters and multiply-adds of the network without its cut channels."""
-        cost = next(cost for _, cost in self.rounds if cost.weights == self.kept)
+        if self.settings.ranking == "network":
+            cost = self._cost(_counts(self._alive()))
+        else:
+            cost = next(cost for _, cost in self.rounds if cost.weights == self.kept)
         sizes = {"kept_parameters": float(cost.parameters), "kept_macs": float(cost.macs)}
         return super().counts() | sizes
 
@@ -109,6 +141,10 @@ class ChannelPruner(Masked):
             if each.group:
                 for name, vector in each.vectors():
                     self._cut_vector(name, vector, alive[each.group])
+
+
+def _counts(alive: Mapping[str, Tensor]) -> dict[str, int]:
+    return {name: int(alive_C.sum()) for name, alive_C in alive.items()}
 
 
 def _highest(score_C: Tensor, kept: int) -> Tensor:

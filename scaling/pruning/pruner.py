@@ -66,6 +66,10 @@ class Masked:
         """Whether it took a step, down these losses, in the optimizer's place."""
         return False
 
+    def penalties(self, epoch: int) -> dict[str, Tensor]:  # noqa: ARG002
+        """What is minimized, too, in this epoch (counted from 0), by the name of its metric."""
+        return {}
+
     @torch.no_grad()
     def _cut(self, masks: Mapping[str, Tensor]) -> None:
         self.masks = {

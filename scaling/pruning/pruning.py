@@ -47,12 +47,15 @@ class Pruning(Kind):
 
     kind: str
 
-    # whether its trials may train side by side: masks that change within an epoch may not
-    stackable: ClassVar[bool] = True
     # whether an epoch is the same in a longer trial
     open_ended: ClassVar[bool] = True
     # settings with which a few epochs, after which it is timed, are as fast as with its own
     brief: ClassVar[Mapping[str, int]] = {}
+
+    @property
+    def stackable(self) -> bool:
+        """Whether its trials may train side by side: masks that change within an epoch may not."""
+        return True
 
     def check(self, network: Network, length: Length) -> None:
         """Raise ValueError where it does not fit the rest of a trial, in one line."""

@@ -33,9 +33,13 @@ class RigL(Cutting):
         float, Field(gt=0, le=1, description="rigl: share of training after which masks stay")
     ] = 0.75
 
-    stackable: ClassVar[bool] = False
     open_ended: ClassVar[bool] = False
     brief: ClassVar[Mapping[str, int]] = {"period": 2}
+
+    @property
+    def stackable(self) -> bool:
+        """See Pruning.stackable."""
+        return False
 
     def check(self, network: Network, length: Length) -> None:
         """See Pruning.check."""

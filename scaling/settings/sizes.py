@@ -1,20 +1,20 @@
 """Sizes: what a trial's network costs, as its settings say; nothing is built. No torch.
 
 Contents: `network_layers`, `layers`; `cost`, `kept_weights`, `compacted`; `narrowings`, round by
-round of channel pruning; Bytes.
+round of channel pruning, `of_channels`; Bytes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from scaling.networks import groups
 from scaling.networks.cost import Cost, Layer, LayerCost, count, of_parts
 from scaling.networks.own import OwnNetwork
+from scaling.pruning.channels import FLOAT32 as FLOAT32
 from scaling.pruning.channels import Channels, fitted
 from scaling.pruning.pruning import Cutting
 from scaling.settings.trial import Trial
 
-FLOAT32 = 4  # bytes
 BITS = 8  # of a byte
 
 
@@ -128,6 +128,31 @@ def narrowings(trial: Trial, classes: int) -> list[Narrowing]:
     """
     pruning = trial.pruning
     assert isinstance(pruning, Channels)
+    cuttable, costs = of_channels(trial, classes)
+
+    def price(channels: Mapping[str, int]) -> int:
+        return pruning.price(costs(channels))
+
+    dense = price({})
+    last = fitted(cuttable, price, pruning.most(dense), pruning)
+    if last is None:
+        fewest = {each.name: pruning.least(each.channels) for each in cuttable}
+        raise pruning.beyond(dense, price(fewest))
+    now = {each.name: each.channels for each in cuttable}
+    found = [Narrowing(now, costs(now))]
+    for number in range(1, pruning.rounds + 1):
+        planned = fitted(cuttable, price, pruning.after(number, dense), pruning) or last
+        now = {name: max(last[name], min(now[name], planned[name])) for name in now}
+        found.append(Narrowing(now, costs(now)))
+    return found
+
+
+def of_channels(
+    trial: Trial, classes: int
+) -> tuple[list[groups.ChannelGroup], Callable[[Mapping[str, int]], Cost]]:
+    """The groups of channels that a trial's network may lose, and what it costs with so many of
+    each. Raises as `narrowings`, but for the budget.
+    """
     network = trial.network
     if isinstance(network, OwnNetwork) and network.described() is None:
         raise ValueError(
@@ -142,25 +167,7 @@ def narrowings(trial: Trial, classes: int) -> list[Narrowing]:
         left = [*groups.narrowed(base, channels), *head]
         return _with_front(trial, count(left, trial.sound.shape))
 
-    def price(channels: Mapping[str, int]) -> int:
-        found = costs(channels)
-        return {
-            "macs": found.macs,
-            "parameters": found.parameters,
-            "bytes": FLOAT32 * found.parameters,
-        }[pruning.budget]
-
-    dense = price({})
-    last = fitted(cuttable, price, pruning.most(dense))
-    if last is None:
-        raise pruning.beyond(dense, price({each.name: 1 for each in cuttable}))
-    now = {each.name: each.channels for each in cuttable}
-    found = [Narrowing(now, costs(now))]
-    for number in range(1, pruning.rounds + 1):
-        planned = fitted(cuttable, price, pruning.after(number, dense)) or last
-        now = {name: max(last[name], min(now[name], planned[name])) for name in now}
-        found.append(Narrowing(now, costs(now)))
-    return found
+    return cuttable, costs
 
 
 def _check_channels(

@@ -1,7 +1,7 @@
 """`overhear export`: a model as one checked file, with its card beside it.
 
 Heavy libraries are imported when the command runs, so that help is instant. Contents: Destination,
-`destination`, `ship`, `check_int8`, Wanted, `twin`.
+`destination`, `ship`, `check_int8`, TwinOptions, `twin`.
 """
 
 import json
@@ -150,7 +150,7 @@ def check_int8(int8: bool, target: str, most_lost: float, force: bool, finetune:
         raise ValueError("--force without --int8: it is about the twin's loss")
 
 
-class Wanted(NamedTuple):
+class TwinOptions(NamedTuple):
     """What is asked of an int8 twin."""
 
     most_lost: float  # points of accuracy, on a device
@@ -162,7 +162,7 @@ def twin(
     results: "Results",
     model: "Model",
     listener: "Listener",
-    wanted: Wanted,
+    wanted: TwinOptions,
     place: Destination,
     content: bytes,
 ) -> dict[str, Any]:
@@ -202,7 +202,9 @@ def twin(
     return said | {"file": f"{place.stem}.int8{place.ending}"}
 
 
-def _finetuned(model: "Model", listener: "Listener", wanted: Wanted, content: bytes) -> "int8.Twin":
+def _finetuned(
+    model: "Model", listener: "Listener", wanted: TwinOptions, content: bytes
+) -> "int8.Twin":
     """The best twin on validation clips, each candidate told as it is made."""
     from scaling.shipping import int8
 

@@ -299,6 +299,8 @@ class Session:
         penalty = self.trial.training.penalty
         if penalty > 0:
             loss.parts["penalty"] = penalty * optimizer.penalty(self.model.network)
+        if self.pruner:
+            loss.parts.update(self.pruner.penalties(self.done))
         return loss
 
     def _first_losses(self, count: int) -> list[LossOf]:

@@ -41,7 +41,8 @@ def build(
     masks = (resume["masks"] or {}) if resume else None
     if isinstance(pruning, Channels):
         layers, rounds = sizes.network_layers(trial, classes), sizes.narrowings(trial, classes)
-        return ChannelPruner(pruning, layers, rounds, network, optimizer, masks)
+        _, costs = sizes.of_channels(trial, classes)
+        return ChannelPruner(pruning, layers, rounds, network, optimizer, masks, costs)
     if not isinstance(pruning, Cutting):
         return None
     target, epochs = sizes.kept_weights(trial, classes), trial.training.epochs
