@@ -36,6 +36,7 @@ DATASETS: dict[str, Dataset] = {
             "esc50:ESC50",
             "urbansound8k:DATASET",
             "tau:DATASET",
+            *(f"tau2022:{part}" for part in ("DATASET", "HALF", "QUARTER", "TENTH", "TWENTIETH")),
             "tut2017:DATASET",
             "tut2017:ALONE",
             "fsdd:DATASET",
