@@ -431,6 +431,8 @@ def _command() -> None:
     gc.set_threshold(50_000)
     atexit.register(gc.freeze)
     warnings.simplefilter("always", UserWarning)
+    # a manifest has more columns of text than pandas expects, each of which is a block of its own
+    warnings.filterwarnings("ignore", "DataFrame is highly fragmented")
     warnings.showwarning = _said_once()
     try:
         with guarded():
