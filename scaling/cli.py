@@ -65,6 +65,14 @@ Skip = Annotated[
     bool,
     typer.Option("--skip-unreadable", help="Leave unreadable recordings out; print how many."),
 ]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME|COST=VALUE",
+        help="Refuse trials that cost more: dcase (128,000 parameters, 30 million multiply-adds "
+        "as the challenge counts), or as parameters=50000; repeatable.",
+    ),
+]
 Threads = Annotated[int, typer.Option(parser=whole(0), metavar="N", help="CPU threads; 0: all.")]
 
 data = typer.Typer(help="List, describe, download or check a dataset.", no_args_is_help=True)
@@ -105,6 +113,7 @@ def train(
     threads: Threads = 0,
     frontend_backend: FrontendBackend = "auto",
     skip_unreadable: Skip = False,
+    limit: Limit = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print its size and cost; train nothing.")
     ] = False,
@@ -116,6 +125,7 @@ def train(
 ) -> None:
     """Train one trial from a recipe, on this machine, without Ray."""
     from scaling import machine
+    from scaling.results import limits
     from scaling.results.manifest import plan, price_unseen
     from scaling.settings import changed
     from scaling.settings.recipes import RECIPES
@@ -133,6 +143,7 @@ def train(
     trial = changed(RECIPES[recipe], pairs(settings))
     frontends.backend_for(trial.sound.features, frontend_backend)
     read = reading(column, group_from)
+    limits.check([trial], limits.parsed(limit or ()), root, read)
     clips, missing = (
         prepare.at_hand([trial], root, read) if dry_run else (prepare.scan([trial], root, read), {})
     )

@@ -17,6 +17,7 @@ from scaling.cli import (
     FrontendBackend,
     GroupFrom,
     Json,
+    Limit,
     Precision,
     Root,
     Skip,
@@ -105,6 +106,7 @@ def sweep(
             help="With --until-decided: repeats in all (default: 12, judged at 3, 5, 8 and 12).",
         ),
     ] = None,
+    limit: Limit = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the trials and predict their time; run none.")
     ] = False,
@@ -180,6 +182,7 @@ def sweep(
     """Run the missing trials of a study on Ray Tune; records go to the results folder."""
     if sys.stderr.isatty():  # what is imported now takes a second or two
         print(f"planning {one_line(study)}", file=sys.stderr, flush=True)
+    from scaling.results import limits as costs
     from scaling.results.records import Results
     from scaling.sound import frontends
     from scaling.sound.datasets.reading import reading
@@ -232,6 +235,7 @@ def sweep(
         launch = replace(launch, trials=course.upcoming)
     elif at_most is not None:
         raise ValueError(f"--at-most {at_most}: only --until-decided has a budget, name it too")
+    costs.check(launch.trials, costs.parsed(limit or ()), root, launch.recordings.reading)
     for features in {trial.sound.features for trial in launch.trials}:
         frontends.backend_for(features, frontend_backend)
     if dry_run:
