@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scaling import machine
+from scaling.networks import NETWORKS
 from scaling.networks.modules.kernels import Convolution, Dense
 from scaling.networks.modules.output import Output
 from scaling.pruning import saliency
@@ -278,6 +279,9 @@ def test_what_cannot_be_is_one_line(trial: Trial, store: Store, here: machine.Ma
     weights = [[1.0, 2.0], [3.0, -1.0]], [[2.0, 1.0]]
     with pytest.raises(ValueError, match=r"^pruning\.kind=synflow needs .* doubles with its input"):
         saliency.synflow(Offset(*weights), (1, 2), 4, 1.0, 10)
+    separable = NETWORKS["tf_sepnet"](width=8).build(3, torch_stream(0, "t"))
+    with pytest.raises(ValueError, match=r"^pruning\.kind=synflow needs .* doubles with its input"):
+        saliency.synflow(separable, (256, 44), 400, 0.99, 10)  # it normalizes bands within
     still = Line([[0.0, 0.0]], [[2.0]])
     with pytest.raises(ValueError, match=r"^pruning\.kind=snip: the scores of first .* are 0"):
         saliency.kept("snip", saliency.snip(still, [square]), 2, 1.0)

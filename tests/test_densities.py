@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from scaling import machine
+from scaling.networks import NETWORKS
 from scaling.networks.modules.kernels import Convolution
 from scaling.pruning import densities
+from scaling.pruning.magnitude import Magnitude
 from scaling.pruning.pruner import Pruner
 from scaling.pruning.static import Static
 from scaling.results.manifest import price
@@ -57,6 +59,22 @@ def test_a_group_of_a_convolution_is_a_layer_of_its_own():
     assert densities.counts("er", weights, groups, 45) == {"depthwise": 18, "grouped": 27}
     convolution = nn.Conv2d(4, 4, 3, groups=4)
     assert convolution.weight.shape == weights["depthwise"].shape
+
+
+def test_depthwise_convolutions_stay_dense_under_erk():
+    """Of CP-Mobile at a fifth of its weights; by magnitude its counts are as exact."""
+    network = NETWORKS["cp_mobile"](width=32).build(10, torch_stream(0, "t"))
+    optimizer, target = torch.optim.Adam(network.parameters()), 24_552
+    pruner = Pruner(Static(target=target, density="erk"), 3, network, optimizer, target)
+    assert pruner.kept == target
+    grouped = {name: each.groups for name, each in pruner.layers.items() if each.groups > 1}
+    assert grouped
+    for name in grouped:
+        assert pruner.masks[name].all()
+    settings = Magnitude(target=target, start=0, length=1, schedule="cubic")
+    pruner = Pruner(settings, 3, network, optimizer, target)
+    pruner.before(1)
+    assert pruner.kept == target
 
 
 def solved_again(relative, sizes, keep):
