@@ -81,6 +81,10 @@ def analyze(
     published: Annotated[
         bool, typer.Option("--published", help="Add the papers' tables beside our numbers.")
     ] = False,
+    challenge: Annotated[
+        bool,
+        typer.Option("--challenge", help="Add accuracy by class and device as DCASE prints it."),
+    ] = False,
     out: Annotated[str | None, typer.Option(help=OUT)] = None,
     format: Annotated[Format, typer.Option(help="File format of the figures.")] = Format.PNG,  # noqa: A002
     width: Annotated[
@@ -143,6 +147,7 @@ def analyze(
     chosen = registry.applicable(figure or [], data)
     compared = _compared(scores) if differences else None
     papers = _published(data) if published else {}
+    asked = _challenge(data) if challenge else {}
     for message in _hidden(planned, scores, tally, averaged, last is None):
         warnings.warn(message, stacklevel=2)
     aside = sys.stderr if json else sys.stdout  # a program that reads JSON lines reads only these
@@ -177,7 +182,7 @@ def analyze(
         intervals = int(compared["low"].notna().sum())
         saved += f" (of {intervals} intervals of 95 %, expect {intervals / 20:.1f} to miss)"
         report(listing.of_differences(compared), compared, "table", "differences", saved)
-    for name, (rows, listed) in papers.items():
+    for name, (rows, listed) in (papers | asked).items():
         report(listed, rows, "table", name, _write(rows, folder, name))
     print(console.tally(tally), file=aside)
 
@@ -234,6 +239,14 @@ def _published(data: "Data") -> "dict[str, tuple[pd.DataFrame, Listing]]":
             title = f"{name}_gains"
             papers[title] = gained, listing.of_gains(title, gained)
     return papers
+
+
+def _challenge(data: "Data") -> "dict[str, tuple[pd.DataFrame, Listing]]":
+    """The challenge's tables, each with how it is printed."""
+    from analysis.tables import challenge
+
+    tables = challenge.challenge(data)
+    return {name: (rows, challenge.listing(name, rows)) for name, rows in tables.items()}
 
 
 def report(
