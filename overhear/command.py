@@ -163,6 +163,7 @@ def predict(
     here = machine.here(device, "float32", threads)
     picked = pick(Results(results), trial or "")
     model = load(Results(results), picked.trial, here, picked.temperature)
+    scaling.cli.say_own([model.trial])
     typer.echo(f"{picked.why}\nprobabilities: {picked.calibration}", err=True)
     if scaling.shipping.command.show(model, clips, hop, top, format):
         raise typer.Exit(1)
@@ -235,6 +236,7 @@ def export(
     ending = exporting.TARGETS[to].ending
     place = scaling.shipping.export_command.destination(folder, out, picked.trial, ending)
     found = model.load(folder, picked.trial, here, picked.temperature)
+    scaling.cli.say_own([found.trial])
     record = track_record(folder, picked.trial)
     heard = agreement.heard_out(folder, found, here, root, reading(column, group_from))
     record |= {"chosen": picked.why, "calibrated": picked.calibration}

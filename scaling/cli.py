@@ -7,7 +7,7 @@ import json
 import shlex
 import textwrap
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +16,7 @@ from scaling.typed import filled, whole
 
 if TYPE_CHECKING:
     from scaling.results.manifest import Price
+    from scaling.settings import Trial
 
 
 def _setting_names(incomplete: str) -> list[str]:
@@ -238,12 +239,21 @@ def compute_maps(
             f"these trials are scored on {', '.join(sorted(splits))}: name one --split"
         )
     labels = trial_labels(chosen)
+    say_own(chosen)
     found = maps.compute(folder, chosen, asked, machine.here(*where), root, reading(*read))
     for number, (trial, computed) in enumerate(found, start=1):
         if computed:
             named = f"{labels[trial.id]} ({trial.id})"
             typer.echo(f"{number}/{len(chosen)} {named}: map computed", err=True)
     return splits.pop()
+
+
+def say_own(trials: "Iterable[Trial]") -> None:
+    """Name the code of a person's own that trials import, on standard error."""
+    from scaling.own import parts
+
+    for place in parts.places(kind for trial in trials for kind in trial.own):
+        typer.echo(f"runs code of your own: {place}", err=True)
 
 
 def recipes(as_json: Json = False) -> None:

@@ -148,7 +148,7 @@ def _show_incomplete(launch: Launch, plan: Plan, missing: Mapping[str, str], as_
             facts = _unseen_facts(price_unseen(trial))
         if as_json:
             about = {"trial": trial.id, "label": labels[trial.id]} | facts
-            absent = {"missing": missing.get(trial.sound.dataset)}
+            absent = {"missing": missing.get(trial.sound.recordings)}
             typer.echo(json.dumps(about | {"status": state} | _time_facts(None, None) | absent))
         else:
             last = "-" if state == TO_RUN else state

@@ -24,7 +24,7 @@ def planned(launch: Launch, tables: Mapping[str, pd.DataFrame]) -> Plan:
 
     Raises ValueError for what does not fit the clips.
     """
-    there = [trial for trial in launch.trials if trial.sound.dataset in tables]
+    there = [trial for trial in launch.trials if trial.sound.recordings in tables]
     return plan(launch.study.name, there, tables)
 
 

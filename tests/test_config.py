@@ -234,6 +234,11 @@ OTHER: dict[str, dict[str, object]] = {
     **{f"{part}.source": {**LOSS, **GAIN, **BANDS, f"{part}.source": "b" * 64} for part in OWNED},
     **{f"{part}.options": {**LOSS, **GAIN, **BANDS, f"{part}.options": ("a=1",)} for part in OWNED},
     "sound.source": {"sound.dataset": "my_birds:DATASET", "sound.source": "a" * 64},
+    "sound.options": {
+        "sound.dataset": "my_birds:birds",
+        "sound.source": "a" * 64,
+        "sound.options": ("folds=3",),
+    },
     "sound.classes": {"sound.classes": ("a", "b")},
     "sound.fill": {"sound.fill": "tile"},
     "evaluation.patch_hop": {"sound.patch": 8, "evaluation.patch_hop": 4},

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 import scipy.io.wavfile
 import torch
+from typer.testing import CliRunner
 
+from overhear.command import app
 from scaling import machine
 from scaling.own import parts, sources
 from scaling.results.manifest import plan, record
@@ -22,8 +24,10 @@ from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed, flat, sizes, unflat
 from scaling.sound import prepare
 from scaling.sound.store import Store
+from scaling.training.shape import groups, shape
 from sweeps.engine.preflight import Task
 from sweeps.launch import Compute
+from sweeps.study import find
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs/own_parts.md").read_text()
@@ -209,7 +213,8 @@ WRONG = [
      "differs when it is constructed twice"),
     ({"pruning.kind": "static", "pruning.target": 9}, "nn.Dropout(dropout)",
      f"nn.Dropout(dropout); self.lstm = {LSTM}", r"weights in lstm \(LSTM\), which masks cannot"),
-    ({"transfer.trial": "0123456789ab"}, "", "", "does not state its layers"),
+    ({"transfer.trial": "0123456789ab"}, "", "",
+     "transfer.trial=0123456789ab: network.kind=my_net:Net does not state its layers"),
 ]  # fmt: skip
 
 
@@ -228,6 +233,12 @@ def test_a_file_named_like_another_module_is_refused(folder: Path, trial: Trial)
     (folder / "wave.py").write_text(FILES["my_net"])
     with pytest.raises(ValueError, match=r"the name of another module \(Python's own library\)"):
         changed(trial, {"network.kind": "wave:Net"})
+
+
+def test_it_trains_beside_no_other(folder: Path, trial: Trial):
+    """Whatever it does, it does alone: no group of --stack takes it."""
+    trials = [changed(trial, {**NET, "seed": seed}) for seed in (0, 1)]
+    assert groups(trials, 16, lambda each: shape(each, 64)) == [[each] for each in trials]
 
 
 def test_a_settings_class_states_its_layers(folder: Path, trial: Trial):
@@ -254,6 +265,65 @@ def test_a_study_sweeps_it(folder: Path, tmp_path_factory: pytest.TempPathFactor
     rows = [json.loads(line) for line in ended.stdout.splitlines()]
     assert len({row["trial"] for row in rows}) == 12
     assert {row["receptive_field"] for row in rows} == {None}
+
+
+SWEPT = """
+from pathlib import Path
+from scaling.settings import Trial, changed
+QUESTION, SOURCE = "Do workers get it?", "its own test"
+def trials():
+    base = Trial.model_validate_json({base!r})
+    for width in (2, 3):
+        yield changed(base, {parts!r} | {{"network.width": width}})
+    if {once}:
+        for file in Path(__file__).parent.glob("my_*.py"):
+            file.unlink()
+"""
+MARK = """
+import os
+from pathlib import Path
+Path({place!r}, str(os.getpid())).touch()
+"""
+
+
+def test_workers_without_the_files_run_them(
+    folder: Path, trial: Trial, tmp_path_factory: pytest.TempPathFactory
+):
+    """A real sweep: a network, an objective, an augmentation, whose files are gone before Ray
+    starts. The same source again is complete, an edited one is other trials.
+    """
+    elsewhere, place = (tmp_path_factory.mktemp(name) for name in ("elsewhere", "processes"))
+    marked = FILES["my_loss"] + MARK.format(place=str(place))
+    own = {**NET, "objective.kind": "my_loss:focal", "augment.transform": "my_gain:gain"}
+    own |= {"augment.transform_share": 0.5, "training.epochs": 1, "training.warmup": 0}
+    own |= {"sound.classes": ("meadow", "street")}
+
+    def written(loss: str, once: bool) -> str:
+        text = SWEPT.format(base=trial.model_dump_json(), parts=own, once=once)
+        for name in ("my_net", "my_gain"):
+            (folder / f"{name}.py").write_text(FILES[name])
+        (folder / "my_loss.py").write_text(loss)
+        (folder / "study.py").write_text(text)
+        return str(folder / "study.py")
+
+    line = ["sweep", written(marked, once=True), "--out", str(elsewhere / "there")]
+    ended = subprocess.run(
+        [sys.executable, "-m", "overhear", *line, "--precision", "float32", "--plain"],
+        capture_output=True, text=True, check=False, cwd=elsewhere,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "2 of 2 trials complete" in ended.stdout
+    assert not (folder / "my_net.py").exists()
+    results = Results(elsewhere / "there")
+    assert set(results.read("outcomes")["status"].to_pylist()) == {"complete"}
+    assert "focal" in results.read("metrics")["metric"].to_pylist()
+    assert len([*place.iterdir()]) > 1, "imported on the driver alone"
+    written(marked, once=False)
+    again = CliRunner().invoke(app, line)
+    assert "2 of 2 trials ended earlier and are skipped" in again.stdout, again.output
+    written(marked.replace("gamma * logs", "gamma * 2 * logs"), once=False)
+    assert results.ended().isdisjoint(each.id for each in find(line[1]).trials())
 
 
 PARTS = {
@@ -302,6 +372,25 @@ def test_a_dataset(folder: Path, trial: Trial):
         scipy.io.wavfile.write(file, 16_000, wave)
     own = changed(trial, {"sound.dataset": "my_birds:DATASET", "split.train_devices": ()})
     assert len(prepare.scan([own], folder / "birds")["my_birds:DATASET"].table) == 12
+    makes = {"sound.dataset": "my_birds:birds", "sound.options.folds": 3}
+    three = changed(own, makes)
+    assert three.stated()["sound"]["options"] == ["folds=3"]
+    assert unflat(flat(three)).id == three.id != own.id
+    both = prepare.scan([three, changed(three, {"sound.options.folds": 4})], folder / "birds")
+    assert [set(clips.table["fold"]) for clips in both.values()] == [{1, 2, 3}, {1, 2, 3, 4}]
+    assert changed(three, {"sound.options.folds": 2}) == changed(three, {"sound.options": ()})
+    assert (
+        changed(three, {"sound.dataset": "synthetic"})
+        .stated()["sound"]
+        .keys()
+        .isdisjoint(("options", "source"))
+    )
+    for name, line in {
+        "fold": "takes no fold .did you mean folds",
+        "folds": "valid integer",
+    }.items():
+        with pytest.raises(ValueError, match=f"sound.options.{name}.*{line}"):
+            changed(own, {"sound.dataset": "my_birds:birds", f"sound.options.{name}": "x"})
     forget()
     with pytest.raises(ValueError, match="runs only if you say where it lies"):
         prepare.scan([own], folder / "birds")

@@ -1,6 +1,7 @@
 """Names of own parts: how `module:Class` is told from a shipped kind, and where it may stand.
 
-Contents: OWN, PATTERN, `is_own`, `module_of`, `family`; Words (a field that holds a shipped word or
+Contents: OWN, PATTERN, `is_own`, `module_of`, `family`,
+`described`, `taken_apart`; Words (a field that holds a shipped word or
 an own name), Source and Options (its siblings); Group, GROUPS; OFF, `idle`.
 """
 
@@ -70,6 +71,17 @@ def is_own(kind: object) -> bool:
 def module_of(kind: str) -> str:
     """The top-level module of `module:Class`."""
     return kind.partition(":")[0].partition(".")[0]
+
+
+def described(kind: str, options: tuple[str, ...]) -> str:
+    """`module:Class NAME=VALUE,NAME=VALUE`: a part with its options, in one text."""
+    return f"{kind} {','.join(options)}" if options else kind
+
+
+def taken_apart(text: str) -> tuple[str, tuple[str, ...]]:
+    """The inverse of `described`."""
+    kind, _, options = text.partition(" ")
+    return kind, tuple(filter(None, options.split(",")))
 
 
 def idle(dotted: str, value: Any, kind: str) -> ValueError:

@@ -4,11 +4,12 @@ What a person names in a command or a study is looked for and imported (`named`)
 a driver's message names is imported only of sources that this process holds: those that a person
 named here, those that the driver sent along, and those in the folders of OVERHEAR_PARTS or of an
 installed package's entry point, if they are the ones that the trial was made of (`loaded`).
-Contents: `look_in`, `named`, `loaded`, `entries`.
+Contents: `look_in`, `named`, `places`, `loaded`, `entries`.
 """
 
 import importlib.util
 import os
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -67,6 +68,16 @@ def named(kind: str, group: Group) -> tuple[Any, str]:
         return sources.imported(kind, group.what), there.digest
     except ValueError as error:
         raise ValueError(f"{group.field}={error}") from error.__cause__
+
+
+def places(kinds: Iterable[str]) -> list[str]:
+    """The code that parts of these names import, each file or package with its digest."""
+    found = []
+    for module in dict.fromkeys(map(module_of, kinds)):
+        beside = (sources.read(folder, module) for folder in _consented())
+        if there := next(iter(sources.held(module)), None) or next(filter(None, beside), None):
+            found.append(f"{there.place} ({there.digest[:12]})")
+    return found
 
 
 def loaded(kind: str, source: str, group: Group) -> Any:

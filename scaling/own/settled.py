@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from scaling.own import options, parts
-from scaling.own.names import DATASET, GROUPS, OFF, Group, idle, is_own
+from scaling.own.names import GROUPS, OFF, Group, idle, is_own
 
 # what parts are given beside these, by keyword where they take it
 ALSO = {
@@ -57,8 +57,7 @@ def _settle(
             )
         if field in found and is_own(now(field)):
             found.setdefault(f"{prefix}source", "")
-            if group is not DATASET:
-                found.setdefault(f"{prefix}options", ())
+            found.setdefault(f"{prefix}options", ())
         return
     renamed = field in found and kind != now(field)
     asked = field in found or single or f"{prefix}options" in found
@@ -66,8 +65,6 @@ def _settle(
         return
     thing, source = parts.named(kind, group)
     found[field], found[f"{prefix}source"] = kind, source
-    if group is DATASET:
-        return
     words = _words(found.get(f"{prefix}options"), () if renamed else now(f"{prefix}options"))
     together = options.split(words) if words else {}
     for name, value in single.items():

@@ -94,7 +94,7 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
     parted: dict[tuple[str, tuple[str, ...], Split], dict[str, np.ndarray]] = {}
     chosen: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
     for trial in trials:
-        name, named = trial.sound.dataset, trial.sound.classes
+        name, named = trial.sound.recordings, trial.sound.classes
         if (name, named) not in chosen:
             rows = splits.of_classes(tables[name], named)
             chosen[name, named] = tables[name].iloc[rows].reset_index(drop=True)
@@ -189,7 +189,7 @@ def price_unseen(trial: Trial) -> Price | None:
     """`price` of a trial whose dataset is not at hand; None where nobody knows how many classes it
     has, as of a person's own.
     """
-    classes = len(trial.sound.classes) or datasets.find(trial.sound.dataset).classes
+    classes = len(trial.sound.classes) or datasets.find(trial.sound.recordings).classes
     return price(trial, classes) if classes else None
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from scaling.own.names import Options, Source, Words, check_source, is_own
+from scaling.own.names import Options, Source, Words, check_source, described, is_own
 from scaling.part import Part, repeated
 from scaling.settings.transforms import Transforms
 
@@ -178,6 +178,7 @@ class Sound(Part):
         float, Field(gt=0, le=600, description="length of a clip: longer cut, shorter zero-padded")
     ]
     source: Source = ""
+    options: Options = ()
     features: Features
     classes: Annotated[
         tuple[str, ...], Field(description="only clips of these classes; empty: all")
@@ -189,6 +190,11 @@ class Sound(Part):
         int,
         Field(ge=0, description="frames that the network sees at once, of all; 0: the whole clip"),
     ] = 0
+
+    @property
+    def recordings(self) -> str:
+        """The dataset with its options, as scaling.sound.datasets finds it."""
+        return described(self.dataset, self.options)
 
     @property
     def samples(self) -> int:

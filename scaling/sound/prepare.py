@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from scaling.own import parts
-from scaling.own.names import DATASET, is_own
+from scaling.own.names import DATASET, is_own, taken_apart
 from scaling.settings import Trial
 from scaling.sound import (
     contents,
@@ -32,7 +32,7 @@ from scaling.storage import shown
 
 def store_key(trial: Trial) -> str:
     """Which store a trial learns from, as `esc10@22050`."""
-    return f"{trial.sound.dataset}@{trial.sound.rate}"
+    return f"{trial.sound.recordings}@{trial.sound.rate}"
 
 
 def scan(
@@ -86,13 +86,14 @@ def _datasets(trials: Iterable[Trial], root: str | Path | None) -> list[str]:
             f"--root {shown(str(root))}: these trials need {', '.join(names)}: set OVERHEAR_DATA "
             "to the folder above them"
         )
-    return names
+    return sorted({trial.sound.recordings for trial in trials})
 
 
 def name_own(dataset: str) -> None:
     """Import a dataset of a person's own, which they name now."""
-    if is_own(dataset):
-        parts.named(dataset, DATASET)
+    kind, _ = taken_apart(dataset)
+    if is_own(kind):
+        parts.named(kind, DATASET)
 
 
 def stores(
@@ -112,9 +113,9 @@ def stores(
     for trial in trials:
         key, sound = store_key(trial), trial.sound
         if key not in found:
-            found[key] = pack(clips[sound.dataset], sound.rate, skip_unreadable=skip_unreadable)
+            found[key] = pack(clips[sound.recordings], sound.rate, skip_unreadable=skip_unreadable)
     for trial in {trial.sound: trial for trial in trials}.values():
-        suited.check(trial.sound, clips[trial.sound.dataset], found[store_key(trial)])
+        suited.check(trial.sound, clips[trial.sound.recordings], found[store_key(trial)])
     for trial in {(store_key(trial), trial.transforms): trial for trial in trials}.values():
         _prepare(trial, found[store_key(trial)])
     return found
@@ -216,7 +217,7 @@ def behind(
     """
     there = root is not None and ("://" in root or Path(root).exists())
     try:
-        clips = datasets.scan(trial.sound.dataset, root if there else None, reading)
+        clips = datasets.scan(trial.sound.recordings, root if there else None, reading)
     except ValueError as error:
         where = f"--root {root} is not there, and " if root and not there else ""
         raise ValueError(

@@ -245,7 +245,7 @@ def _key(rule: Rule, plan: "Plan", index: int) -> Hashable:
         settings = flat(trial)
         return tuple(settings[name] for name in rule.within)
     size = cost.parameters, plan.kept_weights[index], cost.macs, plan.work(index)
-    clips = trial.sound.dataset, trial.sound.classes, trial.split, trial.seed
+    clips = trial.sound.recordings, trial.sound.classes, trial.split, trial.seed
     return *size, trial.training.epochs, *clips
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # studies state spaces, and need no torch
 
 # Trials are compared on the same clips, heard and scored in the same way.
 FIXED = ("seed", "split", "evaluation", "microphones", "transfer")
-FIXED_SOUND = ("sound.dataset", "sound.rate", "sound.classes")
+FIXED_SOUND = ("sound.dataset", "sound.options", "sound.rate", "sound.classes")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from scaling.results.claims import Claim
-from scaling.settings import Trial
+from scaling.settings import Trial, changed
 from scaling.settings.recipes import OWN
 from sweeps.study import product
 
@@ -13,5 +13,7 @@ CLAIMS = (Claim("width helps", {"network.width": 32}, {"network.width": 8}, on="
 
 
 def trials() -> Iterator[Trial]:
-    """Three widths, each tested on each of five folds."""
-    yield from product(OWN, network__width=(8, 16, 32), split__fold=(1, 2, 3, 4, 5))
+    """Three widths, each tested on each of five folds and chosen by the fold after it."""
+    for fold in (1, 2, 3, 4, 5):
+        folds = {"split.fold": fold, "split.validation_fold": fold % 5 + 1}
+        yield from product(changed(OWN, folds), network__width=(8, 16, 32))

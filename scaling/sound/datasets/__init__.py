@@ -11,8 +11,8 @@ import warnings
 from pathlib import Path
 from pkgutil import resolve_name
 
-from scaling.own import parts
-from scaling.own.names import DATASET, is_own, module_of
+from scaling.own import options, parts
+from scaling.own.names import DATASET, is_own, module_of, taken_apart
 from scaling.own.sources import held, imported
 from scaling.sound.clips import Clips, Dataset, Report, check_copies
 from scaling.sound.datasets import labels
@@ -53,24 +53,28 @@ def find(name: str) -> Dataset:
     """The dataset of that name. Raises ValueError for an unknown one, and names the nearest; for a
     person's own that nobody has named here or sent along.
     """
-    if is_own(name):
-        return _own(name)
+    kind, words = taken_apart(name)
+    if is_own(kind):
+        return _own(kind, words)
     if name not in DATASETS:
         raise ValueError(f"{name}: no such dataset{nearest(name, DATASETS)}")
     return DATASETS[name]
 
 
-def _own(name: str) -> Dataset:
+def _own(name: str, words: tuple[str, ...]) -> Dataset:
     if not held(module_of(name)):
         raise ValueError(
             f"{DATASET.field}={name}: a record names this code, which runs only if you say where "
             f"it lies: {parts.VARIABLE}=FOLDER"
         )
     found = imported(name, DATASET.what)
+    if callable(found):
+        own = options.values(found, words, DATASET.prefix)
+        found = options.called(f"{DATASET.field}={name}", found, {}, own)
     if not isinstance(found, Dataset):
         raise ValueError(
             f"{DATASET.field}={name} is a {type(found).__name__}: it must be a Dataset of "
-            "scaling.sound.clips"
+            "scaling.sound.clips, or make one"
         )
     listed = parts.entries(DATASET.entry_points)
     if taken := sorted({found.name, *(k for k, v in listed.items() if v == name)} & {*DATASETS}):
