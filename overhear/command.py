@@ -58,6 +58,7 @@ import scaling.cli  # noqa: E402
 import scaling.shipping.command  # noqa: E402
 import scaling.shipping.export_command  # noqa: E402
 import sweeps.cli  # noqa: E402
+from overhear.coordinates import coordinates  # noqa: E402
 from overhear.erf import erf  # noqa: E402
 from overhear.measure import measure  # noqa: E402
 from overhear.scene import scene  # noqa: E402
@@ -113,6 +114,7 @@ def options(
 
 app.command()(erf)
 app.command()(scene)
+app.command()(coordinates)
 
 
 @app.command()

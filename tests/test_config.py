@@ -86,6 +86,8 @@ OTHER: dict[str, dict[str, object]] = {
         "network.kind": "vgg5",
         "network.input_norm": "time",
     },
+    "network.parametrization": {"network.parametrization": "mup"},
+    "network.base_width": {"network.parametrization": "mup", "network.base_width": 4},
     "network.normalization": {"network.normalization": "residual"},
     "training.sam": {"training.sam": 0.05},
     "training.sam_adaptive": {"training.sam": 0.05, "training.sam_adaptive": True},

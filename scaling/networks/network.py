@@ -4,6 +4,7 @@ A network is described here without torch, so that what it costs is known withou
 scaling.networks.modules holds what is built.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -53,12 +54,24 @@ class Network(Kind):
         ),
     ]
     normalization: Normalization = "none"
+    parametrization: Annotated[
+        Literal["standard", "mup"],
+        Field(description="mup: rates and first weights by layer, so that one rate fits all W"),
+    ] = "standard"
+    base_width: Annotated[
+        int, Field(ge=1, le=4096, description="of mup: the width at which it changes nothing")
+    ] = 8
 
     style: ClassVar[ChainStyle] = ChainStyle()
     # settings in which networks may differ that train side by side: constants and first weights
     apart: ClassVar[tuple[str, ...]] = ("damping", "initialization")
     # what it does with channels so that none can be cut; empty: nothing
     mixes: ClassVar[str] = ""
+
+    def idle(self) -> Iterator[tuple[str, str]]:
+        """The base width without mup."""
+        if self.parametrization == "standard":
+            yield "base_width", "network.parametrization=standard has none"
 
     @property
     def begins_at_zero(self) -> bool:

@@ -7,8 +7,9 @@ round of channel pruning, `of_channels`; Bytes.
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from scaling.networks import groups
+from scaling.networks import groups, mup
 from scaling.networks.cost import Cost, Layer, LayerCost, count, of_parts
+from scaling.networks.mup import LayerScale
 from scaling.networks.own import OwnNetwork
 from scaling.pruning.channels import FLOAT32 as FLOAT32
 from scaling.pruning.channels import Channels, fitted
@@ -58,6 +59,15 @@ def network_layers(trial: Trial, classes: int, width: int | None = None) -> list
 def layers(trial: Trial, classes: int, width: int | None = None) -> list[Layer]:
     """All of its layers."""
     return [*network_layers(trial, classes, width), *trial.objective.head_layers(classes)]
+
+
+def scales(trial: Trial, classes: int) -> Mapping[str, LayerScale]:
+    """What the rate and the first weights of each layer are multiplied by, by its name; empty where
+    by nothing.
+    """
+    if trial.network.parametrization == "standard":
+        return {}
+    return mup.scales(layers(trial, classes), layers(trial, classes, trial.network.base_width))
 
 
 def _plain(trial: Trial, classes: int, width: int | None = None) -> Cost:

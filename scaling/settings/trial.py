@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from scaling.networks import NETWORKS, Network
+from scaling.networks.mup import ADAM
 from scaling.networks.own import OwnNetwork
 from scaling.objectives import OBJECTIVES, Objective
 from scaling.objectives.consistency import Consistency
@@ -195,6 +196,28 @@ class Trial(Part):
                 f"sound.features.trainable={self.sound.features.trainable}: objective.kind="
                 "prototypes keeps the features of its examples, which must not change: none"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _parametrized(self) -> Self:
+        network = self.network
+        if network.parametrization == "standard":
+            return self
+        stated = f"network.parametrization={network.parametrization}"
+        if self.training.optimizer not in ADAM:
+            raise ValueError(
+                f"{stated} is for Adam's steps, not for training.optimizer="
+                f"{self.training.optimizer}: {' or '.join(ADAM)}"
+            )
+        if isinstance(network, OwnNetwork) or network.kind == "mfcc":
+            raise ValueError(
+                f"{stated}: network.kind={network.kind} has no widths to scale between"
+            )
+        try:
+            type(network).model_validate(network.model_dump() | {"width": network.base_width})
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise ValueError(f"network.base_width={network.base_width}: {reason}") from None
         return self
 
     @model_validator(mode="after")

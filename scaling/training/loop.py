@@ -28,7 +28,7 @@ from scaling.networks.modules.stochastic import reseed
 from scaling.objectives.modules.losses import Loss, jensen_shannon
 from scaling.pruning.saliency import LossOf
 from scaling.seeds import key, stream, torch_stream
-from scaling.settings import Trial
+from scaling.settings import Trial, sizes
 from scaling.sound import augment, frontends
 from scaling.sound.microphones import RECORDED
 from scaling.training import classifier, evaluation, optimizer, pruners, sharpness
@@ -94,7 +94,10 @@ class Session:
         self.model, slow = classifier.of_trial(trial, listener, machine, statistics, source)
         self.model.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.views = Views(listener, self.model.standardize)
-        self.optimizer = optimizer.build(self.model, trial.training, slow, trial.transfer.rate)
+        scales = sizes.scales(trial, len(listener.labels))
+        self.optimizer = optimizer.build(
+            self.model, trial.training, slow, trial.transfer.rate, scales
+        )
         self.patience = Patience()
         if resume:
             take_up(resume, self.model, self.optimizer)

@@ -7,7 +7,7 @@ stopping once training clips are fit. Contents: `learning_rate`, `steps_of`, `ch
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from scaling import settings
 from scaling.networks.modules.kernels import Prunable
+from scaling.networks.mup import LayerScale
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -59,18 +60,24 @@ def check_batch(training: settings.Training, clips: int) -> None:
 
 
 def build(
-    model: nn.Module, training: settings.Training, slow: Collection[str] = (), factor: float = 1.0
+    model: nn.Module,
+    training: settings.Training,
+    slow: Collection[str] = (),
+    factor: float = 1.0,
+    scales: Mapping[str, LayerScale] | None = None,
 ) -> torch.optim.Optimizer:
-    """The optimizer of a model; parameters named in `slow` learn at `factor` times the rate. The
-    filters of a front end do not decay: zero is no filter.
+    """The optimizer of a model; parameters named in `slow` learn at `factor` times the rate, the
+    weights of a layer at what `scales` say of it. The filters of a front end do not decay: zero is
+    no filter.
     """
-    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    rates = {f"network.{name}.weight": scale.rate for name, scale in (scales or {}).items()}
+    groups: dict[tuple[bool, bool, float], list[Tensor]] = {}
     for name, parameter in model.named_parameters():
-        key = name.startswith("frontend."), name in slow
+        key = name.startswith("frontend."), name in slow, rates.get(name, 1.0)
         groups.setdefault(key, []).append(parameter)
     found = []
-    for (front, chosen), parameters in sorted(groups.items(), key=itemgetter(0)):
-        group = {"params": parameters, "factor": factor if chosen else 1.0}
+    for (front, chosen, scale), parameters in sorted(groups.items(), key=itemgetter(0)):
+        group = {"params": parameters, "factor": (factor if chosen else 1.0) * scale}
         found.append(group | ({"weight_decay": 0.0} if front else {}))
     return OPTIMIZERS[training.optimizer](
         found, lr=training.rate, weight_decay=training.weight_decay, fused=True

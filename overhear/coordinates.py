@@ -1,0 +1,96 @@
+"""`overhear coordinates`: how far a network's outputs move in its first steps, by width.
+
+Heavy imports happen inside the functions, so that --help is instant. Contents: coordinates.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import analysis.cli
+import scaling.cli
+from scaling.typed import filled, whole
+
+WIDTHS = "8,16,32,64"
+
+
+def coordinates(
+    settings: scaling.cli.Settings = None,
+    recipe: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="Settings to start from (overhear recipes lists them)."),
+    ] = "quickstart",
+    widths: Annotated[
+        str, typer.Option(metavar="W,W,...", help="Widths; the smallest is mup's base.")
+    ] = WIDTHS,
+    steps: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Steps.")] = 4,
+    root: scaling.cli.Root = None,
+    column: scaling.cli.Column = None,
+    group_from: scaling.cli.GroupFrom = None,
+    out: Annotated[str, typer.Option(metavar="DIR", help="Local folder.")] = "figures",
+    format: Annotated[  # noqa: A002
+        analysis.cli.Format, typer.Option(help="File format of the figure.")
+    ] = analysis.cli.Format.PNG,
+    threads: scaling.cli.Threads = 0,
+) -> None:
+    """Check that layers move alike at all widths by mup, beside the standard parametrization."""
+    import pandas as pd
+
+    from analysis import files
+    from analysis.figures.coordinates import draw
+    from analysis.figures.layout import PLAIN
+    from scaling import machine
+    from scaling.settings import changed
+    from scaling.settings.recipes import RECIPES
+    from scaling.sound import prepare
+    from scaling.sound.datasets.reading import reading
+    from scaling.spelling import nearest
+    from scaling.training.coordinates import coordinates as moves
+
+    filled(root=root, out=out)
+    here = machine.here("cpu", "float32", threads)
+    if recipe not in RECIPES:
+        raise ValueError(f"--recipe {recipe}: no such recipe{nearest(recipe, RECIPES)}")
+    trial = changed(RECIPES[recipe], {"network.initialization": "he"} | scaling.cli.pairs(settings))
+    base, *others = sizes_of(widths)
+    ways = {
+        "standard": {"network.parametrization": "standard", "network.base_width": 8},
+        "mup": {"network.parametrization": "mup", "network.base_width": base},
+    }
+    each = {
+        (way, width): changed(trial, {**stated, "network.width": width})
+        for way, stated in ways.items()
+        for width in (base, *others)
+    }
+    clips = prepare.scan([trial], root, reading(column, group_from))
+    (store,) = prepare.stores([trial], clips).values()
+    found = pd.DataFrame(
+        {**move._asdict(), "parametrization": way}
+        for (way, _), made in each.items()
+        for move in moves(made, store, here, steps)
+    )
+    folder = Path(out)
+    with files.writing(folder):
+        files.write_csv(found, folder / "coordinates.csv")
+        files.write_drawing(draw(found), folder / f"coordinates.{format}", PLAIN.dpi)
+    last = found[found["step"] == steps].pivot_table(
+        index=["parametrization", "layer"], columns="width", values="size", sort=False
+    )
+    for way, rows in (last[max(others)] / last[base]).groupby("parametrization", sort=False):
+        typer.echo(
+            f"{way}: from W = {base} to {max(others)} layers move {rows.min():.2f} to "
+            f"{rows.max():.2f} times as far, {rows.median():.2f} in the middle"
+        )
+    typer.echo(f"{folder / 'coordinates'}.{format}\n{folder / 'coordinates.csv'}")
+
+
+def sizes_of(widths: str) -> list[int]:
+    """At least two widths, ascending. Raises ValueError."""
+    try:
+        found = sorted({int(each) for each in widths.split(",")})
+    except ValueError:
+        found = []
+    if len(found) < 2 or found[0] < 1:
+        raise ValueError(f"--widths {widths}: at least two, as {WIDTHS}")
+    return found
