@@ -54,9 +54,10 @@ def _rows(runs: pd.DataFrame, known: Models) -> pd.DataFrame:
     """The mean over the runs of each dataset and model."""
     places = sorted(map(str, set(runs) - {"trial", MACRO}))
     joined = runs.merge(known.trainings[["trial", "sound.dataset", MODEL]], on="trial")
+    labels: Mapping[Any, Mapping[Any, Any]] = known.about.to_dict("index")
     rows = []
     for (dataset, number), each in joined.groupby(["sound.dataset", MODEL]):
-        about: Mapping[Any, Any] = known.about[known.about.index == number].iloc[0].to_dict()
+        about = labels[number]
         rows.append(
             {
                 "dataset": dataset,
@@ -72,7 +73,7 @@ def _rows(runs: pd.DataFrame, known: Models) -> pd.DataFrame:
 
 def listing(name: str, rows: pd.DataFrame) -> Listing:
     """Percent, as the challenge prints them; places beyond the terminal's width are in the file."""
-    best: Mapping[Any, Any] = rows.loc[rows[MACRO].idxmax()].to_dict()
+    best: Mapping[Any, Any] = rows.sort_values(MACRO).iloc[-1].to_dict()
     told = (*ABOUT, "runs", MACRO, DEVIATION)
     places = [str(column) for column in rows if column not in told]
     worst = min(places, key=lambda place: (pd.isna(best[place]), best[place]))
