@@ -231,6 +231,7 @@ OTHER: dict[str, dict[str, object]] = {
         "network.expansion": 2.0,
     },
     "network.bands": {**VIB_CNN, "network.kind": "bc_resnet", "network.bands": 4},
+    "sound.features.fft": {"sound.features.fft": 4096},
     "network.source": {**OWN, "network.source": "b" * 64},
     "network.options": {**OWN, "network.options": ("hidden=9",)},
     **{f"{part}.source": {**LOSS, **GAIN, **BANDS, f"{part}.source": "b" * 64} for part in OWNED},

@@ -39,6 +39,9 @@ class Features(Part):
             description="STFT window and FFT size (vggish: next power of two); cqt, vqt: 0",
         ),
     ] = 0
+    fft: Annotated[
+        int, Field(ge=0, le=LONGEST, description="FFT size, with zeros after the window; 0: none")
+    ] = 0
     hop: Annotated[int, Field(ge=1, description="samples from frame to frame")]
     mels: Annotated[
         int,
@@ -111,11 +114,13 @@ class Features(Part):
             return 0
         if self.constant_q:
             return 2 * self.mels * power_of_two(self.taps(rate))
-        size = power_of_two(self.window) if self.kind == "vggish" else self.window
+        size = power_of_two(self.window) if self.kind == "vggish" else self.fft or self.window
         return (self.mels if self.trainable == "mel" else 2 * size) * (size // 2 + 1)
 
     def idle(self) -> Iterator[tuple[str, str]]:
         """What belongs to other kinds."""
+        if self.kind == "vggish" or self.constant_q or is_own(self.kind):
+            yield "fft", f"kind={self.kind} has no FFT of a size to be set"
         if self.kind == "vggish":
             for name in ("range_db", "floor"):
                 yield name, f"kind=vggish has no {name}, it adds 0.01 before the logarithm"
@@ -150,6 +155,13 @@ class Features(Part):
                 f"window={self.window}: kind={self.kind} needs an STFT window of {SHORTEST} "
                 "samples or more"
             )
+        if 0 < self.fft <= self.window:
+            raise ValueError(
+                f"fft={self.fft}: it adds zeros to a window of {self.window} samples: above that, "
+                "or 0 for none"
+            )
+        if self.fft and self.trainable == "stft":
+            raise ValueError(f"fft={self.fft}: trainable=stft learns a window's filters alone: 0")
         if self.constant_q and not self.low:
             raise ValueError(
                 f"low=0: kind={self.kind} counts octaves from it: take one above 0, as 32.7 Hz (C1)"

@@ -109,7 +109,7 @@ class Plain(nn.Module):
         self.perceptual, self.vggish = (features.kind == kind for kind in ("perceptual", "vggish"))
         self.spectrum = spectrum
         size, self.rate = fft_size(features), rate
-        self.padding = size - features.window if self.vggish else features.window  # samples
+        self.padding = size - features.window if self.vggish else size  # samples
         self.place(features)
 
     def place(self, features: Features) -> None:
@@ -164,7 +164,9 @@ class Plain(nn.Module):
         """The pieces of waves (..., T) padded to (..., T + padding)."""
         if self.vggish:
             return [waves, waves.new_zeros(*waves.shape[:-1], self.padding)]
-        return _reflected(waves, self.features.window)
+        after = self.padding - self.features.window  # no window reaches there
+        zeros = [waves.new_zeros(*waves.shape[:-1], after)] if after else []
+        return _reflected(waves, self.features.window) + zeros
 
 
 def emphasized(waves: Tensor, features: Features) -> Tensor:
@@ -360,13 +362,22 @@ class Kernels(nn.Module):
 
 def _torchaudio(features: Features, rate: int) -> nn.Module:
     library = imported("torchaudio.transforms", "torchaudio")
-    spectrum = library.Spectrogram(features.window, hop_length=features.hop, center=False)
+    # its own window would lie in the middle of the zeros
+    longer = {"window_fn": lambda _: Fourier(features).window} if features.fft else {}
+    spectrum = library.Spectrogram(
+        fft_size(features), hop_length=features.hop, center=False, **longer
+    )
     return Plain(features, rate, spectrum)
 
 
 def _nnaudio(features: Features, rate: int) -> nn.Module:
     if features.constant_q:
         return ConstantQ(features, rate)
+    if features.fft:
+        raise ValueError(
+            f"sound.features.fft={features.fft}: nnaudio has no zeros after its windows: take "
+            "another --frontend-backend"
+        )
     library = imported("nnAudio.features.stft", "nnAudio")
     stft = library.STFT(
         features.window, hop_length=features.hop, center=False, sr=rate, verbose=False
@@ -417,8 +428,10 @@ BACKENDS: dict[str, Callable[[Features, int], nn.Module]] = {
 
 
 def fft_size(features: Features) -> int:
-    """Samples of a frame as transformed: the window, for `vggish` with zeros after it."""
-    return power_of_two(features.window) if features.kind == "vggish" else features.window
+    """Samples of a frame as transformed: the window, perhaps with zeros after it."""
+    if features.kind == "vggish":
+        return power_of_two(features.window)
+    return features.fft or features.window
 
 
 def imported(module: str, library: str) -> Any:
