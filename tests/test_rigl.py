@@ -22,6 +22,8 @@ from scaling.training.methods import run
 from scaling.training.shape import shape
 
 RIGL = {
+    "network.depth": 0,
+    "network.pointwise": 0,
     "network.width": 4,
     "pruning.kind": "rigl",
     "pruning.target_width": 2,
