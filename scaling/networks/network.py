@@ -50,7 +50,7 @@ class Network(Kind):
         Field(
             ge=1,
             le=4096,
-            description="W: channels of the first layer; timbre: filters a class",
+            description="W: channels of the first layer, or as docs/networks.md says",
         ),
     ]
     normalization: Normalization = "none"
