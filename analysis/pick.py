@@ -29,13 +29,14 @@ class Picked(NamedTuple):
     calibration: str  # one line: whether probabilities are calibrated, and by what
 
 
-def pick(results: Results, named: str = "") -> Picked:
+def pick(results: Results, named: str = "", data: Data | None = None) -> Picked:
     """The trial of this id, or whose id begins so; "": the only one with weights, or the choice.
+    `data` is what the folder holds, where that was read before.
 
     Raises ValueError, in one line that says what to name instead: for a trial that is unknown,
     ambiguous or without weights, and where nothing is named and nothing can be chosen.
     """
-    data = opened([results])
+    data = data or opened([results])
     planned, weighed = data.manifest["trial"].tolist(), weights_file.trials(results)
     if named:
         trial = _named(named, planned, results)

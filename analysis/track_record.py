@@ -11,23 +11,21 @@ from typing import Any
 import pandas as pd
 
 from analysis import again, choose
-from analysis.data import Data, opened
+from analysis.data import Data
 from analysis.failures import answers
 from analysis.failures.answers import AS_TRAINED, TEMPERED
 from analysis.failures.devices import by_device
-from scaling.results.records import Results
 from scaling.settings import plain
 
 ESTIMATE = ["split", "device", "value", "low", "high", "n", "unit"]
 
 
-def track_record(results: Results, trial: str) -> dict[str, Any]:
+def track_record(data: Data, trial: str) -> dict[str, Any]:
     """Of a complete trial: study; `devices` and `alike` (its accuracy and that of the `trainings`
     of its configuration, by held-out split and device; device "" is all clips of a split without
     named ones); calibration by split, None where it has no predictions; `again`, the command that
     trains it once more, "" where there is none.
     """
-    data = opened([results])
     mine = _only(data, [trial])
     row = {str(name): value for name, value in mine.manifest.iloc[0].items()}
     scored = data.manifest[data.manifest["trial"].isin(data.scores()["trial"])]

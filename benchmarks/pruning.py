@@ -36,13 +36,13 @@ def macs(network: nn.Module, layers: list[Layer]) -> int:
     return count(narrowed(layers, left), SHAPE).macs
 
 
-def ours(network: nn.Module, layers: list[Layer]) -> tuple[nn.Module, nn.Module]:
+def ours(network: nn.Module, layers: list[Layer], round_to: int) -> tuple[nn.Module, nn.Module]:
     """A copy with masks, and that one compacted."""
 
     def price(channels: Mapping[str, int]) -> int:
         return count(narrowed(layers, channels), SHAPE).macs
 
-    settings = Channels(keep=KEEP, start=1)
+    settings = Channels(keep=KEEP, start=1, round_to=round_to)
     left = fitted(groups(layers), price, settings.most(price({})), settings)
     assert left is not None
     masked = copy.deepcopy(network)
@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 64])
+    parser.add_argument("--round-to", type=int, default=1, help="channels, see pruning.round_to")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     settings = CPResNet(width=chosen.width, depth=1, pointwise=1, initialization="he")
@@ -91,7 +92,7 @@ def main() -> None:
             nn.init.uniform_(module.weight, 0.1, 1.0, generator=draws)
             nn.init.normal_(module.bias, 0.0, 0.1, generator=draws)
     dense.eval()
-    masked, compact = ours(dense, layers)
+    masked, compact = ours(dense, layers, chosen.round_to)
     networks = {"dense": dense, "masked": masked, "compacted": compact}
     networks["torch-pruning"] = peer(dense, layers, macs(compact, layers))
     for name, network in networks.items():

@@ -220,6 +220,7 @@ def export(
     ] = False,
 ) -> None:
     """Export a trained trial, from waveform to probabilities, as one checked file with a card."""
+    from analysis.data import opened
     from analysis.pick import pick
     from analysis.track_record import track_record
     from scaling import machine
@@ -233,13 +234,14 @@ def export(
     here, folder = machine.here("cpu", "float32", threads), Results(results)
     here.reset()
     exporting.check_target(to, opset)
-    picked = pick(folder, trial or "")
+    data = opened([folder])
+    picked = pick(folder, trial or "", data)
     typer.echo(f"{picked.why}\nprobabilities: {picked.calibration}", err=True)
     ending = exporting.TARGETS[to].ending
     place = scaling.shipping.export_command.destination(folder, out, picked.trial, ending)
     found = model.load(folder, picked.trial, here, picked.temperature)
     scaling.cli.say_own([found.trial])
-    record = track_record(folder, picked.trial)
+    record = track_record(data, picked.trial)
     heard = agreement.heard_out(folder, found, here, root, reading(column, group_from))
     record |= {"chosen": picked.why, "calibrated": picked.calibration}
     record |= {"training_clips": len(heard.listener.parts["train"]) if heard.listener else None}

@@ -155,7 +155,7 @@ def train(
         return
     planned = plan("train", [trial], {name: each.table for name, each in clips.items()})
     if dry_run:
-        _dry_run(trial, planned.price(0), planned.parts[0], as_json)
+        _dry_run(trial, planned.prices[0], planned.parts[0], as_json)
         return
     if profile:
         from scaling import profile_command

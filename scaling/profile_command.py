@@ -34,7 +34,7 @@ def run(
     (store,) = prepare.stores([trial], clips, skip_unreadable).values()
     typer.echo(f"profile of {trial_labels([trial])[trial.id]} ({trial.id}), its second epoch,")
     typer.echo(f"on {machine.name}, {machine.threads} threads, {machine.precision_name}:")
-    found = profile(trial, store, machine, planned.price(0).cost.parts)
+    found = profile(trial, store, machine, planned.prices[0].cost.parts)
     for line in told(found):
         typer.echo(line)
     files = {

@@ -100,7 +100,7 @@ def _show(
             typer.echo(json.dumps(about | facts | _time_facts(times.get(trial.id), found)))
         return
     table = _table()
-    for trial, cost in zip(plan.trials, plan.costs, strict=True):
+    for trial, (cost, *_) in zip(plan.trials, plan.prices, strict=True):
         last = states.get(trial.id) or _time(times.get(trial.id))
         table.add_row(labels[trial.id], trial.id, *_size(cost.parameters, cost.macs), last)
     Console().print(table)
@@ -197,7 +197,7 @@ def _unseen_facts(price: Price | None) -> dict[str, int | None]:
 
 def _facts(plan: Plan, index: int) -> dict[str, Any]:
     return {
-        **plan.price(index).facts(),
+        **plan.prices[index].facts(),
         "train_macs": plan.work(index),
         **{f"{name}_clips": count for name, count in plan.parts[index].items()},
     }

@@ -131,10 +131,10 @@ def test_a_plan_counts_these_classes_and_clips(few: Trial, store: Store):
     trials = [few, changed(few, {"training.passes": 4}), changed(few, {"sound.classes": ()})]
     planned = plan("s", trials, {"synthetic": store.table})
     assert planned.train_clips == [12, 12, 40]
-    assert planned.work(0) == 3 * planned.costs[0].macs * 12 * 3
+    assert planned.work(0) == 3 * planned.prices[0].cost.macs * 12 * 3
     assert planned.work(1) == 4 * planned.work(0)
-    last = {part.name: part.weights for part in planned.costs[0].parts}["classifier"]
-    every = {part.name: part.weights for part in planned.costs[2].parts}["classifier"]
+    last = {part.name: part.weights for part in planned.prices[0].cost.parts}["classifier"]
+    every = {part.name: part.weights for part in planned.prices[2].cost.parts}["classifier"]
     assert 10 * last == 3 * every
 
 

@@ -41,7 +41,7 @@ def planned(trials: list[Trial], table: pd.DataFrame) -> Plan:
 def probe_of(trial: Trial, table: pd.DataFrame) -> step_times.Probe:
     one = planned([trial], table)
     return step_times.of_trial(
-        trial, one.costs[0].macs, one.classes[0], one.train_clips[0], one.scored[0]
+        trial, one.prices[0].cost.macs, one.classes[0], one.train_clips[0], one.scored[0]
     )
 
 
@@ -217,7 +217,7 @@ def test_what_is_not_measured_is_scaled(trial: Trial, store: Store, monkeypatch)
     monkeypatch.setattr(forecast, "measure", lambda *_: (found, {}))
     expected, _ = forecast.measured(all_, [0, 1, 2], Way(), 1.0)
     assert [each.how for each in expected] == ["measured", "measured", "scaled"]
-    amount, ratio = forecast.amount(all_, 2), all_.costs[2].macs / all_.costs[1].macs
+    amount, ratio = forecast.amount(all_, 2), all_.prices[2].cost.macs / all_.prices[1].cost.macs
     twin = amount.steps * 2.0 * ratio + amount.scored * 1.0 * ratio
     assert expected[2].seconds == pytest.approx(twin)
 
@@ -227,7 +227,7 @@ def test_a_given_speed_says_what_a_measured_one_does(trial: Trial, store: Store)
     trials = [trial, changed(trial, NEIGHBOURS | MFCC)]
     both = planned(trials, store.table)
     first, none = forecast.given(both, [0, 1], 2.0)
-    work = both.work(0) + both.costs[0].macs * forecast.amount(both, 0).scored
+    work = both.work(0) + both.prices[0].cost.macs * forecast.amount(both, 0).scored
     assert first == Expected(trial.id, work / 2e9, False, "given", 2.0)
     assert none == Expected(trials[1].id, 0.0, False, "unknown", 0.0)
     patient = changed(trial, {"training.patience": 1})

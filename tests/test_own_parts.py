@@ -69,7 +69,7 @@ def test_a_network_is_trained_recorded_and_read_back(folder: Path, trial: Trial,
         "options": ["hidden=5"],
     }
     planned = plan("s", [own], {"synthetic": store.table})
-    cost = planned.costs[0]
+    cost = planned.prices[0].cost
     # 5x5 to 3 channels, 3x3 to 5, 10 classes; normalization and biases beside them
     assert cost.weights == 25 * 3 + 9 * 3 * 5 + 5 * 10
     assert cost.parameters == cost.weights + 3 + 2 * 3 + 5 + 10

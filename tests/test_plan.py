@@ -14,7 +14,7 @@ def test_work_is_three_forward_passes_of_every_clip(trial, tables):
     planned = manifest.plan("s", [trial], tables)
     assert planned.train_clips == [16]  # 2 classes x 8 clips of fold 2 on device a
     assert planned.parts == [{"train": 16, "seen": 16, "unseen": 16}]
-    assert planned.work(0) == 3 * planned.costs[0].macs * 16 * 3
+    assert planned.work(0) == 3 * planned.prices[0].cost.macs * 16 * 3
 
 
 def test_manifest_rows(trial, tables, tmp_path: Path):
@@ -26,7 +26,7 @@ def test_manifest_rows(trial, tables, tmp_path: Path):
     (row,) = results.read("manifest").to_pylist()
     assert row["trial"] == trial.id
     assert row["network.width"] == 2
-    assert row["parameters"] == planned.costs[0].parameters
+    assert row["parameters"] == planned.prices[0].cost.parameters
     assert row["data_digest"] == "d1"
     other = changed(trial, {"seed": 8})
     manifest.record(manifest.plan("s", [other], tables), {other.id: "d1"}, results)

@@ -57,17 +57,11 @@ class Plan(NamedTuple):
 
     study: str
     trials: list[Trial]
-    costs: list[Cost]
-    kept_weights: list[int]
-    compacted: list[Cost | None]
+    prices: list[Price]
     train_clips: list[int]
     scored: list[int]  # clips in one evaluation; through another microphone it is another clip
     classes: list[int]
     parts: list[dict[str, int]]  # clips of each name that trains or is scored, likewise
-
-    def price(self, index: int) -> Price:
-        """What a trial's network costs."""
-        return Price(self.costs[index], self.kept_weights[index], self.compacted[index])
 
     def epoch_work(self, index: int) -> int:
         """Multiply-adds of one epoch of a trial's training: by it, epochs' times are compared."""
@@ -77,9 +71,9 @@ class Plan(NamedTuple):
         """Multiply-adds of training one trial: forward and, twice that, backward."""
         trial, clips = self.trials[index], self.train_clips[index]
         if not trial.objective.trains:  # every clip goes through the network once
-            return self.costs[index].macs * clips
+            return self.prices[index].cost.macs * clips
         clips *= trial.training.passes * trial.objective.views
-        return 3 * self.costs[index].macs * clips * trial.training.epochs
+        return 3 * self.prices[index].cost.macs * clips * trial.training.epochs
 
 
 def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]) -> Plan:
@@ -122,10 +116,7 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
         scored.append(sum(heard.values()))
         counts.append({"train": clips} | heard)
         of_classes.append(classes)
-    costs = [each.cost for each in prices]
-    kept = [each.kept_weights for each in prices]
-    less = [each.compacted for each in prices]
-    return Plan(study, list(trials), costs, kept, less, train_clips, scored, of_classes, counts)
+    return Plan(study, list(trials), prices, train_clips, scored, of_classes, counts)
 
 
 def counted(parts: Sequence[Mapping[str, int]]) -> list[str]:
@@ -213,8 +204,8 @@ def rows(plan: Plan, digests: Mapping[str, str], commit: str | None = None) -> l
             "commit": commit,
             "planned": now,
         }
-        for index, (trial, cost, kept, less) in enumerate(
-            zip(plan.trials, plan.costs, plan.kept_weights, plan.compacted, strict=True)
+        for index, (trial, (cost, kept, less)) in enumerate(
+            zip(plan.trials, plan.prices, strict=True)
         )
     ]
 

@@ -240,11 +240,11 @@ def _key(rule: Rule, plan: "Plan", index: int) -> Hashable:
     Equal budgets: as many numbers and multiply-adds, in the network and in training, over as many
     epochs. Besides, the same clips and seed: repetitions of a trial are no rivals.
     """
-    trial, cost = plan.trials[index], plan.costs[index]
+    trial, (cost, kept, _) = plan.trials[index], plan.prices[index]
     if rule.within is not None:
         settings = flat(trial)
         return tuple(settings[name] for name in rule.within)
-    size = cost.parameters, plan.kept_weights[index], cost.macs, plan.work(index)
+    size = cost.parameters, kept, cost.macs, plan.work(index)
     clips = trial.sound.recordings, trial.sound.classes, trial.split, trial.seed
     return *size, trial.training.epochs, *clips
 

@@ -212,12 +212,12 @@ def _sum(took: Mapping[str, float], trials: Mapping[str, float]) -> float:
 
 def _probe(plan: Plan, index: int) -> Probe:
     numbers = plan.classes[index], plan.train_clips[index], plan.scored[index]
-    return step_times.of_trial(plan.trials[index], plan.costs[index].macs, *numbers)
+    return step_times.of_trial(plan.trials[index], plan.prices[index].cost.macs, *numbers)
 
 
 def _work(plan: Plan, index: int) -> int:
     """Multiply-adds of a whole trial, scoring included."""
-    macs, scored = plan.costs[index].macs, amount(plan, index).scored
+    macs, scored = plan.prices[index].cost.macs, amount(plan, index).scored
     if not plan.trials[index].objective.trains:
         return macs * scored
     return plan.work(index) + macs * scored
