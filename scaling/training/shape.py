@@ -19,8 +19,8 @@ def shape(trial: Trial, clips: int) -> Hashable | None:
     """What trials that train side by side have in common; None: this one trains alone.
 
     `clips` are those it trains on. A front end that learns is no part of a network, and nearest
-    neighbours train nothing, parts of a person's own may do what cannot be stacked, and RigL's
-    masks change within an epoch.
+    neighbours train nothing, parts of a person's own may do what cannot be stacked, RigL's masks
+    change within an epoch, and a stack's loss has no penalty on scales (pruning.penalty).
     """
     learns = trial.sound.features.trainable != "none"
     if learns or not trial.objective.trains or trial.own or not trial.pruning.stackable:
