@@ -25,6 +25,8 @@ SILENT = {  # studies that claim nothing, and why
     "consistency_curves_esc10": "likewise",
     "erf": "about maps, not scores",
     "erf_esc10": "likewise",
+    "erf_scaled": "likewise",
+    "erf_scaled_esc10": "likewise",
     "rate_esc10": "its trials are stopped early",
     "search_esc10": "it lists no trials",
 }
