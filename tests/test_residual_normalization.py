@@ -79,10 +79,15 @@ def test_freq_in_does_not_hear_the_microphone():
 def test_every_network_can_have_it(trial: Trial, kind: str):
     """At its input, counted, by names of its own, and around what an objective adds."""
     base = Trial.model_validate(
-        {**trial.stated(), "network": {"kind": kind, "width": 2}, "augment": {}}
+        {**trial.stated(), "network": {"kind": kind, "width": 8}, "augment": {}}
     )
     base = changed(
-        base, {"sound.features.mels": 128, "sound.features.window": 1024, "sound.seconds": 5}
+        base,
+        {
+            "sound.features.mels": 160 if kind == "bc_resnet" else 128,
+            "sound.features.window": 1024,
+            "sound.seconds": 5,
+        },
     )
     if base.network.kind != "timbre":
         base = changed(base, {"objective.kind": "bottleneck", "objective.latent": 3})

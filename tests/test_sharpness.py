@@ -91,7 +91,7 @@ def test_both_passes_see_the_same(trial: Trial, store: Store, here: machine.Mach
     ]
     for session in sessions:
         session.begin()
-        session._update(next(session.steps()))
+        session.update(next(session.steps()))
     alone, both = (session.model.state_dict() for session in sessions)
     for name, value in alone.items():
         if "running" in name or "batches" in name:
