@@ -401,4 +401,4 @@ def _frame(table: pa.Table) -> pd.DataFrame:
     holed = [f.name for f in table.schema if pa.types.is_integer(f.type)]
     kinds = {name: "Int64" for name in holed if table[name].null_count}
     frame: pd.DataFrame = table.to_pandas().astype(kinds)
-    return frame
+    return frame.copy()  # else each column is a block of its own, of which pandas warns beyond 100
