@@ -298,9 +298,19 @@ def test_a_runtime_that_is_too_old_or_missing(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.skipif(importlib.util.find_spec("executorch") is not None, reason="it is installed")
 def test_executorch_is_asked_for():
-    line = "--to executorch needs executorch: pip install 'executorch>=1.5'"
-    with pytest.raises(ValueError, match=line):
+    line = "--to executorch needs executorch: pip install 'overhear-study[executorch]'"
+    with pytest.raises(ValueError, match=re.escape(line)):
         export.check_target("executorch")
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("executorch") is None, reason="the extra executorch is not installed"
+)
+def test_executorch_answers_as_pytorch(loaded: model.Model):
+    run_it = export.runner(export.exported(loaded, "executorch"), "executorch")
+    found = agreement.agree(run_it, loaded, agreement.synthetic(loaded, "a test"))
+    assert found.holds
+    assert found.clips == 42
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 Targets: `onnx` (onnxruntime and others), `torch` (an ExportedProgram for torch.export.load) and
 `executorch` (its runtime, by way of XNNPACK). Each takes `waves`, (B, samples) float32 at the
-trial's rate, and gives `probabilities` and `logits`, (B, Y), for any B; executorch for one clip, as
-its passes take a batch for a constant. Nothing in a file names a path of this machine.
+trial's rate, and gives `probabilities` and `logits`, (B, Y), for any B; executorch for one clip:
+its lowering (1.5) takes a batch for a constant, and the way around that fails above 15 clips, plans
+nine times the memory for 8 and took up to twice the time for one. Nothing in a file names a path of
+this machine.
 Contents: TARGETS, `exported`, `export_onnx`, `runner`, `front_end_nodes`,
 `front_end_bytes`, `about`.
 """
@@ -266,7 +268,7 @@ TARGETS = {
     "torch": Target(".pt2", "", {}, _torch, _read_torch),
     "executorch": Target(
         ".pte",
-        "pip install 'executorch>=1.5'",
+        "pip install 'overhear-study[executorch]'",
         {"executorch": "1.5"},
         _executorch,
         _read_executorch,
