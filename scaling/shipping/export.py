@@ -245,9 +245,12 @@ def _executorch(model: Model, opset: int) -> bytes:  # noqa: ARG001
 
 def _read_executorch(content: bytes) -> Runner:
     runtime: Any = importlib.import_module("executorch.runtime")
-    loaded = runtime.Runtime.get().load_program(content).load_method("forward")
+    program = runtime.Runtime.get().load_program(content)
+    loaded = program.load_method("forward")
+    kept = content, program  # read while it runs, and not held by the runtime itself
 
     def run(waves_BT: Waves) -> Answers:
+        assert kept
         answers = [loaded.execute([torch.from_numpy(wave_T[None])]) for wave_T in waves_BT]
         probabilities, logits = (
             [each.numpy().copy() for each in some] for some in zip(*answers, strict=True)
