@@ -3,10 +3,12 @@
 import json
 import os
 import shutil
+import signal
 import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +175,39 @@ def test_a_logger_has_the_records_epoch_by_epoch(
             if progress.epoch <= 2:
                 told.heard(progress)
     assert read(there) == pytest.approx(recorded(results, trials, 2))
+    with closing(Loggers(results, [made(there, trials)])) as told:
+        for progress in heard:
+            if progress.epoch > 2:
+                told.heard(progress)
+    assert read(there) == pytest.approx(recorded(results, trials))
+
+
+def killed(kind: str, results: Results, trials: dict[str, Trial], there: Path) -> None:
+    """A driver that is killed once its loggers have the second epoch."""
+    told = Loggers(results, [KINDS[kind][0](there, trials)])
+    for name in trials:
+        told.heard(Progress(name, 2, 3, 0.5, 1.0))
+    while [*told.written.values()] != [2, 2]:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("kind", ["tensorboard", "mlflow"])
+def test_a_driver_that_was_killed_leaves_no_epoch_twice(
+    kind: str,
+    ran: tuple[Results, dict[str, Trial], list[Progress]],
+    database: Path,
+    tmp_path: Path,
+):
+    results, trials, heard = ran
+    made, read = KINDS[kind]
+    there = tmp_path / "there"
+    shutil.copy(database, there)
+    begun = upto(results, trials, 2, tmp_path / "begun")
+    driver = get_context("fork").Process(target=killed, args=(kind, begun, trials, there))
+    driver.start()
+    driver.join(60)
+    assert driver.exitcode == -signal.SIGKILL
     with closing(Loggers(results, [made(there, trials)])) as told:
         for progress in heard:
             if progress.epoch > 2:
