@@ -12,6 +12,7 @@ Contents: `keep`, Kept, `is_one`.
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -35,6 +36,12 @@ FIRST = ("trial", "seed", "split.fold")
 COUNTS = ("parameters", "kept_weights", "macs")
 LAST = ("split", "device", "clips", *METRICS)
 NONE = "null"  # JSON of no value
+TYPES: Mapping[str, Any] = {
+    "string": str,
+    "bool": bool,
+    "int64": int,
+    "double": (int, float),
+}  # of the manifest
 PLACES = 6  # decimals of a metric: a millionth is no clip of any set
 
 
@@ -81,12 +88,21 @@ class Kept(Data):
             note = json.loads(_text(file.with_suffix(".json")))
             if note["overhear"] != LAYOUT:
                 raise ValueError(f"layout {note['overhear']}, this Overhear reads {LAYOUT}")
-            self.study: str = note["study"]
-            self.claims = [_read(each, note["study"]) for each in note["claims"]]
+            self.study: str = _fits("study", note["study"], "string")
+            self.claims = [_read(each, self.study) for each in note["claims"]]
+            if not self.study or not self.claims:
+                raise ValueError("it names no study, or none of its claims")
             self.note: Mapping[str, Any] = note
-            self.last: int = note["last"]
+            self.last: int = _fits("last", note["last"], "int64")
             self._rows = _typed(_text(file), note["settings"]).assign(study=self.study)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            RecursionError,  # JSON nested without end
+            csv.Error,
+        ) as error:
             reason = shortened(f"{type(error).__name__}: {error}".splitlines()[0], 200)
             raise ValueError(
                 f"{file} is no finding ({reason}): give a CSV file that `overhear claims --keep` "
@@ -152,7 +168,8 @@ def _read(said: Mapping[str, Any], study: str) -> Claim | Stated:
     claim = claim_of(said["claim"])
     if "stated" not in said:
         return claim
-    return Stated(study, claim, datetime.fromisoformat(said["stated"]), said["ended"], 0)
+    ended = _fits("ended", said["ended"], "int64")
+    return Stated(study, claim, datetime.fromisoformat(said["stated"]), ended, 0)
 
 
 def is_one(results: Sequence[str]) -> bool:
@@ -203,16 +220,30 @@ def _typed(text: str, constant: Mapping[str, Any]) -> pd.DataFrame:
         raise ValueError(f"the column {missing[0]} is missing")
     if not lines or any(len(line) != len(header) for line in lines):
         raise ValueError("rows of unequal length, or none")
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise ValueError(f"the column {twice[0]} stands there twice")
     types = {field.name: str(field.type) for field in SCHEMAS["manifest"]}
+    types |= dict.fromkeys(("split", "device"), "string")
+    types |= dict.fromkeys(("clips", *METRICS), "double")
     cells = dict(zip(header, zip(*lines, strict=True), strict=True))
     frame = pd.DataFrame(
         {
             name: [None if each == NONE else each for each in values]
-            if _is_text(name, types)
-            else [json.loads(each) for each in values]
+            if types[name] == "string"
+            else [_fits(name, json.loads(each), types[name]) for each in values]
             for name, values in cells.items()
         }
     )
+    if empty := [name for name in (*FIRST, "split", "clips") if frame[name].isna().any()]:
+        raise ValueError(f"{empty[0]} is null")
+    if (frame["clips"] < 1).any():
+        raise ValueError(f"clips: {frame['clips'].min():g} is less than 1")
+    shares = frame[["accuracy", "macro_f1"]].stack()
+    if not shares.dropna().between(0, 1).all():
+        raise ValueError("an accuracy or macro_f1 is not between 0 and 1")
+    if frame.duplicated(["trial", "split", "device"]).any():
+        raise ValueError("two rows of one trial, split and device")
+    constant = {name: _fits(name, value, types[name]) for name, value in constant.items()}
     off = {name: each.column for name, each in settings.settings().items()}
     fixed = {n: constant.get(n, off[n]) for n in settings.leaves() if n not in frame}
     fixed |= {name: constant.get(name) for name in COUNTS if name not in frame}
@@ -220,5 +251,12 @@ def _typed(text: str, constant: Mapping[str, Any]) -> pd.DataFrame:
     return pd.concat([frame, held], axis=1)
 
 
-def _is_text(name: str, types: Mapping[str, str]) -> bool:
-    return name in ("split", "device") or types.get(name) == "string"
+def _fits(name: str, value: Any, kind: str) -> Any:
+    """A value of a finding; raises ValueError unless it is none or what such a column holds."""
+    if value is None:
+        return None
+    if not isinstance(value, TYPES[kind]) or (isinstance(value, bool) and kind != "bool"):
+        raise ValueError(f"{name}: {value!r:.60} is no {kind}")
+    if kind != "string" and not (math.isfinite(value) and abs(value) < 2**63):
+        raise ValueError(f"{name}: {value!r:.60} is out of bounds")
+    return value

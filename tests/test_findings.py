@@ -63,6 +63,11 @@ def test_it_is_small_and_says_what_is_the_same_in_all(kept: Path):
         ("network.width", "network.widht", "no such column: network.widht"),
         (",unseen,", ",unseen,,", "rows of unequal length"),
         (r",\d+\.0,", ",eighty,", "Expecting value"),
+        (r",\d+\.0,", ",NaN,", "out of bounds"),
+        (r",\d+\.0,", ',"""80""",', "is no double"),
+        (r",\d+\.0,", "," + "[" * 99_999 + ",", "RecursionError"),
+        (r",\d+\.0,", "," + "8" * 200_000 + ",", "field larger than"),
+        (r"\n(.*)\n", r"\n\1\n\1\n", "two rows of one trial"),
     ],
 )
 def test_what_is_no_finding_is_one_line(
@@ -87,6 +92,15 @@ def test_untrusted_bytes_are_bounded(kept: Path, tmp_path: Path):
         Kept(file)
     file.with_suffix(".json").unlink()
     with pytest.raises(ValueError, match="No such file"):
+        Kept(file)
+
+
+def test_a_finding_without_claims_is_refused(kept: Path, tmp_path: Path):
+    file = tmp_path / "f.csv"
+    file.write_text(kept.read_text())
+    note = json.loads(kept.with_suffix(".json").read_text())
+    file.with_suffix(".json").write_text(json.dumps(note | {"claims": []}))
+    with pytest.raises(ValueError, match="none of its claims"):
         Kept(file)
 
 
