@@ -67,6 +67,7 @@ def test_it_is_small_and_says_what_is_the_same_in_all(kept: Path):
         (r",\d+\.0,", ',"""80""",', "is no double"),
         (r",\d+\.0,", "," + "[" * 99_999 + ",", "RecursionError"),
         (r",\d+\.0,", "," + "8" * 200_000 + ",", "field larger than"),
+        (r",\d+\.0,0\.\d+,", ",80.0,5.0,", "not between 0 and 1"),
         (r"\n(.*)\n", r"\n\1\n\1\n", "two rows of one trial"),
     ],
 )
