@@ -14,15 +14,16 @@ from scaling.settings.recipes import RECIPES
 
 def command(row: Mapping[str, Any]) -> str:
     """`overhear train --recipe NAME key=value ...` of a manifest's row, from the recipe that says
-    most of it; "" where this version of Overhear no longer has such a trial, or its weights come
-    from another.
+    most of it; "" where this version of Overhear no longer has such a trial, or it learns
+    from others.
     """
-    if row["transfer.trial"]:
-        return ""
     try:
-        wanted = flat(unflat(row))
+        trial = unflat(row)
     except ValueError:
         return ""
+    if trial.sources:
+        return ""
+    wanted = flat(trial)
     apart = {}
     for name, has in _recipes().items():
         apart[name] = {k: _typed(v) for k, v in wanted.items() if has[k] != v}

@@ -24,8 +24,11 @@ from scaling import settings
 from scaling.settings import label
 
 SIZE = label.SIZE
-# tell apart runs of one size and family; what a fold's trials take over is that fold's
-REPEAT = ("seed", "split.fold", "split.validation_fold", "transfer.trial")
+# tell apart runs of one size and family; what a fold's trials learn from is that fold's
+REPEAT = (
+    *("seed", "split.fold", "split.validation_fold"),
+    *("transfer.trial", "objective.teachers"),
+)
 PRUNING = tuple(name for name in settings.leaves() if name.startswith("pruning."))
 HEARD = ("microphones.train", "microphones.share")
 TRANSFERRED = "transferred"  # a column that `marked` adds
@@ -34,7 +37,7 @@ OBJECTIVE = (
     *REGULARIZERS,
     "augment.transform",
     "augment.transform_share",
-    *(name for name in settings.leaves() if name.startswith("objective.")),
+    *(n for n in settings.leaves() if n.startswith("objective.") and n not in REPEAT),
 )
 BOTTLENECK = {"objective.latent": "K", "objective.beta": "beta"}
 FOLLOWING = ("training.batch", "training.passes", "evaluation.disagreement")  # from the objective

@@ -18,7 +18,7 @@ from scaling.results.claims import GAP, Claim, selected
 from scaling.spelling import nearest
 
 # what trials take over differs from fold to fold, and from side to side, as it must
-NEVER_SHARED = (SEED, FOLD, "transfer.trial")
+NEVER_SHARED = (SEED, FOLD, "transfer.trial", "objective.teachers")
 KEPT = ("trial", "value", "by_device", "clips", "metric", "unit", "split", SEED, FOLD)
 TOLD = 3  # settings that a note names
 

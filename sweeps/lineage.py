@@ -1,8 +1,8 @@
-"""Lineage: which trials of a launch take over from which, and the order that follows from it.
+"""Lineage: which trials of a launch learn from which, and the order that follows from it.
 
-A trial states the id of the trial whose weights it takes over (transfer.trial). Here that id
-becomes the trial itself, where both are part of one launch; a source outside of it has been trained
-before. Contents: `sources`, `stages`.
+A trial states the ids of those whose weights it takes over (transfer.trial) or that teach it
+(objective.teachers). Here an id becomes the trial itself, where both are part of one launch; a
+source outside of it has been trained before. Contents: `sources`, `stages`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,24 +11,22 @@ from graphlib import TopologicalSorter
 from scaling.settings import Trial
 
 
-def sources(trials: Sequence[Trial]) -> dict[str, Trial]:
-    """The one of these trials that each takes over from, by the id of the trial that takes over."""
+def sources(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
+    """Those of these trials that each learns from, by the id of the trial that learns."""
     known = {trial.id: trial for trial in trials}
-    return {
-        trial.id: known[trial.transfer.trial] for trial in trials if trial.transfer.trial in known
-    }
+    return {trial.id: [known[n] for n in trial.sources if n in known] for trial in trials}
 
 
 def stages(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
-    """The trials, each in a later stage than the one that it takes over from; their order is kept
+    """The trials, each in a later stage than those that it learns from; their order is kept
     within a stage.
 
-    No two can take over from each other: an id is a hash of what the trial names.
+    No two can learn from each other: an id is a hash of what the trial names.
     """
     taken = sources(trials)
     sorter: TopologicalSorter[str] = TopologicalSorter()
     for trial in trials:
-        sorter.add(trial.id, *([taken[trial.id].id] if trial.id in taken else []))
+        sorter.add(trial.id, *(source.id for source in taken[trial.id]))
     sorter.prepare()
     while sorter.is_active():
         ready = set(sorter.get_ready())

@@ -153,16 +153,24 @@ def _altered(
     """The trials with these settings, with seeds 0 to repeat - 1 where it is given.
 
     A trial that takes over from another takes over from that one as altered, of its own seed.
+    Teachers keep their seeds, in which those of an ensemble differ, and are not repeated.
     """
     if repeat is not None and repeat < 1:
         raise ValueError(f"repeats={repeat}: at least 1")
     seeds = (None,) if repeat is None else range(repeat)
     taken, made = sources(trials), dict[tuple[str, int | None], Trial]()
+    teach = {name for trial in trials for name in trial.objective.sources}
     for trial in itertools.chain.from_iterable(stages(trials)):
         for seed in seeds:
-            changes = {**settings} if seed is None else {**settings, "seed": seed}
-            if trial.id in taken:
-                changes["transfer.trial"] = made[taken[trial.id].id, seed].id
+            changes = {**settings}
+            if seed is not None and trial.id not in teach:
+                changes["seed"] = seed
+            now = {each.id: made[each.id, seed].id for each in taken[trial.id]}
+            if trial.transfer.trial in now:
+                changes["transfer.trial"] = now[trial.transfer.trial]
+            if trial.objective.sources and now:
+                named = [now.get(name, name) for name in trial.objective.sources]
+                changes["objective.teachers"] = tuple(sorted(named))
             made[trial.id, seed] = changed(trial, changes)
     for trial in trials:
         yield from (made[trial.id, seed] for seed in seeds)

@@ -139,6 +139,24 @@ OTHER: dict[str, dict[str, object]] = {
         }
         for name in ("weight", "ramp")
     },
+    **{
+        f"objective.{name}": {
+            "objective.kind": "distillation",
+            "objective.teachers": ("0123456789ab",),
+            f"objective.{name}": value,
+        }
+        for name, value in {
+            "teachers": ("ba9876543210",),
+            "share": 0.5,
+            "temperature": 3.0,
+            "mean": "clips",
+        }.items()
+    },
+    "objective.ensemble": {
+        "objective.kind": "distillation",
+        "objective.teachers": ("0123456789ab", "ba9876543210"),
+        "objective.ensemble": 2,
+    },
     "split.pairs_share": {"split.protocol": "pairs", "split.pairs_share": 0.5},
     "split.pairs_seed": {"split.protocol": "pairs", "split.pairs_seed": 1},
     "microphones.responses": {"microphones.responses": "mine", **HEARD},

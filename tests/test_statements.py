@@ -78,7 +78,7 @@ def partners(claim: Claim, one: Rows, other: Rows) -> tuple[int, int]:
     """How many trials of either side have a partner: one of the same seed and fold that shares all
     that varies within a side and that the claim does not name.
     """
-    open_ = leaves().keys() - {*claim.named, *SHARED, "transfer.trial"}
+    open_ = leaves().keys() - {*claim.named, *SHARED, "transfer.trial", "objective.teachers"}
     varying = [n for n in open_ if max(len({row[n] for row in side}) for side in (one, other)) > 1]
     keys = [[tuple(row[n] for n in (*SHARED, *varying)) for row in side] for side in (one, other)]
     return sum(k in {*keys[1]} for k in keys[0]), sum(k in {*keys[0]} for k in keys[1])

@@ -14,6 +14,7 @@ OBJECTIVES = kinds(
         "cross_entropy",
         "bottleneck",
         "consistency",
+        "distillation",
         "prototypes",
         "neighbours",
     ],

@@ -29,6 +29,11 @@ class Objective(Kind):
     # settings that only its loss reads: trials that train side by side may differ in them
     apart: ClassVar[tuple[str, ...]] = ()
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The ids of the trials that it learns from, which are trained before."""
+        return ()
+
     def outputs(self, classes: int) -> int:
         """How many numbers its head wants of the network."""
         return classes
@@ -53,4 +58,10 @@ class Objective(Kind):
 
         Targets are class probabilities, so that mixed clips are not a special case.
         """
+        raise NotImplementedError
+
+    def distilled(
+        self, outputs: "Sequence[Output]", targets_BY: "Tensor", teachers: "Sequence[Tensor]"
+    ) -> "Loss":
+        """`loss`, where it has sources: `teachers` are their logits for the same view, (B, Y)."""
         raise NotImplementedError

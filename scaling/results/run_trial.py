@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from scaling.machine import Machine, versions
 from scaling.networks.modules.state import Misfit
-from scaling.results import checkpoint, continuation, transfer, weights
+from scaling.results import checkpoint, continuation, teachers, transfer, weights
 from scaling.results.continuation import Start
 from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Damaged, Refused, Results
@@ -66,9 +66,14 @@ def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) ->
     epochs = None
     while True:
         try:
-            # what is taken over is read here: that it is not there is this trial's failure
+            # what it learns from is read here: that it is not there is this trial's failure
             epochs = epochs or run(
-                trial, store, machine, attempt.start.state, transfer.source(trial, results)
+                trial,
+                store,
+                machine,
+                attempt.start.state,
+                transfer.source(trial, results),
+                teachers.of(trial, results),
             )
             epoch = next(epochs)
         except Refused:

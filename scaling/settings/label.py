@@ -96,6 +96,8 @@ def _words(name: str, values: Mapping[str, Any]) -> dict[str, str]:
             return {trial: leaf if value else "" for trial, value in plain.items()}
     if name == "transfer.trial":
         return {trial: "transfer" if value else "" for trial, value in plain.items()}
+    if name == "objective.teachers":  # objective.ensemble says how many
+        return dict.fromkeys(values, "")
     numbers = all(_is_number(value) for value in values.values() if value is not None)
     front = leaf if numbers else ""
     return {

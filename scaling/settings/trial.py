@@ -78,6 +78,11 @@ class Trial(Part):
         return tuple(name for name in named if is_own(name))
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """The ids of the trials whose weights it takes over or learns from."""
+        return (*filter(None, [self.transfer.trial]), *self.objective.sources)
+
+    @property
     def transforms(self) -> tuple[str, ...]:
         """The names of the transforms that clips go through, in training or to be agreed on."""
         return named(self.augment.transform, self.evaluation.disagreement)
@@ -190,6 +195,11 @@ class Trial(Part):
             raise ValueError(
                 f"training.sam={self.training.sam:g}: features are computed once a step, "
                 f"sound.features.trainable={learnt} would need them twice: none, or sam=0"
+            )
+        if learnt != "none" and self.objective.sources:
+            raise ValueError(
+                f"sound.features.trainable={learnt}: objective.kind={self.objective.kind} has "
+                "teachers hear the same features, which must not change: none"
             )
         if self.sound.features.trainable != "none" and self.objective.kind == "prototypes":
             raise ValueError(

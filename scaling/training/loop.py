@@ -10,7 +10,7 @@ a stream named by its purpose and its epoch, so an epoch that is run again is th
 # B clips, T samples, F mel bands, N frames, Y classes
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from time import perf_counter
@@ -37,6 +37,7 @@ from scaling.training.evaluation import Scoring
 from scaling.training.inputs import EvaluationSet, Listener
 from scaling.training.optimizer import Patience, learning_rate
 from scaling.training.resume import take_up
+from scaling.training.teachers import Teacher, Teachers
 from scaling.training.views import Draws, Views
 
 
@@ -46,6 +47,7 @@ def run(
     machine: Machine,
     resume: Mapping[str, Any] | None = None,
     source: Mapping[str, Tensor] | None = None,
+    teachers: Sequence[Teacher] = (),
 ) -> Iterator[Epoch]:
     """Train one network from the start, or from the state of an earlier Epoch, and yield each
     epoch's records. `source` is the state of the classifier that transfer takes over.
@@ -54,7 +56,7 @@ def run(
     cut and resumed. Raises ValueError when trial and clips do not fit together, Misfit when the
     state is none of this trial's, Diverged when the loss is no longer finite.
     """
-    session = Session(trial, listener, machine, resume, source)
+    session = Session(trial, listener, machine, resume, source, teachers)
     for _ in range(session.done, trial.training.epochs):
         epoch = session.epoch()
         yield epoch
@@ -68,6 +70,7 @@ class Step(NamedTuple):
     views: list[Tensor]  # of each clip, standardized: (B, F, N)
     targets_BY: Tensor  # class probabilities
     rate: float
+    teachers: Sequence[Tensor] = ()  # logits of each, for the first view: (B, Y)
 
 
 class Session:
@@ -82,6 +85,7 @@ class Session:
         machine: Machine,
         resume: Mapping[str, Any] | None,
         source: Mapping[str, Tensor] | None,
+        teachers: Sequence[Teacher] = (),
     ) -> None:
         """Raises as `run` does."""
         self.trial, self.listener, self.machine = trial, listener, machine
@@ -103,6 +107,12 @@ class Session:
             take_up(resume, self.model, self.optimizer)
             self.patience = Patience(*resume["patience"])
         classifier.show_examples(self.model, listener)
+        if len(teachers) < len(self.objective.sources):
+            raise ValueError(
+                f"objective.kind={self.objective.kind}: its teachers are read from a results "
+                "folder, of which this has none: sweep it, or name another objective"
+            )
+        self.teachers = Teachers(teachers, self.model.standardize, listener, machine)
         self.pruner = pruners.build(
             trial,
             len(listener.labels),
@@ -244,7 +254,7 @@ class Session:
                 mix = augment.draw_mixup(mixes, len(clips), trial.augment.mixup)
                 views = [augment.mixup(view, mix) for view in views]
                 targets_BY = augment.mixup(targets_BY, mix)
-            yield Step(views, targets_BY, self._rate(step))
+            yield Step(views, targets_BY, self._rate(step), self.teachers(views[0]))
 
     def _rate(self, step: int) -> float:
         """The rate of a step of the next epoch."""
@@ -298,13 +308,19 @@ class Session:
 
     def _loss(self, step: Step) -> Loss:
         """What a step minimizes and measures."""
-        loss = self.objective.loss(self._outputs(step.views), step.targets_BY, self.done)
+        loss = self._minimized(self._outputs(step.views), step, self.done)
         penalty = self.trial.training.penalty
         if penalty > 0:
             loss.parts["penalty"] = penalty * optimizer.penalty(self.model.network)
         if self.pruner:
             loss.parts.update(self.pruner.penalties(self.done))
         return loss
+
+    def _minimized(self, outputs: Sequence[Output], step: Step, epoch: int) -> Loss:
+        """What the objective makes of a step's outputs."""
+        if step.teachers:
+            return self.objective.distilled(outputs, step.targets_BY, step.teachers)
+        return self.objective.loss(outputs, step.targets_BY, epoch)
 
     def _first_losses(self, count: int) -> list[LossOf]:
         """The losses of a network like its own in so many first steps of the first epoch, each
@@ -323,7 +339,7 @@ class Session:
                     torch.manual_seed(key(seed, "own pruning", number) % 2**63)
                 whole: Output = network(torch.cat(step.views).detach()[:, None])
                 whole = whole._replace(logits_BY=whole.logits_BY / temperature)
-                minimized = self.objective.loss(by_view(whole, len(step.views)), step.targets_BY, 0)
+                minimized = self._minimized(by_view(whole, len(step.views)), step, 0)
                 return torch.stack([*minimized.parts.values()]).sum()
 
             return loss

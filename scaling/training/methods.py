@@ -1,6 +1,6 @@
 """Methods: how a trial comes to its epochs, by the training loop or by nearest neighbours."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -11,6 +11,7 @@ from scaling.sound.store import Store
 from scaling.training import loop, neighbours
 from scaling.training.epoch import Epoch
 from scaling.training.inputs import Listener
+from scaling.training.teachers import Teacher
 
 
 def run(
@@ -19,14 +20,16 @@ def run(
     machine: Machine,
     resume: Mapping[str, Any] | None = None,
     source: Mapping[str, Tensor] | None = None,
+    teachers: Sequence[Teacher] = (),
 ) -> Iterator[Epoch]:
     """A trial's epochs from the start, or from the state of an earlier Epoch, each with its
-    records. `source` is the state of the classifier that transfer takes over.
+    records. `source` is the state of the classifier that transfer takes over,
+    `teachers` are those that its objective learns from.
 
     Raises ValueError when trial and clips do not fit together; see loop.run for the rest.
     """
     listener = Listener(trial, store, machine)
     if trial.objective.trains:
-        yield from loop.run(trial, listener, machine, resume, source)
+        yield from loop.run(trial, listener, machine, resume, source, teachers)
     else:
         yield neighbours.run(trial, listener, machine, source)

@@ -20,10 +20,12 @@ def shape(trial: Trial, clips: int) -> Hashable | None:
 
     `clips` are those it trains on. A front end that learns is no part of a network, and nearest
     neighbours train nothing, parts of a person's own may do what cannot be stacked, RigL's masks
-    change within an epoch, and a stack's loss has no penalty on scales (pruning.penalty).
+    change within an epoch, teachers answer to one student (objective.kind=distillation), and a
+    stack's loss has no penalty on scales (pruning.penalty).
     """
     learns = trial.sound.features.trainable != "none"
-    if learns or not trial.objective.trains or trial.own or not trial.pruning.stackable:
+    alone = learns or not trial.objective.trains or bool(trial.objective.sources)
+    if alone or trial.own or not trial.pruning.stackable:
         return None
     training, seen = trial.training, clips * trial.training.passes
     network, objective = trial.network, trial.objective

@@ -206,7 +206,7 @@ class Watch:
         """Take these trials in, with what the records say of them, whatever became of them."""
         for index, trial in enumerate(plan.trials):
             self.groups[trial.id] = _key(self.rule, plan, index)
-        self.spared.update(source.id for source in sources(plan.trials).values())
+        self.spared.update(each.id for found in sources(plan.trials).values() for each in found)
         names = [trial.id for trial in plan.trials]
         for name, found in scores(results, names, self.rule.metric).items():
             self.scores[name] = {epoch: self._better(value) for epoch, value in found.items()}

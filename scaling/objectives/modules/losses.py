@@ -51,6 +51,19 @@ def jensen_shannon(logits: Sequence[Tensor]) -> Tensor:
     return each_VBY.sum(dim=2).mean()
 
 
+def distillation(
+    logits_BY: Tensor, teachers: Sequence[Tensor], temperature: float, over_classes: bool
+) -> Tensor:
+    """T^2 KL(teachers || student) at temperature T, nats: a mean over clips, over classes, too, if
+    asked. `teachers` are logits (B, Y), whose probabilities are averaged.
+    """
+    taught = [(each.float() / temperature).softmax(dim=1) for each in teachers]
+    taught_BY = sum(taught[1:], taught[0]) / len(taught)
+    said_BY = (logits_BY.float() / temperature).log_softmax(dim=1)
+    total = functional.kl_div(said_BY, taught_BY, reduction="sum")
+    return temperature**2 * total / (taught_BY.numel() if over_classes else len(taught_BY))
+
+
 def _gaussian(output: Output) -> tuple[Tensor, Tensor]:
     assert output.mean_BK is not None, "this network has no bottleneck"
     assert output.deviation_BK is not None

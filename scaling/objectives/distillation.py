@@ -1,0 +1,90 @@
+"""Distillation: lambda x cross-entropy + (1 - lambda) x T^2 x divergence from trained teachers.
+
+Teachers are trials of the same results folder; their probabilities at temperature T are averaged.
+Sources: Hinton et al. 2015; Schmid et al. 2023 (CP-Mobile: lambda .02, T 2, the divergence a mean
+over clips and classes, so that its lambda does not serve a mean over clips alone).
+"""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from scaling.objectives.objective import Objective
+from scaling.part import repeated
+from scaling.spelling import shortened
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from scaling.networks.modules.output import Output
+    from scaling.objectives.modules.losses import Loss
+
+
+class Distillation(Objective):
+    """A network that is to answer as trained ones do."""
+
+    kind: Literal["distillation"] = "distillation"
+    teachers: Annotated[
+        tuple[str, ...],
+        Field(description="ids of trials, whose results lie in the same folder: an ensemble"),
+    ] = ()
+    ensemble: Annotated[
+        int, Field(ge=1, le=32, description="how many teachers: what claims and tables tell")
+    ] = 1
+    share: Annotated[
+        float, Field(ge=0, lt=1, description="lambda: of the cross-entropy; the rest is teachers'")
+    ] = 0.02
+    temperature: Annotated[
+        float, Field(ge=0.01, le=100, description="T: what all logits are divided by")
+    ] = 2.0
+    mean: Annotated[
+        Literal["clips_and_classes", "clips"],
+        Field(description="what the divergence from the teachers is a mean over"),
+    ] = "clips_and_classes"
+
+    @field_validator("teachers")
+    @classmethod
+    def _in_order(cls, teachers: tuple[str, ...]) -> tuple[str, ...]:
+        """Sorted: their order means nothing."""
+        return tuple(sorted(teachers))
+
+    @model_validator(mode="after")
+    def _has_teachers(self) -> Self:
+        if not self.teachers:
+            raise ValueError("kind=distillation with teachers=nothing: name a trial or several")
+        for name in self.teachers:
+            if not re.fullmatch("[0-9a-f]{12}", name):
+                raise ValueError(
+                    f"teachers={shortened(name)}: a trial's id has 12 digits, 0 to 9 and a to f"
+                )
+        if twice := repeated(self.teachers):
+            raise ValueError(f"teachers names {twice[0]} twice: name each teacher once")
+        if len(self.teachers) != self.ensemble:
+            raise ValueError(
+                f"teachers names {len(self.teachers)}, ensemble={self.ensemble}: state how many "
+                "there are, 1 to 32: by that, not by their ids, claims and tables tell trials apart"
+            )
+        return self
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """See Objective.sources."""
+        return self.teachers
+
+    def distilled(
+        self, outputs: "Sequence[Output]", targets_BY: "Tensor", teachers: "Sequence[Tensor]"
+    ) -> "Loss":
+        """See Objective.distilled."""
+        from scaling.objectives.modules import losses
+
+        hard = losses.cross_entropy(outputs, targets_BY)
+        soft = losses.distillation(
+            outputs[0].logits_BY, teachers, self.temperature, self.mean == "clips_and_classes"
+        )
+        parts = {
+            "weighted_cross_entropy": self.share * hard,
+            "weighted_distillation": (1 - self.share) * soft,
+        }
+        return losses.Loss(parts, {"cross_entropy": hard, "distillation": soft})
