@@ -147,7 +147,7 @@ OTHER: dict[str, dict[str, object]] = {
         }
         for name, value in {
             "teachers": ("ba9876543210",),
-            "share": 0.5,
+            "label_weight": 0.5,
             "temperature": 3.0,
             "mean": "clips",
         }.items()

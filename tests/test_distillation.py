@@ -62,7 +62,9 @@ def test_loss_and_gradients_are_the_formulas(mean: str, over: int):
     logits_BY = torch.randn(6, 5, requires_grad=True)
     taught = [3 * torch.randn(6, 5), torch.randn(6, 5)]
     targets_BY = torch.rand(6, 5).softmax(dim=1)
-    objective = Distillation(teachers=(A, B), ensemble=2, share=0.3, temperature=T, mean=mean)
+    objective = Distillation(
+        teachers=(A, B), ensemble=2, label_weight=0.3, temperature=T, mean=mean
+    )
     found = objective.distilled([Output(logits_BY, torch.empty(0))], targets_BY, taught)
     total = sum(found.parts.values())
     total.backward()
@@ -181,7 +183,7 @@ def test_leaks_and_other_sound_are_refused_by_name(trial: Trial, store: Store, t
         ({"objective.teachers": "xyz"}, "teachers='xyz': a trial's id has 12 digits"),
         ({"objective.teachers": f"{A},{A}"}, f"teachers names {A} twice"),
         ({"objective.teachers": f"{A},{B}"}, "teachers names 2, ensemble=1: state how many"),
-        ({"objective.share": 1}, "objective.share=1.*: input should be less than 1"),
+        ({"objective.label_weight": 1}, "objective.label_weight=1.*: input should be less than 1"),
         ({"sound.features.trainable": "mel"}, "trainable=mel: objective.kind=distillation has"),
     ],
 )

@@ -33,8 +33,9 @@ class Distillation(Objective):
     ensemble: Annotated[
         int, Field(ge=1, le=32, description="how many teachers: what claims and tables tell")
     ] = 1
-    share: Annotated[
-        float, Field(ge=0, lt=1, description="lambda: of the cross-entropy; the rest is teachers'")
+    label_weight: Annotated[
+        float,
+        Field(ge=0, lt=1, description="lambda: of the cross-entropy; the rest is the teachers'"),
     ] = 0.02
     temperature: Annotated[
         float, Field(ge=0.01, le=100, description="T: what all logits are divided by")
@@ -84,7 +85,7 @@ class Distillation(Objective):
             outputs[0].logits_BY, teachers, self.temperature, self.mean == "clips_and_classes"
         )
         parts = {
-            "weighted_cross_entropy": self.share * hard,
-            "weighted_distillation": (1 - self.share) * soft,
+            "weighted_cross_entropy": self.label_weight * hard,
+            "weighted_distillation": (1 - self.label_weight) * soft,
         }
         return losses.Loss(parts, {"cross_entropy": hard, "distillation": soft})
