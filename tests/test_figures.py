@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -744,10 +745,20 @@ STUDIES: dict[str, Callable[[Results], Data]] = {
 }
 
 
-def filling(results: Results, name: str) -> Data:
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Data]:
+    """Each of STUDIES by its name, made once: a figure leaves its data as they are."""
+
+    @cache
+    def made(name: str) -> Data:
+        return STUDIES[name](Results(tmp_path_factory.mktemp("study")))
+
+    return made
+
+
+def filling(studies: Callable[[str], Data], name: str) -> Data:
     """The first of STUDIES that this figure can be drawn from."""
-    for study_of, made in STUDIES.items():
-        data = made(Results(results.path(study_of)))
+    for data in map(studies, STUDIES):
         if FIGURES[name].obstacle(data) is None:
             return data
     raise AssertionError(f"no study of STUDIES fills {name}: add one")
@@ -759,11 +770,11 @@ TOLD_OTHERWISE = ("next_size", "hardest_clips")
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_keeps_its_protocol(results: Results, name: str) -> None:
+def test_every_figure_keeps_its_protocol(studies: Callable[[str], Data], name: str) -> None:
     """Points are pure, tell their conditions in columns and are listed and drawn, all words on the
     page, at any width; nothing that is process-wide changes.
     """
-    data = filling(results, name)
+    data = filling(studies, name)
     before = data.scores().copy(), dict(matplotlib.rcParams)
     drawn = FIGURES[name].points(data)
     pd.testing.assert_frame_equal(drawn, FIGURES[name].points(data))

@@ -102,7 +102,7 @@ def test_five_percent_of_esc50_are_eighty_clips(request: pytest.FixtureRequest):
     assert set(counts.index[counts == 2]) != set(other.index[other == 2]), "drawn, not alphabetical"
 
 
-@pytest.mark.parametrize("sizes", [(1, 1), (7,), (3, 5, 40, 997), (1,) * 9, (13, 13, 14)])
+@pytest.mark.parametrize("sizes", [(1, 1), (7,), (3, 5, 40, 197), (1,) * 9, (13, 13, 14)])
 def test_turns_keep_each_class_within_a_clip_of_its_share(sizes: tuple[int, ...]):
     whole = sum(sizes)
     turns = [_in_turn(sizes, total) for total in range(whole + 1)]

@@ -2,6 +2,7 @@
 kept; a plan never changes. Launches are played by records of the test's own, but for one real one.
 """
 
+import io
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -9,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from test_analysis_table import end, measure, plan, results, trial
 from test_sweep import overhear
 
@@ -21,6 +23,7 @@ from scaling.settings import Trial, changed
 from sweeps import cli
 from sweeps.adaptive.until_decided import Own, Until, asked, described, follow
 from sweeps.engine import cluster
+from sweeps.engine.display import Display
 from sweeps.engine.ray_tune import RaySession
 from sweeps.launch import Resources
 
@@ -301,13 +304,16 @@ def test_ray_starts_once_for_all_looks(monkeypatch: pytest.MonkeyPatch):
         told.append("down")
 
     monkeypatch.setattr(cluster, "session", counted)
+    stream = io.StringIO()
+    display = Display([], {}, Console(file=stream), plain=True)
     with ExitStack() as stack:
         session = RaySession(stack)
         assert not told, "a course that is over starts none"
-        folders = {session.started(Resources(), ()) for _ in range(2)}
+        folders = {session.started(Resources(), (), display) for _ in range(2)}
         assert told == ["up"]
         assert [folder.is_dir() for folder in folders] == [True]
     assert told == ["up", "down"]
+    assert stream.getvalue() == "starting Ray\n"
     assert not any(folder.exists() for folder in folders)
 
 

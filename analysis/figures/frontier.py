@@ -210,7 +210,7 @@ def _caption(points: pd.DataFrame, cost: str) -> str:
     alike = len(points[["n", "unit"]].drop_duplicates()) == 1
     banded = points["low"].notna().any()
     parts = [f"mean{' and 95 % interval' if banded else ''}" + (f" over {over(points)}" * alike)]
-    parts += filter(None, [conservative(points)])
+    parts += filter(None, [conservative(points.assign(mean=1 - points["error"]))])
     parts.append("filled: on the frontier")
     drawn = points[points["drawn"] != ""]
     if len(drawn):

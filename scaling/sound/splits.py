@@ -140,8 +140,8 @@ def thinned(table: pd.DataFrame, train: np.ndarray, split: settings.Split, seed:
     """
     if split.fraction == 1 and not split.clips_per_class:
         return train
-    label = table["label"].to_numpy(dtype=str)
-    order = sorted(train.tolist(), key=lambda row: key(seed, "fraction", table["clip"].iloc[row]))
+    label, clip = table["label"].to_numpy(dtype=str), table["clip"].tolist()
+    order = sorted(train.tolist(), key=lambda row: key(seed, "fraction", clip[row]))
     groups: dict[str, list[int]] = {}
     for row in order:
         groups.setdefault(label[row], []).append(row)
