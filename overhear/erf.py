@@ -131,7 +131,7 @@ def _size(text: str) -> tuple[int, int]:
     """`128x431` as rows and columns."""
     found = re.fullmatch(r"([1-9]\d{0,5})[x×]([1-9]\d{0,5})", text)
     if not found:
-        raise ValueError(f"--input {text}: rows x columns, both at least 1, as 128x431")
+        raise ValueError(f"--input {text}: rows x columns, each 1 to 999,999, as 128x431")
     return int(found[1]), int(found[2])
 
 

@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Sequence
 from typing import Any
 
+MANY = 40  # words in a message
+
 
 def shortened(text: str, length: int = 60) -> str:
     """The text as Python would write it, its middle left out where it is long."""
@@ -12,12 +14,13 @@ def shortened(text: str, length: int = 60) -> str:
 
 def nearest(word: str, words: Any) -> str:
     """` (did you mean x?)` with the closest known word, whatever its capitals, or the known words
-    when none is close.
+    when none is close, the first MANY of them.
     """
     known = [str(w) for w in words]
     if close := closest(word, known):
         return f" (did you mean {close}?)"
-    return f" (known: {', '.join(known)})" if known else ""
+    more = f" and {len(known) - MANY:,} more" if len(known) > MANY else ""
+    return f" (known: {', '.join(known[:MANY])}{more})" if known else ""
 
 
 def closest(word: str, known: Sequence[str]) -> str:

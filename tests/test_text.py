@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from scaling.spelling import nearest
 from scaling.text import LONGEST_LINE, behind, file_name, guarded, one_line, printable
 
 HOSTILE = {
@@ -105,3 +106,9 @@ def test_names_of_files_are_as_the_text_where_they_can_be_and_never_shared():
     assert file_name("犬") == "犬"
     texts = ["a b", "a-b", "a/b", "a\nb", "..a-b", "x" * 300, "x" * 301, "é", "e\u0301"]
     assert len({file_name(text) for text in texts}) == len(texts)
+
+
+def test_a_message_names_forty_known_words_at_most():
+    assert nearest("zzz", ["ab", "cd"]) == " (known: ab, cd)"
+    told = nearest("zzz", [f"a{number}" for number in range(5000)])
+    assert told.endswith(", a39 and 4,960 more)")

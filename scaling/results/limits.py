@@ -45,7 +45,7 @@ def parsed(words: Sequence[str]) -> dict[str, float]:
             given = LIMITS[name]
         else:
             if name not in COSTS:
-                raise ValueError(f"--limit {name}: no such cost{nearest(name, COSTS)}")
+                raise ValueError(f"--limit {word}: no such cost{nearest(name, COSTS)}")
             given = {name: _number(word, text)}
         for cost, value in given.items():
             found[cost] = min(value, found.get(cost, value))
