@@ -83,13 +83,14 @@ def test_recipes_are_listed_with_a_sentence_each():
     assert [fact["name"] for fact in facts] == list(RECIPES)
 
 
-def test_studies():
+def test_studies(monkeypatch: pytest.MonkeyPatch):
     facts = [json.loads(line) for line in run("studies", "--json").splitlines()]
     assert {"quickstart", "esc10_width"} <= {fact["name"] for fact in facts}
     assert all(fact.keys() == {"name", "question", "source", "trials", "claims"} for fact in facts)
     sizes = {fact["name"]: fact["trials"] for fact in facts}
     assert sizes["quickstart"] == 12
-    assert "quickstart (12 trials)\n" in run("studies", "--count")
+    monkeypatch.setattr("sweeps.study.names", lambda: ["quickstart"])  # all are counted above
+    assert run("studies", "--count").startswith("quickstart (12 trials)\n")
 
 
 def test_studies_are_listed_without_building_a_trial(monkeypatch: pytest.MonkeyPatch):

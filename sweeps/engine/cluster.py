@@ -104,16 +104,19 @@ def session(resources: Resources, places: Sequence[str], own: Path) -> Iterator[
         "logging_level": logging.CRITICAL,
         "log_to_driver": False,
         "job_config": _job(),
+        # Ray sets it, too, but not where the node's environment has one already
+        "runtime_env": {
+            "env_vars": {
+                **ENVIRONMENT,
+                "OMP_NUM_THREADS": str(resources.cpus),
+                **{name: os.environ[name] for name in HANDED_ON if name in os.environ},
+            }
+        },
     }
-    # Ray sets the threads, too, but not where the node's environment has some already
-    handed = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
-    env = {**ENVIRONMENT, "OMP_NUM_THREADS": str(resources.cpus), **handed}
     if resources.address is None:
-        # inherited: of workers with a runtime_env Ray would start none ahead
-        with local.started(own, resources.local_cpus, places, env, **quiet):
+        with local.started(own, resources.local_cpus, places, **quiet):
             yield
         return
-    quiet["runtime_env"] = {"env_vars": env}
     try:
         addresses.check(resources.address, _has_token())
         try:

@@ -46,13 +46,11 @@ SECRET = re.compile(
 
 
 @contextmanager
-def started(
-    own: Path, cpus: int | None, places: Iterable[str], env: Mapping[str, str], **options: Any
-) -> Iterator[None]:
+def started(own: Path, cpus: int | None, places: Iterable[str], **options: Any) -> Iterator[None]:
     """A Ray here, with `cpus` (all for None), in a folder that only this user can enter.
 
     `places` are the folders and URIs that trials read and write: credentials of their clouds reach
-    the workers, and so does `env`. `options` go to ray.init.
+    the workers. `options` go to ray.init.
     """
     import ray
     from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
@@ -74,8 +72,7 @@ def started(
         forget_token()
         undo.callback(_end, before)
         undo.callback(shut_down)
-        inherited = {**env, **dict.fromkeys(_secrets(places))}
-        with _environment(inherited), undisturbed(here=True):
+        with _environment(dict.fromkeys(_secrets(places))), undisturbed(here=True):
             ray.init(
                 address="local",  # whatever RAY_ADDRESS says
                 num_cpus=cpus,
