@@ -19,7 +19,7 @@ def test_the_challenge_counts_normalization():
     assert tighter == {"parameters": 5000, "dcase_macs": 30e6, "macs": 1e6}
     for word, line in (
         ("dcse", r"^--limit dcse: no such limit \(did you mean dcase\?\); or write COST=VALUE"),
-        ("parametrs=3", r"^--limit parametrs: no such cost \(did you mean parameters\?\)$"),
+        ("parametrs=3", r"^--limit parametrs=3: no such cost \(did you mean parameters\?\)$"),
         ("macs=many", "^--limit macs=many: a limit is a number above 0"),
         ("macs=-3", "^--limit macs=-3: a limit is a number above 0"),
     ):

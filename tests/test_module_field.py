@@ -95,7 +95,7 @@ def test_what_is_refused_is_said_in_a_line(means: str):
     module, _, _ = means.partition(":")
     for words, line in (
         ({"module": means}, "^--module .* needs --input FxN"),
-        ({"module": means, "size": "12"}, "^--input 12: rows x columns, both at least 1"),
+        ({"module": means, "size": "12"}, "^--input 12: rows x columns, each 1 to 999,999"),
         ({"module": "Means", "size": "9x9"}, "^--module Means: write module:Class"),
         ({"module": f"{module}:Meanz", "size": "9x9"}, r"^--module .*did you mean Means\?"),
         ({"module": means, "size": "9x9", "arg": ["sid=3"]}, r"^--arg sid: .*mean side\?"),
