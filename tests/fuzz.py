@@ -36,7 +36,10 @@ SECRET = "hunter2"  # what no output may hold
 HANG = 60  # seconds after which an input counts as hung: none needs five on an idle core
 MEMORY = 3 * 2**20  # KiB that no input may need: a start alone takes 0.6 GiB
 LONGEST = 2_000  # characters of a line that a person can still read
-TINY = ("network.width=2", "training.epochs=2", "training.warmup=1", "sound.features.mels=32")
+TINY = (
+    *("network.width=2", "training.epochs=2", "training.warmup=1", "training.batch=4"),
+    *("sound.features.mels=32", "sound.dataset=manifest"),
+)
 PLAIN = ("--device", "cpu", "--precision", "float32", "--threads", "1")
 
 NASTY = (
@@ -220,6 +223,7 @@ class Material:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.clips, self.results = root / "clips", root / "results"
+        self.heard = root / "heard"  # what is trained on: few, so that an input takes little
         self.cache, self.cut = root / "cache", root / "cut"
         self.truth: dict[str, str] = {}
         said = attempt(self._make, _empty(root / "making"))
@@ -244,11 +248,22 @@ class Material:
                 path = self.clips / label / f"{number}.{ending}"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 soundfile.write(path, wave, 16_000, subtype=subtype)
+        self.heard.mkdir()
+        rows = ["path,label,fold,device"]
+        for number in range(32):
+            label, fold, device = "cd"[number % 2], 1 + number // 2 % 2, "ab"[number // 4 % 2]
+            wave = 0.3 * rng.standard_normal(16_000)
+            soundfile.write(self.heard / f"{number}.wav", wave, 16_000)
+            rows.append(f"{number}.wav,{label},{fold},{device}")
+        (self.heard / "manifest.csv").write_text("\n".join(rows) + "\n")
         os.environ["OVERHEAR_CACHE"] = str(self.cache)
         for seed in ("0", "1"):
-            words = (*TINY, f"seed={seed}", "--out", str(self.results), *PLAIN)
-            _code(overhear("train", *words))
+            assert not _code(self.train(f"seed={seed}", "--out", str(self.results)))
         self._cut_off()
+
+    def train(self, *words: str) -> Callable[[], object]:
+        """Train a trial of a moment with these words."""
+        return overhear("train", *TINY, "--root", str(self.heard), *PLAIN, *words)
 
     def _cut_off(self) -> None:
         """A trial that was killed after its first epoch."""
@@ -261,7 +276,7 @@ class Material:
         from scaling.sound import prepare
 
         trial = changed(RECIPES["quickstart"], dict(word.split("=") for word in TINY))
-        clips = prepare.scan([trial], None)
+        clips = prepare.scan([trial], self.heard)
         results = Results(self.cut)
         results.prepare()
         stores = prepare.stores([trial], clips)
@@ -360,6 +375,7 @@ def commands(material: Material, rng: np.random.Generator) -> Input:
     arguments, flags = {
         ("sweep",): (["quickstart"], ["--dry-run", "--speed", "5"]),
         ("train",): ([], ["--dry-run"]),
+        ("erf",): ([str(material.results)], ["--root", str(material.heard)]),
         ("data", "download"): (["nosuch"], []),
         ("data", "describe"): (["synthetic"], []),
         ("data", "check"): (["synthetic"], ["--quick"]),
@@ -400,7 +416,7 @@ def addresses(material: Material, rng: np.random.Generator) -> Input:
         0: ["status", place],
         1: ["analyze", place],
         2: ["erf", place],
-        3: ["train", *TINY, *PLAIN, "--out", place],
+        3: ["train", *TINY, "--root", str(material.heard), *PLAIN, "--out", place],
         4: ["sweep", "quickstart", "--dry-run", "--speed", "5", "--out", place],
         5: ["data", "describe", "folders", "--root", place],
         6: ["analyze", str(material.results), "--out", place],
@@ -463,7 +479,8 @@ def results(material: Material, rng: np.random.Generator) -> Input:
     victim = _one(rng, names).relative_to(material.results)  # type: ignore[attr-defined]
     command = _one(rng, ("analyze", "analyze", "status", "erf"))
     swap = rng.random() < 0.15
-    options = {"erf": [*PLAIN[:2], *PLAIN[4:]]}.get(command, ["--json"])
+    heard = ["--root", str(material.heard)]
+    options = {"erf": [*heard, *PLAIN[:2], *PLAIN[4:]]}.get(command, ["--json"])
 
     def run() -> None:
         shutil.copytree(material.results, "results")
@@ -505,7 +522,7 @@ def stores(material: Material, rng: np.random.Generator) -> Input:
         shutil.copytree(material.cache, "cache")
         os.environ["OVERHEAR_CACHE"] = str(Path("cache").absolute())
         damage(Path("cache") / victim, rng)
-        overhear("train", *TINY, "seed=0", "--out", "out", *PLAIN)()
+        material.train("seed=0", "--out", "out")()
 
     return _retrained(material, f"train, cache's {victim} harmed", run)
 
@@ -520,7 +537,7 @@ def checkpoints(material: Material, rng: np.random.Generator) -> Input:
         shutil.copytree(material.cache, "cache")
         os.environ["OVERHEAR_CACHE"] = str(Path("cache").absolute())
         damage(Path("out") / victim, rng)
-        overhear("train", *TINY, "seed=0", "--out", "out", *PLAIN)()
+        material.train("seed=0", "--out", "out")()
 
     return _retrained(material, f"train, cut off, {victim} harmed", run)
 
@@ -722,7 +739,7 @@ def import_all() -> None:
 
 
 IMPORTED = (
-    "analysis.figures",
+    "analysis.figures.registry",
     "analysis.table",
     "overhear",
     "scaling.receptive_field.runs",
@@ -731,8 +748,10 @@ IMPORTED = (
     "scaling.sound.download",
     "scaling.sound.unpack",
     "scaling.sound.prepare",
+    "sklearn.metrics",
     "sweeps.study",
     "sweeps.timing.launch_forecast",
+    "torch._dynamo",  # by the first optimizer
 )
 
 

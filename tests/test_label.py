@@ -3,9 +3,9 @@ import re
 import pytest
 
 from scaling.settings import Trial, changed, flat
-from scaling.settings.label import LONGEST, labels, trial_labels
+from scaling.settings.label import labels, trial_labels
 from scaling.settings.recipes import RECIPES
-from sweeps.study import product, shipped, trials_of
+from sweeps.study import product
 
 
 def said(*trials: Trial) -> list[str]:
@@ -51,11 +51,3 @@ def test_hostile_values_are_tamed():
     sound = {"sound.dataset": "\x1b[2J/../x:y" + "z" * 500}
     trials = [RECIPES["esc10"], changed(RECIPES["esc10"], sound)]
     assert re.fullmatch(r"[\w.+-]{1,32}", said(*trials)[1])
-
-
-@pytest.mark.parametrize("study", shipped(), ids=lambda study: study.name)
-def test_labels_of_the_shipped_studies_are_unique_and_short(study):
-    trials = trials_of(study, {})
-    found = said(*trials)
-    assert len(set(found)) == len(trials)
-    assert max(map(len, found)) <= LONGEST

@@ -109,13 +109,14 @@ def start(trial: Trial, store: Store, where: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=os.environ)
 
 
-def test_killed_in_mid_epoch_and_resumed(trial: Trial, store: Store, tmp_path: Path):
+def test_killed_in_mid_epoch_and_resumed(
+    trial: Trial, store: Store, here: machine.Machine, tmp_path: Path
+):
     """A real process, killed by SIGKILL twice, at different moments of an epoch: the records of one
     left alone.
     """
     longer = changed(trial, {"training.epochs": 6})
-    undisturbed = start(longer, store, tmp_path / "alone")
-    assert undisturbed.wait() == 0
+    list(run_trial(longer, store, here, Results(tmp_path / "alone")))
     for patience in (0.05, 0.2):
         victim = start(longer, store, tmp_path / "killed")
         assert victim.stdout is not None

@@ -6,6 +6,7 @@ import pytest
 
 from overhear.command import main
 from scaling.settings import Trial, changed
+from scaling.settings.label import LONGEST, trial_labels
 from sweeps import study_file
 from sweeps.study import Study, distinct, find, product, repeats, shipped, trials_of
 
@@ -35,6 +36,9 @@ def test_shipped_studies_hold_together(study):
     assert study.question.endswith("?")
     assert study.source
     assert [t.id for t in trials_of(find(study.name), {})] == [t.id for t in trials]
+    labels = set(trial_labels(trials).values())
+    assert len(labels) == len(trials)
+    assert max(map(len, labels)) <= LONGEST
 
 
 def test_quickstart_and_esc10_width_are_what_they_say():
