@@ -1,7 +1,5 @@
 import re
 
-import pytest
-
 from scaling.settings import Trial, changed, flat
 from scaling.settings.label import labels, trial_labels
 from scaling.settings.recipes import RECIPES
