@@ -26,7 +26,6 @@ from analysis.data import Data
 from analysis.metrics import Unrecorded
 from scaling import settings
 from scaling.results.claims import GAP, METRICS, Claim, Stated, claim_of
-from scaling.results.outcome import Status
 from scaling.results.schemas import SCHEMAS
 from scaling.spelling import shortened
 
@@ -136,10 +135,8 @@ def _scores(data: Data, splits: set[str]) -> pd.DataFrame:
         values = scores.rename(columns={"value": metric})
         values[metric] = values[metric].round(PLACES)
         found = values if found is None else found.merge(values[[*on, metric]], on=on, how="left")
-    complete = data.snapshot.outcomes["status"] == Status.COMPLETE
-    ended = set(data.snapshot.outcomes.loc[complete, "trial"])
     if found is not None:
-        found = found[found["split"].isin(splits) & found["trial"].isin(ended)]
+        found = found[found["split"].isin(splits)]
     if found is None or found.empty:
         raise ValueError(f"{data.snapshot.results.where} holds nothing that these claims rest on")
     return found.reindex(columns=[*found.columns, *(m for m in METRICS if m not in found)])
@@ -234,6 +231,17 @@ def _typed(text: str, constant: Mapping[str, Any]) -> pd.DataFrame:
             for name, values in cells.items()
         }
     )
+    _check(frame)
+    constant = {name: _fits(name, value, types[name]) for name, value in constant.items()}
+    off = {name: each.column for name, each in settings.settings().items()}
+    fixed = {n: constant.get(n, off[n]) for n in settings.leaves() if n not in frame}
+    fixed |= {name: constant.get(name) for name in COUNTS if name not in frame}
+    held = pd.DataFrame({name: [value] * len(frame) for name, value in fixed.items()})
+    return pd.concat([frame, held], axis=1)
+
+
+def _check(frame: pd.DataFrame) -> None:
+    """Raise ValueError for rows that no trial can have left."""
     if empty := [name for name in (*FIRST, "split", "clips") if frame[name].isna().any()]:
         raise ValueError(f"{empty[0]} is null")
     if (frame["clips"] < 1).any():
@@ -243,12 +251,6 @@ def _typed(text: str, constant: Mapping[str, Any]) -> pd.DataFrame:
         raise ValueError("an accuracy or macro_f1 is not between 0 and 1")
     if frame.duplicated(["trial", "split", "device"]).any():
         raise ValueError("two rows of one trial, split and device")
-    constant = {name: _fits(name, value, types[name]) for name, value in constant.items()}
-    off = {name: each.column for name, each in settings.settings().items()}
-    fixed = {n: constant.get(n, off[n]) for n in settings.leaves() if n not in frame}
-    fixed |= {name: constant.get(name) for name in COUNTS if name not in frame}
-    held = pd.DataFrame({name: [value] * len(frame) for name, value in fixed.items()})
-    return pd.concat([frame, held], axis=1)
 
 
 def _fits(name: str, value: Any, kind: str) -> Any:

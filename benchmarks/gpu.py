@@ -74,7 +74,7 @@ def ceilings(here: Machine) -> None:
 
     def copy() -> None:
         target.copy_(source)
-        wait(here)
+        here.wait()
 
     seconds = min(rounds({"copy": copy}, 3)["copy"])
     moved = 2 * source.numel() * source.element_size() / seconds
@@ -82,12 +82,6 @@ def ceilings(here: Machine) -> None:
         f"ceilings: {ceiling(here) / 1e12:,.1f} TFLOP/s of {here.precision_name} products, "
         f"{moved / 1e9:,.0f} GB/s of copying"
     )
-
-
-def wait(here: Machine) -> None:
-    """Until everything asked of the device is done."""
-    if here.device.type == "cuda":
-        torch.cuda.synchronize(here.device)
 
 
 def front_ends(here: Machine, scale: Scale) -> Iterator[Result]:
@@ -102,7 +96,7 @@ def front_ends(here: Machine, scale: Scale) -> Iterator[Result]:
     def computed(module: Callable[[torch.Tensor], object]) -> None:
         with torch.inference_mode():
             module(waves_BT)
-        wait(here)
+        here.wait()
 
     kinds: tuple[Literal["log_mel"], Literal["perceptual"]] = ("log_mel", "perceptual")
     for kind in kinds:
@@ -158,7 +152,7 @@ def epoch(session: Session) -> None:
     for each in session.steps():
         session.update(each)
     session.done += 1
-    wait(session.machine)
+    session.machine.wait()
 
 
 def several(call: Callable[[], object], count: int) -> None:

@@ -52,8 +52,7 @@ def seconds(epochs: Iterator[object], count: int, here: machine.Machine) -> floa
     begun = perf_counter()
     for _ in range(count):
         next(epochs)
-    if here.device.type == "cuda":
-        torch.cuda.synchronize()
+    here.wait()
     return perf_counter() - begun
 
 

@@ -54,8 +54,7 @@ def step(
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimizer.step()
-        if here.device.type == "cuda":
-            torch.cuda.synchronize()
+        here.wait()
 
     return update
 

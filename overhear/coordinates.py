@@ -17,10 +17,7 @@ WIDTHS = "8,16,32,64"
 
 def coordinates(
     settings: scaling.cli.Settings = None,
-    recipe: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Settings to start from (overhear recipes lists them)."),
-    ] = "quickstart",
+    recipe: scaling.cli.Recipe = "quickstart",
     widths: Annotated[
         str, typer.Option(metavar="W,W,...", help="Widths; the smallest is mup's base.")
     ] = WIDTHS,
@@ -41,18 +38,17 @@ def coordinates(
     from analysis.figures.coordinates import draw
     from analysis.figures.layout import PLAIN
     from scaling import machine
-    from scaling.settings import changed
-    from scaling.settings.recipes import RECIPES
+    from scaling.settings import changed, recipes
     from scaling.sound import prepare
     from scaling.sound.datasets.reading import reading
-    from scaling.spelling import nearest
     from scaling.training.coordinates import coordinates as moves
 
     filled(root=root, out=out)
     here = machine.here("cpu", "float32", threads)
-    if recipe not in RECIPES:
-        raise ValueError(f"--recipe {recipe}: no such recipe{nearest(recipe, RECIPES)}")
-    trial = changed(RECIPES[recipe], {"network.initialization": "he"} | scaling.cli.pairs(settings))
+    trial = changed(
+        recipes.find(recipe, f"--recipe {recipe}"),
+        {"network.initialization": "he"} | scaling.cli.pairs(settings),
+    )
     base, *others = sizes_of(widths)
     ways = {
         "standard": {"network.parametrization": "standard", "network.base_width": 8},

@@ -175,15 +175,11 @@ def train(
     from scaling.results import alone
     from scaling.results.manifest import plan
     from scaling.results.records import Results
-    from scaling.settings import changed
-    from scaling.settings.recipes import RECIPES
+    from scaling.settings import changed, recipes
     from scaling.sound import prepare
-    from scaling.spelling import nearest
 
     here = machine.here(device, precision, threads)
-    if recipe not in RECIPES:
-        raise ValueError(f"recipe={recipe}: no such recipe{nearest(recipe, RECIPES)}")
-    trial = changed(RECIPES[recipe], settings or {})
+    trial = changed(recipes.find(recipe, f"recipe={recipe}"), settings or {})
     clips = prepare.scan([trial], None if root is None else Path(root))
     planned = plan("train", [trial], {name: each.table for name, each in clips.items()})
     results = Results(out)

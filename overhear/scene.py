@@ -15,10 +15,7 @@ from scaling.typed import filled
 
 def scene(
     settings: scaling.cli.Settings = None,
-    recipe: Annotated[
-        str,
-        typer.Option(metavar="NAME", help="Settings to start from (overhear recipes lists them)."),
-    ] = "quickstart",
+    recipe: scaling.cli.Recipe = "quickstart",
     clip: Annotated[
         str, typer.Option(help="The scene, by a clip's name (default: the first).")
     ] = "",
@@ -47,19 +44,15 @@ def scene(
     from analysis.figures.layout import PLAIN
     from analysis.figures.scene import bands, draw
     from scaling import machine
-    from scaling.settings import changed
-    from scaling.settings.recipes import RECIPES
+    from scaling.settings import changed, recipes
     from scaling.sound import prepare
     from scaling.sound.datasets.reading import reading
-    from scaling.spelling import nearest
     from scaling.text import file_name
     from scaling.training.scene import through
 
     filled(root=root, out=out)
     here = machine.here("cpu", "float32", threads)
-    if recipe not in RECIPES:
-        raise ValueError(f"--recipe {recipe}: no such recipe{nearest(recipe, RECIPES)}")
-    trial = changed(RECIPES[recipe], scaling.cli.pairs(settings))
+    trial = changed(recipes.find(recipe, f"--recipe {recipe}"), scaling.cli.pairs(settings))
     clips = prepare.scan([trial], root, reading(column, group_from))
     (store,) = prepare.stores([trial], clips).values()
     found = through(trial, store, here, clip, device or ())

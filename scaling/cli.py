@@ -66,6 +66,14 @@ Skip = Annotated[
     bool,
     typer.Option("--skip-unreadable", help="Leave unreadable recordings out; print how many."),
 ]
+Recipe = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Settings to start from (overhear recipes lists them).",
+        autocompletion=_recipe_names,
+    ),
+]
 Limit = Annotated[
     list[str] | None,
     typer.Option(
@@ -97,14 +105,7 @@ def pairs(settings: list[str] | None) -> dict[str, str]:
 
 def train(
     settings: Settings = None,
-    recipe: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME",
-            help="Settings to start from (overhear recipes lists them).",
-            autocompletion=_recipe_names,
-        ),
-    ] = "quickstart",
+    recipe: Recipe = "quickstart",
     root: Root = None,
     column: Column = None,
     group_from: GroupFrom = None,
@@ -129,19 +130,16 @@ def train(
     from scaling.results import limits
     from scaling.results.manifest import plan, price_unseen
     from scaling.settings import changed
-    from scaling.settings.recipes import RECIPES
+    from scaling.settings.recipes import find
     from scaling.sound import frontends, prepare
     from scaling.sound.datasets.reading import reading
     from scaling.sound.download import remedy
-    from scaling.spelling import nearest
 
     filled(root=root, out=out, device=device, precision=precision)
     if profile and dry_run:
         raise ValueError("--dry-run trains nothing and --profile trains two epochs: name one")
     here = machine.here(device, precision, threads, frontend_backend)  # before what takes long
-    if recipe not in RECIPES:
-        raise ValueError(f"--recipe {recipe}: no such recipe{nearest(recipe, RECIPES)}")
-    trial = changed(RECIPES[recipe], pairs(settings))
+    trial = changed(find(recipe, f"--recipe {recipe}"), pairs(settings))
     frontends.backend_for(trial.sound.features, frontend_backend)
     read = reading(column, group_from)
     limits.check([trial], limits.parsed(limit or ()), root, read)

@@ -50,6 +50,11 @@ class Machine:
             return torch.cuda.max_memory_allocated(self.device)
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
+    def wait(self) -> None:
+        """Until everything asked of a GPU is done; a processor has done it already."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def reset(self) -> None:
         """Undo what an earlier trial may have left in this process: threads, generators, modes,
         memory.

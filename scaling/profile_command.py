@@ -82,7 +82,7 @@ def told(found: Profile) -> Iterator[str]:
                 each.name,
                 f"{1e3 * each.forward_seconds / found.steps:.2f}",
                 f"{1e3 * each.backward_seconds / found.steps:.2f}",
-                "-" if each.flops is None else f"{each.flops / found.steps / 1e6:,.0f}",
+                f"{each.flops / found.steps / 1e6:,.0f}",
                 _reached(each.flops, each.forward_seconds + each.backward_seconds, found.ceiling),
             )
             for each in found.layers
@@ -90,8 +90,8 @@ def told(found: Profile) -> Iterator[str]:
     )
 
 
-def _reached(flops: float | None, seconds: float, ceiling: float) -> str:
-    return f"{100 * flops / seconds / ceiling:.0f}" if flops is not None and seconds > 0 else "-"
+def _reached(flops: float, seconds: float, ceiling: float) -> str:
+    return f"{100 * flops / seconds / ceiling:.0f}" if seconds > 0 else "-"
 
 
 def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

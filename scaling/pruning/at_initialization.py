@@ -5,8 +5,8 @@ comparison: Frankle et al. 2021 (Pruning neural networks at initialization: why 
 mark?).
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from scaling.pruning.saliency import LossOf
-
-Batches = Annotated[
-    int, Field(ge=1, le=1000, description="training batches that weights are judged on")
-]
 
 
 class AtInitialization(Cutting):
@@ -43,10 +39,6 @@ class AtInitialization(Cutting):
         super().check(network, length)
         self.needs_weights(network, f"pruning.kind={self.kind}")
 
-    def remaining(self, dense: int, target: int, epoch: int) -> int:  # noqa: ARG002
-        """The target, from the first epoch on."""
-        return target
-
     def masks(
         self, network: "nn.Module", losses: "Sequence[LossOf]", size: tuple[int, int], target: int
     ) -> "dict[str, Tensor]":
@@ -56,3 +48,18 @@ class AtInitialization(Cutting):
         Raises ValueError of one line for a network that cannot be judged like this.
         """
         raise NotImplementedError
+
+
+class OnBatches(AtInitialization):
+    """One that judges weights by the loss of training clips."""
+
+    batches: Annotated[
+        int, Field(ge=1, le=1000, description="training batches that weights are judged on")
+    ] = 1
+
+    brief: ClassVar[Mapping[str, int]] = {"batches": 1}
+
+    @property
+    def judged_on(self) -> int:
+        """See AtInitialization."""
+        return self.batches

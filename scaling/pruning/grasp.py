@@ -3,12 +3,12 @@
 Source: Wang et al. 2020 (arXiv 2002.07376), with the temperature of its public code.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from scaling.pruning.at_initialization import AtInitialization, Batches
+from scaling.pruning.at_initialization import OnBatches
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -16,21 +16,13 @@ if TYPE_CHECKING:
     from scaling.pruning.saliency import LossOf
 
 
-class Grasp(AtInitialization):
+class Grasp(OnBatches):
     """By weight x (Hessian x gradient)."""
 
     kind: Literal["grasp"] = "grasp"
-    batches: Batches = 1
-
-    brief: ClassVar[Mapping[str, int]] = {"batches": 1}
     temperature: Annotated[
         float, Field(gt=0, le=1e6, description="grasp: what logits are divided by to be judged")
     ] = 200.0
-
-    @property
-    def judged_on(self) -> int:
-        """See AtInitialization."""
-        return self.batches
 
     def masks(
         self,

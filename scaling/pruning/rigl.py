@@ -59,10 +59,6 @@ class RigL(Cutting):
 
         return densities.masks(self.density, weights, groups, target, streams("mask")), weights
 
-    def remaining(self, dense: int, target: int, epoch: int) -> int:  # noqa: ARG002
-        """The target, from the first epoch on."""
-        return target
-
     def last(self, steps: int) -> int:
         """The last of so many steps, counted from 0, at which masks change; 0: none does."""
         return (math.ceil(self.until * steps) - 1) // self.period * self.period

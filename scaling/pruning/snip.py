@@ -3,10 +3,10 @@
 Source: Lee et al. 2019 (arXiv 1810.02340).
 """
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
-from scaling.pruning.at_initialization import AtInitialization, Batches
+from scaling.pruning.at_initialization import OnBatches
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -14,18 +14,10 @@ if TYPE_CHECKING:
     from scaling.pruning.saliency import LossOf
 
 
-class Snip(AtInitialization):
+class Snip(OnBatches):
     """By |weight x gradient|."""
 
     kind: Literal["snip"] = "snip"
-    batches: Batches = 1
-
-    brief: ClassVar[Mapping[str, int]] = {"batches": 1}
-
-    @property
-    def judged_on(self) -> int:
-        """See AtInitialization."""
-        return self.batches
 
     def masks(
         self,

@@ -52,7 +52,3 @@ class Static(Cutting):
         drawn = densities.masks(self.density, weights, groups, target, streams("mask"))
         fresh = streams("pruned initialization")
         return drawn, masks.initialize(self.initialization, weights, drawn, fresh)
-
-    def remaining(self, dense: int, target: int, epoch: int) -> int:  # noqa: ARG002
-        """The target, from the first epoch on."""
-        return target

@@ -24,6 +24,7 @@ from scaling.settings import (
     Trial,
     changed,
 )
+from scaling.spelling import nearest
 
 # Koutini et al. 2021, appendix A: 22,050 Hz, window 2048, hop 512, perceptual weighting, 256 mel
 # bands.
@@ -339,6 +340,15 @@ RECIPES: dict[str, Trial] = {
     "few_data": FEW_DATA,
     "few_data_esc10": FEW_DATA_ESC10,
 }
+
+
+def find(name: str, stated: str) -> Trial:
+    """A recipe by its name, `stated` so by a person. Raises ValueError for an unknown one."""
+    if name not in RECIPES:
+        raise ValueError(f"{stated}: no such recipe{nearest(name, RECIPES)}")
+    return RECIPES[name]
+
+
 # One sentence on each, as `overhear recipes` prints it.
 ABOUT: dict[str, str] = {
     "quickstart": "Ten synthetic scenes that need no download: an answer in minutes on two cores.",

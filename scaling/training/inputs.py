@@ -21,6 +21,7 @@ from scaling.sound import frontends, microphones, splits
 from scaling.sound.batches import Mapped, full_scale
 from scaling.sound.microphones import RECORDED
 from scaling.sound.store import Store, ready
+from scaling.training.evaluation import BATCH
 
 
 class EvaluationSet(NamedTuple):
@@ -113,6 +114,15 @@ class Listener:
         features_BFN: Tensor = self.frontend(self.heard(clips, microphone))
         return features_BFN
 
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of the training clips' features, each (F,): frontends.statistics."""
+        return frontends.statistics(map(self.features, self._batches()))
+
+    def _batches(self) -> Iterator[np.ndarray]:
+        """The training clips, a few at once."""
+        train = self.parts["train"]
+        return (train[at : at + BATCH] for at in range(0, len(train), BATCH))
+
     def keep(self) -> None:
         """Compute the training clips' features once, where they are few enough.
 
@@ -122,10 +132,9 @@ class Listener:
         train = self.parts["train"]
         if not fits(self.trial, len(train)):
             return
-        batches = [train[at : at + 64] for at in range(0, len(train), 64)]
         self.place = np.full(len(self.table), -1)
         self.place[train] = np.arange(len(train))
-        self.kept_BFN = torch.cat([self.features(batch) for batch in batches])
+        self.kept_BFN = torch.cat([*map(self.features, self._batches())])
 
     @torch.no_grad()
     def heard(self, clips: np.ndarray, microphone: int = RECORDED) -> Tensor:

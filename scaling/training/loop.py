@@ -29,7 +29,7 @@ from scaling.objectives.modules.losses import Loss, jensen_shannon
 from scaling.pruning.saliency import LossOf
 from scaling.seeds import key, stream, torch_stream
 from scaling.settings import Trial, sizes
-from scaling.sound import augment, frontends
+from scaling.sound import augment
 from scaling.sound.microphones import RECORDED
 from scaling.training import classifier, evaluation, optimizer, pruners, sharpness
 from scaling.training.epoch import Diverged, Epoch, Metric, Prediction
@@ -94,7 +94,7 @@ class Session:
         self.done: int = resume["epoch"] if resume else 0  # epochs trained
         self.count = optimizer.steps_of(trial.training, len(self.train) * trial.training.passes)
         self.objective = trial.objective
-        statistics = None if resume or source else self._statistics()
+        statistics = None if resume or source else listener.statistics()
         self.model, slow = classifier.of_trial(trial, listener, machine, statistics, source)
         self.model.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.views = Views(listener, self.model.standardize)
@@ -122,11 +122,6 @@ class Session:
             self._first_losses,
             resume,
         )
-
-    def _statistics(self) -> tuple[Tensor, Tensor]:
-        size = evaluation.BATCH
-        batches = (self.train[at : at + size] for at in range(0, len(self.train), size))
-        return frontends.statistics(self.listener.features(batch) for batch in batches)
 
     def epoch(self) -> Epoch:
         """Train the next epoch, then score what is held out."""

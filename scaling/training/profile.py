@@ -55,7 +55,7 @@ class LayerTimes(NamedTuple):
     name: str
     forward_seconds: float
     backward_seconds: float
-    flops: float | None  # of both passes: twice the multiply-adds; None: not known
+    flops: float  # of both passes: twice the multiply-adds
 
 
 class Profile(NamedTuple):
@@ -77,8 +77,8 @@ class Profile(NamedTuple):
 
     @property
     def flops(self) -> float:
-        """Of all layers whose multiply-adds are known."""
-        return sum(each.flops or 0.0 for each in self.layers)
+        """Of all layers."""
+        return sum(each.flops for each in self.layers)
 
 
 def profile(trial: Trial, store: Store, machine: Machine, parts: Sequence[LayerCost]) -> Profile:
@@ -135,7 +135,7 @@ def ceiling(machine: Machine) -> float:
     for _ in range(5):
         begun = perf_counter()
         one @ one
-        _wait(machine.device)
+        machine.wait()
         shortest = min(shortest, perf_counter() - begun)
     return 2 * side**3 / shortest
 
@@ -148,12 +148,7 @@ def _steps(session: Session, count: int) -> None:
             step = next(steps)
         with _range("update"):
             session.update(step)
-    _wait(session.machine.device)
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    session.machine.wait()
 
 
 def _range(name: str) -> AbstractContextManager[Any]:
@@ -166,11 +161,8 @@ def _named(session: Session, layers: Iterable[str]) -> Iterator[None]:
     listener, model = session.listener, session.model
     modules = {"standardize": model.standardize, "network": model.network}
     modules |= {"front end": listener.frontend, "microphones": listener.bank}
-    for name in layers:
-        within = model if name == "frontend" else model.network
-        with_name = dict(within.named_modules())
-        if name in with_name:
-            modules[f"layer {name}"] = with_name[name]
+    known = {"frontend": listener.frontend, **dict(model.network.named_modules())}
+    modules |= {f"layer {name}": known[name] for name in layers if name in known}
     waves = listener.waves
     with ExitStack() as until:
         for name, module in modules.items():

@@ -26,7 +26,6 @@ from scaling.spelling import nearest
 from scaling.training.inputs import Listener
 
 RECORDED_AS = "recorded"  # through no microphone
-BATCH = 64  # clips whose features are made at once
 
 
 class SceneThrough(NamedTuple):
@@ -112,10 +111,7 @@ def _scene(clip: str, device: str) -> str:
 @torch.no_grad()
 def _standardized(listener: Listener, heard: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
     """The features of these clips, each through its microphone, as the network is given them."""
-    train = listener.parts["train"]
-    batches = (train[at : at + BATCH] for at in range(0, len(train), BATCH))
-    mean, deviation = frontends.statistics(listener.features(batch) for batch in batches)
-    standardize = frontends.Standardize(mean, deviation)
+    standardize = frontends.Standardize(*listener.statistics())
     made: list[Tensor] = [
         standardize(listener.features(np.array([at]), microphone).cpu())[0]
         for at, microphone in heard

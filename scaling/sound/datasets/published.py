@@ -1,14 +1,17 @@
 """What readers of published datasets share: the sound files of a tree, and what it lacks of them.
 
-Contents: `wavs`, `named` for datasets whose clips are told by their names alone, and `compare`,
-which makes a reader's Report.
+Contents: `wavs`, `named` for datasets whose clips are told by their names alone, `beside` and
+`filenames` for those with lists beside a folder of clips, and `compare`, which makes a reader's
+Report.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from scaling.sound.clips import Report
 from scaling.sound.datasets.layout import Layout, locate
+from scaling.sound.datasets.tables import read_published
 from scaling.sound.datasets.tree import walk
 
 NAMED = 20  # clips missing, and clips too many, that a report names before it counts the rest
@@ -62,6 +65,45 @@ def named(
     if not names:
         raise none_found(root, f"{published}{'/*' * keep}.wav", address)
     return layout, names
+
+
+def canonical(fields: Callable[[str], object], name: str) -> str | None:
+    """A clip's name as published; None for one that `fields` refuses with ValueError."""
+    try:
+        fields(lower_ending(name))
+    except ValueError:
+        return None
+    return lower_ending(name)
+
+
+def beside(
+    root: Path, folder: str, meta: str, fields: Callable[[str], object], address: str
+) -> tuple[Layout, Path, list[str]]:
+    """A tree whose clips lie in one folder, beside which its lists stand: its layout, where the
+    lists are, and the clips, sorted, as `<folder>/<name>`; `meta` is a list, for a message.
+
+    Raises ValueError where there is no clip.
+    """
+    sounds = wavs(walk(root).files)
+    layout = locate(root, sounds, folder.rstrip("/"), 1, partial(canonical, fields))
+    home = f"{layout.home}/" if layout.home else ""
+    names = (place.removeprefix(home) for place in sounds if place.startswith(home))
+    clips = sorted({f"{folder}{lower_ending(name)}" for name in names if "/" not in name})
+    if not clips:
+        raise ValueError(
+            f"no clips found: {root / folder} holds no wav files: name the folder that holds "
+            f"{folder} and {meta} with --root (available from {address})"
+        )
+    return layout, root / home.removesuffix(folder), clips
+
+
+def filenames(path: Path, dataset: str) -> list[str] | None:
+    """The clips of a list with a column `filename`; None where there is no such file."""
+    if not path.exists():
+        return None
+    rows = read_published(path, ["filename"], f"a list of {dataset}")
+    names: list[str] = rows["filename"].tolist()
+    return names
 
 
 def compare(

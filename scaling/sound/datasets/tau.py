@@ -17,10 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scaling.sound.clips import UNUSED, Clips, Dataset, Report, from_files, some
-from scaling.sound.datasets.layout import Layout, locate
-from scaling.sound.datasets.published import listed, lower_ending, wavs
-from scaling.sound.datasets.tables import read_published
-from scaling.sound.datasets.tree import walk
+from scaling.sound.datasets.layout import Layout
+from scaling.sound.datasets.published import beside, filenames, listed
 
 NAME = "tau2020_mobile"
 ADDRESS = "https://zenodo.org/records/3819968"
@@ -94,38 +92,18 @@ def look(root: Path) -> TauTree:
     Raises ValueError: no clips, no such names, a list that cannot be read, half of the fold, a clip
     both in its training and its test list.
     """
-    files = walk(root).files
-    sounds = wavs(files)
-    layout = locate(root, sounds, AUDIO.rstrip("/"), 1, _canonical)
-    home = f"{layout.home}/" if layout.home else ""
-    beside = (place.removeprefix(home) for place in sounds if place.startswith(home))
-    audio = sorted({f"{AUDIO}{lower_ending(name)}" for name in beside if "/" not in name})
-    if not audio:
-        raise ValueError(
-            f"no clips found: {root / AUDIO} holds no wav files: name the folder that holds "
-            f"{AUDIO} and {META} with --root (available from {ADDRESS})"
-        )
-    lists = root / home.removesuffix(AUDIO)
-    train = _read(lists / TRAIN_LIST)
-    test = next(filter(None, (_read(lists / name) for name in TEST_LISTS)), None)
+    layout, lists, audio = beside(root, AUDIO, META, fields, ADDRESS)
+    train = filenames(lists / TRAIN_LIST, NAME)
+    test = next(filter(None, (filenames(lists / name, NAME) for name in TEST_LISTS)), None)
     if (train is None) != (test is None):
         lacks = TRAIN_LIST if train is None else " and ".join(TEST_LISTS)
         raise ValueError(f"{lists} lacks {lacks}: unpack the archive of meta data from {ADDRESS}")
     if both := sorted(set(train or ()) & set(test or ())):
         raise ValueError(f"{len(both)} clips are both in training and test list: {some(both)}")
-    tree = TauTree(lists, audio, _read(lists / META), train, test, layout)
+    tree = TauTree(lists, audio, filenames(lists / META, NAME), train, test, layout)
     for clip in sorted({*tree.audio, *tree.listed}):
         fields(clip)
     return tree
-
-
-def _canonical(name: str) -> str | None:
-    """A clip's name as published; None for what is not named as a clip."""
-    try:
-        fields(lower_ending(name))
-    except ValueError:
-        return None
-    return lower_ending(name)
 
 
 def fields(clip: str) -> dict[str, str]:
@@ -206,15 +184,6 @@ def check(root: Path) -> Report:
         wrong.append(_looks(tree))
     problem = f"{root} is not as published: {'; '.join(wrong)}: {_remedy(tree)}" if wrong else ""
     return Report(lines, problem)
-
-
-def _read(path: Path) -> list[str] | None:
-    """The clips of one list; None where there is no such file."""
-    if not path.exists():
-        return None
-    rows = read_published(path, ["filename"], f"a list of {NAME}")
-    names: list[str] = rows["filename"].tolist()
-    return names
 
 
 def _devices(clips: Iterable[str]) -> Counter[str]:

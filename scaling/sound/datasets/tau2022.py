@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scaling.sound.clips import UNUSED, Clips, Dataset, Report, from_files, some
-from scaling.sound.datasets.layout import Layout, locate
-from scaling.sound.datasets.published import listed, lower_ending, wavs
-from scaling.sound.datasets.tables import read_published
+from scaling.sound.datasets.layout import Layout
+from scaling.sound.datasets.published import beside, filenames, listed
 from scaling.sound.datasets.tau import AUDIO, DEVICES, META, SETUP, TEST, TRAIN, VERSION_2
-from scaling.sound.datasets.tree import walk
 
 NAME = "tau2022_mobile"
 ADDRESS = "https://zenodo.org/records/6337421"
@@ -70,22 +68,12 @@ def look(root: Path) -> Tau2022Tree:
     Raises ValueError: no clips, no such names, a list that cannot be read, lists that are not
     within each other or cut a recording, and a clip both in a training and the test list.
     """
-    sounds = wavs(walk(root).files)
-    layout = locate(root, sounds, AUDIO.rstrip("/"), 1, _canonical)
-    home = f"{layout.home}/" if layout.home else ""
-    beside = (place.removeprefix(home) for place in sounds if place.startswith(home))
-    audio = frozenset(f"{AUDIO}{lower_ending(name)}" for name in beside if "/" not in name)
-    if not audio:
-        raise ValueError(
-            f"no clips found: {root / AUDIO} holds no wav files: name the folder that holds "
-            f"{AUDIO} and {META} with --root (available from {ADDRESS})"
-        )
-    lists = root / home.removesuffix(AUDIO)
+    layout, lists, audio = beside(root, AUDIO, META, fields, ADDRESS)
     train = {part: _read(lists / f"{SPLITS}split{part}.csv") for part in PARTS}
     train[100] = train[100] or _read(lists / f"{SETUP}fold1_train.csv")
     test = _read(lists / f"{SPLITS}test.csv") or _read(lists / f"{SETUP}fold1_evaluate.csv")
     known = {part: clips for part, clips in train.items() if clips}
-    tree = Tau2022Tree(lists, audio, _read(lists / META), known, test, layout)
+    tree = Tau2022Tree(lists, frozenset(audio), _read(lists / META), known, test, layout)
     for clip in sorted(tree.audio | tree.listed):
         fields(clip)
     _check_lists(tree)
@@ -126,20 +114,10 @@ def _slices(clips: Iterable[str]) -> dict[str, set[str]]:
     return found
 
 
-def _canonical(name: str) -> str | None:
-    """A clip's name as published; None for what is not named as a clip."""
-    try:
-        fields(lower_ending(name))
-    except ValueError:
-        return None
-    return lower_ending(name)
-
-
 def _read(path: Path) -> frozenset[str] | None:
     """The clips of one list; None where there is no such file."""
-    if not path.exists():
-        return None
-    return frozenset(read_published(path, ["filename"], f"a list of {NAME}")["filename"])
+    clips = filenames(path, NAME)
+    return None if clips is None else frozenset(clips)
 
 
 def _needed(tree: Tau2022Tree, part: int) -> tuple[frozenset[str], frozenset[str]]:
