@@ -81,6 +81,8 @@ OTHER: dict[str, dict[str, object]] = {
     "network.kind": VIB_CNN,
     "network.flatten": {**VIB_CNN, "network.flatten": True},
     "network.padding": {**VIB_CNN, "network.padding": "same"},
+    "network.first_weights": {**VIB_CNN, "network.first_weights": "glorot"},
+    "network.momentum": {**VIB_CNN, "network.kind": "vgg5", "network.momentum": 0.1},
     "network.input_norm": {
         **VIB_CNN,
         "network.kind": "vgg5",
@@ -106,6 +108,7 @@ OTHER: dict[str, dict[str, object]] = {
         "network.kind": "vggish",
         "network.linear_embedding": True,
     },
+    "training.epsilon": {"training.epsilon": 1e-7},
     "training.optimizer": {"training.optimizer": "adamw"},
     "training.stepping": {"training.stepping": "epoch"},
     "training.weight_decay": {"training.weight_decay": 0.1},
@@ -139,6 +142,11 @@ OTHER: dict[str, dict[str, object]] = {
         }
         for name in ("weight", "ramp")
     },
+    "objective.copies": {
+        "objective.kind": "consistency",
+        "augment.transform": "mask",
+        "objective.copies": 1,
+    },
     **{
         f"objective.{name}": {
             "objective.kind": "distillation",
@@ -168,6 +176,12 @@ OTHER: dict[str, dict[str, object]] = {
     "microphones.train": {"microphones.train": ("a",), "microphones.share": 0.5},
     "microphones.share": {"microphones.train": ("a",), "microphones.share": 1.0},
     "microphones.test": {"microphones.test": ("a",), "split.train_devices": ()},
+    "microphones.compress_recorded": {
+        "microphones.compress_recorded": True,
+        "microphones.ratio": 2.0,
+        "microphones.threshold_db": -9.0,
+        **HEARD,
+    },
     "microphones.threshold_db": {
         "microphones.threshold_db": -20.0,
         "microphones.ratio": 2.0,
@@ -234,7 +248,12 @@ OTHER: dict[str, dict[str, object]] = {
             "network.initialization": "he",
             f"objective.{name}": value,
         }
-        for name, value in {"embedding": 7, "support": 3, "distance": "cosine"}.items()
+        for name, value in {
+            "embedding": 7,
+            "support": 3,
+            "distance": "cosine",
+            "queries": 5,
+        }.items()
     },
     "network.multiplier": {
         **VIB_CNN,

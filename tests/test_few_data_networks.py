@@ -114,6 +114,8 @@ def test_normalization_of_the_input():
         norms = [m for m in build(settings(kind)).modules() if isinstance(m, nn.BatchNorm2d)]
         assert len(norms) == (6 if kind == "vgg5" else 1)
         assert all((norm.eps, norm.momentum) == (1e-3, 0.01) for norm in norms)
+        sooner = build(settings(kind, momentum=0.1)).modules()
+        assert {m.momentum for m in sooner if isinstance(m, nn.BatchNorm2d)} == {0.1}
 
 
 def turned(module: nn.Module) -> tuple[Tensor, Tensor]:

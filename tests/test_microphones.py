@@ -297,6 +297,19 @@ def test_a_microphone_compresses_what_it_has_convolved(clips: Tensor):
     assert not torch.equal(pressed, plain)
 
 
+def test_only_the_microphone_differs_where_recorded_clips_are_compressed_too(clips: Tensor):
+    """What no microphone hears is compressed as if through a perfect one; others are as ever."""
+    responses_MK, which_B = torch.tensor([[0.5, 0.5, -0.5], [1.0, 0.0, 0.0]]), torch.tensor([0] * 4)
+    how = clips.shape[1], RATE, 3.0, -30.0
+    alike, usual = Bank(responses_MK, *how, compress_recorded=True), Bank(responses_MK, *how)
+    recorded = alike(clips, torch.full((4,), RECORDED))
+    assert torch.equal(recorded, compress(clips, RATE, 3.0, -30.0))
+    assert torch.allclose(recorded, usual(clips, which_B + 1), atol=1e-5)
+    mixed = alike(clips, torch.tensor([0, RECORDED, 0, RECORDED]))
+    assert torch.equal(mixed[1], recorded[1])
+    assert torch.allclose(mixed[0], usual(clips, which_B)[0], atol=1e-6)
+
+
 def test_ratio_one_or_threshold_zero_is_the_identity():
     assert torch.equal(compress(noise(), RATE, 1.0, -30.0), noise())
     assert torch.equal(compress(noise(), RATE, 4.0, 0.0), noise())

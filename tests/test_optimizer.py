@@ -115,12 +115,13 @@ def test_a_long_gradient_is_cut_to_its_norm():
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("adam", torch.optim.Adam), ("adamw", torch.optim.AdamW)]
+    ("name", "kind", "epsilon"),
+    [("adam", torch.optim.Adam, 0.5), ("adamw", torch.optim.AdamW, 1e-8)],
 )
-def test_steps_are_torchs(name: str, kind: type[torch.optim.Optimizer]):
+def test_steps_are_torchs(name: str, kind: type[torch.optim.Optimizer], epsilon: float):
     model, twin = layers(), layers()
-    built = optimizer.build(model, plain(optimizer=name, weight_decay=0.01))
-    peer = kind(twin.parameters(), lr=0.1, weight_decay=0.01)
+    built = optimizer.build(model, plain(optimizer=name, weight_decay=0.01, epsilon=epsilon))
+    peer = kind(twin.parameters(), lr=0.1, weight_decay=0.01, eps=epsilon)
     for _ in range(3):
         optimizer.step(built, pulls(model), 0.1, 0.0)
         peer.zero_grad()

@@ -17,9 +17,11 @@ from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed, sizes
 from scaling.sound.store import Store
+from scaling.training import order, shape
 from scaling.training.classifier import show_examples
 from scaling.training.epoch import Epoch
 from scaling.training.inputs import Listener
+from scaling.training.loop import Session
 from scaling.training.methods import run
 
 CLASSES = ("field", "kitchen", "street")
@@ -250,6 +252,26 @@ def test_prototypes_learn(near: Trial, store: Store, here: machine.Machine):
         if (row.split, row.metric) == ("train", "loss")
     ]
     assert losses[-1] < 0.7 * losses[0]
+
+
+def test_queries_are_as_many_of_each_class(near: Trial, store: Store, here: machine.Machine):
+    """Fewer where a class has fewer patches, none of them twice; as many steps as without."""
+    five = changed(near, {"objective.queries": 5, "training.batch": 15, "training.passes": 4})
+    listener = Listener(five, store, here)
+    train = listener.parts["train"]
+    steps = list(order.batches(five, train, listener.targets, np.random.default_rng(0)))
+    assert len(steps) == 4 * len(train) // 15 + 1
+    for clips in steps:
+        assert np.bincount(listener.targets[clips]).tolist() == [5, 5, 5]
+        assert max(np.bincount(clips)) <= 4, "as often as it has patches"
+    once = changed(five, {"training.passes": 1})
+    (few, *_) = order.batches(once, train, listener.targets, np.random.default_rng(0))
+    assert sorted(few) == sorted(train), "four clips of each class are all there are"
+    (epoch,) = (e for e in run(changed(once, {"training.epochs": 2}), store, here) if e.last)
+    assert {r.value for r in epoch.metrics if r.metric == "clips"} == {12}
+    assert shape.shape(once, 12) is None
+    with pytest.raises(ValueError, match="queries=5 of each of 3 classes are 15 clips"):
+        Session(changed(five, {"training.batch": 16}), listener, here, None, None)
 
 
 def test_prototypes_cost_no_layer(near: Trial):

@@ -11,6 +11,7 @@ from scaling.networks.cost import Axis, Field, count, field, last_map
 from scaling.networks.modules.chain import ChainModule
 from scaling.networks.modules.kernels import Convolution, Dense
 from scaling.networks.vib_cnn import VIBCNN
+from scaling.objectives.bottleneck import Bottleneck
 from scaling.receptive_field import gradients
 
 CONVOLUTIONS = 1_106_816  # parameters of the four, whatever they are applied to
@@ -207,3 +208,20 @@ def test_too_small_an_input_is_named():
     assert count(settings().layers(10), (14, 32)).parts[3].map == (1, 1)
     with pytest.raises(AssertionError, match="needs the size of the input"):
         build(settings(1, flatten=True))
+
+
+def test_keras_first_weights_reach_the_head():
+    """Glorot's uniform bound in every layer, the bottleneck's own included; He's stays the default."""
+    network = settings(8, first_weights="glorot")
+    assert settings(8).styled.initialization == settings(8).head_scheme == "he"
+    generator = torch.Generator().manual_seed(0)
+    objective = Bottleneck(latent=64)
+    base = network.build(objective.outputs(10), generator)
+    whole = objective.with_head(base, 10, generator, network.head_scheme)
+    layers = [each for each in whole.modules() if isinstance(each, Convolution | Dense)]
+    assert len(layers) == 6
+    for each in layers:
+        outputs, inputs = each.weight.shape[:2]
+        taps = each.weight[0, 0].numel()
+        bound = (6 / ((inputs + outputs) * taps)) ** 0.5
+        assert 0.95 * bound < each.weight.abs().max() <= bound

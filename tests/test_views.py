@@ -141,8 +141,13 @@ def test_consistency_trains_records_and_resumes(trial: Trial, store: Store, here
         assert torch.equal(value, last.state["model"][name]), name
 
 
-def test_three_views_are_normalized_as_one_batch(
-    trial: Trial, store: Store, here: machine.Machine, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("copies", [1, 2])
+def test_all_views_are_normalized_as_one_batch(
+    copies: int,
+    trial: Trial,
+    store: Store,
+    here: machine.Machine,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     sizes = []
     real = classifier.Classifier.network_on
@@ -153,8 +158,8 @@ def test_three_views_are_normalized_as_one_batch(
         return real(self, x_BFN)
 
     monkeypatch.setattr(classifier.Classifier, "network_on", spying)
-    next(run(changed(trial, CONSISTENT), store, here))
-    assert set(sizes) == {3 * trial.training.batch}
+    next(run(changed(trial, {**CONSISTENT, "objective.copies": copies}), store, here))
+    assert set(sizes) == {(1 + copies) * trial.training.batch}
 
 
 @pytest.mark.parametrize("kind", ["cross_entropy", "bottleneck"])
@@ -192,6 +197,13 @@ EFFECTS = {
         "microphones.share": 1.0,
         "microphones.ratio": 8.0,
         "microphones.threshold_db": -20.0,
+    },
+    "microphones.compress_recorded": {
+        "microphones.test": ("short",),
+        "split.train_devices": (),
+        "microphones.ratio": 8.0,
+        "microphones.threshold_db": -20.0,
+        "microphones.compress_recorded": True,
     },
     "augment.freq_mixstyle": {"augment.freq_mixstyle": 1.0},
     "augment.freq_mixstyle_alpha": {

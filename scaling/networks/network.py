@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from scaling.networks.cost import Layer, Sides
-from scaling.networks.plan import ChainStyle
+from scaling.networks.plan import ChainStyle, Scheme
 from scaling.part import Kind
 
 if TYPE_CHECKING:
@@ -24,6 +24,16 @@ Damping = Annotated[
 Dropout = Annotated[
     float,
     Field(ge=0, lt=1, description="share of channels dropped after each layer or block"),
+]
+
+Momentum = Annotated[
+    float,
+    Field(
+        gt=0,
+        le=1,
+        description="share of the newest batch in batch normalization's running statistics; the "
+        "published 0.01 needs hundreds of steps",
+    ),
 ]
 
 Normalization = Annotated[
@@ -74,6 +84,16 @@ class Network(Kind):
             yield "base_width", "network.parametrization=standard has none"
 
     @property
+    def styled(self) -> ChainStyle:
+        """Its style, as its settings have it."""
+        return self.style
+
+    @property
+    def head_scheme(self) -> Scheme:
+        """How the first weights of an objective's head behind it are drawn."""
+        return "he"
+
+    @property
     def begins_at_zero(self) -> bool:
         """Whether its last layer does, so that all clips are answered alike."""
         return False
@@ -109,7 +129,7 @@ class Network(Kind):
         """Draw the weights of what `module` made."""
         from scaling.networks.modules.kernels import initialize
 
-        initialize(model, generator, self.style.initialization)
+        initialize(model, generator, self.styled.initialization)
 
 
 class Chain(Network):
@@ -122,4 +142,4 @@ class Chain(Network):
         """See Network.module."""
         from scaling.networks.modules.chain import ChainModule
 
-        return ChainModule(layers, self.style, self.damping, self.dropout, size)
+        return ChainModule(layers, self.styled, self.damping, self.dropout, size)

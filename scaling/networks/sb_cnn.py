@@ -9,7 +9,7 @@ spans 4 frames and 2 mel bands.
 from typing import ClassVar, Literal
 
 from scaling.networks.cost import Layer
-from scaling.networks.network import Chain
+from scaling.networks.network import Chain, Momentum
 from scaling.networks.plan import TENSORFLOW, ChainStyle
 
 FILTERS = (1, 2, 2)  # times W
@@ -21,8 +21,14 @@ class SBCNN(Chain):
     """Three 5x5 convolutions and two dense layers."""
 
     kind: Literal["sb_cnn"] = "sb_cnn"
+    momentum: Momentum = TENSORFLOW.momentum
 
     style: ClassVar[ChainStyle] = TENSORFLOW._replace(dropout=0.5)
+
+    @property
+    def styled(self) -> ChainStyle:
+        """See Network.styled."""
+        return self.style._replace(momentum=self.momentum)
 
     def layers(self, classes: int, channels: int = 1) -> list[Layer]:
         """Its layers in the order of the forward pass."""

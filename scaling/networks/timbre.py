@@ -11,7 +11,7 @@ the paper's.
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from scaling.networks.cost import Layer, Sides
-from scaling.networks.network import Damping, Network
+from scaling.networks.network import Damping, Momentum, Network
 from scaling.networks.plan import TENSORFLOW, ChainStyle
 
 if TYPE_CHECKING:
@@ -25,8 +25,14 @@ class TIMBRE(Network):
 
     kind: Literal["timbre"] = "timbre"
     damping: Damping = 0.0
+    momentum: Momentum = TENSORFLOW.momentum
 
     style: ClassVar[ChainStyle] = TENSORFLOW
+
+    @property
+    def styled(self) -> ChainStyle:
+        """See Network.styled."""
+        return self.style._replace(momentum=self.momentum)
 
     def layers(self, classes: int, channels: int = 1) -> list[Layer]:
         """Its one layer."""
@@ -40,4 +46,4 @@ class TIMBRE(Network):
         from scaling.networks.modules.timbre import TimbreModule
 
         (layer,) = layers
-        return TimbreModule(layer, layer.outputs // self.width, self.damping)
+        return TimbreModule(layer, layer.outputs // self.width, self.damping, self.styled)

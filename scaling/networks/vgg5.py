@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from scaling.networks.cost import Layer
-from scaling.networks.network import Chain
+from scaling.networks.network import Chain, Momentum
 from scaling.networks.plan import TENSORFLOW, ChainStyle
 
 CONVOLUTIONS = 5
@@ -26,8 +26,14 @@ class VGG5(Chain):
         Literal["channel", "time"],
         Field(description="time: its input is normalized frame by frame"),
     ] = "channel"
+    momentum: Momentum = TENSORFLOW.momentum
 
     style: ClassVar[ChainStyle] = TENSORFLOW._replace(activation="elu", norm_last=True, dropout=0.5)
+
+    @property
+    def styled(self) -> ChainStyle:
+        """See Network.styled."""
+        return self.style._replace(momentum=self.momentum)
 
     def layers(self, classes: int, channels: int = 1) -> list[Layer]:
         """Its layers in the order of the forward pass."""

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from scaling.networks.cost import Layer, Padding
 from scaling.networks.network import Chain
+from scaling.networks.plan import ChainStyle, Scheme
 
 FILTERS = (1, 3, 3, 5)  # times W
 KERNELS = ((4, 4), (4, 10), (4, 10), (4, 10))  # mel bands x frames
@@ -29,6 +30,20 @@ class VIBCNN(Chain):
     padding: Annotated[
         Literal["valid", "same"], Field(description="same: zeros around every map")
     ] = "valid"
+    first_weights: Annotated[
+        Literal["he", "glorot"],
+        Field(description="how they are drawn: He et al. 2015; glorot: as Keras does"),
+    ] = "he"
+
+    @property
+    def styled(self) -> ChainStyle:
+        """See Network.styled."""
+        return self.style._replace(initialization=self.first_weights)
+
+    @property
+    def head_scheme(self) -> Scheme:
+        """See Network.head_scheme: its dense layers begin alike."""
+        return self.first_weights
 
     def layers(self, classes: int, channels: int = 1) -> list[Layer]:
         """Its layers in the order of the forward pass."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from scaling.networks.cost import Layer
+from scaling.networks.plan import Scheme
 from scaling.objectives.objective import Objective
 
 if TYPE_CHECKING:
@@ -50,12 +51,18 @@ class Bottleneck(Objective):
         return [Layer("answer", self.latent, classes, bias=True, norm=False, reads="mean")]
 
     def with_head(
-        self, network: "nn.Module", classes: int, generator: "torch.Generator"
+        self,
+        network: "nn.Module",
+        classes: int,
+        generator: "torch.Generator",
+        scheme: Scheme = "he",
     ) -> "nn.Module":
         """See Objective.with_head."""
         from scaling.objectives.modules import bottleneck
 
-        return bottleneck.BottleneckHead(network, self.latent, classes, self.offset, generator)
+        return bottleneck.BottleneckHead(
+            network, self.latent, classes, self.offset, generator, scheme
+        )
 
     def loss(self, outputs: "Sequence[Output]", targets_BY: "Tensor", epoch: int) -> "Loss":  # noqa: ARG002
         """See Objective.loss."""

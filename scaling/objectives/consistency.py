@@ -1,8 +1,8 @@
-"""Consistency: cross-entropy of a clip and of two changed copies + weight x their divergence.
+"""Consistency: cross-entropy of a clip and its changed copies + weight x their divergence.
 
 The weight of the Jensen-Shannon divergence grows linearly from 0 in epoch 0 to its whole in epoch
-`ramp`; at weight 0 this is batched data augmentation. Source: Iqbal et al. 2021 (weight 5, ramp
-10).
+`ramp`; at weight 0 this is batched data augmentation. Source: Iqbal et al. 2021 (two
+copies, weight 5, ramp 10).
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Consistency(Objective):
-    """Three views of each clip, which are to be answered alike."""
+    """Views of each clip, which are to be answered alike: three, unless `copies` says otherwise."""
 
     kind: Literal["consistency"] = "consistency"
     weight: Annotated[
@@ -28,8 +28,16 @@ class Consistency(Objective):
     ] = 0.0
     ramp: Annotated[int, Field(ge=0, description="epochs in which the weight grows from 0")] = 0
 
-    views: ClassVar[int] = 3
+    copies: Annotated[
+        int, Field(ge=1, le=9, description="changed copies of a clip, beside itself")
+    ] = 2
+
     apart: ClassVar[tuple[str, ...]] = ("weight", "ramp")
+
+    @property
+    def views(self) -> int:
+        """See Objective.views."""
+        return 1 + self.copies
 
     def idle(self) -> Iterator[tuple[str, str]]:
         """A ramp of nothing."""

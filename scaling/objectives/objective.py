@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from scaling.networks.cost import Layer
+from scaling.networks.plan import Scheme
 from scaling.part import Kind
 
 if TYPE_CHECKING:
@@ -24,10 +25,19 @@ class Objective(Kind):
 
     kind: str
 
-    views: ClassVar[int] = 1  # of each clip: as recorded, then transformed ones
     trains: ClassVar[bool] = True  # whether anything is minimized at all
     # settings that only its loss reads: trials that train side by side may differ in them
     apart: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def views(self) -> int:
+        """How many there are of each clip: as recorded, then transformed ones."""
+        return 1
+
+    @property
+    def stackable(self) -> bool:
+        """Whether its trials may train side by side: steps of unlike sizes may not."""
+        return True
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -47,9 +57,10 @@ class Objective(Kind):
         network: "nn.Module",
         classes: int,  # noqa: ARG002
         generator: "torch.Generator",  # noqa: ARG002
+        scheme: Scheme = "he",  # noqa: ARG002
     ) -> "nn.Module":
-        """A network that puts out `outputs(classes)` numbers, with the head after it, which is
-        initialized from `generator`.
+        """A network that puts out `outputs(classes)` numbers, with the head after it, whose weights
+        are drawn from `generator` by `scheme`.
         """
         return network
 

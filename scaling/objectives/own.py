@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from scaling.networks.cost import Layer
+from scaling.networks.plan import Scheme
 from scaling.objectives.objective import Objective
 from scaling.own import options, parts
 from scaling.own.names import OBJECTIVE, PATTERN, Options, Source, check_source
@@ -46,7 +47,11 @@ class OwnObjective(Objective):
         return made.head_layers(classes) if isinstance(made, Objective) else []
 
     def with_head(
-        self, network: "nn.Module", classes: int, generator: "torch.Generator"
+        self,
+        network: "nn.Module",
+        classes: int,
+        generator: "torch.Generator",
+        scheme: Scheme = "he",  # noqa: ARG002
     ) -> "nn.Module":
         """See Objective.with_head."""
         made = _made(self)

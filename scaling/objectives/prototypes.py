@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from scaling.networks.plan import Scheme
 from scaling.objectives.cross_entropy import CrossEntropy
 from scaling.objectives.objective import Objective
 
@@ -32,6 +33,21 @@ class Prototypes(Objective):
         Field(description="mean or sum over the dimensions, or 1 - cosine"),
     ] = "mean_squared"
 
+    queries: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=10_000,
+            description="clips of each class in a step, fewer where it has fewer; 0: drawn from "
+            "all classes alike",
+        ),
+    ] = 0
+
+    @property
+    def stackable(self) -> bool:
+        """See Objective.stackable: classes may have fewer clips than there are queries."""
+        return not self.queries
+
     @model_validator(mode="after")
     def _has_dimensions(self) -> Self:
         if not self.embedding:
@@ -47,6 +63,7 @@ class Prototypes(Objective):
         network: "nn.Module",
         classes: int,
         generator: "torch.Generator",  # noqa: ARG002
+        scheme: Scheme = "he",  # noqa: ARG002
     ) -> "nn.Module":
         """See Objective.with_head; the examples are shown later."""
         from scaling.objectives.modules import prototypes

@@ -455,13 +455,22 @@ class Microphones(Part):
         float, Field(ge=-100, le=0, description="where it begins, dB against the clip's peak level")
     ] = 0.0
 
+    compress_recorded: Annotated[
+        bool,
+        Field(
+            description="compress clips that go through no microphone alike, in training too: "
+            "seen and unseen then differ in the microphone alone"
+        ),
+    ] = False
+
     def idle(self) -> Iterator[tuple[str, str]]:
         """What microphones need to matter, and compression."""
         if not self.heard:
             for name in ("responses", "ratio"):
                 yield name, "no microphone is named in train or test"
         if self.ratio == 1:
-            yield "threshold_db", "ratio=1 compresses nothing"
+            for name in ("threshold_db", "compress_recorded"):
+                yield name, "ratio=1 compresses nothing"
         if self.threshold_db == 0:
             yield "ratio", "threshold_db=0 is the clip's peak, above which nothing is"
 

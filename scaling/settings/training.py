@@ -29,6 +29,12 @@ class Training(Part):
     optimizer: Annotated[
         Literal["adam", "adamw", "sgd"], Field(description="what takes the steps")
     ] = "adam"
+    epsilon: Annotated[
+        float,
+        Field(
+            gt=0, le=1, description="adam, adamw: added to what a step is divided by; Keras: 1e-7"
+        ),
+    ] = 1e-8
     weight_decay: Annotated[
         float, Field(ge=0, le=1, description="of the optimizer: decoupled for adamw, else L2")
     ] = 0.0
@@ -74,6 +80,8 @@ class Training(Part):
             yield "decay_every", "decay=1 never lowers the rate"
         if not self.warmup and self.final == 1:
             yield "stepping", "without warmup and final the rate does not change within an epoch"
+        if self.optimizer == "sgd":
+            yield "epsilon", "optimizer=sgd divides by nothing"
         if not self.sam:
             yield "sam_adaptive", "sam=0 minimizes no sharpness"
         if not self.patience:

@@ -99,7 +99,7 @@ class _Clips:
     """Clips one by one, as onnxruntime's calibration asks for them."""
 
     def __init__(self, listener: Listener, rows: np.ndarray) -> None:
-        self.left = (listener.waves(rows[at : at + 1]).cpu().numpy() for at in range(len(rows)))
+        self.left = (listener.heard(rows[at : at + 1]).cpu().numpy() for at in range(len(rows)))
 
     def get_next(self) -> dict[str, Waves] | None:
         """The next clip; None after the last."""

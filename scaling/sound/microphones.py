@@ -137,11 +137,18 @@ class Bank(nn.Module):
     spectra_MQ: Tensor
 
     def __init__(
-        self, responses_MK: Tensor, samples: int, rate: int, ratio: float, threshold_db: float
+        self,
+        responses_MK: Tensor,
+        samples: int,
+        rate: int,
+        ratio: float,
+        threshold_db: float,
+        compress_recorded: bool = False,
     ) -> None:
         super().__init__()
         self.samples, self.rate = samples, rate
         self.ratio, self.threshold_db = ratio, threshold_db
+        self.compress_recorded = compress_recorded
         # Long enough that no end of the linear convolution comes round to the clip's start.
         self.size = int(next_fast_len(samples + responses_MK.shape[1] - 1, real=True))
         # By numpy, as torch's transform of no responses at all is an error.
@@ -152,22 +159,28 @@ class Bank(nn.Module):
         """Each wave (float32) through its own microphone: (B, T).
 
         which_B is int64, best on the CPU as drawn: the row of the responses, or RECORDED, which
-        leaves every bit as it is.
+        leaves every bit as it is, or compresses only (`compress_recorded`).
         """
         assert waves_BT.dtype == torch.float32, "waves are float32"
         assert waves_BT.shape[1] <= self.samples, "clips longer than those the bank was made for"
         rows_R = (which_B != RECORDED).nonzero().squeeze(1)
         if not len(rows_R):
-            return waves_BT
+            return self._compressed(waves_BT) if self.compress_recorded else waves_BT
         which_R = which_B[rows_R]
         assert 0 <= which_R.min() <= which_R.max() < len(self.spectra_MQ), "no such microphone"
         which_R = which_R.to(waves_BT.device)
         rows_R = rows_R.to(waves_BT.device)
         spectra_RQ = torch.fft.rfft(waves_BT[rows_R], self.size).mul_(self.spectra_MQ[which_R])
         heard_RT = torch.fft.irfft(spectra_RQ, self.size)[:, : waves_BT.shape[1]]
-        if self.ratio > 1:
-            heard_RT = compress(heard_RT, self.rate, self.ratio, self.threshold_db)
-        return waves_BT.index_copy(0, rows_R, heard_RT)
+        if self.compress_recorded:
+            return self._compressed(waves_BT.index_copy(0, rows_R, heard_RT))
+        return waves_BT.index_copy(0, rows_R, self._compressed(heard_RT))
+
+    def _compressed(self, waves_RT: Tensor) -> Tensor:
+        """What is left of their dynamic range."""
+        if self.ratio == 1:
+            return waves_RT
+        return compress(waves_RT, self.rate, self.ratio, self.threshold_db)
 
 
 def build(settings: Microphones, sound: Sound) -> Bank:
@@ -178,7 +191,14 @@ def build(settings: Microphones, sound: Sound) -> Bank:
     responses_MK = torch.zeros(0, 1)
     if settings.heard:
         responses_MK = load(settings.heard, sound.rate, find(settings.responses))
-    return Bank(responses_MK, sound.samples, sound.rate, settings.ratio, settings.threshold_db)
+    return Bank(
+        responses_MK,
+        sound.samples,
+        sound.rate,
+        settings.ratio,
+        settings.threshold_db,
+        settings.compress_recorded,
+    )
 
 
 def compress(waves_BT: Tensor, rate: int, ratio: float, threshold_db: float) -> Tensor:

@@ -65,7 +65,7 @@ def network(trial: Trial, classes: int, generator: torch.Generator) -> nn.Module
     objective = trial.objective
     base = trial.network.build(objective.outputs(classes), generator, size=trial.sound.shape)
     residual_normalization.attach(base, trial.network.normalization)
-    whole = objective.with_head(base, classes, generator)
+    whole = objective.with_head(base, classes, generator, trial.network.head_scheme)
     for name, scale in sizes.scales(trial, classes).items():
         whole.get_parameter(f"{name}.weight").data.mul_(scale.first)
     return whole

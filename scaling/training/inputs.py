@@ -140,7 +140,7 @@ class Listener:
     def heard(self, clips: np.ndarray, microphone: int = RECORDED) -> Tensor:
         """The clips through one microphone: (B, T), full scale 1."""
         waves_BT = self.waves(clips)
-        if microphone == RECORDED:
+        if microphone == RECORDED and not self.trial.microphones.compress_recorded:
             return waves_BT
         through_BT: Tensor = self.bank(waves_BT, torch.full((len(clips),), microphone))
         return through_BT

@@ -31,7 +31,7 @@ from scaling.seeds import key, stream, torch_stream
 from scaling.settings import Trial, sizes
 from scaling.sound import augment
 from scaling.sound.microphones import RECORDED
-from scaling.training import classifier, evaluation, optimizer, pruners, sharpness
+from scaling.training import classifier, evaluation, optimizer, order, pruners, sharpness
 from scaling.training.epoch import Diverged, Epoch, Metric, Prediction
 from scaling.training.evaluation import Scoring
 from scaling.training.inputs import EvaluationSet, Listener
@@ -91,6 +91,7 @@ class Session:
         self.trial, self.listener, self.machine = trial, listener, machine
         self.train = listener.parts["train"]
         optimizer.check_batch(trial.training, len(self.train))
+        order.check(trial, len(listener.labels))
         self.done: int = resume["epoch"] if resume else 0  # epochs trained
         self.count = optimizer.steps_of(trial.training, len(self.train) * trial.training.passes)
         self.objective = trial.objective
@@ -231,13 +232,12 @@ class Session:
 
     def steps(self) -> Iterator[Step]:
         """What the steps of the next epoch are made of; each is made when it is asked for."""
-        trial, training, epoch = self.trial, self.trial.training, self.done
-        shuffle = stream(trial.seed, "order", epoch)
-        order = np.concatenate([shuffle.permutation(self.train) for _ in range(training.passes)])
+        trial, epoch = self.trial, self.done
         draws = [Draws(trial.seed, epoch, view) for view in range(self.objective.views)]
         mixes = stream(trial.seed, "mixup", epoch)
-        for step in range(self.count):
-            clips = order[step * training.batch : (step + 1) * training.batch]
+        shuffle = stream(trial.seed, "order", epoch)
+        ordered = order.batches(trial, self.train, self.listener.targets, shuffle)
+        for step, clips in enumerate(ordered):
             views = [
                 self.views.augmented(clips, each, share)
                 for each, share in zip(draws, self._shares(), strict=True)

@@ -79,8 +79,9 @@ def build(
     for (front, chosen, scale), parameters in sorted(groups.items(), key=itemgetter(0)):
         group = {"params": parameters, "factor": (factor if chosen else 1.0) * scale}
         found.append(group | ({"weight_decay": 0.0} if front else {}))
+    own = {} if training.optimizer == "sgd" else {"eps": training.epsilon}
     return OPTIMIZERS[training.optimizer](
-        found, lr=training.rate, weight_decay=training.weight_decay, fused=True
+        found, lr=training.rate, weight_decay=training.weight_decay, fused=True, **own
     )
 
 

@@ -24,6 +24,7 @@ from scaling.seeds import stream
 from scaling.settings import Trial
 from scaling.settings.transforms import named
 from scaling.sound import augment, freq_mixstyle, jitter, transforms
+from scaling.sound.microphones import RECORDED
 from scaling.sound.transforms import TRANSFORMS
 from scaling.sound.transforms.mask import draw_masks, mask
 from scaling.sound.transforms.transform import Batch
@@ -92,6 +93,12 @@ def _own(changes: Literal["wave", "features"]) -> Stage:
     return Stage(changes, used, apply)
 
 
+def _compress(views: "Views", waves_BT: Tensor, copy: Copy) -> Tensor:
+    """Heard through no microphone, but compressed."""
+    compressed_BT: Tensor = views.listener.bank(waves_BT, torch.full((len(copy.clips),), RECORDED))
+    return compressed_BT
+
+
 def _hear_through(views: "Views", waves_BT: Tensor, copy: Copy) -> Tensor:
     heard, draws = views.trial.microphones, copy.draws["microphone"]
     which_B = augment.draw_microphone(draws, len(copy.clips), heard.share, len(heard.train))
@@ -141,11 +148,17 @@ def _mask_bands(views: "Views", view_BFN: Tensor, copy: Copy) -> Tensor:
     return mask(view_BFN, masks)
 
 
-# In the order of the way. Copies to be agreed on go through transforms and PATCH only.
+# In the order of the way. Copies to be agreed on go through transforms, COMPRESS and PATCH only.
 WAVE = (*_of_transforms("wave"), _own("wave"))
 FEATURES = (*_of_transforms("features"), _own("features"))
+COMPRESS = Stage(
+    "wave",
+    lambda trial: trial.microphones.compress_recorded and not trial.microphones.share,
+    _compress,
+)
 RECORDING = (
     Stage("wave", lambda trial: trial.microphones.share > 0, _hear_through),
+    COMPRESS,
     Stage("wave", lambda trial: _roll_limit(trial) > 0, _roll),
 )
 PATCH = Stage("features", lambda trial: trial.sound.patch > 0, _cut_patch)
@@ -197,8 +210,9 @@ class Views:
         nothing else done to them.
         """
         copy = self._copy(clips, draws, self.trial.evaluation.disagreement, share)
+        compress = [COMPRESS] if self.trial.microphones.compress_recorded else []
         patch = [PATCH] if PATCH.used(self.trial) else []
-        return self._made(copy, [*WAVE, *patch, *FEATURES])
+        return self._made(copy, [*WAVE, *compress, *patch, *FEATURES])
 
     def _copy(self, clips: np.ndarray, draws: Draws, which: str, share: float) -> Copy:
         counts = {name: each.variants for name, each in self.transforms.items()}

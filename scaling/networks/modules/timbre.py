@@ -7,16 +7,16 @@ from torch import Tensor, nn
 from scaling.networks.cost import Layer
 from scaling.networks.modules.chain import convolution, input_norm
 from scaling.networks.modules.output import Output
-from scaling.networks.plan import TENSORFLOW
+from scaling.networks.plan import ChainStyle
 
 
 class TimbreModule(nn.Module):
     """Features (B, channels, F, N) to logits (B, Y); the W filters of a class follow each other."""
 
-    def __init__(self, layer: Layer, classes: int, damping: float) -> None:
+    def __init__(self, layer: Layer, classes: int, damping: float, style: ChainStyle) -> None:
         super().__init__()
         self.classes = classes
-        self.input_norm = input_norm(layer, TENSORFLOW, None)
+        self.input_norm = input_norm(layer, style, None)
         self.conv = convolution(layer, damping)
 
     def forward(self, x_BCFN: Tensor) -> Output:

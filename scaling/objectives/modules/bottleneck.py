@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from scaling.networks.modules.kernels import Dense, initialize
 from scaling.networks.modules.output import Output
+from scaling.networks.plan import Scheme
 from scaling.objectives.modules.head import Head
 
 SMALLEST = 1e-8  # deviation, so that its logarithm is finite; the public code's
@@ -32,11 +33,12 @@ class BottleneckHead(Head):
         classes: int,
         offset: float,
         generator: torch.Generator,
+        scheme: Scheme = "he",
     ) -> None:
         super().__init__(base)
         self.offset = offset
         self.answer = Dense(latent, classes)
-        initialize(self.answer, generator)
+        initialize(self.answer, generator, scheme)
 
     def forward(self, x_BCFN: Tensor) -> Output:
         out: Output = self.base(x_BCFN)
