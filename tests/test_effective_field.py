@@ -22,6 +22,7 @@ from scaling import settings
 from scaling.results.schemas import SCHEMAS
 from scaling.settings import Features, Trial
 from scaling.sound import frontends
+from scaling.sound.frontends import plain, spectra
 
 SIZE = (64, 63)  # of the trials' clips: mel bands, frames; 16 kHz, hop 256
 CENTRE = (24.0, 31.0)
@@ -173,8 +174,8 @@ OCTAVES = {"window": 0, "hop": 512, "mels": 40, "low": 110.0, "high": 0.0, "bins
 def peaks(features: Features, rate: int) -> NDArray[np.float64]:
     """The frequency that each filter of a front end lets pass most of, Hz."""
     if not features.constant_q:
-        filters_FQ = frontends.bands(features, rate)
-        return filters_FQ.argmax(axis=1) * rate / frontends.fft_size(features)
+        filters_FQ = plain.bands(features, rate)
+        return filters_FQ.argmax(axis=1) * rate / spectra.fft_size(features)
     real_KT, imaginary_KT = frontends.build(features, rate).spectrum.kernels_2KT.numpy()  # type: ignore[union-attr,operator]
     spectra_KQ = np.abs(np.fft.fft(real_KT + 1j * imaginary_KT, n=2**17))
     return np.asarray(spectra_KQ[:, : 2**16].argmax(axis=1) * rate / 2**17)

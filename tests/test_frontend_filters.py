@@ -14,6 +14,7 @@ from scaling.results import weights, weights_file
 from scaling.results.records import Results
 from scaling.settings import Trial
 from scaling.sound import frontends
+from scaling.sound.frontends import plain
 from scaling.training.classifier import FRONTEND
 
 __all__ = ["results"]  # the fixture
@@ -61,7 +62,7 @@ def test_bands_are_measured_one_by_one(results: Results) -> None:
     assert moved["shift"] == pytest.approx(5 * STEP / moved["bandwidth"])
     assert moved["widening"] == pytest.approx(1)
     assert np.isnan(points.loc[60, "learnt_centre"])
-    filters_FQ = frontends.bands(one.sound.features, 16_000)
+    filters_FQ = plain.bands(one.sound.features, 16_000)
     assert points["centre"].to_numpy() == pytest.approx(filters_FQ.argmax(1) * STEP, abs=2 * STEP)
 
 

@@ -1,5 +1,5 @@
 import copy
-import importlib.util
+import importlib
 import sys
 import threading
 import warnings
@@ -16,8 +16,8 @@ import soxr
 import torch
 
 from scaling.settings import Features, Sound
-from scaling.sound import frontends
 from scaling.sound.frontends import BACKENDS, Standardize, backend_for, build, statistics
+from scaling.sound.frontends.plain import QUIETEST
 from scaling.sound.mel import a_weighting, mel_filters
 
 RATE = 22050
@@ -79,7 +79,7 @@ def by_librosa(wave_T: np.ndarray, features: Features, rate: int) -> np.ndarray:
     floor = features.range_db or None
     if features.kind == "log_mel":
         return librosa.power_to_db(
-            mel_FQ @ power_QN, top_db=floor, amin=features.floor or frontends.QUIETEST
+            mel_FQ @ power_QN, top_db=floor, amin=features.floor or QUIETEST
         )
     with np.errstate(divide="ignore"):
         weighting_Q = librosa.A_weighting(librosa.fft_frequencies(sr=rate, n_fft=features.window))
@@ -404,11 +404,12 @@ def test_a_library_built_for_another_torch_is_one_line(monkeypatch):
 
 
 def test_other_libraries_are_imported_only_when_asked_for(monkeypatch):
-    for library in ("torchaudio", "nnAudio", "librosa"):
+    for library in ("torchaudio", "nnAudio", "librosa", "triton"):
         monkeypatch.setitem(sys.modules, library, None)
-    spec = importlib.util.spec_from_file_location("afresh", frontends.__file__)
-    afresh = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(afresh)
+    for name in [name for name in sys.modules if name.startswith("scaling.sound.frontends")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr("scaling.sound.frontends", None)
+    afresh = importlib.import_module("scaling.sound.frontends")
     assert afresh.build(small("log_mel"), 16000)(noise(1, 1000)).isfinite().all()
 
 
@@ -465,7 +466,7 @@ def test_blocks_do_not_show(monkeypatch):
     module = build(small("perceptual"), 16000)
     waves_BT = noise(2, 4000)
     whole = module(waves_BT)
-    monkeypatch.setattr(frontends, "BLOCK", 512)
+    monkeypatch.setattr("scaling.sound.frontends.overhear.BLOCK", 512)
     assert (module(waves_BT) - whole).abs().max() < 2e-5
 
 

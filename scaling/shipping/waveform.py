@@ -19,17 +19,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from scaling.sound.frontends import (
-    GROUP,
-    OFFSET,
-    ConstantQ,
-    Fourier,
-    Kernels,
-    Plain,
-    decibels,
-    emphasized,
-    fft_size,
-)
+from scaling.sound.frontends.constant_q import ConstantQ
+from scaling.sound.frontends.overhear import GROUP
+from scaling.sound.frontends.plain import OFFSET, Plain, decibels, emphasized
+from scaling.sound.frontends.spectra import Fourier, Kernels, fft_size
 
 
 def exportable(frontend: nn.Module, samples: int) -> nn.Module:

@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from scaling.settings import Features
-from scaling.sound.frontends import Plain
+from scaling.sound.frontends.plain import Plain
 
 
 def draw(
