@@ -78,9 +78,7 @@ def by_librosa(wave_T: np.ndarray, features: Features, rate: int) -> np.ndarray:
     )
     floor = features.range_db or None
     if features.kind == "log_mel":
-        return librosa.power_to_db(
-            mel_FQ @ power_QN, top_db=floor, amin=features.floor or QUIETEST
-        )
+        return librosa.power_to_db(mel_FQ @ power_QN, top_db=floor, amin=features.floor or QUIETEST)
     with np.errstate(divide="ignore"):
         weighting_Q = librosa.A_weighting(librosa.fft_frequencies(sr=rate, n_fft=features.window))
     return mel_FQ @ (librosa.power_to_db(power_QN, top_db=floor) + weighting_Q[:, None])
