@@ -92,6 +92,7 @@ OTHER: dict[str, dict[str, object]] = {
     "network.base_width": {"network.parametrization": "mup", "network.base_width": 4},
     "network.normalization": {"network.normalization": "residual"},
     "training.sam": {"training.sam": 0.05},
+    "training.adversarial": {"training.adversarial": 0.5},
     "training.sam_adaptive": {"training.sam": 0.05, "training.sam_adaptive": True},
     "augment.freq_mixstyle": {"augment.freq_mixstyle": 0.4},
     "augment.freq_mixstyle_alpha": {

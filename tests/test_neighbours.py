@@ -13,7 +13,7 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 
 from scaling import machine
-from scaling.networks.modules.output import Output
+from scaling.networks.modules.output import Output, described
 from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
@@ -21,7 +21,7 @@ from scaling.sound.store import Store
 from scaling.training import classifier
 from scaling.training.inputs import Listener
 from scaling.training.methods import run
-from scaling.training.neighbours import RATE, described, mfcc_statistics, nearest
+from scaling.training.neighbours import RATE, mfcc_statistics, nearest
 
 LABELS = {"0": 0, "1": 1, "10": 2, "11": 3, "12": 4, "20": 5, "21": 6, "38": 7, "40": 8, "41": 9}
 

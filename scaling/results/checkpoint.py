@@ -106,6 +106,13 @@ def _check(trial: Trial, state: Any) -> None:
         raise ValueError("it holds no patience")
     if not _tensors(state.get("model")) or not isinstance(state.get("optimizer"), dict):
         raise ValueError("it holds no model or no optimizer")
+    adversary = state.get("adversary")
+    if adversary is not None and not (
+        isinstance(adversary, dict)
+        and _tensors(adversary.get("model"))
+        and isinstance(adversary.get("optimizer"), dict)
+    ):
+        raise ValueError("it holds no adversary")
     for name in ("masks", "early"):
         if state.get(name) is not None and not _tensors(state[name]):
             raise ValueError(f"it holds no {name}")

@@ -62,6 +62,7 @@ def open_ended(trial: Trial) -> bool:
     """
     training = trial.training
     endless = training.final == 1 and not training.patience and trial.pruning.open_ended
+    endless = endless and not training.adversarial  # which grows over all of them
     return trial.objective.trains and endless
 
 

@@ -21,7 +21,7 @@ from scaling.results.records import Results
 from scaling.settings import Split, Trial, flat, sizes
 from scaling.sound import datasets, splits
 from scaling.sound.clips import same
-from scaling.training import inputs, optimizer, order, trying
+from scaling.training import adversary, inputs, optimizer, order, trying
 
 
 class Price(NamedTuple):
@@ -109,6 +109,7 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
         if trial.objective.trains:
             optimizer.check_batch(trial.training, clips)
             order.check(trial, classes)
+            adversary.check(trial, table.iloc[parted[key]["train"]])
         train_clips.append(clips)
         heard = {
             each.split: len(each.clips) * len(each.through)

@@ -52,6 +52,14 @@ class Training(Part):
     sam_adaptive: Annotated[
         bool, Field(description="measure that distance relative to each weight")
     ] = False
+    adversarial: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=100,
+            description="largest lambda of a head that learns devices, gradient reversed; 0: none",
+        ),
+    ] = 0.0
     warmup: Annotated[float, Field(ge=0, description="epochs of exponential warm-up; 0: none")] = (
         0.0
     )

@@ -110,6 +110,7 @@ class Trial(Part):
             # `training` stays as it is: it has fields that every trial must state, and none counts
             names = [f"augment.{name}" for name in Augment.model_fields]
             names += ["pruning", "evaluation.disagreement", "transfer.rate", "network.dropout"]
+            names.append("training.adversarial")
             why = f"objective.kind={self.objective.kind} trains nothing"
             yield from ((name, why) for name in names)
 

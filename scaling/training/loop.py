@@ -32,6 +32,7 @@ from scaling.settings import Trial, sizes
 from scaling.sound import augment
 from scaling.sound.microphones import RECORDED
 from scaling.training import classifier, evaluation, optimizer, order, pruners, sharpness
+from scaling.training.adversary import Adversary
 from scaling.training.epoch import Diverged, Epoch, Metric, Prediction
 from scaling.training.evaluation import Scoring
 from scaling.training.inputs import EvaluationSet, Listener
@@ -71,6 +72,8 @@ class Step(NamedTuple):
     targets_BY: Tensor  # class probabilities
     rate: float
     teachers: Sequence[Tensor] = ()  # logits of each, for the first view: (B, Y)
+    heard_BD: Tensor | None = None  # of all views, who hears them: scaling.training.adversary
+    progress: float = 0.0  # the share of training that is done
 
 
 class Session:
@@ -114,6 +117,9 @@ class Session:
                 "folder, of which this has none: sweep it, or name another objective"
             )
         self.teachers = Teachers(teachers, self.model.standardize, listener, machine)
+        self.adversary = None
+        if trial.training.adversarial:
+            self.adversary = Adversary(trial, listener, self.model, machine, resume)
         self.pruner = pruners.build(
             trial,
             len(listener.labels),
@@ -179,6 +185,7 @@ class Session:
                 "optimizer": self.optimizer.state_dict(),
                 "masks": self.pruner.masks if self.pruner else None,
                 "early": self.pruner.early if self.pruner else None,
+                "adversary": self.adversary.state if self.adversary else None,
                 "patience": tuple(self.patience),
             },
             last,
@@ -238,10 +245,12 @@ class Session:
         shuffle = stream(trial.seed, "order", epoch)
         ordered = order.batches(trial, self.train, self.listener.targets, shuffle)
         for step, clips in enumerate(ordered):
-            views = [
-                self.views.augmented(clips, each, share)
+            copies = [
+                self.views.copy(clips, each, share)
                 for each, share in zip(draws, self._shares(), strict=True)
             ]
+            views = [*map(self.views.made, copies)]
+            heard = [*map(self.adversary.heard, copies)] if self.adversary else []
             targets_B = torch.from_numpy(self.listener.targets[clips])
             targets_BY = functional.one_hot(targets_B, len(self.listener.labels)).float()
             targets_BY = targets_BY.to(self.machine.device)
@@ -249,7 +258,15 @@ class Session:
                 mix = augment.draw_mixup(mixes, len(clips), trial.augment.mixup)
                 views = [augment.mixup(view, mix) for view in views]
                 targets_BY = augment.mixup(targets_BY, mix)
-            yield Step(views, targets_BY, self._rate(step), self.teachers(views[0]))
+                heard = [augment.mixup(each, mix) for each in heard]
+            yield Step(
+                views,
+                targets_BY,
+                self._rate(step),
+                self.teachers(views[0]),
+                torch.cat(heard) if heard else None,
+                (epoch + step / self.count) / trial.training.epochs,
+            )
 
     def _rate(self, step: int) -> float:
         """The rate of a step of the next epoch."""
@@ -289,21 +306,26 @@ class Session:
         states = sharpness.drawn(network) if training.sam else {}
         loss = self._loss(step)
         parts = [*loss.parts.values()]
-        if self.pruner and self.pruner.steps_instead(parts):
-            return loss
 
         def uphill(weights: Iterable[Tensor]) -> None:
             with sharpness.repeated(network, states):
                 losses = lambda: self._loss(step).parts.values()  # noqa: E731
                 sharpness.uphill(weights, training.sam, training.sam_adaptive, losses)
 
-        elsewhere = uphill if training.sam else None
-        optimizer.step(self.optimizer, parts, step.rate, training.clip, elsewhere)
+        if not (self.pruner and self.pruner.steps_instead(parts)):
+            elsewhere = uphill if training.sam else None
+            optimizer.step(self.optimizer, parts, step.rate, training.clip, elsewhere)
+        if self.adversary:
+            self.adversary.step(step.rate)
         return loss
 
     def _loss(self, step: Step) -> Loss:
         """What a step minimizes and measures."""
-        loss = self._minimized(self._outputs(step.views), step, self.done)
+        outputs = self._outputs(step.views)
+        loss = self._minimized(outputs, step, self.done)
+        if self.adversary:
+            assert step.heard_BD is not None
+            self.adversary.add_to(loss, outputs, step.heard_BD, step.progress)
         penalty = self.trial.training.penalty
         if penalty > 0:
             loss.parts["penalty"] = penalty * optimizer.penalty(self.model.network)

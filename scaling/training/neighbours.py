@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from scaling.machine import Machine
-from scaling.networks.modules.output import Output
+from scaling.networks.modules.output import described
 from scaling.settings import Trial
 from scaling.sound.microphones import RECORDED
 from scaling.training import classifier, evaluation
@@ -145,15 +145,6 @@ class NearestNeighbours:
         parts = torch.split(self.listener.patches(features_BFN).flatten(0, 1), evaluation.BATCH)
         outputs = [self.model.eval()(part) for part in parts]
         return torch.cat([described(out).float().cpu() for out in outputs]).numpy()
-
-
-def described(output: Output) -> Tensor:
-    """What a network makes of its input before its last layer: its embedding, or its last map's
-    mean: (B, D).
-    """
-    if output.embedding_BE is not None:
-        return output.embedding_BE
-    return output.features_BCFN.mean(dim=(2, 3))
 
 
 def run(

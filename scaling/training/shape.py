@@ -21,11 +21,12 @@ def shape(trial: Trial, clips: int) -> Hashable | None:
     `clips` are those it trains on. A front end that learns is no part of a network, and nearest
     neighbours train nothing, parts of a person's own may do what cannot be stacked, RigL's masks
     change within an epoch, steps of as many clips of each class (objective.queries) may differ in
-    size, teachers answer to one student (objective.kind=distillation), and a
-    stack's loss has no penalty on scales (pruning.penalty).
+    size, teachers answer to one student (objective.kind=distillation), a stack's loss has no
+    penalty on scales (pruning.penalty), and an adversary is one network's (training.adversarial).
     """
     learns = trial.sound.features.trainable != "none"
     alone = learns or not trial.objective.trains or bool(trial.objective.sources)
+    alone = alone or trial.training.adversarial > 0
     if alone or trial.own or not (trial.pruning.stackable and trial.objective.stackable):
         return None
     training, seen = trial.training, clips * trial.training.passes

@@ -48,6 +48,7 @@ class Copy(NamedTuple):
     clips: np.ndarray  # rows of the clip table
     draws: Draws
     variants: Mapping[str, Tensor]  # by transform, which variant of each clip: transforms.draw
+    microphones_B: Tensor  # which microphone each is heard through, or RECORDED
 
 
 class Stage(NamedTuple):
@@ -100,9 +101,7 @@ def _compress(views: "Views", waves_BT: Tensor, copy: Copy) -> Tensor:
 
 
 def _hear_through(views: "Views", waves_BT: Tensor, copy: Copy) -> Tensor:
-    heard, draws = views.trial.microphones, copy.draws["microphone"]
-    which_B = augment.draw_microphone(draws, len(copy.clips), heard.share, len(heard.train))
-    through_BT: Tensor = views.listener.bank(waves_BT, which_B)
+    through_BT: Tensor = views.listener.bank(waves_BT, copy.microphones_B)
     return through_BT
 
 
@@ -200,7 +199,21 @@ class Views:
 
         With a gradient to the filters of a front end that learns.
         """
+        return self.made(self.copy(clips, draws, share))
+
+    def copy(self, clips: np.ndarray, draws: Draws, share: float) -> Copy:
+        """What is drawn for the copy that `augmented` makes."""
         copy = self._copy(clips, draws, self.trial.augment.transform, share)
+        heard = self.trial.microphones
+        if heard.share == 0:
+            return copy
+        which_B = augment.draw_microphone(
+            draws["microphone"], len(clips), heard.share, len(heard.train)
+        )
+        return copy._replace(microphones_B=which_B)
+
+    def made(self, copy: Copy) -> Tensor:
+        """See `augmented`."""
         with torch.set_grad_enabled(self.learns):
             return self._made(copy, [stage for stage in STAGES if stage.used(self.trial)])
 
@@ -217,7 +230,7 @@ class Views:
     def _copy(self, clips: np.ndarray, draws: Draws, which: str, share: float) -> Copy:
         counts = {name: each.variants for name, each in self.transforms.items()}
         drawn = transforms.draw(draws["transform"], len(clips), which, share, counts)
-        return Copy(clips, draws, drawn)
+        return Copy(clips, draws, drawn, torch.full((len(clips),), RECORDED))
 
     def _made(self, copy: Copy, stages: Sequence[Stage]) -> Tensor:
         """The copy after these stages, standardized before those that change features."""

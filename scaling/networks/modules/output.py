@@ -1,4 +1,7 @@
-"""What every network says of a batch: the logits, and the map that they are read from."""
+"""What every network says of a batch: the logits, and the map that they are read from.
+
+Contents: Output, `described`.
+"""
 
 # B clips, C channels, F rows of a map (mel bands at the input), N columns (frames), Y classes,
 # K dimensions of a bottleneck, E of an embedding
@@ -16,3 +19,12 @@ class Output(NamedTuple):
     mean_BK: Tensor | None = None  # of a bottleneck's Gaussian
     deviation_BK: Tensor | None = None
     embedding_BE: Tensor | None = None  # of a network that was made to be read one layer early
+
+
+def described(output: Output) -> Tensor:
+    """What a network makes of its input before its last layer: its embedding, or its last map's
+    mean: (B, E).
+    """
+    if output.embedding_BE is not None:
+        return output.embedding_BE
+    return output.features_BCFN.mean(dim=(2, 3))
