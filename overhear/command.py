@@ -63,6 +63,7 @@ from overhear.erf import erf  # noqa: E402
 from overhear.measure import measure  # noqa: E402
 from overhear.scene import scene  # noqa: E402
 from scaling.shipping.command import Form  # noqa: E402
+from scaling.shipping.export_command import RATE, TwinOptions, check_int8  # noqa: E402
 from scaling.text import guarded, one_line  # noqa: E402
 from scaling.typed import filled, number, whole  # noqa: E402
 
@@ -206,6 +207,9 @@ def export(
             "validation clips choose how many.",
         ),
     ] = 0,
+    finetune_rate: Annotated[
+        float, typer.Option(metavar="RATE", parser=number, help="Learning rate of that.")
+    ] = RATE,
     most_lost: Annotated[
         float,
         typer.Option(
@@ -230,7 +234,9 @@ def export(
     from scaling.sound.datasets.reading import reading
 
     filled(trial=trial, to=to, out=out, root=root)
-    scaling.shipping.export_command.check_int8(int8, to, most_lost, force, finetune)
+    most = float("inf") if force else most_lost
+    wanted = TwinOptions(most, finetune, finetune_rate, opset)
+    check_int8(int8, to, force, wanted)
     here, folder = machine.here("cpu", "float32", threads), Results(results)
     here.reset()
     exporting.check_target(to, opset)
@@ -247,11 +253,12 @@ def export(
     record |= {"training_clips": len(heard.listener.parts["train"]) if heard.listener else None}
     twin = None
     if int8:
+        from scaling.shipping.int8 import check_validated
+
         read = reading(column, group_from)
         listener = heard.listener or agreement.listening(folder, found, here, root, read)
-        most = float("inf") if force else most_lost
+        check_validated(listener, finetune)  # before what takes long
         make = scaling.shipping.export_command.twin
-        wanted = scaling.shipping.export_command.TwinOptions(most, finetune, opset)
         twin = partial(make, folder, found, listener, wanted, place)
     scaling.shipping.export_command.ship(folder, found, place, (to, opset), heard, record, twin)
 

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -25,6 +26,7 @@ from scaling.settings.recipes import RECIPES
 from scaling.shipping import agreement, card, export, model, whole, windows
 from scaling.shipping.export_command import destination
 from scaling.shipping.predict import predict
+from scaling.shipping.script import script
 from scaling.shipping.waveform import exportable
 from scaling.sound import frontends
 from scaling.sound.store import Store
@@ -233,12 +235,35 @@ def test_a_file_that_answers_otherwise_is_not_written(
 
 
 @torch.no_grad()
-def test_a_program_of_torch_needs_no_overhear(loaded: model.Model, tmp_path: Path):
+def check_script(
+    target: str, loaded: model.Model, path: Path, recordings: list[Path], printed: Any
+):
+    """Its script, run here, answers as the model does: each recording, and seven clips."""
+    text = script(target)
+    assert not re.search("overhear|scaling", text.replace("overhear.json", ""))
+    names: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["run.py", str(path), *map(str, recordings)])
+        exec(compile(text, "run.py", "exec"), names)
+    said = [json.loads(line) for line in printed.readouterr().out.splitlines()]
+    answers = predict(loaded, recordings)
+    first = answers[answers["part"] == "window"].groupby("file", sort=False).first()
+    assert [each["label"] for each in said] == first["label"].tolist()
+    chances = [each["probability"] for each in said]
+    assert chances == pytest.approx(first["probability"].tolist(), abs=1e-4)
+    for clips in (1, 7):
+        waves_BT = 0.1 * torch.randn(clips, loaded.samples)
+        _, logits_BY = names["answers"](waves_BT.numpy())
+        assert np.abs(logits_BY - loaded(waves_BT).numpy()).max() < 1e-4
+
+
+def test_a_program_of_torch_needs_no_overhear(
+    loaded: model.Model, esc10: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     path = tmp_path / "model.pt2"
     path.write_bytes(export.exported(loaded, "torch"))
-    waves_BT = 0.1 * torch.randn(1, loaded.samples)
-    _, logits_BY = torch.export.load(path).module()(waves_BT)
-    assert (logits_BY - loaded(waves_BT)).abs().max() < 1e-4
+    recordings = [next(esc10.rglob(name)) for name in CLIPS]
+    check_script("torch", loaded, path, recordings, capsys)
     assert str(Path(__file__).parents[1]).encode() not in path.read_bytes()
 
 
@@ -306,11 +331,17 @@ def test_executorch_is_asked_for():
 @pytest.mark.skipif(
     importlib.util.find_spec("executorch") is None, reason="the extra executorch is not installed"
 )
-def test_executorch_answers_as_pytorch(loaded: model.Model):
-    run_it = export.runner(export.exported(loaded, "executorch"), "executorch")
+def test_executorch_answers_as_pytorch(
+    loaded: model.Model, esc10: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    content = export.exported(loaded, "executorch")
+    run_it = export.runner(content, "executorch")
     found = agreement.agree(run_it, loaded, agreement.synthetic(loaded, "a test"))
     assert found.holds
     assert found.clips == 42
+    (tmp_path / "model.pte").write_bytes(content)
+    recordings = [next(esc10.rglob(name)) for name in CLIPS]
+    check_script("executorch", loaded, tmp_path / "model.pte", recordings, capsys)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from scaling.networks.modules.kernels import Prunable
 from scaling.results.records import Results
 from scaling.settings import Trial, changed
 from scaling.shipping import agreement, export, finetune, int8, model, slim, stopwatch
+from scaling.shipping.export_command import RATE
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
 
@@ -121,7 +122,7 @@ def test_fine_tuning_learns_rounded_weights_of_training_clips(
     first = next(m for m in loaded.classifier.network.modules() if isinstance(m, Prunable))
     first.weight.view(-1)[0] = 0  # as if it had been cut
     assert finetune.stops(6) == [1, 2, 4, 6]
-    states = dict(finetune.finetuned(loaded, listener, 3))
+    states = dict(finetune.finetuned(loaded, listener, 3, RATE))
     assert [*states] == [1, 2, 3]
     assert sorted(heard) == sorted([*listener.parts["train"].tolist()] * 3)
     for made in states.values():
@@ -150,13 +151,13 @@ def test_validation_clips_alone_choose_how_long(
     loaded = model.load(complete, brief(trial).id, HERE)
     without = Listener(brief(trial), store, HERE)
     with pytest.raises(ValueError, match=r"^--finetune 2: trial \w+ has no validation clips"):
-        next(int8.candidates(content, loaded, without, 2))
+        next(int8.candidates(content, loaded, without, 2, RATE))
 
     listener = Listener(changed(brief(trial), {"split.validation_fold": 2}), store, HERE)
     heard: set[int] = set()
     waves = listener.waves
     monkeypatch.setattr(listener, "waves", lambda rows: heard.update(rows) or waves(rows))
-    tried = [*int8.candidates(content, loaded, listener, 1)]
+    tried = [*int8.candidates(content, loaded, listener, 1, RATE)]
     parts = listener.parts
     assert heard == {*parts["train"], *parts["validation"]}
     assert {*parts} - {"train", "validation"}, "there are test clips, which nobody heard"
@@ -201,6 +202,10 @@ def test_the_command_writes_twin_card_and_records(
         agreement, "heard_out", lambda _, found, *__: agreement.synthetic(found, "-")
     )
     asked = ["export", complete.where, "--int8", "--out", f"{tmp_path}/"]
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "exported", None)  # is not come to
+        with pytest.raises(ValueError, match="no validation clips"):
+            app([*asked, "--finetune", "2"], standalone_mode=False)
     monkeypatch.setattr(int8.Twin, "lost", 2.5)
     with pytest.raises(ValueError, match=r"^--int8: nothing was written, as .* loses 2\.5 points"):
         app(asked, standalone_mode=False)
@@ -236,6 +241,11 @@ def test_the_command_writes_twin_card_and_records(
         (["--int8", "--to", "torch"], "^--int8 with --to torch: only onnx has an int8 twin$"),
         (["--int8", "--max-loss", "-1"], "^--max-loss -1: points of accuracy, 0 or more$"),
         (["--finetune", "1"], "^--finetune without --int8: it trains the twin$"),
+        (
+            ["--finetune-rate", "1"],
+            "^--finetune-rate 1: Adam's learning rate, above 0, at most 0.1$",
+        ),
+        (["--finetune-rate", "1e-4"], "^--finetune-rate without --finetune EPOCHS"),
         (["--force"], "^--force without --int8: it is about the twin's loss$"),
     ],
 )

@@ -1,45 +1,24 @@
 """Card: what a reader has to know of an exported model before using it, as a page in Markdown.
 
-Whatever comes from records is escaped. The page holds a script that runs the model with onnxruntime
-and soundfile alone. Source: Mitchell et al. 2019, Model cards for model reporting.
-Contents: `page`, SCRIPT.
+Whatever comes from records is escaped. The page holds the script that runs the model without
+Overhear. Source: Mitchell et al. 2019, Model cards for model reporting. Contents: `page`, `md`,
+`code`.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from scaling.shipping.script import LIBRARIES, script
+from scaling.shipping.whole import MOST
 from scaling.text import printable
 
-SCRIPT = """\
-import json
-import sys
-
-import numpy as np
-import onnxruntime
-import soundfile
-
-model = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
-about = model.get_modelmeta().custom_metadata_map
-labels, rate, samples = (json.loads(about[name]) for name in ("labels", "rate", "samples"))
-for path in sys.argv[2:]:
-    wave, heard_at = soundfile.read(path, dtype="float32", always_2d=True)
-    wave = wave.mean(axis=1)
-    if heard_at != rate:
-        import soxr  # pip install soxr
-
-        wave = soxr.resample(wave, heard_at, rate, quality="HQ")
-    wave = np.rint(32768 * wave).clip(-32768, 32767) / 32768  # 16 bits, as in training
-    wave = wave[:samples].astype(np.float32)
-    if about["fill"] == "tile":
-        wave = np.resize(wave, samples)
-    wave = np.pad(wave, (0, samples - len(wave)))
-    probabilities, logits = model.run(["probabilities", "logits"], {"waves": wave[None]})
-    best = int(probabilities[0].argmax())
-    print(json.dumps({"file": path, "label": labels[best],
-                      "probability": float(probabilities[0, best]),
-                      "logits": logits[0].tolist()}))
-"""
+# how many a file takes at once
+CLIPS = {
+    "onnx": "It takes any number of clips at once.",
+    "torch": f"It takes up to {MOST:,} clips at once.",
+    "executorch": "It takes one clip at a time; `answers` below takes any number, one by one.",
+}
 
 
 def page(said: Mapping[str, Any]) -> str:
@@ -94,18 +73,13 @@ def page(said: Mapping[str, Any]) -> str:
         f"clip.{_instead(said['checked'])}",
         "## Run it",
     ]
-    if said["target"] == "onnx":
-        blocks += [
-            f"`python run.py {code(said['file'])} RECORDING...`, where run.py is this; it needs "
-            "`pip install onnxruntime soundfile`:",
-            f"```python\n{SCRIPT}```",
-        ]
-    else:
-        blocks.append(
-            f"Input: waves (clips, {said['samples']}), float32, full scale 1. Output: "
-            "probabilities and logits (clips, classes). Load it with "
-            + ("`torch.export.load`." if said["target"] == "torch" else "`executorch.runtime`.")
-        )
+    blocks += [
+        f"Input: waves (clips, {said['samples']}), float32, full scale 1. Output: probabilities "
+        f"and logits (clips, classes). {CLIPS[said['target']]}",
+        f"`python run.py {code(said['file'])} RECORDING...`, where run.py is this; it needs "
+        f"`pip install {LIBRARIES[said['target']]} soundfile`:",
+        f"```python\n{script(said['target'])}```",
+    ]
     again = [f"    {printable(said['command'])}"]
     again += [f"    {printable(said['again'])}"] if said["again"] else []
     blocks += ["## Make it again", "\n".join(again)]
@@ -222,8 +196,9 @@ def _tried(twin: Mapping[str, Any]) -> str:
     for row in twin["tried"]:
         lines.append(f"| {row['epochs']} | {100 * row['worst']:.1f} | {100 * row['mean']:.1f} |")
     return (
-        f"Fine-tuned for {twin['finetuned_epochs']} epochs, chosen by validation clips (highest on "
-        "the worst device, of equals on all clips, of equals the fewest epochs):\n\n"
+        f"Fine-tuned for {twin['finetuned_epochs']} epochs at a learning rate of "
+        f"{twin['finetune_rate']:g}, chosen by validation clips (highest on the worst device, of "
+        "equals on all clips, of equals the fewest epochs):\n\n"
     ) + "\n".join(lines)
 
 

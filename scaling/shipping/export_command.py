@@ -1,7 +1,7 @@
 """`overhear export`: a model as one checked file, with its card beside it.
 
 Heavy libraries are imported when the command runs, so that help is instant. Contents: Destination,
-`destination`, `ship`, `check_int8`, TwinOptions, `twin`.
+`destination`, `ship`, TwinOptions, `check_int8`, `twin`.
 """
 
 import json
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from scaling.shipping import MODELS
+
+RATE, FASTEST = 1e-5, 0.1  # of fine-tuning: a trained network moves little
 
 if TYPE_CHECKING:
     from scaling.results.folder import Folder
@@ -134,20 +136,15 @@ def _twin_words(twin: Mapping[str, Any] | None) -> list[str]:
     """The options that make this twin again."""
     if not twin:
         return []
-    asked = [str(each["epochs"]) for each in twin["tried"][-1:]]
-    return ["--int8", *(["--finetune", *asked] if asked else [])]
-
-
-def check_int8(int8: bool, target: str, most_lost: float, force: bool, finetune: int) -> None:
-    """Raises ValueError for options of an int8 twin that do not fit together."""
-    if int8 and target != "onnx":
-        raise ValueError(f"--int8 with --to {target}: only onnx has an int8 twin")
-    if most_lost < 0:
-        raise ValueError(f"--max-loss {most_lost:g}: points of accuracy, 0 or more")
-    if finetune and not int8:
-        raise ValueError("--finetune without --int8: it trains the twin")
-    if force and not int8:
-        raise ValueError("--force without --int8: it is about the twin's loss")
+    words = ["--int8"]
+    for each in twin["tried"][-1:]:
+        words += [
+            "--finetune",
+            str(each["epochs"]),
+            "--finetune-rate",
+            f"{twin['finetune_rate']:g}",
+        ]
+    return words
 
 
 class TwinOptions(NamedTuple):
@@ -155,7 +152,26 @@ class TwinOptions(NamedTuple):
 
     most_lost: float  # points of accuracy, on a device
     epochs: int  # of fine-tuning, at most
+    rate: float  # of fine-tuning
     opset: int
+
+
+def check_int8(int8: bool, target: str, force: bool, wanted: TwinOptions) -> None:
+    """Raises ValueError for options of an int8 twin that do not fit together."""
+    if int8 and target != "onnx":
+        raise ValueError(f"--int8 with --to {target}: only onnx has an int8 twin")
+    if wanted.most_lost < 0:
+        raise ValueError(f"--max-loss {wanted.most_lost:g}: points of accuracy, 0 or more")
+    if wanted.epochs and not int8:
+        raise ValueError("--finetune without --int8: it trains the twin")
+    if not 0 < wanted.rate <= FASTEST:
+        raise ValueError(
+            f"--finetune-rate {wanted.rate:g}: Adam's learning rate, above 0, at most {FASTEST:g}"
+        )
+    if wanted.rate != RATE and not wanted.epochs:
+        raise ValueError("--finetune-rate without --finetune EPOCHS: it is the rate of that")
+    if force and not int8:
+        raise ValueError("--force without --int8: it is about the twin's loss")
 
 
 def twin(
@@ -199,6 +215,7 @@ def twin(
     )
     for remark in said["remarks"]:
         typer.echo(f"  {remark}")
+    said |= {"finetune_rate": wanted.rate if wanted.epochs else None}
     return said | {"file": f"{place.stem}.int8{place.ending}"}
 
 
@@ -209,7 +226,7 @@ def _finetuned(
     from scaling.shipping import int8
 
     twins = []
-    for each in int8.candidates(content, model, listener, wanted.epochs, wanted.opset):
+    for each in int8.candidates(content, model, listener, wanted.epochs, wanted.rate, wanted.opset):
         twins.append(each)
         (right,) = each.tried
         typer.echo(

@@ -24,7 +24,6 @@ from scaling.shipping.model import Model
 from scaling.training import inputs
 from scaling.training.inputs import Listener
 
-RATE = 1e-5  # of Adam: a trained network moves little
 BATCH = 32  # clips
 LEVELS = 127  # on either side of zero
 
@@ -62,9 +61,12 @@ def stops(epochs: int) -> list[int]:
     return sorted({epochs, *(2**power for power in range(epochs.bit_length()))}) if epochs else []
 
 
-def finetuned(model: Model, listener: Listener, epochs: int) -> Iterator[tuple[int, Model]]:
+def finetuned(
+    model: Model, listener: Listener, epochs: int, rate: float
+) -> Iterator[tuple[int, Model]]:
     """Copies of the model after each of `stops`, with that epoch: their weights, rounded, were
-    trained on the trial's training clips, towards the model's own probabilities.
+    trained on the trial's training clips, towards the model's own probabilities, by Adam of this
+    rate.
     """
     made = copy.deepcopy(model)
     network = made.classifier.network
@@ -72,7 +74,7 @@ def finetuned(model: Model, listener: Listener, epochs: int) -> Iterator[tuple[i
     weights = [layer.weight.requires_grad_(True) for layer in layers]
     for layer in layers:
         parametrize.register_parametrization(layer, "weight", _Rounding(layer))
-    optimizer = torch.optim.Adam(weights, RATE)
+    optimizer = torch.optim.Adam(weights, rate)
     train, seed = listener.parts["train"], listener.trial.seed
     for epoch in range(epochs):
         order = stream(seed, "finetune", epoch).permutation(train)

@@ -5,8 +5,8 @@ whose ranges are those on training clips. Damping, masks and normalization are f
 weights first; front end and standardization stay in float32. Fine-tuning goes as far as validation
 clips say. The twin is judged on all held-out clips, through each of the trial's microphones, and
 refused where it loses too much on any device.
-Contents: CALIBRATION, MOST_LOST, Validated, Twin, `quantized`, `candidates`, `best`, `judged`,
-`refused`, `keep`.
+Contents: CALIBRATION, Validated, Twin, `quantized`, `check_validated`, `candidates`, `best`,
+`judged`, `refused`, `keep`.
 """
 
 # B clips, T samples, Y classes
@@ -33,7 +33,6 @@ from scaling.sound.microphones import RECORDED
 from scaling.training.inputs import EvaluationSet, Listener
 
 CALIBRATION = 128  # training clips, or all of fewer
-MOST_LOST = 2.0  # points of accuracy on any device
 BATCH = 7
 LAYERS = ["Conv", "Gemm", "MatMul"]  # operators of convolutions and dense layers
 QUANTIZED = [*LAYERS, "Relu"]  # with Relu, a layer's 256 levels all lie above zero
@@ -107,21 +106,29 @@ class _Clips:
         return None if wave is None else {WAVES: wave}
 
 
+def check_validated(listener: Listener, epochs: int) -> None:
+    """Raises ValueError where a twin is to be fine-tuned for a trial without validation clips."""
+    if epochs and not len(listener.parts.get("validation", ())):
+        raise ValueError(
+            f"--finetune {epochs}: trial {listener.trial.id} has no validation clips, and nothing "
+            "else may say how long to train: leave it out, or train with split.validation_fold"
+        )
+
+
 def candidates(
-    content: bytes, model: Model, listener: Listener, epochs: int, opset: int = export.OPSET
+    content: bytes,
+    model: Model,
+    listener: Listener,
+    epochs: int,
+    rate: float,
+    opset: int = export.OPSET,
 ) -> Iterator[Twin]:
     """The twin of a model's exported file as it is, then after 1, 2, 4, ... `epochs` of
-    fine-tuning, each with what it answers right of validation clips, which are heard as recorded
-    and through each microphone of training.
-
-    Raises ValueError for a trial without validation clips.
+    fine-tuning at this rate, each with what it answers right of validation clips, which are heard
+    as recorded and through each microphone of training. Raises ValueError as `check_validated`.
     """
-    clips = listener.parts.get("validation")
-    if clips is None or not len(clips):
-        raise ValueError(
-            f"--finetune {epochs}: trial {model.id} has no validation clips, and nothing else may "
-            "say how long to train: leave it out, or train with split.validation_fold"
-        )
+    check_validated(listener, epochs)
+    clips = listener.parts["validation"]
     trained = range(len(listener.trial.microphones.train))
     validation = EvaluationSet("validation", clips, (RECORDED, *trained))
 
@@ -132,7 +139,7 @@ def candidates(
         return twin._replace(float32=content, finetuned_epochs=epoch, tried=(right,))
 
     yield validated(quantized(content, listener), 0)
-    for epoch, tuned in finetuned(model, listener, epochs):
+    for epoch, tuned in finetuned(model, listener, epochs, rate):
         yield validated(quantized(export.exported(tuned, "onnx", opset), listener), epoch)
 
 
