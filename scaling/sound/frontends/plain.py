@@ -4,6 +4,7 @@ What the fast paths are held against, and what computes wherever they do not.
 Contents: Plain; `bands`, `emphasized`, `decibels`, `full_precision`.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,7 @@ from scaling.sound.frontends.spectra import fft_size, learn
 from scaling.sound.mel import Scale, a_weighting, mel_filters
 
 QUIETEST = 1e-10  # the power of -100 dB, librosa's amin
+TWOFOLD = 10 * math.log10(2)  # decibels of a factor of two: 10 log10(x) = TWOFOLD log2(x)
 OFFSET = 0.01  # VGGish adds it to a band before the logarithm
 
 
