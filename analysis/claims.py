@@ -1,12 +1,14 @@
 """Claims judged: supported, contradicted or undecided, with the error of the whole family bounded.
 
 A claim is supported where its effect exceeds `at_least` by more than chance explains, contradicted
-where it falls short likewise; all else is undecided, and says what would decide. Source: Holm 1979,
-over all claims of a study, those that cannot be judged yet among them.
-Conventions: effects are better - worse, as fractions or nats (of a loss, worse - better); intervals
-are of one claim, p_holm of its family; units are those of analysis.units, but clips, as one
-training says nothing of another. Contents: Verdict, COLUMNS, judge, assessed, decided, holm,
-recorded.
+where it falls short likewise; that both sides are alike, where the interval lies within the margin,
+or outside. All else is undecided, and says what would decide. Sources: Holm 1979, over all claims
+of a study, those that cannot be judged yet among them; Schuirmann 1987 (two one-sided tests: here
+of alpha / 2 each, as the same interval also contradicts).
+Conventions: effects are better - worse, in what the metric is in (of a loss, worse - better);
+intervals are of one claim, p_holm of its family; units are those of analysis.units, but clips, as
+one training says nothing of another. Contents: Verdict, COLUMNS, judge, assessed, decided, sided,
+holm, recorded.
 """
 
 import math
@@ -25,8 +27,10 @@ from analysis.metrics import Unrecorded
 from analysis.units import (
     DIFFERENCE,
     FREE,
+    LOSS,
     MEAN,
     MEANS_APART,
+    OF_DIFFERENCES,
     ON_ONE_SPLIT,
     SEED,
     SHARE,
@@ -35,12 +39,14 @@ from analysis.units import (
     estimate,
     p_value,
 )
-from scaling.results.claims import GAP, Claim, Stated, selected, stated
+from scaling.results.claims import GAP, SHARES, Claim, selected
+from scaling.results.statements import Stated, stated
 
 NAN = math.nan
 COLUMNS = [
     *("study", "claim", "verdict", "effect", "low", "high", "n", "unit", "pairs", "p", "p_holm"),
-    *("detectable", "needed", "needed_unit", "at_least", "on", "metric", "better", "worse"),
+    *("detectable", "needed", "needed_unit", "at_least", "within", "on", "metric"),
+    *("better", "worse", "than"),
     *("published", "source", "note", "remedy"),
     *("fold", "device", "device_in_fold", "seed", "clips"),
 ]
@@ -64,9 +70,11 @@ def judge(
 ) -> pd.DataFrame:
     """One row per claim, by study; columns as in COLUMNS.
 
-    `claims` None: those that the results folder holds. `needed` is how many more of `needed_unit`
+    `claims` None: those that the results folder holds. `detectable` is the smallest effect beyond
+    what is claimed that this design finds with power .8; of a claim `within` a margin, the smallest
+    margin that it confirms where both sides are equal. `needed` is how many more of `needed_unit`
     would decide with power .8, `remedy` the same in words; `fold` to `clips` are standard
-    deviations of one paired difference. Raises ValueError where there are no claims,
+    deviations of one pair. Raises ValueError where there are no claims,
     for an alpha that is none, and where not one of the claims can be judged.
     """
     if not 0 < alpha <= 0.5:
@@ -123,9 +131,12 @@ def assessed(found: Evidence, claim: Claim, unit: str = "", alpha: float = 0.05)
     kind = _kind(effect)
     if math.isnan(effect.low) or not kind:
         return row | remedies.too_few(effect.n, kind, parts.layout)
-    row["p"] = p_value(runs, claim.at_least, scale)
+    # a margin is decided where the interval excludes both of its ends
+    edges = (claim.at_least,) if claim.within is None else (-claim.within, claim.within)
+    row["p"] = max(p_value(runs, edge, scale) for edge in edges)
     spread = variance.measured(runs, kind, effect, 1 - alpha)
-    row["detectable"] = variance.detectable(spread, alpha)
+    find = variance.detectable if claim.within is None else variance.confirmable
+    row["detectable"] = find(spread, alpha)
     return row | {"parts": parts, "kind": kind}
 
 
@@ -136,14 +147,19 @@ def decided(rows: Sequence[dict[str, Any]], alpha: float = 0.05) -> list[dict[st
     left = sum(not each for each in sure)
     made = []
     for row, p, known in zip(rows, corrected, sure, strict=True):
-        above = row["effect"] > row["at_least"]
-        one_of = Verdict.SUPPORTED if above else Verdict.CONTRADICTED
         full = {**row, "p_holm": p if row["p"] == row["p"] else NAN}
-        full["verdict"] = one_of if known else Verdict.UNDECIDED
+        full["verdict"] = sided(row) if known else Verdict.UNDECIDED
         if not known and "parts" in row:
             full |= remedies.needed(row, row["parts"], row["kind"], alpha / left)
         made.append(full)
     return made
+
+
+def sided(row: Mapping[Any, Any]) -> Verdict:
+    """What a row says where its test is sure."""
+    alike = not math.isnan(row["within"])
+    holds = abs(row["effect"]) < row["within"] if alike else row["effect"] > row["at_least"]
+    return Verdict.SUPPORTED if holds else Verdict.CONTRADICTED
 
 
 def holm(p: Sequence[float]) -> npt.NDArray[np.float64]:
@@ -200,8 +216,9 @@ def _about(claim: Claim) -> dict[str, Any]:
         **dict.fromkeys(numbers, NAN),
         **{name: getattr(claim, name) for name in named},
         "claim": claim.text,
-        "better": selected({**claim.where, **claim.better}),
-        "worse": "" if claim.level else selected({**claim.where, **claim.worse}),
+        "within": NAN if claim.within is None else float(claim.within),
+        **{name: selected(claim.sides.get(name, {})) for name in ("better", "worse")},
+        "than": selected(claim.than),
         "published": NAN if claim.published is None else float(claim.published),
         "n": 0,
         "unit": "",
@@ -214,10 +231,13 @@ def _about(claim: Claim) -> dict[str, Any]:
 
 def _scale(claim: Claim) -> Scale:
     """Where an effect may lie."""
-    if claim.metric == "loss":
-        return FREE
-    if claim.level and claim.on != GAP:
+    apart = not claim.level or claim.on == GAP
+    if claim.metric not in SHARES:
+        return FREE if apart else LOSS
+    if not apart:
         return SHARE if claim.metric == "accuracy" else MEAN
+    if claim.than:
+        return OF_DIFFERENCES._replace(share=claim.metric == "accuracy")
     return DIFFERENCE if claim.metric == "accuracy" else MEANS_APART
 
 
@@ -234,8 +254,5 @@ def _of_clips(runs: pd.DataFrame, claim: Claim) -> float:
     """
     if claim.metric != "accuracy" or claim.on == GAP:
         return NAN
-    if claim.level:
-        return math.sqrt(variance.of_clips(runs["value"], runs["clips"]))
-    worse = runs["value_reference"]
-    sides = (worse, worse + runs["value"])
-    return math.sqrt(sum(variance.of_clips(side.clip(0, 1), runs["clips"]) for side in sides))
+    sides = (pd.Series(side, runs.index) for side in zip(*runs["shares"], strict=True))
+    return math.sqrt(sum(variance.of_clips(side, runs["clips"]) for side in sides))

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from analysis import table
+from analysis import fields, table
 from analysis.aggregate import MEASURES
 from analysis.latency import Latencies, latencies
 from analysis.metrics import Recorded, WantedMetrics
@@ -76,6 +76,15 @@ class Data:
             found = table.scores(self.snapshot, metric, self.last, self.unit, ends)
             self._scores[metric] = found
         return self._scores[metric]
+
+    @property
+    def where(self) -> str:
+        """What a command names to read this."""
+        return self.snapshot.results.where
+
+    def fields(self, metric: str) -> pd.DataFrame:
+        """One row per (trial, split): fields.sizes' of the maps that were computed."""
+        return fields.sizes(self.scores(), self.maps(), metric)
 
     def evaluations(self, metric: str = "accuracy", device: str | None = None) -> pd.DataFrame:
         """One row per (trial, epoch, split, device), of this device or (None) of all:

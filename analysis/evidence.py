@@ -1,14 +1,18 @@
 """Evidence: from a claim to the runs that it is judged by, as pairs of trials of its two sides.
 
 Conventions: a pair shares its seed, its fold and every setting that varies within a side and that
-the claim does not name. What is constant within each side may differ between them, and is told.
-Contents: Unjudged, Evidence, evidence.
+the claim does not name; two pairs whose differences are compared share the same. What is constant
+within each side may differ between them, and is told. Of fields, trials that collapsed
+(analysis.fields) are left out, and counted. Contents: Unjudged, Evidence, evidence.
 """
 
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
+from analysis import fields
 from analysis.data import Data
 from analysis.selection import select
 from analysis.tables.differences import EITHER, apart, gaps
@@ -19,7 +23,8 @@ from scaling.spelling import nearest
 
 # what trials take over differs from fold to fold, and from side to side, as it must
 NEVER_SHARED = (SEED, FOLD, "transfer.trial", "objective.teachers")
-KEPT = ("trial", "value", "by_device", "clips", "metric", "unit", "split", SEED, FOLD)
+KEPT = ("value", "by_device", "clips", "metric", "unit", "split", SEED, FOLD)
+SUMMED = ("trials", "shares")  # tuples: of a difference, those of both
 TOLD = 3  # settings that a note names
 
 
@@ -30,44 +35,63 @@ class Unjudged(ValueError):
 class Evidence(NamedTuple):
     """The runs that a claim is judged by."""
 
-    runs: pd.DataFrame  # as analysis.units.estimate takes them; of pairs also value_reference
+    # as analysis.units.estimate takes them; `trials` are the ids and `shares` the values that each
+    # is made of
+    runs: pd.DataFrame
     notes: tuple[str, ...]  # what a reader has to know
+
+
+class _Scored(NamedTuple):
+    """What the trials of a side have to say."""
+
+    rows: pd.DataFrame
+    complete: int  # trials
+    notes: Mapping[str, int] = {}  # what was left out, by why
 
 
 def evidence(data: Data, trials: "pd.Series[str]", claim: Claim) -> Evidence:
     """The runs of a claim among these trials: values of its one side, or paired differences, better
-    less worse (of a loss, worse less better). Raises Unjudged.
+    less worse (of a loss, worse less better), or such differences less those of `than`. Raises
+    Unjudged.
     """
     planned = data.manifest[data.manifest["trial"].isin(trials)]
-    names = ("better",) if claim.level else ("better", "worse")
-    sides = {name: _planned(planned, claim, name) for name in names}
+    sides = {name: _planned(planned, side, name) for name, side in claim.sides.items()}
     datasets = planned[planned["trial"].isin(sides["better"])]["sound.dataset"].unique()
     if len(datasets) > 1:
         raise Unjudged(
             f"better: trials of {len(datasets)} datasets, whose folds are not the same: name one "
             f"in where, as sound.dataset={datasets[0]}"
         )
-    if shared := len(set.intersection(*map(set, sides.values()))) if len(sides) > 1 else 0:
-        raise Unjudged(
-            f"{shared} {_trials(shared)} on both sides ({selected(claim.better)} and "
-            f"{selected(claim.worse)}): name what tells the sides apart"
-        )
+    for one, other in itertools.pairwise(sides):
+        if shared := len({*sides[one]} & {*sides[other]}):
+            raise Unjudged(
+                f"{shared} {_trials(shared)} on both sides ({selected(claim.better)} and "
+                f"{selected(claim.worse)}): name what tells the sides apart"
+            )
     found = {name: _scored(data, claim, name, side) for name, side in sides.items()}
-    lacking = sum(len(side) - len(found[name][1]) for name, side in sides.items())
+    lacking = sum(len(side) - found[name].complete for name, side in sides.items())
     notes = [f"{lacking} {_trials(lacking)} not complete"] if lacking else []
+    for why in dict.fromkeys(why for each in found.values() for why in each.notes):
+        count = sum(each.notes.get(why, 0) for each in found.values())
+        notes.append(f"{count} {_trials(count)} {why}")
+    runs = [_run(each.rows) for each in found.values()]
     if claim.level:
-        return Evidence(found["better"][0][[*KEPT]].reset_index(drop=True), tuple(notes))
-    one, other = (found[name][0] for name in names)
-    if claim.metric == "loss":
-        one, other = other, one
-    pairs, told = _paired(one, other, claim)
+        return Evidence(runs[0][[*KEPT, *SUMMED]].reset_index(drop=True), tuple(notes))
+    pairs, told = _paired(runs, claim)
     return Evidence(pairs, (*notes, *told))
 
 
-def _planned(manifest: pd.DataFrame, claim: Claim, side: str) -> list[str]:
+def _run(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows of trials with what differences add up."""
+    of = {"trials": rows["trial"], "shares": rows["value"]}
+    singles = {name: [(each,) for each in values] for name, values in of.items()}
+    return rows.assign(**{n: pd.Series(each, rows.index, "object") for n, each in singles.items()})
+
+
+def _planned(manifest: pd.DataFrame, selector: Mapping[str, Any], side: str) -> list[str]:
     """The ids of a side's planned trials, of which there is at least one."""
     left, passed = manifest, ""
-    for name, value in {**claim.where, **getattr(claim, side)}.items():
+    for name, value in selector.items():
         rows = left[_holds(left[name], value)]
         if rows.empty:
             raise Unjudged(
@@ -96,11 +120,9 @@ def _nearest(values: "pd.Series[Any]", wanted: Any) -> str:
     return nearest(str(first), sorted({str(each) if each != "" else "(empty)" for each in known}))
 
 
-def _scored(
-    data: Data, claim: Claim, side: str, trials: list[str]
-) -> tuple[pd.DataFrame, set[str]]:
-    """A side's rows on the claim's split, of the chosen trials; and which of all are complete."""
-    scores = data.scores(claim.metric)
+def _scored(data: Data, claim: Claim, side: str, trials: list[str]) -> _Scored:
+    """A side's rows on the claim's split, of the chosen trials."""
+    scores = data.fields(claim.metric) if claim.of_field else data.scores(claim.metric)
     mine = scores[scores["trial"].isin(trials)]
     complete = set(mine["trial"])
     if not complete:
@@ -112,7 +134,31 @@ def _scored(
     if rows.empty:
         known = ", ".join(sorted(set(whole["split"]))) or "single devices only"
         raise Unjudged(f"{side}: no trial was scored on {claim.on} (they were on {known})")
-    return rows, complete
+    if not claim.of_field:
+        return _Scored(rows, len(complete))
+    return _Scored(*_of_fields(data, claim, side, rows, len(complete)))
+
+
+def _of_fields(
+    data: Data, claim: Claim, side: str, rows: pd.DataFrame, complete: int
+) -> tuple[pd.DataFrame, int, dict[str, int]]:
+    """Those of these rows that have a field of a network that works."""
+    remedy = f"run `overhear erf {data.where} --split {claim.on}`"
+    mapped = rows[rows["value"].notna()]
+    if mapped.empty:
+        raise Unjudged(f"{side}: no ERF map on {claim.on} clips: {remedy}, and judge again")
+    working = mapped[~fields.collapsed(mapped)]
+    if working.empty:
+        raise Unjudged(f"{side}: all {len(mapped)} trials with an ERF map {fields.COLLAPSED}")
+    without = f"without an ERF map on {claim.on} clips: {remedy}"
+    notes = {
+        without: len(rows) - len(mapped),
+        f"left out: {fields.COLLAPSED}": len(mapped) - len(working),
+        "of an unknown number of classes, so whether they collapsed is not known": int(
+            working["chance"].isna().sum()
+        ),
+    }
+    return working, complete, {why: count for why, count in notes.items() if count}
 
 
 def _chosen(data: Data, claim: Claim, trials: set[str]) -> set[str]:
@@ -126,30 +172,55 @@ def _chosen(data: Data, claim: Claim, trials: set[str]) -> set[str]:
         raise Unjudged(f"choose: {error}") from None
 
 
-def _paired(one: pd.DataFrame, other: pd.DataFrame, claim: Claim) -> tuple[pd.DataFrame, list[str]]:
-    """Each trial of the one side with those of the other that share what pairs share; and what is
-    to be told of them.
+def _paired(sides: Sequence[pd.DataFrame], claim: Claim) -> tuple[pd.DataFrame, list[str]]:
+    """Each trial of better with those of worse that share what pairs share, and of two differences
+    likewise each pair with those of `than`; and what is to be told of them.
     """
     open_ = [n for n in settings.leaves() if n not in (*claim.named, *NEVER_SHARED)]
-    counts = [side[open_].nunique(dropna=False) for side in (one, other)]
+    counts = [side[open_].nunique(dropna=False) for side in sides]
     varying = [name for name in open_ if max(count[name] for count in counts) > 1]
-    on = [SEED, FOLD, *varying]
-    rest = ["trial", "value", "by_device"]
-    kept = one[list(dict.fromkeys([*KEPT, *varying]))]
-    pairs = kept.merge(other[[*on, *rest]], on=on, suffixes=EITHER)
-    if pairs.empty:
-        shared = ", ".join(["seed", "fold", *varying[:TOLD]])
-        raise Unjudged(f"no trial of better shares its {shared} with one of worse")
+    found = []
+    for better, worse in zip(sides[::2], sides[1::2], strict=True):
+        one, other = (worse, better) if claim.metric == "loss" else (better, worse)
+        found.append(_joined(one, other, [SEED, FOLD, *varying]))
+        if found[-1].empty:
+            raise Unjudged(f"no trial of better shares its {_said(varying)} with one of worse")
+    pairs, kept = found[0], [name for name in varying if name not in claim.than]
+    if claim.than:
+        pairs = _joined(found[0], found[1], [SEED, FOLD, *kept])
+        if pairs.empty:
+            raise Unjudged(f"no pair of where shares its {_said(kept)} with one of than")
     notes = []
-    used = {*pairs["trial"], *pairs["trial_reference"]}
-    if alone := len({*one["trial"], *other["trial"]} - used):
+    used = set(itertools.chain(*pairs["trials"]))
+    if alone := len({each for side in sides for each in side["trial"]} - used):
         notes.append(f"{alone} {_trials(alone)} without a partner")
-    if differing := [n for n in open_ if n not in varying and _differ(one[n], other[n])]:
-        sides = (other, one) if claim.metric == "loss" else (one, other)
-        said = [f"{n} {sides[0][n].iloc[0]}/{sides[1][n].iloc[0]}" for n in differing[:TOLD]]
-        more = f" and {len(differing) - TOLD} more" if len(differing) > TOLD else ""
-        notes.append(f"they also differ in {', '.join(said)}{more}")
-    return apart(pairs), notes
+    fixed = [name for name in open_ if name not in (*varying, *claim.than)]
+    if said := _differing(sides[0], sides[1], fixed):
+        notes.append(f"they also differ in {said}")
+    if claim.than and (said := _differing(sides[0], sides[2], fixed)):
+        notes.append(f"where and than also differ in {said}")
+    return pairs.reset_index(drop=True), notes
+
+
+def _joined(one: pd.DataFrame, other: pd.DataFrame, on: Sequence[str]) -> pd.DataFrame:
+    """The differences of each of the one from those of the other that agree in `on`."""
+    kept = one[list(dict.fromkeys([*KEPT, *SUMMED, *on]))]
+    pairs = kept.merge(other[[*on, "value", "by_device", *SUMMED]], on=[*on], suffixes=EITHER)
+    for name in SUMMED:
+        pairs[name] += pairs.pop(name + EITHER[1])
+    return apart(pairs).drop(columns=[f"{name}{EITHER[1]}" for name in ("value", "by_device")])
+
+
+def _said(shared: Sequence[str]) -> str:
+    """What pairs share, in words."""
+    return ", ".join(["seed", "fold", *shared[:TOLD]])
+
+
+def _differing(one: pd.DataFrame, other: pd.DataFrame, fixed: Sequence[str]) -> str:
+    """`training.batch 32/16 and 2 more`: the constants in which two sides differ."""
+    names = [name for name in fixed if _differ(one[name], other[name])]
+    said = ", ".join(f"{n} {one[n].iloc[0]}/{other[n].iloc[0]}" for n in names[:TOLD])
+    return f"{said} and {len(names) - TOLD} more" if len(names) > TOLD else said
 
 
 def _differ(one: "pd.Series[Any]", other: "pd.Series[Any]") -> bool:

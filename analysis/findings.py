@@ -13,9 +13,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +23,9 @@ from analysis import table
 from analysis.data import Data
 from analysis.metrics import Unrecorded
 from scaling import settings
-from scaling.results.claims import GAP, METRICS, Claim, Stated, claim_of
+from scaling.results.claims import FIELDS, GAP, METRICS, Claim
 from scaling.results.schemas import SCHEMAS
+from scaling.results.statements import Stated, claim_of, moment, noted
 from scaling.spelling import shortened
 
 LAYOUT = 1  # of a finding; raised when an older reader would misread a newer one
@@ -34,6 +33,7 @@ MOST = 2**22  # bytes of either file
 FIRST = ("trial", "seed", "split.fold")
 COUNTS = ("parameters", "kept_weights", "macs")
 LAST = ("split", "device", "clips", *METRICS)
+OF_FIELDS = (*FIELDS, "chance")  # columns that findings on fields alone have
 NONE = "null"  # JSON of no value
 TYPES: Mapping[str, Any] = {
     "string": str,
@@ -49,7 +49,9 @@ def keep(data: Data, study: str, claims: Sequence[Claim | Stated], file: Path) -
 
     Raises ValueError where no trial of it is complete.
     """
-    scores = _scores(data, {each for claim in claims for each in _splits(_plain(claim))})
+    plain = [_plain(each) for each in claims]
+    scores = _scores(data, {each for claim in plain for each in _splits(claim)})
+    scores, fields = _with_fields(data, scores, {each.metric for each in plain if each.of_field})
     rows = scores.sort_values([*FIRST, "split", "device"], kind="stable")
     names = [*settings.leaves(), *COUNTS]
     varying = [n for n in names if n not in FIRST and rows[n].nunique(dropna=False) > 1]
@@ -69,7 +71,7 @@ def keep(data: Data, study: str, claims: Sequence[Claim | Stated], file: Path) -
         "settings": {n: _bare(rows[n].iloc[0]) for n in names if n not in (*FIRST, *varying)},
     }
     text = io.StringIO()
-    columns = [*FIRST, *varying, *LAST]
+    columns = [*FIRST, *varying, *LAST, *fields]
     cells = ([_cell(value) for value in row] for row in rows[columns].itertuples(index=False))
     csv.writer(text, lineterminator="\n").writerows([columns, *cells])
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +94,7 @@ class Kept(Data):
             if not self.study or not self.claims:
                 raise ValueError("it names no study, or none of its claims")
             self.note: Mapping[str, Any] = note
-            self.last: int = _fits("last", note["last"], "int64")
+            self.last: int = _least("last", note["last"], 1)
             self._rows = _typed(_text(file), note["settings"]).assign(study=self.study)
         except (
             ValueError,
@@ -122,6 +124,19 @@ class Kept(Data):
         frame = frame.assign(value=frame[metric], metric=metric, unit=self.unit)
         return frame.assign(by_device=table.by_device(frame)).reset_index(drop=True)
 
+    @property
+    def where(self) -> str:
+        """The finding."""
+        return str(self.file)
+
+    def fields(self, metric: str) -> pd.DataFrame:
+        """As Data's, of what was kept. Raises Unrecorded for a size that was not."""
+        if metric not in self._rows:
+            raise Unrecorded(f"{self.file} holds no {metric}")
+        rows = self._rows[self._rows["device"] == "all"]
+        found = rows.assign(value=rows[metric], metric=metric, unit=self.unit, by_device=None)
+        return found.reset_index(drop=True)
+
 
 def _scores(data: Data, splits: set[str]) -> pd.DataFrame:
     """One row per trial, split and device, with a column for each metric that was recorded."""
@@ -142,6 +157,22 @@ def _scores(data: Data, splits: set[str]) -> pd.DataFrame:
     return found.reindex(columns=[*found.columns, *(m for m in METRICS if m not in found)])
 
 
+def _with_fields(
+    data: Data, scores: pd.DataFrame, metrics: Collection[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """The scores with the sizes of fields, and the columns that these take. Raises ValueError where
+    none was computed: what is kept is what is judged.
+    """
+    on = ["trial", "split", "device"]
+    for metric in metrics:
+        sizes = data.fields(metric).rename(columns={"value": metric})
+        if sizes[metric].isna().all():
+            raise ValueError(f"no ERF map to keep {metric} of: run `overhear erf {data.where}`")
+        sizes[metric] = sizes[metric].round(PLACES)
+        scores = scores.merge(sizes[[*on, metric]], on=on, how="left")
+    return scores, [*sorted(metrics), "chance"] if metrics else []
+
+
 def _splits(claim: Claim) -> tuple[str, ...]:
     """Those that a claim is judged on, or chosen by."""
     on = ("seen", "unseen") if claim.on == GAP else (claim.on,)
@@ -154,7 +185,7 @@ def _plain(claim: Claim | Stated) -> Claim:
 
 def _stated(claim: Claim | Stated) -> dict[str, Any]:
     """A claim, and when it was stated, of how many ended trials."""
-    said: dict[str, Any] = {"claim": asdict(_plain(claim))}
+    said: dict[str, Any] = {"claim": noted(_plain(claim))}
     if isinstance(claim, Stated):
         said |= {"stated": claim.when.isoformat(), "ended": claim.ended}
     return said
@@ -165,8 +196,7 @@ def _read(said: Mapping[str, Any], study: str) -> Claim | Stated:
     claim = claim_of(said["claim"])
     if "stated" not in said:
         return claim
-    ended = _fits("ended", said["ended"], "int64")
-    return Stated(study, claim, datetime.fromisoformat(said["stated"]), ended, 0)
+    return Stated(study, claim, moment(said["stated"]), _least("ended", said["ended"], 0), 0)
 
 
 def is_one(results: Sequence[str]) -> bool:
@@ -210,7 +240,7 @@ def _typed(text: str, constant: Mapping[str, Any]) -> pd.DataFrame:
     that a finding has not.
     """
     header, *lines = csv.reader(io.StringIO(text))
-    known = {*settings.leaves(), *COUNTS, "trial", *LAST}
+    known = {*settings.leaves(), *COUNTS, "trial", *LAST, *OF_FIELDS}
     if unknown := sorted({*header, *constant} - known):
         raise ValueError(f"no such column: {unknown[0]}")
     if missing := sorted({*FIRST, *LAST} - {*header}):
@@ -221,7 +251,7 @@ def _typed(text: str, constant: Mapping[str, Any]) -> pd.DataFrame:
         raise ValueError(f"the column {twice[0]} stands there twice")
     types = {field.name: str(field.type) for field in SCHEMAS["manifest"]}
     types |= dict.fromkeys(("split", "device"), "string")
-    types |= dict.fromkeys(("clips", *METRICS), "double")
+    types |= dict.fromkeys(("clips", *METRICS, *OF_FIELDS), "double")
     cells = dict(zip(header, zip(*lines, strict=True), strict=True))
     frame = pd.DataFrame(
         {
@@ -249,8 +279,18 @@ def _check(frame: pd.DataFrame) -> None:
     shares = frame[["accuracy", "macro_f1"]].to_numpy(float)
     if ((shares < 0) | (shares > 1)).any():
         raise ValueError("an accuracy or macro_f1 is not between 0 and 1")
+    sizes = frame[[name for name in OF_FIELDS if name in frame]].to_numpy(float)
+    if (sizes <= 0).any():
+        raise ValueError("the size of a field, or the chance of a right guess, is not above 0")
     if frame.duplicated(["trial", "split", "device"]).any():
         raise ValueError("two rows of one trial, split and device")
+
+
+def _least(name: str, value: Any, least: int) -> int:
+    """A whole number that is no less. Raises ValueError."""
+    if value is None or (found := _fits(name, value, "int64")) < least:
+        raise ValueError(f"{name}={value!r:.60}: a whole number, at least {least}")
+    return int(found)
 
 
 def _fits(name: str, value: Any, kind: str) -> Any:

@@ -1,6 +1,7 @@
 """The ledger of claims as `overhear claims` prints and writes it.
 
-Conventions: effects are percentage points, losses nats; intervals are of one claim, p is corrected.
+Conventions: effects are percentage points, of other metrics what scaling.results.claims.unit_of
+says; intervals are of one claim, p is corrected.
 Contents: show, of_claims, told, remarks.
 """
 
@@ -18,8 +19,9 @@ from analysis.claims import Verdict, judge, recorded
 from analysis.coverage import conservative
 from analysis.data import Data, opened
 from analysis.listing import Column, Listing
-from scaling.results.claims import Claim, Stated
+from scaling.results.claims import POINTS, Claim, unit_of
 from scaling.results.records import Results
+from scaling.results.statements import Stated
 
 States = Callable[[str], tuple[str, tuple[Claim, ...]]]  # a study's name and claims, by either
 
@@ -141,8 +143,9 @@ def of_claims(judged: pd.DataFrame, alpha: float) -> Listing:
         f"{tally} of {len(rows)}, with at most {100 * alpha:g} % chance of any false verdict "
         f"(Holm's correction over {families or 'all '}claims)"
     )
-    if "loss" in set(judged["metric"]):
-        result += "; effects are points, of a loss nats"
+    if others := [m for m in judged["metric"].unique() if unit_of(m) != POINTS]:
+        units = ", ".join(f"of {metric} {unit_of(metric).name}" for metric in others)
+        result += f"; effects are points, {units}"
     levels = judged["worse"] == ""
     said = {conservative(judged[levels]), conservative(judged[~levels], apart=True)}
     result = "; ".join([result, *sorted(said - {""})])
@@ -159,8 +162,9 @@ def of_claims(judged: pd.DataFrame, alpha: float) -> Listing:
         ),
         Column("p, Holm", tuple(map(_p, rows))),
     ]
-    if (judged["at_least"] != 0).any():
-        values.insert(1, Column("at least", tuple(f"{_told(row, 'at_least'):g}" for row in rows)))
+    if (judged["at_least"] != 0).any() or judged["within"].notna().any():
+        heading = "claimed" if judged["within"].notna().any() else "at least"
+        values.insert(1, Column(heading, tuple(map(_claimed, rows))))
     if judged["published"].notna().any():
         cells = tuple(_effect(row, row["published"]) for row in rows)
         values.append(Column("paper", cells))
@@ -204,7 +208,7 @@ def _parts(row: Mapping[Any, Any]) -> str:
     """`; a pair varies by 5.1 points from fold to fold, 2.0 from seed to seed`."""
     places = {name: f" from {name} to {name}" for name in ("fold", "device", "seed")}
     places |= {"device_in_fold": " of a device in a fold", "clips": " by its clips at most"}
-    unit = " nats" if row["metric"] == "loss" else " points"
+    unit = f" {unit_of(row['metric']).name}"
     said = []
     for name, place in places.items():
         if not math.isnan(row[name]):
@@ -217,14 +221,14 @@ def _effect(row: Mapping[Any, Any], value: float) -> str:
     """`+5.1` points, `+0.120` nats; a level without a sign."""
     if math.isnan(value):
         return "-"
-    if row["metric"] == "loss":
-        return f"{value:+z.3f}"
-    return f"{100 * value:{'+' if row['worse'] else ''}z.1f}"
+    return unit_of(row["metric"]).text(value, "+" if row["worse"] else "")
 
 
-def _told(row: Mapping[Any, Any], name: str) -> float:
-    """A value in points or nats."""
-    return float(row[name]) if row["metric"] == "loss" else round(100 * row[name], 9)
+def _claimed(row: Mapping[Any, Any]) -> str:
+    """`2`, of a margin `±2`: in what effects are said."""
+    alike = not math.isnan(row["within"])
+    value = unit_of(row["metric"]).factor * row["within" if alike else "at_least"]
+    return f"{'±' * alike}{round(value, 9):g}"
 
 
 def _interval(row: Mapping[Any, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from analysis import variance
 from analysis.intervals import FEWEST
 from analysis.variance import Components, DesignSize
+from scaling.results.claims import unit_of
 
 
 def needed(row: Mapping[str, Any], parts: Components, unit: str, alpha: float) -> dict[str, Any]:
@@ -19,21 +20,23 @@ def needed(row: Mapping[str, Any], parts: Components, unit: str, alpha: float) -
     """
     published = not math.isnan(row["published"])
     target = row["published"] if published else row["effect"]
-    found = variance.needed(parts, unit, target - row["at_least"], alpha)
+    within = 0.0 if math.isnan(row["within"]) else row["within"]
+    wanted = target - row["at_least"], alpha, variance.POWER, within
+    found = variance.needed(parts, unit, *wanted)
     folds, seeds, _ = parts.layout
     # trainings that one more takes; devices take none, but have to be found
     price: dict[str, float] = {"folds": seeds, "seeds": folds, "devices": folds * seeds}
     would = {kind: count for kind, count in found.items() if math.isfinite(count)}
     if not would:
-        count, kinds = variance.of_each(parts, unit, target - row["at_least"], alpha)
+        count, kinds = variance.of_each(parts, unit, *wanted)
         if len(kinds) > 1 and math.isfinite(count):
             would = {" and ".join(kinds): count}
             price[" and ".join(kinds)] = 0.0
     cheapest = min(would, key=lambda kind: (would[kind] * price[kind], kind), default="")
-    factor, digits, of = (1, 3, "nats") if row["metric"] == "loss" else (100, 1, "points")
+    of = unit_of(row["metric"])
     cut = f" (negative components cut at 0: {', '.join(parts.cut)})" if parts.cut else ""
     whose = "published" if published else "observed"
-    effect = f"{factor * target:z.{digits}f} {of}"
+    effect = f"{of.text(target)} {of.name}"
     return {
         "needed": would.get(cheapest, math.nan),
         "needed_unit": cheapest,

@@ -69,21 +69,28 @@ def levels(counts: Sequence[int], alpha: float = ALPHA) -> tuple[float, ...]:
 
 
 def chance(
-    effect: float, error: float, error_then: float, freedom_then: float, level_then: float
+    effect: float,
+    error: float,
+    error_then: float,
+    freedom_then: float,
+    level_then: float,
+    within: float = 0.0,
 ) -> float:
     """The probability that a later look decides, by what is known now.
 
-    `effect` is that beyond what is claimed, `error` its standard error, both now; `error_then` is
-    smaller, or the same where repeats add nothing; `freedom_then` are its degrees of freedom. By
-    the predictive distribution of Spiegelhalter et al. 1986. To stop for a small one decides
-    nothing, and so costs no error rate.
+    `effect` is that beyond what is claimed (of a margin `within`, the effect itself), `error` its
+    standard error, both now; `error_then` is smaller, or the same where repeats add nothing;
+    `freedom_then` are its degrees of freedom. By the predictive distribution of Spiegelhalter et
+    al. 1986. To stop for a small one decides nothing, and so costs no error rate.
     """
     needed = -float(stdtrit(freedom_then, level_then / 2)) * error_then
     moves = math.sqrt(max(error**2 - error_then**2, 0.0))
+    outside, inside = within + needed, max(within - needed, 0.0)
     if moves == 0:
-        return float(abs(effect) >= needed)
-    sides = np.array([abs(effect) - needed, -abs(effect) - needed]) / moves
-    return float(ndtr(sides).sum())
+        return float(abs(effect) >= outside or abs(effect) < inside)
+    sides = np.array([abs(effect) - outside, -abs(effect) - outside]) / moves
+    middle = np.array([inside - abs(effect), -inside - abs(effect)]) / moves
+    return float(ndtr(sides).sum() + ndtr(middle[0]) - ndtr(middle[1]))
 
 
 def remarks(results: "Folder", studies: Collection[str]) -> Iterator[str]:
@@ -120,7 +127,7 @@ def judged(
     this one does not (nan: not known, or this is the last). Errors: those of analysis.claims.judge.
     """
     from analysis import table
-    from analysis.claims import Verdict, holm, judge
+    from analysis.claims import Verdict, holm, judge, sided
     from analysis.data import Data
 
     planned = table.load(results, (study,))
@@ -130,7 +137,7 @@ def judged(
     steps = levels(counts)
     rows = judge(data, {study: claims})
     sure = holm(rows["p"].tolist()) <= steps[number - 1]
-    sides = np.where(rows["effect"] > rows["at_least"], Verdict.SUPPORTED, Verdict.CONTRADICTED)
+    sides = [sided(row) for row in rows.to_dict("records")]
     over, last = number == len(counts), steps[-1] / max(1, int((~sure).sum()))
     outlooks = [
         math.nan if known or over else _outlook(data, claim, counts[-1], last)
@@ -156,4 +163,5 @@ def _outlook(data: "Data", claim: "Claim", repeats: int, level: float) -> float:
     now = variance.expected(parts, kind, parts.layout)
     then = variance.expected(parts, kind, parts.layout._replace(seeds=repeats))
     beyond = row["effect"] - claim.at_least
-    return chance(beyond, float(now.size), float(then.size), float(then.freedom), level)
+    errors = float(now.size), float(then.size), float(then.freedom)
+    return chance(beyond, *errors, level, claim.within or 0.0)

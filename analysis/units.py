@@ -15,8 +15,8 @@ estimate first averages what shares a unit, then looks at how units differ:
 
 How wide an interval over such units is follows from analysis.intervals.
 Conventions: two units give no interval. Shares stay within 0 and 1, differences of shares within
--1 and 1. Contents: Estimate, UNITS, Scale and its values, scale_of, asked, over, estimate,
-estimated, estimates, p_value, by_device, same_devices.
+-1 and 1, differences of two of these within -2 and 2. Contents: Estimate, UNITS, Scale and its
+values, scale_of, asked, over, estimate, estimated, estimates, p_value, by_device, same_devices.
 """
 
 # F folds, S seeds, R rows (folds, or the seeds of a single one), D devices, N runs, E estimates
@@ -68,6 +68,7 @@ class Scale(NamedTuple):
 
 SHARE = Scale(0.0, 1.0, True)
 DIFFERENCE = Scale(-1.0, 1.0, True)
+OF_DIFFERENCES = Scale(-2.0, 2.0, True)  # a difference of two differences
 MEANS_APART = Scale(-1.0, 1.0, False)  # a difference of two macro F1
 MEAN = Scale(0.0, 1.0, False)  # macro F1: a mean of such shares
 LOSS = Scale(0.0, np.inf, False)
@@ -209,8 +210,10 @@ def _limits(mean: Any, design: Design, unit: str, confidence: float) -> tuple[Li
     low, high = mean - half, mean + half
     if known is not None:
         # as many clips, at least, were answered differently
-        away = np.abs(mean)
-        near, far = of_share(away, 0.0 * half, least(away, known, confidence))
+        away = np.abs(mean) / highest
+        near, far = (
+            highest * edge for edge in of_share(away, 0.0 * half, least(away, known, confidence))
+        )
         low = np.minimum(low, np.where(mean > 0, near, -far))
         high = np.maximum(high, np.where(mean < 0, -near, far))
     return Limits(np.maximum(low, lowest), np.minimum(high, highest)), n, over

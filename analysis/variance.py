@@ -9,12 +9,13 @@ one near 0 often does, is cut at 0 and named. Sources: Searle, Casella and McCul
 Components (unweighted means); Cohen 1988 (power, here by the non-central t).
 Conventions: variances are squares of what `value` is in; an error is of the mean over the units of
 analysis.units, on one split over devices crossed with seeds. Contents: DesignSize, Components,
-components, of_clips; Error, expected, measured; power, detectable, runs_needed, needed,
-of_each.
+components, of_clips; Error, expected, measured; power, detectable, confirmable, runs_needed,
+needed, of_each.
 """
 
 import math
 from bisect import bisect_left
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -128,27 +129,50 @@ def measured(runs: pd.DataFrame, unit: str, interval: Estimate, confidence: floa
     return error._replace(size=max(error.size, half / float(_edge(error.freedom, 1 - confidence))))
 
 
-def power(effect: float, error: Error, alpha: float = ALPHA) -> Any:
-    """How often a two-sided t test finds a true effect of this size."""
+def power(effect: float, error: Error, alpha: float = ALPHA, within: float = 0.0) -> Any:
+    """How often a two-sided t test finds a true effect of this size; of a margin `within` which two
+    sides are alike, how often the interval lies inside it, or outside.
+
+    That it lies inside takes that it excludes both ends: by Bonferroni's inequality, at least as
+    often as here.
+    """
     size, freedom = np.broadcast_arrays(*map(np.asarray, error))
-    edge = _edge(freedom, alpha)
+    edge, size = _edge(freedom, alpha), np.where(size > 0, size, np.nan)
+    above, below = (np.abs(effect) - within) / size, (np.abs(effect) + within) / size
+    found = _exceeds(above, freedom, edge) + _exceeds(-below, freedom, edge)
+    if within:
+        inside = _exceeds(-above, freedom, edge) + _exceeds(below, freedom, edge) - 1
+        found = found + np.maximum(inside, 0.0)
+    return np.where(np.isnan(size), float(abs(effect) != within), found)
+
+
+def _exceeds(away: Any, freedom: Any, edge: Any) -> Any:
+    """How often t exceeds an edge where the true mean is so many errors away from 0."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        away = np.abs(effect) / np.where(size > 0, size, np.nan)
-        found = nct.sf(edge, freedom, away) + nct.cdf(-edge, freedom, away)
+        found = nct.sf(edge, freedom, away)
     # so far away that scipy's series gives up
-    found = np.where(np.isnan(found) & (away > edge), 1.0, found)
-    return np.where(size > 0, found, float(effect != 0))
+    return np.where(np.isnan(found), np.where(away > edge, 1.0, 0.0), found)
 
 
 def detectable(error: Error, alpha: float = ALPHA, chance: float = POWER) -> float:
     """The smallest true effect that a two-sided t test finds this often."""
+    return _smallest(error, alpha, lambda far, unit: power(far, unit, alpha) - chance)
+
+
+def confirmable(error: Error, alpha: float = ALPHA, chance: float = POWER) -> float:
+    """The smallest margin within which equal sides are found alike this often."""
+    return _smallest(error, alpha, lambda far, unit: power(0.0, unit, alpha, far) - chance)
+
+
+def _smallest(error: Error, alpha: float, excess: Callable[[float, Error], float]) -> float:
+    """Where this excess, which grows with the distance in errors, is 0."""
     if not (error.size >= 0 and error.freedom > 0):
         return math.nan
     unit = Error(1.0, float(error.freedom))
     most = 2.0 * float(_edge(unit.freedom, alpha)) + 2.0
-    while power(most, unit, alpha) < chance:
+    while excess(most, unit) < 0:
         most *= 2
-    return float(error.size) * float(brentq(lambda far: power(far, unit, alpha) - chance, 0, most))
+    return float(error.size) * float(brentq(lambda far: excess(far, unit), 0, most))
 
 
 def runs_needed(
@@ -161,14 +185,20 @@ def runs_needed(
 
 
 def needed(
-    found: Components, unit: str, effect: float, alpha: float = ALPHA, chance: float = POWER
+    found: Components,
+    unit: str,
+    effect: float,
+    alpha: float = ALPHA,
+    chance: float = POWER,
+    within: float = 0.0,
 ) -> dict[str, float]:
-    """How many more of each kind of unit would find an effect of this size this often.
+    """How many more of each kind of unit would find an effect of this size this often, or decide
+    whether it is `within` a margin.
 
     inf: no number of it up to MOST would; nan: one of it does not tell what more would change.
     """
     return {
-        kind: _more(found, unit, (kind,), effect, alpha, chance)
+        kind: _more(found, unit, (kind,), (effect, within), alpha, chance)
         if _told(found, unit, kind)
         else math.nan
         for kind in ADDABLE[unit]
@@ -176,11 +206,16 @@ def needed(
 
 
 def of_each(
-    found: Components, unit: str, effect: float, alpha: float = ALPHA, chance: float = POWER
+    found: Components,
+    unit: str,
+    effect: float,
+    alpha: float = ALPHA,
+    chance: float = POWER,
+    within: float = 0.0,
 ) -> tuple[float, tuple[str, ...]]:
     """How many more of all kinds at once would find it, and of which: where none alone would."""
     kinds = tuple(kind for kind in ADDABLE[unit] if _told(found, unit, kind))
-    return _more(found, unit, kinds, effect, alpha, chance), kinds
+    return _more(found, unit, kinds, (effect, within), alpha, chance), kinds
 
 
 def _told(found: Components, unit: str, kind: str) -> bool:
@@ -195,7 +230,7 @@ def _more(
     found: Components,
     unit: str,
     kinds: tuple[str, ...],
-    effect: float,
+    claimed: tuple[float, float],
     alpha: float,
     chance: float,
 ) -> float:
@@ -204,7 +239,8 @@ def _more(
     def enough(more: int) -> bool:
         grown = {kind: getattr(found.layout, kind) + more for kind in kinds}
         layout = found.layout._replace(**grown)
-        return bool(power(effect, expected(found, unit, layout), alpha) >= chance)
+        effect, within = claimed
+        return bool(power(effect, expected(found, unit, layout), alpha, within) >= chance)
 
     if not kinds or not enough(MOST):
         return math.inf

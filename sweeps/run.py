@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from scaling.own import sources
-from scaling.results import claims
+from scaling.results import statements
 from scaling.results.manifest import Plan, counted, record
 from scaling.results.outcome import Status
 from scaling.results.records import Refused, Results
@@ -109,7 +109,7 @@ def _run(
     record(plan, digests, results, prepare.glances(plan.trials, stores))
     to_run = schedule.pending(plan, results, launch.retry_failed)
     ended = len(results.ended(trial.id for trial in plan.trials))
-    claims.state(launch.study.name, launch.study.claims, ended, results)
+    statements.state(launch.study.name, launch.study.claims, ended, results)
     already = len(plan.trials) - len(to_run)
     total = max(len(plan.trials), ledger.search.samples if ledger else 0)
     if already:

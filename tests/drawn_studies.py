@@ -20,7 +20,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from analysis.units import DIFFERENCE, SHARE, estimates
+from analysis.units import DIFFERENCE, OF_DIFFERENCES, SHARE, estimates
 from scaling.seeds import stream
 
 # E draws, F folds, S seeds, D devices, C clips
@@ -32,7 +32,7 @@ ANSWERS = 4_000_000  # that are drawn at once
 
 
 class Design(NamedTuple):
-    """A study of one condition, or of the paired difference of two."""
+    """A study of one condition, of the paired difference of two, or of two such differences."""
 
     folds: int
     seeds: int = 1
@@ -41,6 +41,7 @@ class Design(NamedTuple):
     device: float = 0.15
     apart: float | None = None  # of a difference: the other side's truth less this one's
     skewed: bool = False  # drawn by the second model
+    than: float | None = None  # of two differences: the other one
 
 
 def coverage(design: Design, truth: float, draws: int) -> tuple[float, set[str]]:
@@ -51,6 +52,10 @@ def coverage(design: Design, truth: float, draws: int) -> tuple[float, set[str]]
     if design.apart is not None:
         values = _right(design, truth + design.apart, draws, draw, paired) - values
         scale, true = DIFFERENCE, design.apart
+    if design.apart is not None and design.than is not None:
+        sides = (_right(design, truth + by, draws, draw, paired) for by in (design.than, 0.0))
+        values = values - (next(sides) - next(sides))
+        scale, true = OF_DIFFERENCES, design.apart - design.than
     folds, seeds = (each.ravel() for each in np.indices((design.folds, design.seeds)))
     value_NDE = np.moveaxis(values, 0, -1).reshape(len(folds), design.devices, draws)
     heard = design.devices > 1

@@ -18,7 +18,7 @@ from analysis.claims import COLUMNS, Verdict, assessed, holm, judge
 from analysis.data import Data
 from analysis.evidence import Evidence
 from analysis.units import DIFFERENCE, estimate, p_value
-from scaling.results import claims
+from scaling.results import statements
 from scaling.results.claims import Claim
 from scaling.results.records import Damaged, Results
 from scaling.seeds import stream
@@ -82,6 +82,17 @@ def only(results: Results, one: Claim, **options: Any) -> dict[str, Any]:
         ({"better": {"seed": 1}}, "seeds and folds are averaged, not compared"),
         ({"choose": ("seed",)}, "seeds and folds are averaged"),
         ({"worse": {}, "metric": "loss"}, "a level is of accuracy or macro_f1"),
+        ({"within": 0.0}, "within=0: a margin is above 0"),
+        ({"within": 5}, "within=5: a fraction, -1 to 1; 5 points are 0.05"),
+        ({"within": 0.1, "at_least": 0.1}, "within=0.1 and at_least=0.1: one of the two"),
+        ({"within": 0.1, "worse": {}}, "within is of two sides: name worse"),
+        ({"than": {"network.depth": 2}}, "than network.depth: name it in where, too"),
+        (
+            {"where": {"network.depth": (1, 2)}, "than": {"network.depth": 2}},
+            "network.depth=2 stands in where and in than",
+        ),
+        ({"metric": "sigma_f", "on": "unseen - seen"}, "a field is of one split's clips"),
+        ({"metric": "sigma"}, r"no such metric \(did you mean sigma_"),
     ],
 )
 def test_a_claim_that_cannot_be_meant_is_one_line(fields: dict[str, Any], line: str):
@@ -116,21 +127,21 @@ def test_a_study_states_its_claims(tmp_path: Path):
 
 def test_claims_are_kept_once_with_when_they_were_stated(results: Results):
     one = claim(where={"split.validation_fold": None, "network.damping": (0.0, 0.99)})
-    claims.state("s", [one], 0, results)
-    claims.state("s", [one], 5, results)  # known already
-    (kept,) = claims.stated(results)
+    statements.state("s", [one], 0, results)
+    statements.state("s", [one], 5, results)  # known already
+    (kept,) = statements.stated(results)
     assert (kept.study, kept.claim, kept.ended, kept.earlier) == ("s", one, 0, 0)
-    assert len(results.names(claims.KIND, ".json")) == 1
+    assert len(results.names(statements.KIND, ".json")) == 1
     other = claim(at_least=0.01)
-    claims.state("s", [other], 7, results)
-    (changed,) = claims.stated(results)
+    statements.state("s", [other], 7, results)
+    (changed,) = statements.stated(results)
     assert (changed.claim, changed.ended, changed.earlier) == (other, 7, 1)
 
 
 def test_what_was_stated_late_or_otherwise_is_told(results: Results):
     complete(results, gained(results, folds(0.05, 0.06, 0.07)))
-    claims.state("s", [claim(at_least=0.5)], 0, results)
-    claims.state("s", [claim()], 6, results)
+    statements.state("s", [claim(at_least=0.5)], 0, results)
+    statements.state("s", [claim()], 6, results)
     (row,) = judge(Data(results)).to_dict("records")
     assert "stated after 6 trials had ended; stated otherwise before (1 x)" in row["note"]
 
@@ -139,12 +150,12 @@ def test_what_was_stated_late_or_otherwise_is_told(results: Results):
     "spoil", [lambda c: c[:-9], lambda c: c.replace(b"64", b"32"), lambda c: b""]
 )
 def test_damaged_claims_are_one_line(results: Results, spoil: Any):
-    claims.state("s", [claim()], 0, results)
-    (name,) = results.names(claims.KIND, ".json")
-    file = Path(results.path(claims.KIND, f"{name}.json"))
+    statements.state("s", [claim()], 0, results)
+    (name,) = results.names(statements.KIND, ".json")
+    file = Path(results.path(statements.KIND, f"{name}.json"))
     file.write_bytes(spoil(file.read_bytes()))
     with pytest.raises(Damaged, match=r"cannot be read .*restore it from a copy, or delete it"):
-        claims.stated(results)
+        statements.stated(results)
 
 
 def test_a_launch_keeps_claims_before_any_trial_runs(
@@ -160,7 +171,7 @@ def test_a_launch_keeps_claims_before_any_trial_runs(
     kept: list[str] = []
 
     def instead(*_: object) -> None:
-        kept.extend(each.claim.text for each in claims.stated(Results(out)))
+        kept.extend(each.claim.text for each in statements.stated(Results(out)))
 
     monkeypatch.setattr(ray_tune, "sweep", instead)
     with pytest.warns(UserWarning, match=r"claim 'two': better: no trial has network.width=5"):
@@ -169,11 +180,11 @@ def test_a_launch_keeps_claims_before_any_trial_runs(
     assert (
         "claims stated: 2\n- one\n  accuracy on unseen: at least 0, network.width=16 over" in said
     )
-    assert not (out / claims.KIND).exists()
+    assert not (out / statements.KIND).exists()
     with pytest.warns(UserWarning, match="no trial has"), pytest.raises(typer.Exit):
         sweep(str(path), out=str(out), plain=True)  # no trial has run
     assert kept == ["one", "two"]
-    assert [each.ended for each in claims.stated(Results(out))] == [0, 0]
+    assert [each.ended for each in statements.stated(Results(out))] == [0, 0]
 
 
 # judging
@@ -419,7 +430,7 @@ def test_devices_of_one_training_decide_nothing():
         value=frame["value"] + 0.1,
         by_device=[{d: v + 0.1 for d, v in each.items()} for each in frame["by_device"]],
     )
-    found = Evidence(frame.assign(trial=["a", "b"], value_reference=0.5), ())
+    found = Evidence(frame.assign(trial=["a", "b"], shares=[(0.6, 0.5)] * 2), ())
     row = assessed(found, claim(on="unseen"))
     assert (row["n"], row["unit"]) == (2, "seeds on one split")
     assert row["remedy"] == "2 seeds cannot decide, 3 can: 1 more seed at least"
@@ -458,7 +469,7 @@ def test_recorded_claims_come_first_and_shipped_ones_stand_in(
 ):
     complete(results, gained(results, folds(0.05, 0.06, 0.07)))
     assert "as stated now" in shown(results, capsys)
-    claims.state("s", [claim()], 0, results)
+    statements.state("s", [claim()], 0, results)
     said = shown(results, capsys)
     assert "as stated now" not in said
     assert "1 supported, 0 contradicted, 0 undecided of 1" in said

@@ -25,7 +25,7 @@ import analysis.cli
 from analysis import table
 from overhear.command import app, erf, predict
 from scaling import machine
-from scaling.results import checkpoint, claims, manifest
+from scaling.results import checkpoint, manifest, statements
 from scaling.results.looks import looks
 from scaling.results.records import TRIES, Results
 from scaling.results.run_trial import run_trial
@@ -424,7 +424,7 @@ def test_claims_in_a_store_are_judged_look_by_look_and_reported(
     where = [server.uri("course"), str(tmp_path / "here")]
     for at in where:
         results, own = Results(at), study(folds=(1, 2, 3))
-        claims.state(own.study, own.claims, 0, results)
+        statements.state(own.study, own.claims, 0, results)
         assert follow(asked(own, results), Launches(results, clear))
         assert follow(asked(own, Results(at)), Launches(results, clear)), "it is over"
         assert [look.repeats for look in looks(results, own.study)] == [0, 3]

@@ -20,8 +20,9 @@ from recomputed import WIDTH as W
 
 from analysis import cli
 from overhear import command
-from scaling.results.claims import Claim, state
+from scaling.results.claims import Claim
 from scaling.results.records import Results
+from scaling.results.statements import state
 from scaling.settings.recipes import DAMPED
 
 SAMPLES = Path(__file__).parent / "data"

@@ -23,7 +23,7 @@ from analysis.report import details
 from analysis.report.page import LIMIT, page
 from analysis.units import estimated
 from overhear.command import app
-from scaling.results import claims
+from scaling.results import statements
 from scaling.results.claims import Claim
 from scaling.results.records import Results
 from scaling.settings import Trial
@@ -173,7 +173,7 @@ def test_claims_come_first_with_their_verdicts(results: Results) -> None:
         Claim("width harms", narrower, wider, at_least=0.01),
         Claim("nobody ran this", {"network.width": 99}, narrower),
     ]
-    claims.state("s", stated, 0, results)
+    statements.state("s", stated, 0, results)
     text = page(Data(results))
     said = [each.strip() for each in re.findall(r'<li class="(\w+)">', text)]
     assert said == ["supported", "contradicted", "undecided"]

@@ -91,6 +91,32 @@ def begin(results: Results, own: Own | None = None, **options: int) -> Until:
     return asked(own or study(), results, **options)
 
 
+def test_fields_are_no_claims_of_a_sweep(results: Results, capsys: pytest.CaptureFixture[str]):
+    shrinks = Claim("width shrinks the field", NARROW, WIDE, on="test", metric="sigma_f")
+    with pytest.raises(ValueError, match=r"shrinks the field.* of sigma_f, which no sweep"):
+        asked(study(shrinks), results)
+    alone, beside = asked(study(), results), asked(study(HELPS, shrinks), results)
+    assert beside.course == alone.course
+    assert any("not among them: claim 'width shrinks" in line for line in described(beside))
+    assert follow(beside, Launches(results, clear))
+    assert "1 of 1 claims decided" in capsys.readouterr().out
+
+
+def test_two_sides_that_are_alike_are_decided_by_looks(
+    results: Results, capsys: pytest.CaptureFixture[str]
+):
+    alike = Claim("as good", WIDE, NARROW, on="test", within=0.03)
+    assert follow(asked(study(alike), results), Launches(results, nearly))
+    (*_, last) = looks(results)
+    assert (last.findings[0].verdict, last.repeats) == ("supported", 3)
+    assert "as good: supported" in capsys.readouterr().out
+
+
+def nearly(fold: int, seed: int) -> float:
+    """A gain of a tenth of a point."""
+    return 0.001 + fold / 10_000
+
+
 def test_it_stops_when_all_is_decided(results: Results, capsys: pytest.CaptureFixture[str]):
     launches = Launches(results, clear)
     assert follow(begin(results), launches)

@@ -143,6 +143,7 @@ def test_where_no_unit_alone_decides_more_of_each_may():
     grown = DesignSize(3 + count, 3 + count, 4 + count)
     assert power(0.04, expected(found, "devices", grown)) >= 0.8
     row = {"published": math.nan, "effect": 0.04, "at_least": 0.0, "metric": "accuracy"}
+    row["within"] = math.nan
     said = remedies.needed(row, found, "devices", 0.05)["remedy"]
     assert said == (
         f"at the observed effect of 4.0 points, {count:g} more each of folds and seeds and devices "

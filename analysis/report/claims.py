@@ -6,6 +6,7 @@ from typing import Any
 
 from analysis.claims import Verdict, judge, recorded
 from analysis.data import Data
+from scaling.results.claims import POINTS, unit_of
 
 NONE = (
     "No claim was recorded with these trials. A study states what it wants to know before it runs, "
@@ -46,11 +47,14 @@ def _said(row: Mapping[Any, Any]) -> str:
     if math.isnan(row["effect"]):
         return "Nothing could be measured."
     what = "Difference in" if row["worse"] else "Mean"
+    what = "Difference of two differences in" if row["than"] else what
     said = f"{what} {row['metric']} on {row['on']}: {_effect(row, 'effect')}"
     if not math.isnan(row["low"]):
         low, _, _ = _effect(row, "low").partition(" ")
         said += f" ({low} to {_effect(row, 'high')})"
     said += f", {row['n']} {row['unit']}"
+    if not math.isnan(row["within"]):
+        said += f"; claimed: within {_effect(row, 'within')}"
     if row["at_least"]:
         said += f"; claimed: at least {_effect(row, 'at_least')}"
     if not math.isnan(row["p_holm"]):
@@ -61,9 +65,11 @@ def _said(row: Mapping[Any, Any]) -> str:
 def _details(row: Mapping[Any, Any]) -> str:
     """What is compared with what, what the design could see, and what would decide."""
     over = f" over {row['worse']}" if row["worse"] else ""
-    parts = [f"Study {row['study']}: {row['better']}{over}."]
+    more = f", more than where {row['than']}" if row["than"] else ""
+    parts = [f"Study {row['study']}: {row['better']}{over}{more}."]
     if not math.isnan(row["detectable"]):
-        parts.append(f"The smallest effect this design shows: {_effect(row, 'detectable')}.")
+        what = "effect" if math.isnan(row["within"]) else "margin"
+        parts.append(f"The smallest {what} this design shows: {_effect(row, 'detectable')}.")
     if row["remedy"]:
         parts.append(f"To decide: {row['remedy']}.")
     if not math.isnan(row["published"]):
@@ -79,7 +85,7 @@ def _effect(row: Mapping[Any, Any], name: str) -> str:
     difference.
     """
     value = row[name]
-    sign = "+" if row["worse"] and name != "detectable" else ""
-    if row["metric"] == "loss":
-        return f"{value:{sign}z.3f} nats"
-    return f"{100 * value:{sign}z.1f} {'points' if row['worse'] else '%'}"
+    sign = "+" if row["worse"] and name not in ("detectable", "within") else ""
+    unit = unit_of(row["metric"])
+    share = unit == POINTS and not row["worse"]
+    return f"{unit.text(value, sign)} {'%' if share else unit.name}"

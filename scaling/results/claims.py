@@ -1,35 +1,51 @@
-"""Claims: what a study wants to know, stated before it runs, and kept with its results.
+"""Claims: what a study wants to know, stated before it runs.
 
-A claim compares two sides, each the trials that have certain settings; or it names a level that
-one side reaches. Each launch keeps the claims of its study in `claims/<launch>.json`, sealed, with
-how many of its trials had ended by then: what is stated after results were seen shows it. Judged in
-analysis.claims. Contents: Claim, `selected`, `described`, `unmet`; Stated, `state`, `stated`;
-`claim_of`. Knows neither torch nor pandas.
+A claim compares two sides, each the trials that have certain settings; or it says that they are
+alike, that they differ more in one place than in another, or that one side reaches a level.
+Kept with results by scaling.results.statements, judged in analysis.claims. Contents: METRICS,
+FIELDS, Claim, Unit, `unit_of`, `selected`, `described`, `unmet`. Knows neither torch nor pandas.
 """
 
-import datetime
 import math
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from scaling.settings import Trial, admits, flat, leaves
 from scaling.spelling import nearest, shortened
 
-if TYPE_CHECKING:
-    from scaling.results.folder import Folder
-
 GAP = "unseen - seen"
 SPLITS = ("seen", "unseen", "test", "validation", "train_clean", GAP)
 METRICS = ("accuracy", "macro_f1", "loss")
+SHARES = ("accuracy", "macro_f1")
 UNITS = ("folds", "repeats", "devices")  # clips of one training are no repeat of a comparison
+SELECTORS = ("better", "worse", "where", "than")
 REPEATS = ("seed", "split.fold", "split.validation_fold")
-KIND = "claims"  # the folder of the files
-LAYOUT = 1  # of a file; raised when an older reader would misread a newer one
 MOST = 100  # claims of one study: each makes all others harder to support
 LONGEST = 200  # letters of a claim's text
-BYTES = 2**20  # of a file that is read
+
+
+class Unit(NamedTuple):
+    """What the effects of a metric are said in."""
+
+    name: str
+    factor: float = 1.0  # from a value to what is said
+    digits: int = 1  # behind the point
+
+    def text(self, value: float, sign: str = "") -> str:
+        """A value without its unit."""
+        return f"{self.factor * value:{sign}z.{self.digits}f}"
+
+
+POINTS, NATS = Unit("points", 100.0), Unit("nats", digits=3)
+# sizes of effective receptive fields (kind feature), as `overhear erf` computes them
+FIELDS = {
+    "sigma_f": Unit("mel bands"),  # standard deviation along frequency
+    "sigma_t": Unit("frames"),  # along time
+    "luo_side": Unit("pixels"),
+    "side50": Unit("pixels"),  # of the centred square that holds half of the mass
+    "area50": Unit("points of the input's area", 100.0),  # the share of it in that square
+}
 
 
 @dataclass(frozen=True)
@@ -38,32 +54,41 @@ class Claim:
 
     Selectors map dotted settings to a value as the manifest has it, or to a tuple of such values,
     any of which will do. An empty `worse` makes it a claim about a level: the mean of `better` is
-    `at_least`. Of a loss, less is better: the effect is worse - better. Raises ValueError of one
-    line for what cannot be meant.
+    `at_least`. With `within`, both sides are alike: they differ by less than that. With `than`,
+    the effect is how much more they differ where the settings of `where` hold than where those of
+    `than` do in their place. Of a loss, less is better: the effect is worse - better; of a field,
+    `better` is the larger. Raises ValueError of one line for what cannot be meant.
     """
 
     text: str  # "width helps on unseen devices"; unique in its study
     better: Mapping[str, Any]  # settings of one side by dotted name
     worse: Mapping[str, Any]  # those of the other
     on: str = "unseen"  # a split, or "unseen - seen"
-    metric: str = "accuracy"  # as recorded
+    metric: str = "accuracy"  # as recorded, or one of FIELDS
     at_least: float = 0.0  # the effect that matters, as a fraction: .02 is 2 points; losses: nats
     where: Mapping[str, Any] = field(default_factory=dict)  # what both sides have
     choose: tuple[str, ...] = ()  # settings that each side chooses on validation clips first
     unit: str = ""  # folds, repeats or devices; "": the widest that the design allows
     published: float | None = None  # the paper's own effect, as `at_least`
     source: str = ""  # where that stands, or whose claim it is
+    within: float | None = None  # the margin within which both sides are alike, as `at_least`
+    than: Mapping[str, Any] = field(default_factory=dict)  # what takes the place of `where`
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():
             raise ValueError(f"a claim's text={self.text!r:.60}: say in words what is claimed")
         if len(self.text) > LONGEST:
             raise ValueError(f"{self.said}: {len(self.text)} letters, at most {LONGEST}")
-        for name, known in (("on", SPLITS), ("metric", METRICS), ("unit", ("", *UNITS))):
+        for name, known in (
+            *(("on", SPLITS), ("metric", (*METRICS, *FIELDS))),
+            ("unit", ("", *UNITS)),
+        ):
             self._check_word(name, getattr(self, name), known)
-        for name in ("better", "worse", "where"):
+        for name in SELECTORS:
             self._check_selector(name, getattr(self, name))
         self._check_sides()
+        self._check_than()
+        self._check_field()
         self._check_choice()
         self._check_numbers()
         if not isinstance(self.source, str) or len(self.source) > LONGEST:
@@ -83,6 +108,20 @@ class Claim:
     def named(self) -> tuple[str, ...]:
         """The settings that may tell its sides apart."""
         return tuple(dict.fromkeys((*self.better, *self.worse, *self.choose)))
+
+    @property
+    def of_field(self) -> bool:
+        """Whether it is about the size of receptive fields."""
+        return self.metric in FIELDS
+
+    @property
+    def sides(self) -> dict[str, dict[str, Any]]:
+        """The settings of the trials of each side, by its name."""
+        of = {"better": self.better} if self.level else {"better": self.better, "worse": self.worse}
+        found = {name: {**self.where, **side} for name, side in of.items()}
+        if self.than:
+            found |= {f"{name} of than": {**found[name], **self.than} for name in of}
+        return found
 
     def _check_word(self, name: str, word: Any, known: Iterable[str]) -> None:
         if word not in known:
@@ -123,6 +162,28 @@ class Claim:
         if self.level and self.metric == "loss":
             raise ValueError(f"{self.said}: a level is of accuracy or macro_f1, not of loss")
 
+    def _check_than(self) -> None:
+        where, than = _plain(self.where), _plain(self.than)
+        if self.than and self.level:
+            raise ValueError(f"{self.said}: than of a level: it compares two differences")
+        for name in than:
+            if name not in where:
+                raise ValueError(
+                    f"{self.said}: than {name}: name it in where, too, with the value at which "
+                    "the difference is to be larger"
+                )
+            if both := where[name] & than[name]:
+                raise ValueError(
+                    f"{self.said}: {name}={sorted(map(str, both))[0]} stands in where and in than"
+                )
+
+    def _check_field(self) -> None:
+        if self.of_field and self.on == GAP:
+            raise ValueError(
+                f"{self.said}: metric={self.metric}: a field is of one split's clips; name unseen, "
+                "seen or test"
+            )
+
     def _check_choice(self) -> None:
         if not isinstance(self.choose, tuple):
             raise ValueError(f"{self.said}: choose={self.choose!r:.60}: a tuple of settings")
@@ -135,17 +196,34 @@ class Claim:
             )
 
     def _check_numbers(self) -> None:
-        for name in ("at_least", "published"):
+        for name in ("at_least", "published", "within"):
             value = getattr(self, name)
-            if value is None and name == "published":
+            if value is None and name != "at_least":
                 continue
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not math.isfinite(value):
                 raise ValueError(f"{self.said}: {name}={value!r:.60}: a finite number")
             least = 0 if self.level and self.on != GAP else -1
-            if self.metric != "loss" and not least <= value <= 1:
+            if self.metric in SHARES and not least <= value <= 1:
                 hint = f"; {value:g} points are {value / 100:g}" if abs(value) <= 100 else ""
                 raise ValueError(f"{self.said}: {name}={value:g}: a fraction, {least} to 1{hint}")
+        if self.within is not None:
+            self._check_within(self.within)
+
+    def _check_within(self, margin: float) -> None:
+        if margin <= 0:
+            raise ValueError(f"{self.said}: within={margin:g}: a margin is above 0")
+        if self.at_least:
+            raise ValueError(
+                f"{self.said}: within={margin:g} and at_least={self.at_least:g}: one of the two"
+            )
+        if self.level:
+            raise ValueError(f"{self.said}: within is of two sides: name worse")
+
+
+def unit_of(metric: str) -> Unit:
+    """What the effects of a metric are said in."""
+    return POINTS if metric in SHARES else FIELDS.get(metric, NATS)
 
 
 def selected(selector: Mapping[str, Any]) -> str:
@@ -160,11 +238,14 @@ def described(claims: Sequence[Claim]) -> list[str]:
     """Claims in two lines each, below their number; nothing where there are none."""
     lines = [f"claims stated: {len(claims)}"] if claims else []
     for claim in claims:
-        effect = f"{claim.at_least:g}" + (" nats" if claim.metric == "loss" else "")
+        bound = "at least" if claim.within is None else "within"
+        effect = f"{claim.at_least if claim.within is None else claim.within:g}"
+        unit = "" if claim.metric in SHARES else f" {unit_of(claim.metric).name}"
         sides = " over ".join(filter(None, map(selected, (claim.better, claim.worse))))
         where = f", where {selected(claim.where)}" if claim.where else ""
+        where += f", more than where {selected(claim.than)}" if claim.than else ""
         lines.append(f"- {claim.text}")
-        lines.append(f"  {claim.metric} on {claim.on}: at least {effect}, {sides}{where}")
+        lines.append(f"  {claim.metric} on {claim.on}: {bound} {effect}{unit}, {sides}{where}")
     return lines
 
 
@@ -172,8 +253,7 @@ def unmet(claims: Sequence[Claim], trials: Sequence[Trial]) -> Iterator[str]:
     """A line for each claim one of whose sides has none of these trials."""
     rows = [flat(trial) for trial in trials] if claims else []
     for claim in claims:
-        for side in ("better",) if claim.level else ("better", "worse"):
-            selector = {**claim.where, **getattr(claim, side)}
+        for side, selector in claim.sides.items():
             wanted = _plain(selector).items()
             if not any(all(row[name] in values for name, values in wanted) for row in rows):
                 yield f"{claim.said}: {side}: no trial has {selected(selector)}"
@@ -205,91 +285,3 @@ def _plain(selector: Mapping[str, Any]) -> dict[str, frozenset[Any]]:
         name: frozenset(value if isinstance(value, tuple) else (value,))
         for name, value in selector.items()
     }
-
-
-class Stated(NamedTuple):
-    """A claim as a results folder holds it."""
-
-    study: str
-    claim: Claim
-    when: datetime.datetime  # of the first launch that stated it in these words and numbers
-    ended: int  # trials of that launch that had ended by then
-    earlier: int  # other claims of the same text that were stated before
-
-
-def state(study: str, claims: Iterable[Claim], ended: int, results: "Folder") -> None:
-    """Keep a study's claims, of whose trials `ended` have ended, unless the folder has them."""
-    from scaling.results import seal
-
-    known = [each.claim for each in stated(results) if each.study == study]
-    listed = list(claims)
-    if all(claim in known for claim in listed):
-        return
-    now = datetime.datetime.now(datetime.UTC)
-    note = {
-        "overhear": LAYOUT,
-        "study": study,
-        "stated": now.isoformat(),
-        "ended": ended,
-        "claims": [asdict(claim) for claim in listed],
-    }
-    name = f"{now:%Y%m%dT%H%M%S.%fZ}-{uuid.uuid4().hex[:6]}.json"
-    results.put(seal.note(note), KIND, name)
-
-
-def stated(*folders: "Folder") -> list[Stated]:
-    """The claims of results folders, in the order of their first statement; of several with one
-    study and text the last. Raises Damaged for a file that is not what was written.
-    """
-    found: dict[tuple[str, str], Stated] = {}
-    files = [(name, folder) for folder in folders for name in folder.names(KIND, ".json")]
-    for name, folder in sorted(files, key=lambda file: file[0]):  # a name begins with its time
-        for each in _read(name, folder):
-            known = found.get(key := (each.study, each.claim.text))
-            if known is None:
-                found[key] = each
-            elif known.claim != each.claim:
-                found[key] = each._replace(earlier=known.earlier + 1)
-    return list(found.values())
-
-
-def _read(name: str, results: "Folder") -> list[Stated]:
-    from scaling.results import seal
-    from scaling.results.folder import Damaged
-
-    content = results.get(KIND, f"{name}.json", most=BYTES)
-    if content is None:  # removed meanwhile
-        return []
-    path = f"{results.path(KIND, name)}.json"
-    try:
-        note = seal.noted(content)
-        if type(note.get("overhear")) is int and note["overhear"] > LAYOUT:
-            raise ValueError("a newer Overhear wrote it: update Overhear")
-        study, ended, listed = (note[key] for key in ("study", "ended", "claims"))
-        when = datetime.datetime.fromisoformat(note["stated"])
-        if not isinstance(study, str) or type(ended) is not int or not isinstance(listed, list):
-            raise ValueError("study, ended and claims are not text, number and list")
-        if len(listed) > MOST or ended < 0:
-            raise ValueError(f"at most {MOST} claims and no less than 0 trials")
-        return [Stated(study, claim_of(row), when, ended, 0) for row in listed]
-    except (ValueError, TypeError, KeyError) as error:
-        raise Damaged(
-            f"{path} cannot be read ({error}): restore it from a copy, or delete it, and sweep "
-            "again, which states the claims"
-        ) from None
-
-
-def claim_of(row: Any) -> Claim:
-    """A claim from its JSON form. Raises ValueError or TypeError."""
-    if not isinstance(row, dict):
-        raise ValueError("a claim is no JSON object")
-    if unknown := row.keys() - {each.name for each in fields(Claim)}:
-        raise ValueError(f"a claim has no {sorted(unknown)[0]!r:.60}")
-    made = dict(row)
-    for side in ("better", "worse", "where"):
-        selector = row.get(side, {})
-        if isinstance(selector, dict):
-            made[side] = {n: tuple(v) if isinstance(v, list) else v for n, v in selector.items()}
-    if isinstance(choose := row.get("choose", []), list):
-        made["choose"] = tuple(choose)
-    return Claim(**made)

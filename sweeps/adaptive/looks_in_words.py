@@ -8,7 +8,7 @@ import math
 import shlex
 from collections.abc import Iterator, Sequence
 
-from scaling.results.claims import Claim
+from scaling.results.claims import POINTS, Claim, unit_of
 from scaling.results.looks import Finding, LookRecord
 
 UNDECIDED = "undecided"  # as analysis.claims says it
@@ -55,7 +55,8 @@ def _line(look: LookRecord, finding: Finding, claim: Claim) -> str:
     if math.isnan(finding.p):
         return f" ({finding.note or 'no test'})"
     mean, low, high = (_effect(each, claim) for each in (finding.effect, finding.low, finding.high))
-    unit = "nats" if claim.metric == "loss" else "%" if claim.level else "points"
+    of = unit_of(claim.metric)
+    unit = "%" if claim.level and of == POINTS else of.name
     needs = f"needs p <= {_p(finding.needs)}, is {_p(finding.p)}"
     if not (finding.open or decided(finding)):
         needs += (
@@ -65,9 +66,7 @@ def _line(look: LookRecord, finding: Finding, claim: Claim) -> str:
 
 
 def _effect(value: float, claim: Claim) -> str:
-    if claim.metric == "loss":
-        return f"{value:+.3f}"
-    return f"{100 * value:.1f}" if claim.level else f"{100 * value:+.1f}"
+    return unit_of(claim.metric).text(value, "" if claim.level else "+")
 
 
 def _p(value: float) -> str:

@@ -12,7 +12,7 @@ import json
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import typer
@@ -22,6 +22,7 @@ from scaling.results.eta import duration
 from scaling.results.looks import Course, Finding, LookRecord, looks, record
 from scaling.results.outcome import Status
 from scaling.results.records import Results
+from scaling.results.statements import noted
 from scaling.settings import Trial
 from sweeps.adaptive.looks_in_words import UNDECIDED, decided, ended, planned_looks, said
 
@@ -45,6 +46,7 @@ class Until:
     course: Course
     results: Results
     done: tuple[LookRecord, ...]  # the plan, look 0, among them
+    aside: tuple[Claim, ...] = ()  # claims of the study that no look judges
 
     @property
     def upcoming(self) -> tuple[Trial, ...]:
@@ -78,6 +80,7 @@ def asked(
             f"study {own.study} states no CLAIMS for --until-decided to decide: state them in its "
             "file"
         )
+    own, aside = _measured(own)
     if lines := list(unmet(own.claims, own.trials(1))):
         raise ValueError(f"--until-decided: {lines[0]}, and no repeat will change that")
     done = tuple(looks(results, own.study))
@@ -97,7 +100,25 @@ def asked(
             "promise holds for that plan alone; run it unchanged, or sweep into another folder "
             "with --out"
         )
-    return Until(own, course, results, done)
+    return Until(own, course, results, done, aside)
+
+
+def _measured(own: Own) -> tuple[Own, tuple[Claim, ...]]:
+    """The claims that a sweep's own records can decide, and those of fields, which are computed
+    from the weights of whole trials. Raises ValueError where there are only these.
+    """
+    aside = tuple(claim for claim in own.claims if claim.of_field)
+    if len(aside) == len(own.claims):
+        raise ValueError(f"--until-decided: {_aside(aside[0])}; study {own.study} has no other")
+    claims = tuple(claim for claim in own.claims if not claim.of_field)
+    return own._replace(claims=claims), aside
+
+
+def _aside(claim: Claim) -> str:
+    return (
+        f"{claim.said} is of {claim.metric}, which no sweep records: `overhear erf`, then "
+        "`overhear claims` judge it"
+    )
 
 
 def described(until: Until, seconds: float | None = None) -> list[str]:
@@ -108,7 +129,8 @@ def described(until: Until, seconds: float | None = None) -> list[str]:
     claims = f"{len(until.own.claims)} claim{'s' * (len(until.own.claims) > 1)}"
     lines = [
         f"until decided: {claims}, {planned_looks(course.counts)} ({size} trials each); false "
-        f"decisions at most {100 * course.alpha:g} % in all"
+        f"decisions at most {100 * course.alpha:g} % in all",
+        *(f"not among them: {_aside(claim)}" for claim in until.aside),
     ]
     if seconds is not None:
         lines.append(
@@ -236,7 +258,7 @@ def _other(course: Course, planned: Course) -> str:
 
 def _compared(claim: Claim) -> dict[str, Any]:
     """What of a claim decides."""
-    return {name: value for name, value in asdict(claim).items() if name not in NOT_COMPARED}
+    return {name: value for name, value in noted(claim).items() if name not in NOT_COMPARED}
 
 
 def _digest(value: Any) -> str:

@@ -13,11 +13,14 @@ SOURCE = "Koutini et al. 2021, Figure 4, on TAU Urban Acoustic Scenes 2020 Mobil
 
 
 def claims(deepest: int) -> Iterator[Claim]:
-    """One block, as in the paper's baseline, against the most."""
+    """One block, as in the paper's baseline, against the most; base against damped."""
     hurts = "depth hurts on unseen devices"
     source = "Koutini et al. 2021, section 5.2 and Figure 4"
     shallow, deep = {"network.depth": 1}, {"network.depth": deepest}
     yield from base_and_damped(Claim(hurts, shallow, deep, source=source))
+    base, damped = {"network.damping": 0.0}, {"network.damping": DAMPED}
+    more = f"{hurts}, base networks more than damped ones"
+    yield Claim(more, shallow, deep, where=base, than=damped, source=source)
 
 
 CLAIMS = tuple(claims(5))
