@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from test_own_parts import FILES, NET
 from test_sweep import alone, by_epoch, descendants, overhear, study
 
+from scaling.own import parts
 from scaling.results.records import HIDDEN, Results
 from scaling.results.run_trial import Progress
 from scaling.settings import Trial, changed
@@ -290,7 +292,7 @@ def test_two_machines_as_a_person_starts_them(
     brief: Trial, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """`ray start` twice, with a token, and the command line. The second has a disk of its own, but
-    for one shared folder.
+    for one shared folder: it sees neither the study nor the network and the objective beside it.
     """
     (tmp_path / "token").write_text("overhear" * 8)
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
@@ -300,7 +302,11 @@ def test_two_machines_as_a_person_starts_them(
     scratch.mkdir()
     apart = hiding(packed.parent, own, scratch)
     port = str(20_000 + os.getpid() % 10_000)
-    path, trials = study(tmp_path, brief, [{"seed": seed} for seed in range(3)])
+    for name in ("my_net", "my_loss"):
+        (own / f"{name}.py").write_text(FILES[name])
+    monkeypatch.setattr(parts, "_BESIDE", [own])
+    mine = {**NET, "objective.kind": "my_loss:focal"}
+    path, trials = study(own, brief, [{"seed": seed, **mine} for seed in range(3)])
     address, out, started = f"127.0.0.1:{port}", tmp_path / "shared" / "out", []
     words = "sweep", path, "--precision", "float32", "--address", address
     try:
