@@ -251,7 +251,7 @@ def test_data():
         (["train", "network.width"], r"network.width: settings are written key=value"),
         (
             ["train", "network.width=0"],
-            r"network.width='0': input should be greater than or equal to 1",
+            r"network.width=0: must be at least 1",
         ),
         (["train", "split.fold=9"], r"fold=9"),
         (["train", "split.train_devices=z"], r"z"),
@@ -280,7 +280,7 @@ def test_data():
         ),
         (["sweep", "quickstart", "--device", "tpu", "--address", "a:1"], r"device=tpu"),
         (["sweep", "quikstart"], r"quikstart.*did you mean quickstart"),
-        (["sweep", "quickstart", "--set", "seed=-1"], r"seed='-1'"),
+        (["sweep", "quickstart", "--set", "seed=-1"], r"seed=-1: must be at least 0"),
         (["sweep", "quickstart", "--set", "split.fold=77", "--dry-run"], r"fold=77: .*folds 1"),
         (["data", "describe", "synthetics"], r"did you mean synthetic\?"),
         (["data", "describe", "UrbanSound8K"], r"did you mean urbansound8k\?"),

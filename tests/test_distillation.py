@@ -183,7 +183,7 @@ def test_leaks_and_other_sound_are_refused_by_name(trial: Trial, store: Store, t
         ({"objective.teachers": "xyz"}, "teachers='xyz': a trial's id has 12 digits"),
         ({"objective.teachers": f"{A},{A}"}, f"teachers names {A} twice"),
         ({"objective.teachers": f"{A},{B}"}, "teachers names 2, ensemble=1: state how many"),
-        ({"objective.label_weight": 1}, "objective.label_weight=1.*: input should be less than 1"),
+        ({"objective.label_weight": 1}, "objective.label_weight=1.*: must be below 1"),
         ({"sound.features.trainable": "mel"}, "trainable=mel: objective.kind=distillation has"),
     ],
 )

@@ -350,7 +350,7 @@ def test_channels_are_cut_with_their_convolution(kind: str, trial: Trial):
     [
         ("cp_mobile", {"network.width": 12}, "width=12: network.kind=cp_mobile .*of 8, as 16"),
         ("tf_sepnet", {"network.width": 2}, "width=2: network.kind=tf_sepnet .*of 4, as 4"),
-        ("bc_resnet", {"network.width": 0}, "network.width=0: .*greater than or equal to 1"),
+        ("bc_resnet", {"network.width": 0}, "network.width=0: must be at least 1"),
         ("cp_mobile", {"network.expansion": 0.5}, "network.expansion=0.5: "),
         ("dcase_baseline", {"network.expansion": 2.0}, "dcase_baseline has no expansion, only cp_"),
         ("cp_mobile", {"network.bands": 2}, "cp_mobile has no bands, only bc_resnet"),

@@ -99,7 +99,10 @@ def test_what_is_refused_is_said_in_a_line(means: str):
         ({"module": "Means", "size": "9x9"}, "^--module Means: write module:Class"),
         ({"module": f"{module}:Meanz", "size": "9x9"}, r"^--module .*did you mean Means\?"),
         ({"module": means, "size": "9x9", "arg": ["sid=3"]}, r"^--arg sid: .*mean side\?"),
-        ({"module": means, "size": "9x9", "arg": ["side=x"]}, "^--arg side='x': input should be"),
+        (
+            {"module": means, "size": "9x9", "arg": ["side=x"]},
+            "^--arg side='x': must be a whole number",
+        ),
         ({"module": means, "size": "9x9", "arg": ["side"]}, "^--arg 'side': options are written"),
         ({"module": means, "size": "9x9", "arg": ["side=0"]}, "raised ZeroDivisionError"),
         ({"module": means, "size": "9x9", "layer": "fist"}, r"did you mean first\?"),

@@ -202,7 +202,7 @@ WRONG = [
     ({"network.kind": "my_net:Nett"}, "", "", r"my_net.py has no Nett \(did you mean Net\?\)"),
     ({"network.kind": "my_ne:Net"}, "", "", r"no my_ne.py in .* \(did you mean my_net\?\)"),
     ({"network.options.hiden": 3}, "", "", r"takes no hiden \(did you mean hidden\?\)"),
-    ({"network.options.hidden": "x"}, "", "", "network.options.hidden=.x.: .*valid integer"),
+    ({"network.options.hidden": "x"}, "", "", "network.options.hidden=.x.: .*whole number"),
     ({"network.damping": 0.5}, "", "", "network.damping=0.5 changes nothing: .* takes no damping"),
     ({}, "(hidden, classes)", "(hidden, 3)", r"logits \(2, 3\) .* must put out logits \(2, 10\)"),
     ({}, "(hidden, classes)", "(9, classes)", "fails on features .*: RuntimeError: mat1"),
@@ -387,7 +387,7 @@ def test_a_dataset(folder: Path, trial: Trial):
     )
     for name, line in {
         "fold": "takes no fold .did you mean folds",
-        "folds": "valid integer",
+        "folds": "whole number",
     }.items():
         with pytest.raises(ValueError, match=f"sound.options.{name}.*{line}"):
             changed(own, {"sound.dataset": "my_birds:birds", f"sound.options.{name}": "x"})

@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 
 from pydantic import PydanticUserError, TypeAdapter, ValidationError
 
+from scaling.rejected import rejected
 from scaling.spelling import nearest, shortened
 
 _NUMBER = re.compile(r"[+-]?(\d{1,30}|\d{0,30}\.?\d{1,30}([eE][+-]?\d{1,3})?|\d{1,30}\.)")
@@ -109,8 +110,8 @@ def _value(dotted: str, parameter: inspect.Parameter, text: str) -> Any:
                 return TypeAdapter(parameter.annotation).validate_python(None)
             except ValidationError:
                 pass
-        said = error.errors(include_url=False)[0]["msg"]
-        raise ValueError(f"{dotted}={shortened(text)}: {said[0].lower()}{said[1:]}") from None
+        problem = error.errors(include_url=False)[0] | {"input": text}
+        raise ValueError(rejected(dotted, problem)) from None
     except PydanticUserError:  # a class that pydantic knows nothing of
         return _guessed(text)
 

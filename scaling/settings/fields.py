@@ -19,8 +19,9 @@ from pydantic.fields import FieldInfo
 from scaling.own.names import OWN, Words, family
 from scaling.own.settled import settled
 from scaling.part import RECORDED, Kind, OneOf, Part, without_effect
+from scaling.rejected import rejected
 from scaling.settings.trial import Trial
-from scaling.spelling import nearest, shortened
+from scaling.spelling import closest, nearest, shortened
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -308,8 +309,10 @@ def explain(error: ValidationError) -> str:
         choices = get_args(settings()[f"{name}.kind"].type)
         given = first["input"].get("kind") if isinstance(first["input"], dict) else None
         listed = ", ".join(map(repr, choices[:-1])) + f" or {choices[-1]!r}"
-        shown = f"={shortened(given)}" if isinstance(given, str) else ""
-        line = f"{name}.kind{shown}: input should be {listed}"
+        named = f"={shortened(given)}" if isinstance(given, str) else ""
+        near = closest(given, choices) if isinstance(given, str) else ""
+        meant = f" (did you mean {near}?)" if near else ""
+        line = f"{name}.kind{named}: must be {listed}{meant}"
     elif first["type"] == "value_error":
         said = first["msg"].removeprefix("Value error, ")
         joint = "." if " changes nothing: " in said else ": "  # which begins with the field's name
@@ -317,9 +320,7 @@ def explain(error: ValidationError) -> str:
     elif first["type"] == "missing":
         line = f"{name}: missing"
     else:
-        given = first["input"]
-        said = shortened(given) if isinstance(given, str) else f"{given!r:.80}"
-        line = f"{name}={said}: {first['msg'][0].lower()}{first['msg'][1:]}"
+        line = rejected(name, first)
     return line + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else "")
 
 
