@@ -414,7 +414,7 @@ def test_text_is_understood(trial: Trial):
     )
     assert new.network.width == 64
     assert new.split.train_devices == ("a", "b")
-    assert new.split.validation_fold == 2
+            r"^network.kind=.resnet.: must be .cp_resnet.* or .+ \(did you mean cp_resnet\?\)$",
     assert new.evaluation.training_clips
     assert changed(new, {"split.validation_fold": "null"}).split.validation_fold is None
 
