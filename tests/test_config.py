@@ -414,7 +414,7 @@ def test_text_is_understood(trial: Trial):
     )
     assert new.network.width == 64
     assert new.split.train_devices == ("a", "b")
-            r"^network.kind=.resnet.: must be .cp_resnet.* or .+ \(did you mean cp_resnet\?\)$",
+    assert new.split.validation_fold == 2
     assert new.evaluation.training_clips
     assert changed(new, {"split.validation_fold": "null"}).split.validation_fold is None
 
@@ -434,7 +434,7 @@ def test_text_is_understood(trial: Trial):
         ({"network.width": "wide"}, r"^network.width='wide': write a whole number, as 1000$"),
         (
             {"network.kind": "resnet"},
-            r"^network.kind=.resnet.: must be .cp_resnet.*or .[\w:]+. \(did you mean cp_resnet\?\)$",
+            r"^network.kind=.resnet.: must be .cp_resnet.* or .+ \(did you mean cp_resnet\?\)$",
         ),
         ({"network.dropout": 1}, r"^network.dropout=1: must be below 1$"),
         ({"network.damping": 1.5}, r"^network.damping=1.5: must be at most 1$"),
