@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
 from time import perf_counter
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
+import gpu_front_ends
 import numpy as np
 import stacking
 import torch
-import torchaudio
 from common import Result, report, rounds, timed
 from step import step
 
@@ -28,10 +28,9 @@ from scaling.networks.cp_resnet import CPResNet
 from scaling.results.records import Results
 from scaling.results.run_group import run_group
 from scaling.results.run_trial import run_trial
-from scaling.seeds import torch_stream
-from scaling.settings import Features, Trial, changed, sizes
+from scaling.settings import Trial, changed, sizes
 from scaling.settings.recipes import ESC10, QUICKSTART
-from scaling.sound import datasets, frontends, prepare
+from scaling.sound import datasets, prepare
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
 from scaling.training.loop import Session
@@ -41,8 +40,6 @@ from sweeps import study
 
 PAPER = ("width", "depth", "pointwise", "joint", "random_labels", "erf")
 TAU2020 = 13_962  # training clips (facts, cp_resnet)
-CLIP = 220_500  # samples of a front end's clip: 10 s at 22,050 Hz
-OF_FRONT_END = 2.5  # times torchaudio, aimed at
 ALONE = {(32, 10): (4.0, 2.8), (32, 64): (None, 1.8)}  # over plain float32, over plain autocast
 OF_CEILING = 0.6  # aimed at, at W = 512
 
@@ -56,7 +53,7 @@ class Scale(NamedTuple):
     trials: tuple[int, ...] = (1, 4, 16, 40)
     clips: int = 8  # of each class
     repeats: int = 5
-    front: int = 64  # clips of 10 s
+    front: tuple[int, int] = (gpu_front_ends.CLIPS, gpu_front_ends.SAMPLES)
     study: tuple[int, ...] = (8, 16, 32, 64)  # widths
     seeds: int = 3
     folds: int = 5
@@ -64,7 +61,7 @@ class Scale(NamedTuple):
     stack: int = 40  # trials of the study side by side
 
 
-QUICK = Scale((2,), (4,), (2,), (2,), 2, 2, 2, (2,), 1, 1, 1, 2)
+QUICK = Scale((2,), (4,), (2,), (2,), 2, 2, (2, 22_050), (2,), 1, 1, 1, 2)
 
 
 def ceilings(here: Machine) -> None:
@@ -82,30 +79,6 @@ def ceilings(here: Machine) -> None:
         f"ceilings: {ceiling(here) / 1e12:,.1f} TFLOP/s of {here.precision_name} products, "
         f"{moved / 1e9:,.0f} GB/s of copying"
     )
-
-
-def front_ends(here: Machine, scale: Scale) -> Iterator[Result]:
-    """Clips to features, beside torchaudio's mel spectrogram in decibels."""
-    waves_BT = 0.1 * torch.randn(scale.front, CLIP, generator=torch_stream(0, "benchmark"))
-    waves_BT = waves_BT.to(here.device)
-    library = torchaudio.transforms
-    mel = library.MelSpectrogram(22_050, 2048, hop_length=512, n_mels=256, norm="slaney")
-    decibels = library.AmplitudeToDB("power", 80)
-    peer = torch.nn.Sequential(mel, decibels).to(here.device)
-
-    def computed(module: Callable[[torch.Tensor], object]) -> None:
-        with torch.inference_mode():
-            module(waves_BT)
-        here.wait()
-
-    kinds: tuple[Literal["log_mel"], Literal["perceptual"]] = ("log_mel", "perceptual")
-    for kind in kinds:
-        features = Features(kind=kind, window=2048, hop=512, mels=256, range_db=80)
-        ours = frontends.build(features, 22_050).to(here.device)
-        calls = {"ours": partial(computed, ours), "peer": partial(computed, peer)}
-        seconds = rounds(calls, scale.repeats)
-        named = f"{kind}, {scale.front} clips of 10 s, against torchaudio"
-        yield timed(named, seconds["ours"], seconds["peer"], OF_FRONT_END)
 
 
 class Alone(NamedTuple):
@@ -250,7 +223,11 @@ def main(words: Sequence[str] | None = None) -> None:
     scale, here = QUICK if chosen.quick else Scale(), machine.here(chosen.device)
     ceilings(here)
     found: list[Alone] = []
-    results = [*front_ends(here, scale), *alone(here, scale, found), *side_by_side(here, scale)]
+    results = [
+        *gpu_front_ends.front_ends(here, *scale.front, scale.repeats),
+        *alone(here, scale, found),
+        *side_by_side(here, scale),
+    ]
     results.append(whole_study(here, scale))
     if not chosen.quick:
         of_the_paper(found)

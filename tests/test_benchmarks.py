@@ -1,10 +1,15 @@
 """Benchmarks: a ratio has its spread, and what a GPU machine will run, runs here."""
 
 import json
+import re
 import sys
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
+import torch
+
+from scaling.sound.frontends import fused
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -36,15 +41,41 @@ def test_what_a_gpu_will_run_runs_on_a_cpu(beside: Path, capsys: pytest.CaptureF
 
     gpu.main(["--device", "cpu", "--quick"])
     names = [each["name"] for each in json.loads(beside.read_text())["results"]]
-    for part in ("log_mel", "perceptual", "against float32", "against autocast", "2 trials, W"):
+    for part in (
+        "log_mel, 2 clips against torchaudio",
+        "perceptual, beside the aim",
+        "against float32",
+        "against autocast",
+        "2 trials, W",
+    ):
         assert any(part in name for name in names), part
     assert "2 trials, 1 epochs, s" in names
     assert "ceilings" in capsys.readouterr().out
 
 
+def test_parts_and_block_sizes_of_the_fused_pass(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """The code of both, with kernels that do nothing: none can be launched here."""
+    import gpu_front_ends
+
+    from scaling import machine
+
+    monkeypatch.setattr(gpu_front_ends, "import_module", lambda _: MagicMock())
+    monkeypatch.setattr(gpu_front_ends, "TILES", ((16, 32, 16),))
+    here = machine.here("cpu")
+    gpu_front_ends.parts("perceptual", torch.zeros(1, 3000), here, 2)
+    gpu_front_ends.tiles(here, 1, 3000, 2)
+    said = capsys.readouterr().out
+    assert re.search(
+        r"^perceptual, fused: frames [0-9.]+ ms, FFT [0-9.]+ ms, bands [0-9.]+ ms", said
+    )
+    assert "log_mel, (16, 32, 16): " in said
+    assert fused.FRAMES == 32
+
+
 def test_without_a_gpu_it_says_so(beside: Path, capsys: pytest.CaptureFixture[str]):
     import gpu
-    import torch
 
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
