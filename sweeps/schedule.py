@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from scaling.results import claims, teachers
+from scaling.results import claims, teachers, transfer
 from scaling.results.manifest import Plan, plan
 from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Results
@@ -30,9 +30,10 @@ def planned(launch: Launch, tables: Mapping[str, pd.DataFrame]) -> Plan:
 
 def check(launch: Launch, plan: Plan) -> None:
     """Raises ValueError where trials cannot be stopped early or searched as the launch asks, or
-    where their teachers are missing or leak, before anything runs.
+    where their teachers, or what they take over, are missing or leak, before anything runs.
     """
     teachers.check(launch.trials, Results(launch.results))
+    transfer.check(launch.trials, Results(launch.results))
     if launch.rule:
         early_stopping.check(launch.rule, launch.trials)
         if not launch.study.search:  # a search proposes others

@@ -293,6 +293,8 @@ OTHER: dict[str, dict[str, object]] = {
         "transfer.weights": "vggish.pth",
     },
     "transfer.rate": {"transfer.trial": "0123456789ab", "transfer.rate": 0.5},
+    "transfer.last_layer": {"transfer.trial": "0123456789ab", "transfer.last_layer": "kept"},
+    "transfer.device": {"transfer.trial": "0123456789ab", "transfer.device": "a"},
 }
 
 

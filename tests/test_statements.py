@@ -29,6 +29,7 @@ SILENT = {  # studies that claim nothing, and why
     "erf_scaled_esc10": "likewise",
     "rate_esc10": "its trials are stopped early",
     "search_esc10": "it lists no trials",
+    "sam_esc10": "likewise",
 }
 VIB = ("split.fraction", "published_for")
 

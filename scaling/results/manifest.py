@@ -85,7 +85,7 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
     """
     prices, train_clips, scored, of_classes, counts = [], [], [], [], []
     # thousands of trials share a few splits
-    parted: dict[tuple[str, tuple[str, ...], Split], dict[str, np.ndarray]] = {}
+    parted: dict[tuple[str, tuple[str, ...], Split, str], dict[str, np.ndarray]] = {}
     chosen: dict[tuple[str, tuple[str, ...]], pd.DataFrame] = {}
     for trial in trials:
         name, named = trial.sound.recordings, trial.sound.classes
@@ -100,11 +100,9 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
                 "two classes are needed to tell apart"
             )
         prices.append(price(trial, classes))
-        key = (name, named, trial.split)
+        key = (name, named, trial.split, trial.transfer.device)
         if key not in parted:
-            parts = splits.make(table, trial.split)
-            train = splits.thinned(table, parts["train"], trial.split, trial.seed)
-            parted[key] = parts | {"train": train}
+            parted[key] = inputs.parts(trial, table)
         clips = len(parted[key]["train"])
         if trial.objective.trains:
             optimizer.check_batch(trial.training, clips)
@@ -170,7 +168,8 @@ def _check_own(trial: Trial) -> None:
                 f"pruning.kind={trial.pruning.kind}: {network.kind} has weights in {layer}, which "
                 "masks cannot cut: Conv1d, Conv2d and Linear layers only"
             )
-    if trial.transfer.trial or not trial.objective.trains:
+    taken = trial.transfer.trial and trial.transfer.last_layer == "new"
+    if taken or not trial.objective.trains:
         raise ValueError(
             f"transfer.trial={trial.transfer.trial}: network.kind={network.kind} does not state "
             "its layers, so nobody knows which is its last: make it a subclass of Network "

@@ -429,6 +429,9 @@ class Augment(Part):
         return self
 
 
+RECORDED_AS = "recorded"  # what clips through no microphone are called
+
+
 class Microphones(Part):
     """Clips as other devices would record them; scaling.sound.microphones says how.
 

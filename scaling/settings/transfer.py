@@ -1,7 +1,7 @@
 """Transfer: what a network takes over from one that was trained before."""
 
 from collections.abc import Iterator
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -9,7 +9,8 @@ from scaling.part import Part
 
 
 class Transfer(Part):
-    """What a network takes over from one that was trained before; only its last layer is new.
+    """What a network takes over from one that was trained before; only its last layer is new,
+    unless that is kept, too.
 
     Its standardization is taken over too; public weights know none.
     """
@@ -27,6 +28,14 @@ class Transfer(Part):
     rate: Annotated[
         float, Field(gt=0, le=1, description="of the learning rate, for what is taken over")
     ] = 1.0
+    last_layer: Annotated[
+        Literal["new", "kept"],
+        Field(description="kept: that of `trial`, too, which then has the same classes"),
+    ] = "new"
+    device: Annotated[
+        str,
+        Field(description="trained on and scored as seen: this device or microphone; empty: all"),
+    ] = ""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -35,6 +44,9 @@ class Transfer(Part):
         return self
 
     def idle(self) -> Iterator[tuple[str, str]]:
-        """A rate of nothing."""
+        """What needs something to be taken over, or a trial."""
         if not (self.trial or self.weights):
             yield "rate", "nothing is taken over without trial or weights"
+        if not self.trial:
+            for name in ("last_layer", "device"):
+                yield name, "no trained classifier is taken over without trial"

@@ -28,10 +28,11 @@ from scaling.pruning.channels import Channels
 from scaling.pruning.magnitude import Magnitude
 from scaling.pruning.none import Unpruned
 from scaling.pruning.pruning import Length
-from scaling.settings.sound import Augment, Microphones, Sound, Split
+from scaling.settings.sound import RECORDED_AS, Augment, Microphones, Sound, Split
 from scaling.settings.training import Evaluation, Training
 from scaling.settings.transfer import Transfer
 from scaling.settings.transforms import TRANSFORMS, named
+from scaling.spelling import nearest
 
 
 class Trial(Part):
@@ -110,7 +111,7 @@ class Trial(Part):
             # `training` stays as it is: it has fields that every trial must state, and none counts
             names = [f"augment.{name}" for name in Augment.model_fields]
             names += ["pruning", "evaluation.disagreement", "transfer.rate", "network.dropout"]
-            names.append("training.adversarial")
+            names += ["training.adversarial", "transfer.last_layer", "transfer.device"]
             why = f"objective.kind={self.objective.kind} trains nothing"
             yield from ((name, why) for name in names)
 
@@ -186,6 +187,16 @@ class Trial(Part):
             raise ValueError(
                 "objective.kind=neighbours compares MFCC (network.kind=mfcc) or what a trained "
                 "network makes of clips (transfer.trial or transfer.weights): name one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _device_is_heard(self) -> Self:
+        device, through = self.transfer.device, self.microphones.train
+        known = [*self.split.train_devices, *through, *([RECORDED_AS] if through else [])]
+        if device and known and device not in known:
+            raise ValueError(
+                f"transfer.device={device}: training does not hear it{nearest(device, known)}"
             )
         return self
 

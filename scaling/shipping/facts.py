@@ -54,7 +54,8 @@ def facts(model: Model, results: Results, record: Mapping[str, Any]) -> dict[str
             "protocol": trial.split.protocol,
             "fold": trial.split.fold,
             "validation_fold": trial.split.validation_fold,
-            "devices": list(trial.split.train_devices),
+            "devices": [trial.transfer.device] * bool(trial.transfer.device)
+            or list(trial.split.train_devices),
             "microphones": list(trial.microphones.train),
             "share_through_microphones": trial.microphones.share,
             "epochs": outcome.epochs if outcome else None,

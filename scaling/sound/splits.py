@@ -4,8 +4,8 @@ Conventions: parts are sorted row indices of the clip table and share no clip. `
 `validation`, and what is held out: `test`, or, where it holds devices that are not trained on,
 `seen` and `unseen` (devices): those of the held-out fold, or, with split.unseen=all, of all folds,
 for no network heard any of them. Validation holds trained devices only: to choose by unseen ones
-would leak. Contents: `of_classes`, `make`, `pairs` to hold out pairs of city and class, `taught`,
-`thinned`.
+would leak. Contents: `of_classes`, `make`, `of_device`, `pairs` to hold out pairs of city and
+class, `taught`, `thinned`.
 """
 
 # N clips, Y classes
@@ -59,6 +59,34 @@ def make(table: pd.DataFrame, split: settings.Split) -> dict[str, np.ndarray]:
         _check_independent(table, rows)
     _check(table, split, rows)
     return rows
+
+
+def of_device(
+    table: pd.DataFrame, parts: dict[str, np.ndarray], device: str
+) -> dict[str, np.ndarray]:
+    """The parts with one trained device's clips alone; unseen devices stay whole.
+
+    Raises ValueError for a device without clips in a part, or without some class to train on.
+    """
+    named = table["device"].to_numpy(dtype=str)
+    found = {
+        name: rows if name == "unseen" else rows[named[rows] == device]
+        for name, rows in parts.items()
+    }
+    known = sorted({*named[parts["train"]].tolist()} - {""})
+    stated = f"transfer.device={device}"
+    if device not in known:
+        hint = nearest(device, known) or ": training clips name none"
+        raise ValueError(f"{stated}: no such device{hint}")
+    for name, rows in found.items():
+        if not len(rows):
+            raise ValueError(f"{stated} leaves no clip for {name}: another device or fold")
+    label = table["label"]
+    if untaught := sorted({*label.iloc[parts["train"]]} - {*label.iloc[found["train"]]}):
+        raise ValueError(
+            f"{stated} leaves class {some(untaught)} without a training clip: another device"
+        )
+    return found
 
 
 def pairs(table: pd.DataFrame, split: settings.Split) -> pd.DataFrame:

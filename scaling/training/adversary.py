@@ -29,7 +29,7 @@ from scaling.seeds import torch_stream
 from scaling.settings import Trial
 from scaling.training import optimizer
 from scaling.training.classifier import Classifier
-from scaling.training.inputs import Listener
+from scaling.training.inputs import Listener, through_one
 from scaling.training.resume import take_up
 from scaling.training.views import Copy
 
@@ -64,6 +64,8 @@ def against(x: Tensor, scale: float) -> Tensor:
 def ways(trial: Trial) -> int:
     """How many ways a training clip may be heard: as recorded, and through each microphone."""
     heard = trial.microphones
+    if through_one(trial):
+        return 1
     return len(heard.train) + (heard.share < 1)
 
 

@@ -1,8 +1,8 @@
 """Classifier: standardization, network, and a front end that learns: all that a trial learns.
 
-Its state is what `weights/<trial>.safetensors` holds; another trial may take it over, but for the
-last layer (transfer). Contents: Classifier, `untrained`, `of_trial`, `in_use`, `take_over`,
-`taken`, `show_examples`.
+Its state is what `weights/<trial>.safetensors` holds; another trial may take it over, with or
+without the last layer (transfer). Contents: Classifier, `untrained`, `of_trial`, `in_use`,
+`take_over`, `taken`, `show_examples`.
 """
 
 # B clips, S examples, F mel bands, N frames
@@ -98,8 +98,10 @@ def of_trial(
         model.standardize = Standardize(*statistics)
     if source is None:
         return model, set()
-    last = sizes.network_layers(trial, classes)[-1]
-    new = {layer.name for layer in (last, *trial.objective.head_layers(classes))}
+    new: set[str] = set()
+    if trial.transfer.last_layer == "new":
+        last = sizes.network_layers(trial, classes)[-1]
+        new = {layer.name for layer in (last, *trial.objective.head_layers(classes))}
     take_over(model, source, new, trial.transfer.trial or trial.transfer.weights)
     return model, set(taken(model.state_dict(), new))
 
@@ -114,11 +116,11 @@ def in_use(model: Classifier, trial: Trial, classes: int) -> Classifier:
 def take_over(
     model: Classifier, source: Mapping[str, Tensor], new: Collection[str], whose: str
 ) -> None:
-    """Copy what another classifier learned, all but its last layer, into this one.
+    """Copy what another classifier learned, all but layers that are new, into this one.
 
     `source` is that one's state, or part of it; `new` names this network's last layer and those of
-    its head; `whose` says where the weights come from. Raises ValueError where a tensor is missing
-    or has another shape: the networks must be alike but for their classes.
+    its head, or nothing; `whose` says where the weights come from. Raises ValueError where a tensor
+    is missing or has another shape: the networks must be alike but for their classes.
     """
     own = model.state_dict()
     wanted = set(taken(own, new))

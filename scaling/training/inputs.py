@@ -17,6 +17,7 @@ from torch import Tensor
 
 from scaling.machine import Machine
 from scaling.settings import Trial
+from scaling.settings.sound import RECORDED_AS
 from scaling.sound import frontends, microphones, splits
 from scaling.sound.batches import Mapped, full_scale
 from scaling.sound.microphones import RECORDED
@@ -32,6 +33,33 @@ class EvaluationSet(NamedTuple):
     through: tuple[int, ...]
 
 
+def parts(trial: Trial, table: pd.DataFrame) -> dict[str, np.ndarray]:
+    """The parts of a trial's clips, rows of the clip table: those of its split, of transfer.device
+    but for unseen devices, and of training clips those that are trained on.
+
+    Raises ValueError as scaling.sound.splits does.
+    """
+    found = splits.make(table, trial.split)
+    if trial.transfer.device and not through_one(trial):
+        found = splits.of_device(table, found, trial.transfer.device)
+    train = splits.thinned(table, found["train"], trial.split, trial.seed)
+    return found | {"train": train}
+
+
+def through_one(trial: Trial) -> bool:
+    """Whether all of a trial's clips, but those of unseen devices, are heard through one of its
+    microphones, or through none.
+    """
+    train = trial.microphones.train
+    return bool(train) and trial.transfer.device in (*train, RECORDED_AS)
+
+
+def own_microphone(trial: Trial) -> int:
+    """That microphone; RECORDED where there is no such one."""
+    device, train = trial.transfer.device, trial.microphones.train
+    return train.index(device) if device in train else RECORDED
+
+
 KEPT = 2**29  # bytes of features that are kept, where training clips are heard as recorded
 
 
@@ -42,19 +70,19 @@ def fits(trial: Trial, clips: int) -> bool:
 
 def scored(trial: Trial, parts: Mapping[str, np.ndarray]) -> Iterator[EvaluationSet]:
     """What of the parts of a trial's clips is scored, name by name."""
-    heard = trial.microphones
-    trained = tuple(range(len(heard.train)))
+    heard, own = trial.microphones, own_microphone(trial)
+    trained = () if trial.transfer.device else tuple(range(len(heard.train)))
     unseen = tuple(range(len(heard.train), len(heard.heard)))
     for split, clips in parts.items():
         if split == "train":
             if trial.evaluation.training_clips:
-                yield EvaluationSet("train_clean", clips, (RECORDED,))
+                yield EvaluationSet("train_clean", clips, (own,))
         elif split == "test" and heard.heard:
-            yield EvaluationSet("seen", clips, (RECORDED, *trained))
+            yield EvaluationSet("seen", clips, (own, *trained))
             if unseen:
                 yield EvaluationSet("unseen", clips, unseen)
         else:
-            yield EvaluationSet(split, clips, (RECORDED,))
+            yield EvaluationSet(split, clips, (RECORDED if split == "unseen" else own,))
 
 
 def classes(trial: Trial, store: Store) -> tuple[str, ...]:
@@ -82,9 +110,8 @@ class Listener:
         self.at = splits.of_classes(store.table, trial.sound.classes)
         self.table = store.table.iloc[self.at].reset_index(drop=True)
         self.labels = classes(trial, store)
-        self.parts = splits.make(self.table, trial.split)
-        train = splits.thinned(self.table, self.parts["train"], trial.split, trial.seed)
-        self.parts["train"] = train
+        self.parts = parts(trial, self.table)
+        train = self.parts["train"]
         _, targets = np.unique(store.targets[self.at], return_inverse=True)
         self.targets = targets.astype(np.int64)  # class indices, as taught
         self.targets[train] = splits.taught(self.table, train, trial.split, trial.seed)

@@ -30,12 +30,11 @@ from scaling.pruning.saliency import LossOf
 from scaling.seeds import key, stream, torch_stream
 from scaling.settings import Trial, sizes
 from scaling.sound import augment
-from scaling.sound.microphones import RECORDED
 from scaling.training import classifier, evaluation, optimizer, order, pruners, sharpness
 from scaling.training.adversary import Adversary
 from scaling.training.epoch import Diverged, Epoch, Metric, Prediction
 from scaling.training.evaluation import Scoring
-from scaling.training.inputs import EvaluationSet, Listener
+from scaling.training.inputs import EvaluationSet, Listener, own_microphone
 from scaling.training.optimizer import Patience, learning_rate
 from scaling.training.resume import take_up
 from scaling.training.teachers import Teacher, Teachers
@@ -194,7 +193,9 @@ class Session:
     def _fit(self) -> Scoring[float]:
         """How well training clips are fit as recorded, which patience goes by."""
         clips = self.listener.parts["train"]
-        logits_BY, targets, _ = yield from self._judge(EvaluationSet("train", clips, (RECORDED,)))
+        logits_BY, targets, _ = yield from self._judge(
+            EvaluationSet("train", clips, (own_microphone(self.trial),))
+        )
         accuracy = float((logits_BY.argmax(dim=1).numpy() == targets).mean())
         self.patience = self.patience.after(accuracy, self.trial.training)
         return accuracy

@@ -19,13 +19,12 @@ from torch import Tensor
 
 from scaling.machine import Machine
 from scaling.settings import Trial
+from scaling.settings.sound import RECORDED_AS
 from scaling.sound import frontends
 from scaling.sound.microphones import RECORDED
 from scaling.sound.store import Store
 from scaling.spelling import nearest
 from scaling.training.inputs import Listener
-
-RECORDED_AS = "recorded"  # through no microphone
 
 
 class SceneThrough(NamedTuple):

@@ -28,7 +28,7 @@ from scaling.sound.microphones import RECORDED
 from scaling.sound.transforms import TRANSFORMS
 from scaling.sound.transforms.mask import draw_masks, mask
 from scaling.sound.transforms.transform import Batch
-from scaling.training.inputs import Listener
+from scaling.training.inputs import Listener, own_microphone, through_one
 
 
 class Draws(dict[str, np.random.Generator]):
@@ -207,6 +207,9 @@ class Views:
         heard = self.trial.microphones
         if heard.share == 0:
             return copy
+        if through_one(self.trial):
+            one = own_microphone(self.trial)
+            return copy._replace(microphones_B=torch.full((len(clips),), one))
         which_B = augment.draw_microphone(
             draws["microphone"], len(clips), heard.share, len(heard.train)
         )
