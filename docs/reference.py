@@ -195,11 +195,14 @@ def departures() -> str:
 
     parts = []
     for paper in PAPERS:
-        found = [(code(w) if w in leaves() else w, *rest) for w, *rest in rows(paper)]
+        found = [
+            (code(what) if what in leaves() else what, *rest, code(arm))
+            for what, *rest, arm in rows(paper)
+        ]
         changed = [(code(name), *rest) for name, *rest in smaller(paper)]
         parts += [
             f"## {paper.title}",
-            table(("what", "in the paper", "here", "why"), found),
+            table(("what", "in the paper", "here", "why", "arm in"), found),
             f"What `{paper.small}` changes against `{paper.recipe}`:",
             table(("setting", "at the paper's scale", "on two cores", "why"), changed),
         ]
@@ -208,16 +211,25 @@ def departures() -> str:
 
 def studies(*names: str) -> str:
     """A table of studies: those named, each with its version at CPU scale if there is one."""
+    from sweeps.arms import written
     from sweeps.study import shipped
 
     known = {study.name: study for study in shipped()}
-    rows = []
+    rows, beside = [], []
     for name in names:
         group = [known[each] for each in (name, f"{name}_esc10") if each in known]
         both = ", ".join(code(study.name) for study in group)
         claimed = _claimed(claim.text for claim in group[-1].claims)
         rows.append((both, group[-1].question, claimed, group[0].source))
-    return table(("study", "question", "claims", "source"), rows)
+        beside += [
+            (code(group[0].name), each.name, code(written(each)), each.source)
+            for each in group[0].arms
+        ]
+    told = table(("study", "question", "claims", "source"), rows)
+    if not beside:
+        return told
+    arms = table(("study", "arm", "instead of ours", "source"), beside)
+    return f"{told}\n\nArms, done as a paper has it or may have meant it, beside ours:\n\n{arms}"
 
 
 def finding(name: str) -> str:

@@ -23,7 +23,7 @@ from scaling.settings import Trial
 from scaling.settings.label import trial_labels
 from scaling.sound import prepare
 from scaling.sound.download import remedy
-from sweeps import schedule
+from sweeps import arms, schedule
 from sweeps.adaptive import early_stopping, search, until_decided
 from sweeps.adaptive.until_decided import Until
 from sweeps.launch import Launch, Resources
@@ -45,7 +45,8 @@ def dry_run(launch: Launch, speed: float | None, as_json: bool, until: Until | N
     clips, missing = prepare.at_hand(launch.trials, *read)
     tables = {name: each.table for name, each in clips.items()}
     plan = schedule.planned(launch, tables)
-    for line in claims.described(launch.study.claims):
+    study = launch.study
+    for line in (*arms.described(study.arms), *claims.described(study.claims)):
         typer.echo(line, err=as_json)
     schedule.warn_of_claims(launch)
     if missing:

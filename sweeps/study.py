@@ -3,9 +3,10 @@
 A study is a Python file with QUESTION, SOURCE and `trials()`, which yields Trials, or BASE, SPACE
 and SAMPLES in its place (sweeps.adaptive.search); STOPPING (sweeps.adaptive.early_stopping) if
 trials may be stopped early; CLAIMS (scaling.results.claims), what it wants to know, if it can be
-told beforehand. It is a file below sweeps/studies, found by its name, or the user's own, found by
-its path. Contents: Study; `find`, `shipped`, `names`; `trials_of`, what a launch runs; and what
-studies are written with: `product`, `repeats`, `distinct`.
+told beforehand; ARMS (sweeps.arms), what it also does as a paper has it. It is a file below
+sweeps/studies, found by its name, or the user's own, found by its path. Contents: Study; `find`,
+`shipped`, `names`; `trials_of`, what a launch runs; and what studies are written with: `product`,
+`repeats`, `distinct`.
 """
 
 import importlib
@@ -22,6 +23,7 @@ from scaling.spelling import closest
 from sweeps import study_file
 from sweeps.adaptive.early_stopping import Rule
 from sweeps.adaptive.search import Search, check
+from sweeps.arms import Arm
 from sweeps.lineage import sources, stages
 
 STUDIES = Path(__file__).parent / "studies"
@@ -38,6 +40,7 @@ class Study(NamedTuple):
     stopping: Rule | None = None
     file: Path | None = None  # the user's own
     claims: tuple[Claim, ...] = ()
+    arms: tuple[Arm, ...] = ()
 
     @property
     def size(self) -> int:
@@ -99,9 +102,9 @@ def _shipped(name: str) -> Study:
 
 
 def _study(name: str, module: ModuleType, file: Path | None = None) -> Study:
-    said = [getattr(module, attribute, None) for attribute in ("QUESTION", "SOURCE")]
+    texts = [getattr(module, attribute, None) for attribute in ("QUESTION", "SOURCE")]
     listed, searched = callable(getattr(module, "trials", None)), hasattr(module, "SPACE")
-    if not all(isinstance(text, str) for text in said) or listed == searched:
+    if not all(isinstance(text, str) for text in texts) or listed == searched:
         raise ValueError(
             f"study {name}: a study states QUESTION and SOURCE as text and has a function "
             "trials(), or a SPACE in its place"
@@ -113,8 +116,10 @@ def _study(name: str, module: ModuleType, file: Path | None = None) -> Study:
             "sweeps.adaptive.early_stopping"
         )
     claims = _claims(name, getattr(module, "CLAIMS", ()))
+    arms = _arms(name, getattr(module, "ARMS", ()))
+    said = module.QUESTION, module.SOURCE
     if listed:
-        return Study(name, module.QUESTION, module.SOURCE, module.trials, None, rule, file, claims)
+        return Study(name, *said, module.trials, None, rule, file, claims, arms)
     stated = [getattr(module, attribute, None) for attribute in ("BASE", "SPACE", "SAMPLES")]
     search = Search._make([*stated, getattr(module, "METRIC", "accuracy")])
     try:
@@ -122,7 +127,7 @@ def _study(name: str, module: ModuleType, file: Path | None = None) -> Study:
     except ValueError as error:
         raise ValueError(f"study {name}: {error}") from None
     base = search.base
-    return Study(name, module.QUESTION, module.SOURCE, lambda: [base], search, rule, file, claims)
+    return Study(name, *said, lambda: [base], search, rule, file, claims, arms)
 
 
 def _claims(study: str, claims: Any) -> tuple[Claim, ...]:
@@ -145,6 +150,17 @@ def _claims(study: str, claims: Any) -> tuple[Claim, ...]:
             )
         texts.add(claim.text)
     return tuple(claims)
+
+
+def _arms(study: str, arms: Any) -> tuple[Arm, ...]:
+    """A study's ARMS. Raises ValueError for what is none."""
+    listed = arms if isinstance(arms, tuple | list) else (arms,)
+    for arm in listed:
+        if not isinstance(arm, Arm):
+            raise ValueError(
+                f"study {study}: ARMS hold {study_file.shown(arm)}, not an Arm of sweeps.arms"
+            )
+    return tuple(listed)
 
 
 def _altered(

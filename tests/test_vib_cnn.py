@@ -211,7 +211,7 @@ def test_too_small_an_input_is_named():
 
 
 def test_keras_first_weights_reach_the_head():
-    """Glorot's uniform bound in every layer, the bottleneck's own included; He's stays the default."""
+    """Glorot's uniform bound in every layer, the bottleneck's own included; He's is the default."""
     network = settings(8, first_weights="glorot")
     assert settings(8).styled.initialization == settings(8).head_scheme == "he"
     generator = torch.Generator().manual_seed(0)

@@ -115,6 +115,8 @@ def of_trial(trial: Trial, macs: int, classes: int, clips: int, scored: int) -> 
         raw["pruning"] |= trial.pruning.brief
     if trial.objective.sources:  # whose teachers nobody has at hand: the student alone
         raw["objective"] = {"kind": "cross_entropy"}
+    if isinstance(trial.objective, Prototypes):  # as many clips, whatever their classes
+        raw["objective"].pop("queries", None)
     if isinstance(trial.objective, Bottleneck):
         raw["objective"]["beta"] = 0.0
     if getattr(trial.network, "damping", 0):

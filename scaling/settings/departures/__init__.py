@@ -21,11 +21,13 @@ PAPERS = (
 )
 
 
-def rows(paper: Paper) -> Iterator[tuple[str, str, str, str]]:
-    """What, what the paper says, what is done here, and why, of each departure of a paper."""
+def rows(paper: Paper) -> Iterator[tuple[str, str, str, str, str]]:
+    """What, what the paper says, what is done here, why, and the study with an arm that does as the
+    paper, of each departure of a paper.
+    """
     stated = flat(RECIPES[paper.recipe])
     for each in paper.departures:
-        yield each.what, each.paper, each.here or _text(stated[each.what]), each.why
+        yield each.what, each.paper, each.here or _text(stated[each.what]), each.why, each.arm
 
 
 def smaller(paper: Paper) -> Iterator[tuple[str, str, str, str]]:

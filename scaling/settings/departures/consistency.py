@@ -13,6 +13,7 @@ PAPER = Paper(
             "else more steps are compared, not views; --set training.passes=1 is the paper's "
             "literal reading",
             "all models take as many clips a step and as many steps an epoch",
+            arm="consistency_as_published",
         ),
         Departure(
             "augment.transform_share",
@@ -32,6 +33,13 @@ PAPER = Paper(
             "eight convolutions, their channels, one dense layer",
             "the first author's public network of that time",
             "3x3, pooling after every second, ReLU after normalization",
+        ),
+        Departure(
+            "copies, ramp, lambda",
+            "two copies beat one, a ramp helps, lambda = 7.5 does as well as 5; no numbers",
+            "as in the paper",
+            "2 copies, a ramp of 10 epochs, 5; the others are tried",
+            arm="consistency_as_published",
         ),
         Departure(
             "pitch",

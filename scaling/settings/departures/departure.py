@@ -16,6 +16,7 @@ class Departure(NamedTuple):
     paper: str  # what the paper says
     why: str
     here: str = ""  # what is done here; "": the setting's value in the recipe
+    arm: str = ""  # the study that also does it as the paper has it, or may have it
 
 
 class Paper(NamedTuple):

@@ -61,6 +61,7 @@ PAPER = Paper(
             SILENT,
             "the public ancestor of the network; from He's, magnitudes cut other layers",
             "fixup: the second convolution of a block and the classifier begin at zero",
+            arm="sparse_width_as_published",
         ),
         Departure(
             "details of the network",
@@ -85,6 +86,7 @@ PAPER = Paper(
             "a layer of which more than 99 % is cut is left alone",
             "a single cut may otherwise empty a layer",
             "no cut may take a layer beyond 99 %; others give the rest",
+            arm="sparse_width_as_published",
         ),
         Departure(
             "what is cut",
@@ -97,12 +99,14 @@ PAPER = Paper(
             "the figures of receptive fields are of K = 0",
             "Table 1's baseline; the figures' models are in erf, at K = 0",
             "K = 1",
+            arm="sparse_width_as_published",
         ),
         Departure(
             "erf",
             "350 epochs for pruned networks",
             "dense ones are those of the other studies",
             "350 epochs for pruned networks, 250 for the dense ones beside them",
+            arm="erf_as_published",
         ),
         Departure(
             "depth, pointwise, joint",
@@ -116,6 +120,19 @@ PAPER = Paper(
             "fitting must be possible: a rolled or mixed clip is another one",
             "labels drawn once for each clip, no augmentation, training clips scored as test "
             "clips are",
+        ),
+        Departure(
+            "sound.features.kind",
+            "perceptual weighting",
+            "as in the paper; studies at CPU scale hear log-mel bands",
+            arm="front_ends_esc10",
+        ),
+        Departure(
+            "unseen devices at CPU scale",
+            "simulated devices: another microphone, and compression",
+            "as TAU's device a, seen clips are as recorded; that both differ can be told apart",
+            "microphones, and compression behind them",
+            arm="compression_esc10",
         ),
         Departure(
             "effective receptive fields",
