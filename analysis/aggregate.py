@@ -4,7 +4,7 @@ Conventions: a run is a trial (a seed of a fold); accuracies are fractions, loss
 grouped by the columns of analysis.conditions; the labels `family` (the condition in words),
 `unpruned` (the same but for pruning) and `pruning` are made from these columns for readers.
 Contents: SPLITS, DIMENSIONS, COSTS, Measure and MEASURES, on_splits, judged, means, told,
-split_order, in_order, other_dimensions, varying, as_many.
+split_order, in_order, other_dimensions, varying, models, as_many.
 """
 
 import re
@@ -188,6 +188,17 @@ def varying(points: pd.DataFrame, columns: Sequence[str]) -> "pd.Series[str]":
     """What tells points apart in these columns of texts; columns that do not vary are left out."""
     parts = [points[name] for name in columns if points[name].nunique() > 1]
     return phrases(parts, points.index)
+
+
+def models(points: pd.DataFrame) -> "pd.Series[str]":
+    """Each row's model in words: its condition and size, as far as rows differ in these; where none
+    do, its condition. Sizes are columns of DIMENSIONS, or under their settings' names.
+    """
+    sizes = points.rename(columns=dict(zip(SIZE, DIMENSIONS, strict=True)))
+    families = points["family"] if "family" in points else labels(points)
+    parts = {name: sizes[name].map(f"{name} {{}}".format) for name in DIMENSIONS}
+    said = varying(pd.DataFrame({"family": families, **parts}), ["family", *DIMENSIONS])
+    return said.mask(said == "", families)
 
 
 def as_many(kept: "pd.Series[int]", dense: "pd.Series[int]") -> "pd.Series[bool]":

@@ -9,7 +9,7 @@ Conventions: scores are accuracies, fractions. Costs are those of networks as th
 `latency_ms` is that of analysis.latency, nan where it was not measured. What is scored on other
 folds than most is left out, as folds differ by more than models do.
 Sources: the limits of PRESETS are facts of DCASE's task of low-complexity scene classification.
-Contents: LIMITED, PRESETS, candidates, configurations, ModelChoice, choose.
+Contents: LIMITED, PRESETS, candidates, configurations, named, ModelChoice, choose.
 """
 
 import math
@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis.aggregate import COSTS, DIMENSIONS, NOT_HELD_OUT, split_order, varying
-from analysis.conditions import REPEAT, SIZE, labels
+from analysis.aggregate import COSTS, NOT_HELD_OUT, models, split_order
+from analysis.conditions import REPEAT, labels
 from analysis.data import Data
 from analysis.latency import Latencies
 from analysis.selection import DIGITS
@@ -53,7 +53,7 @@ class ModelChoice(NamedTuple):
 
 
 def candidates(data: Data, on: str = "validation", beside: bool = True) -> pd.DataFrame:
-    """One row per configuration of the complete trials, told from the others by `label`.
+    """One row per configuration of the complete trials, told from all that is planned by `label`.
 
     Columns: label; family (what of it is no size); the settings that vary, by dotted name; LIMITED;
     value, low, high, n, unit: its accuracy on `on` (analysis.units.estimate); on; trials (ids);
@@ -78,7 +78,9 @@ def candidates(data: Data, on: str = "validation", beside: bool = True) -> pd.Da
         scored = {n: _renamed(e, prefix) for (n, of), e in estimates.items() if of == split}
         found = found.join(pd.DataFrame.from_dict(scored, orient="index"))
     ids = runs.groupby("configuration")["trial"].agg(lambda trials: " ".join(trials.unique()))
-    return _told(found.assign(on=on, trials=ids).sort_index().reset_index(drop=True))
+    found = found.assign(on=on, trials=ids).sort_index().reset_index(drop=True)
+    names = named(data.manifest).loc[[each.split()[0] for each in found["trials"]]]
+    return _told(found.assign(label=names["label"].array, family=names["family"].array))
 
 
 def choose(
@@ -116,6 +118,19 @@ def configurations(trials: pd.DataFrame) -> "pd.Series[int]":
     names = [name for name in settings.leaves() if name not in REPEAT]
     kept = trials["split.validation_fold"].notna().rename("validates")
     return trials.groupby([*(trials[name] for name in names), kept], dropna=False).ngroup()
+
+
+def named(planned: pd.DataFrame) -> pd.DataFrame:
+    """The `label` of each planned trial's configuration, told from all others of the plan, and its
+    `family`: indexed by trial.
+    """
+    numbers = configurations(planned)
+    first = planned.loc[~numbers.duplicated()].assign(number=numbers)
+    told = first[["trial", "number"]].assign(family=labels(first), label=models(first))
+    twice = told["label"].duplicated(keep=False)
+    told["label"] = told["label"].mask(twice, told["label"] + " " + told["trial"].str[:6])
+    each = told.set_index("number").loc[numbers, ["label", "family"]]
+    return each.set_axis(planned["trial"], axis="index")
 
 
 def _runs(data: Data, on: str) -> pd.DataFrame:
@@ -183,18 +198,11 @@ def _renamed(found: Estimate, split: str) -> dict[str, Any]:
 
 
 def _told(found: pd.DataFrame) -> pd.DataFrame:
-    """The candidates with their labels, and of the settings only those that vary."""
-    sizes = found.rename(columns=dict(zip(SIZE, DIMENSIONS, strict=True)))
-    parts = {name: sizes[name].map(f"{name} {{}}".format) for name in DIMENSIONS}
-    families = labels(found)
-    said = varying(pd.DataFrame({"family": families, **parts}), ["family", *DIMENSIONS])
-    said = said.mask(said == "", families)
-    twice = said.duplicated(keep=False)
-    said = said.mask(twice, said + " " + found["trials"].str[:6])
+    """The candidates, of whose settings only those that vary are kept."""
     vary = [n for n in settings.leaves() if n in found and found[n].nunique(dropna=False) > 1]
-    rest = [n for n in found if n not in settings.leaves() and n != "transferred"]
-    named = [name for name in vary if name not in REPEAT]
-    return found.assign(label=said, family=families)[["label", "family", *named, *rest]]
+    first = ["label", "family"]
+    rest = [n for n in found if n not in (*settings.leaves(), *first, "transferred")]
+    return found[[*first, *(name for name in vary if name not in REPEAT), *rest]]
 
 
 def _check(most: Mapping[str, float]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from analysis import aggregate, choose, table
-from analysis.conditions import SIZE, varied
+from analysis.conditions import varied
 from analysis.data import Data
 from analysis.frontier import frontier
 
@@ -55,7 +55,8 @@ def configurations(data: Data) -> Configurations:
     of = dict(zip(planned["trial"], numbers.tolist(), strict=True))
     latency = data.latencies.of(planned["trial"], numbers)
     first = planned.loc[~numbers.duplicated()]
-    rows = _planned(first.assign(latency_ms=latency.to_numpy()))
+    names = choose.named(planned).loc[first["trial"]]
+    rows = _planned(first.assign(latency_ms=latency.to_numpy()), names)
     for trial, place in of.items():
         rows[place]["trials"].append(trial)
     scores = data.scores()
@@ -75,19 +76,16 @@ def configurations(data: Data) -> Configurations:
     return Configurations(rows, of, splits, costs, on, best, reason, notes)
 
 
-def _planned(first: pd.DataFrame) -> list[dict[str, Any]]:
-    """The configurations, as one trial of each was planned."""
-    told = aggregate.told(
-        table.in_use(first).rename(columns=dict(zip(SIZE, aggregate.DIMENSIONS, strict=True)))
-    )
-    sizes = aggregate.other_dimensions(told, "")
+def _planned(first: pd.DataFrame, names: pd.DataFrame) -> list[dict[str, Any]]:
+    """The configurations, as one trial of each was planned, with choose.named's names."""
     rows = []
-    for row, size in zip(told.to_dict("records"), sizes, strict=True):
+    each = zip(table.in_use(first).to_dict("records"), names.to_dict("records"), strict=True)
+    for row, name in each:
         costs = {name: row.get(name, math.nan) for name in COSTS}
         rows.append(
             {
-                "label": ", ".join(filter(None, (str(row["family"]), size))),
-                "family": str(row["family"]),
+                "label": str(name["label"]),
+                "family": str(name["family"]),
                 "costs": {name: cost for name, cost in costs.items() if not math.isnan(cost)},
                 "values": {},
                 "trials": [],

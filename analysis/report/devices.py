@@ -27,8 +27,7 @@ def section(data: Data) -> list[dict[str, Any]]:
     if data.scores().empty or obstacle(data):
         return []
     points = by_device(data)
-    label = points["family"].str.cat(aggregate.other_dimensions(points, ""), sep=", ")
-    points = points.assign(label=label.str.removesuffix(", "))
+    points = points.assign(label=aggregate.models(points))
     tables = []
     for split, here in points.groupby("split", sort=False):
         names = aggregate.in_order(here["device"])
