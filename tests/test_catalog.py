@@ -28,7 +28,7 @@ def test_settings_of_kinds_say_whose_they_are():
     found = {each.name: each for each in catalog("network.")}
     assert found["network.kind"].type.startswith("cp_resnet | vib_cnn | ")
     assert found["network.depth"].kinds == ("cp_resnet",)
-    assert found["network.damping"].whose == "of all but mfcc"
+    assert found["network.damping"].whose == "of all but mfcc, passt"
     assert found["network.width"].kinds == ()
 
 

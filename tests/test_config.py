@@ -47,6 +47,8 @@ def test_stating_a_default_does_not_rename(trial: Trial):
 
 STILL = {"augment.roll": 0, "augment.mixup": 0}
 VIB_CNN = {"network.kind": "vib_cnn", "network.depth": 0, "network.pointwise": 0}
+PASST = {**VIB_CNN, "network.kind": "passt", "network.width": 64, "sound.features.mels": 128}
+PASST |= {"sound.features.hop": 100}
 # stated as a record states it, its code is not looked for
 OWN = {"network.kind": "my_net:Net", "network.source": "a" * 64}
 OWN |= {"network.depth": 0, "network.pointwise": 0}
@@ -295,6 +297,17 @@ OTHER: dict[str, dict[str, object]] = {
     "transfer.rate": {"transfer.trial": "0123456789ab", "transfer.rate": 0.5},
     "transfer.last_layer": {"transfer.trial": "0123456789ab", "transfer.last_layer": "kept"},
     "transfer.device": {"transfer.trial": "0123456789ab", "transfer.device": "a"},
+    "transfer.frozen": {"transfer.trial": "0123456789ab", "transfer.frozen": True},
+    "network.stride": {**PASST, "network.stride": 16},
+    **{
+        f"network.{name}": {**PASST, f"network.{name}": value}
+        for name, value in {
+            "blocks": 2,
+            "longest": 999,
+            "patchout_bands": 1,
+            "patchout_frames": 1,
+        }.items()
+    },
 }
 
 
@@ -389,7 +402,7 @@ def test_a_manifest_row_is_its_trial(trial: Trial):
         ({"sound.patch": 8, "evaluation.patch_hop": 9}, "leaves frames out between patches"),
         ({"split.clips_per_class": 1, "split.fraction": 0.5}, "name one"),
         ({"transfer.rate": 0.5}, "nothing is taken over"),
-        ({"transfer.weights": "x.pth"}, "are VGGish's: network.kind=cp_resnet"),
+        ({"transfer.weights": "x.pth"}, "public weights of .*mn, passt, none of cp_resnet"),
         (PROTOTYPES, "begins at zero, where all prototypes are one: network.initialization=he"),
         (
             {**VIB_CNN, "network.kind": "timbre", "transfer.trial": "0123456789ab"},

@@ -42,6 +42,7 @@ FRONTS = {
     "prime": (Features(kind="log_mel", window=401, hop=100, mels=33, range_db=60), 5e-3, 1e-5),
     "gammatone": (Features(kind="gammatone", low=60, **BANDS), 5e-3, 1e-5),
     "vggish": (Features(kind="vggish", window=400, hop=160, mels=64, low=125), 1e-5, 1e-6),
+    "passt": (Features(kind="passt", fft=1024, preemphasis=0.97, **BANDS), 1e-3, 1e-5),
     "vqt": (Features(kind="vqt", hop=256, mels=36, low=200, gamma=20, range_db=80), 5e-3, 1e-4),
     "learnt_bands": (
         Features(kind="perceptual", trainable="mel", **LOUD),

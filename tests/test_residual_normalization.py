@@ -78,17 +78,16 @@ def test_freq_in_does_not_hear_the_microphone():
 @pytest.mark.parametrize("kind", [kind for kind in NETWORKS if kind != "mfcc"])
 def test_every_network_can_have_it(trial: Trial, kind: str):
     """At its input, counted, by names of its own, and around what an objective adds."""
-    base = Trial.model_validate(
-        {**trial.stated(), "network": {"kind": kind, "width": 8}, "augment": {}}
-    )
-    base = changed(
-        base,
+    heard = changed(
+        Trial.model_validate({**trial.stated(), "augment": {}}),
         {
             "sound.features.mels": 160 if kind == "bc_resnet" else 128,
             "sound.features.window": 1024,
             "sound.seconds": 5,
         },
     )
+    network = {"kind": kind, "width": 64 if kind == "passt" else 8}
+    base = Trial.model_validate({**heard.stated(), "network": network})
     if base.network.kind != "timbre":
         base = changed(base, {"objective.kind": "bottleneck", "objective.latent": 3})
     x_BCFN = torch.randn(2, 1, *base.sound.shape, generator=torch.Generator().manual_seed(0))

@@ -277,15 +277,24 @@ def test_what_cannot_be_taken_over_fails_in_one_line(
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"transfer.trial": "xyz"}, "transfer.trial='xyz': string should match pattern"),
+        ({"transfer.trial": "xyz"}, "transfer.trial='xyz': string must match pattern"),
         ({"transfer.weights": "v.pth"}, "transfer: trial=.* and weights=v.pth: name one of them"),
         (
             {"transfer.trial": "", "transfer.weights": "v.pth"},
-            "^transfer.weights=v.pth are VGGish's: network.kind=cp_resnet cannot take them over$",
+            "^transfer.weights=v.pth: there are public weights of network.kind=vggish, mn, passt, "
+            "none of cp_resnet$",
         ),
         (
             {"transfer.trial": "", "transfer.rate": 0.5},
             "transfer.rate=0.5 changes nothing: nothing is taken over without trial or",
+        ),
+        (
+            {"transfer.frozen": True, "transfer.rate": 0.5},
+            "^transfer.rate=0.5 changes nothing: frozen=true learns nothing of what is taken over",
+        ),
+        (
+            {"transfer.frozen": True, "pruning.kind": "static", "pruning.target": 9},
+            "^transfer.frozen=true: pruning.kind=static cuts what would have to learn again",
         ),
     ],
 )
@@ -375,7 +384,7 @@ def test_the_digest_tells_public_weights_apart(
     stores = {prepare.store_key(vggish): store}
     (digest,) = prepare.digests([vggish], stores).values()
     path = tmp_path / "data" / "weights" / "small.pth"
-    assert public_weights.find("small.pth") == path
+    assert public_weights.find("small.pth", "") == path
     assert digest == f"{store.digest}+{public_weights.digest(path)}"
     safetensors.torch.save_file({**public, "features.0.bias": torch.ones(1)}, tmp_path / "o")
     path.write_bytes((tmp_path / "o").read_bytes())

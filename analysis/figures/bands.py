@@ -26,7 +26,7 @@ class Bands(NamedTuple):
         """The row, counted from 0, whose band is centred on this frequency."""
         if self.kind in OCTAVES:
             return self.per_octave * math.log2(hz / self.low)
-        scale = {"gammatone": erb, "vggish": htk}.get(self.kind, slaney)
+        scale = {"gammatone": erb, "vggish": htk, "passt": htk}.get(self.kind, slaney)
         low, at, high = (scale(f) for f in (self.low, hz, self.high))
         share = (at - low) / (high - low)
         # the lowest gammatone is centred on `low`, the lowest triangle begins there

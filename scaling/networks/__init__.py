@@ -24,6 +24,8 @@ NETWORKS = kinds(
         "dcase_baseline",
         "tf_sepnet",
         "bc_resnet",
+        "mn",
+        "passt",
     ],
     Network,
 )

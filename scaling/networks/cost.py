@@ -2,14 +2,16 @@
 
 Everything is arithmetic over a network's list of layers; nothing is built. Source: facts,
 cp_resnet, sections 1.3 and 1.4. Conventions: sizes are (mel bands, frames), rows and columns;
-multiply-adds are those of convolutions and dense layers, for one clip's forward pass; beside them
-stands the count of the DCASE challenge's tool (NeSsi, by torchinfo), which adds biases and, once a
-clip, what batch normalization learns; the receptive field is that of one feature of the last map,
-before it is pooled over or flattened, in input pixels.
+multiply-adds are those of convolutions, dense layers and attention, for one clip's forward pass;
+beside them stands the count of the DCASE challenge's tool (NeSsi, by torchinfo), which adds biases
+and, once a clip, what batch normalization learns, and is not known of attention; the receptive
+field is that of one feature of the last map, before it is pooled over or flattened, in input
+pixels.
 """
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 Sides = tuple[int, int]  # along frequency and along time
@@ -62,6 +64,9 @@ class Layer(NamedTuple):
     averaged: Literal["none", "rows", "columns"] = "none"  # the axis of that map which is averaged
     # what follows it, clip by clip: global response normalization (2 numbers) or residual
     clip_norm: Literal["none", "response", "residual"] = "none"
+    tokens: int = 0  # that stand beside the pixels of its map and go through it, too
+    attends: bool = False  # what it puts out is compared, pixel by pixel, and added up by weight
+    learned: int = 0  # other numbers that learn there, as positions
 
     @property
     def window(self) -> Sides:
@@ -169,9 +174,13 @@ def _axis(layers: Sequence[Layer], axis: int) -> Axis:
 
 def local(layers: Sequence[Layer]) -> bool:
     """Whether a feature of the last map sees no further than `field`: nothing before it is averaged
-    over an axis, or normalized clip by clip.
+    over an axis or the map, attends to all of it, or is normalized clip by clip.
     """
-    return not any(each.averaged != "none" or each.clip_norm != "none" for each in layers)
+    if any(a.reads != "pixels" and b.reads == "pixels" for a, b in pairwise(layers)):
+        return False
+    return not any(
+        each.averaged != "none" or each.clip_norm != "none" or each.attends for each in layers
+    )
 
 
 def any_size(layers: Sequence[Layer]) -> bool:
@@ -240,13 +249,14 @@ def _part(layer: Layer, size: Sides) -> LayerCost:
         at, pooled = (rows, columns), (rows // layer.window[0], columns // layer.window[1])
     normalized = {"none": 0, "channel": layer.inputs, "time": size[1]}[layer.input_norm]
     bias = layer.outputs * layer.bias
-    learned = 2 * layer.outputs * layer.norm * layer.bands + 2 * normalized
-    pixels = math.prod(at)
+    learned = 2 * layer.outputs * layer.norm * layer.bands + 2 * normalized + layer.learned
+    pixels = math.prod(at) + layer.tokens
+    compared = 2 * pixels**2 * layer.inputs * layer.attends  # products of queries, keys and values
     return LayerCost(
         layer.name,
         weights + bias + learned + 2 * (layer.clip_norm == "response"),
         weights,
-        weights * pixels,
+        weights * pixels + compared,
         pooled,
-        (weights + bias) * pixels + learned,
+        None if layer.attends else (weights + bias) * pixels + learned,
     )

@@ -3,7 +3,7 @@
 What they are compared by is in scaling.training.neighbours.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from scaling.networks.cost import Layer
 from scaling.networks.network import Network
@@ -13,6 +13,8 @@ class MFCC(Network):
     """Statistics of mel-frequency cepstral coefficients; its width means nothing."""
 
     kind: Literal["mfcc"] = "mfcc"
+
+    grows: ClassVar[bool] = False
 
     def layers(self, classes: int, channels: int = 1) -> list[Layer]:  # noqa: ARG002
         """None."""

@@ -5,6 +5,7 @@ scaling.networks.modules holds what is built.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -77,6 +78,13 @@ class Network(Kind):
     apart: ClassVar[tuple[str, ...]] = ("damping", "initialization")
     # what it does with channels so that none can be cut; empty: nothing
     mixes: ClassVar[str] = ""
+    # where weights can be fetched that others trained, and the front end they hear; empty: none
+    public: ClassVar[str] = ""
+    hears: ClassVar[str] = ""
+    # whether its widths differ in nothing but sizes, as mup needs it, and whether trials of it
+    # train side by side
+    grows: ClassVar[bool] = True
+    stackable: ClassVar[bool] = True
 
     def idle(self) -> Iterator[tuple[str, str]]:
         """The base width without mup."""
@@ -100,6 +108,16 @@ class Network(Kind):
 
     def layers(self, classes: int, channels: int = 1) -> list[Layer]:
         """Its layers, in the order of the forward pass."""
+        raise NotImplementedError
+
+    def check_input(self, size: Sides) -> None:
+        """Raise ValueError where features of this size are none that it can take."""
+
+    def load_public(self, model: "nn.Module", path: Path) -> None:
+        """Replace the weights of what `build` made, but for those of its classes, by public ones.
+
+        Raises ValueError in one line for a file that is not there or holds something else.
+        """
         raise NotImplementedError
 
     def build(

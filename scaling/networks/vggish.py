@@ -10,6 +10,7 @@ scaling.networks.modules.vggish_weights reads public weights into it, which were
 bands x 96 frames.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -36,6 +37,9 @@ class VGGish(Network):
     ] = False
 
     style: ClassVar[ChainStyle] = TENSORFLOW
+    public: ClassVar[str] = (
+        "https://github.com/harritaylor/torchvggish (release v0.1: vggish-10086976.pth)"
+    )
 
     def layers(self, classes: int, channels: int = 1) -> list[Layer]:
         """Its layers in the order of the forward pass."""
@@ -57,3 +61,10 @@ class VGGish(Network):
 
         assert size is not None, "a dense layer on the whole map needs the size of the input"
         return VGGishModule(layers, self.damping, self.dropout, self.linear_embedding, size)
+
+    def load_public(self, model: "nn.Module", path: Path) -> None:
+        """See Network.load_public."""
+        from scaling.networks.modules import vggish, vggish_weights
+
+        assert isinstance(model, vggish.VGGishModule)
+        vggish_weights.load(model, path)

@@ -68,12 +68,15 @@ class Plan(NamedTuple):
         return self.work(index) // self.trials[index].epochs
 
     def work(self, index: int) -> int:
-        """Multiply-adds of training one trial: forward and, twice that, backward."""
+        """Multiply-adds of training one trial: forward and, unless what is taken over is frozen,
+        twice that, backward.
+        """
         trial, clips = self.trials[index], self.train_clips[index]
         if not trial.objective.trains:  # every clip goes through the network once
             return self.prices[index].cost.macs * clips
         clips *= trial.training.passes * trial.objective.views
-        return 3 * self.prices[index].cost.macs * clips * trial.training.epochs
+        passes = 1 if trial.transfer.frozen else 3
+        return passes * self.prices[index].cost.macs * clips * trial.training.epochs
 
 
 def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]) -> Plan:

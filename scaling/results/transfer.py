@@ -1,8 +1,8 @@
 """Transfer: the state of the classifier that a trial takes over, found and read.
 
-It is that of another trial, whose weights lie in the same results folder, or public VGGish weights
-in a file that a person has fetched. A trial that knows clips or devices which this one is tested on
-is refused (scaling.results.leaks). Contents: `check`, `source`.
+It is that of another trial, whose weights lie in the same results folder, or public weights in a
+file that a person has fetched. A trial that knows clips or devices which this one is tested on is
+refused (scaling.results.leaks). Contents: `check`, `source`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from scaling.networks.modules import vggish, vggish_weights
 from scaling.results import leaks, weights
 from scaling.results.records import Results
 from scaling.seeds import torch_stream
@@ -70,10 +69,9 @@ def source(trial: Trial, results: Results) -> dict[str, Tensor] | None:
         return found
     if not trial.transfer.weights:
         return None
-    path = public_weights.find(trial.transfer.weights)
+    path = public_weights.find(trial.transfer.weights, trial.network.public)
     network = trial.network.build(2, torch_stream(0, "any"), size=trial.sound.shape)
-    assert isinstance(network, vggish.VGGishModule), "Trial checks that they are VGGish's"
-    vggish_weights.load(network, path)
+    trial.network.load_public(network, path)
     mels = trial.sound.features.mels
     state = {f"network.{name}": value for name, value in network.state_dict().items()}
     as_is = Standardize(torch.zeros(mels), torch.ones(mels)).state_dict()

@@ -26,7 +26,7 @@ class Features(Part):
 
     kind: Annotated[
         str,
-        Words(("perceptual", "log_mel", "vggish", "gammatone", "cqt", "vqt")),
+        Words(("perceptual", "log_mel", "vggish", "passt", "gammatone", "cqt", "vqt")),
         Field(description="the front end"),
     ]
     source: Source = ""
@@ -48,8 +48,8 @@ class Features(Part):
         Field(
             ge=1,
             le=1024,
-            description="bands: mel, Slaney's scale and norm (vggish: HTK's, none), gammatone, "
-            "or bins of cqt and vqt",
+            description="bands: mel, Slaney's scale and norm (vggish, passt: HTK's, none), "
+            "gammatone, or bins of cqt and vqt",
         ),
     ]
     low: Annotated[
@@ -82,6 +82,13 @@ class Features(Part):
             "(of cqt and vqt: the bins')"
         ),
     ] = "none"
+
+    @property
+    def shortest(self) -> int:
+        """Samples that a wave has at least: a window that is whole, or half reflected."""
+        if self.kind == "vggish":
+            return self.window
+        return self.window - self.window // 2 + 1 + (self.kind == "passt")
 
     @property
     def constant_q(self) -> bool:
@@ -121,9 +128,9 @@ class Features(Part):
         """What belongs to other kinds."""
         if self.kind == "vggish" or self.constant_q or is_own(self.kind):
             yield "fft", f"kind={self.kind} has no FFT of a size to be set"
-        if self.kind == "vggish":
+        if added := {"vggish": "0.01", "passt": "0.00001"}.get(self.kind):
             for name in ("range_db", "floor"):
-                yield name, f"kind=vggish has no {name}, it adds 0.01 before the logarithm"
+                yield name, f"kind={self.kind} has no {name}, it adds {added} before the logarithm"
         if self.constant_q:
             yield "window", f"the filters of kind={self.kind} have lengths of their own"
             yield "high", f"mels and bins_per_octave say where kind={self.kind} ends"
@@ -176,8 +183,8 @@ class Features(Part):
                 f"trainable=mel: kind={self.kind} has no bands of an STFT, take trainable=stft for "
                 "the filters of its bins"
             )
-        if self.trainable == "stft" and self.kind == "vggish":
-            raise ValueError("trainable=stft: kind=vggish cannot, take trainable=mel")
+        if self.trainable == "stft" and self.kind in ("vggish", "passt"):
+            raise ValueError(f"trainable=stft: kind={self.kind} cannot, take trainable=mel")
         return self
 
 
@@ -215,12 +222,12 @@ class Sound(Part):
 
     @property
     def frames(self) -> int:
-        """Frames of one clip: centred, the first at sample 0; those of vggish begin there, and are
-        whole.
+        """Frames of one clip: centred, the first at sample 0 (of passt at sample 1); those of
+        vggish begin there, and are whole.
         """
         features = self.features
-        last = self.samples - (features.window if features.kind == "vggish" else 0)
-        return 1 + last // features.hop
+        lost = {"vggish": features.window, "passt": 1}.get(features.kind, 0)
+        return 1 + (self.samples - lost) // features.hop
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -263,7 +270,7 @@ class Sound(Part):
                 f"half of rate={self.rate}"
             )
         window, whole = self.features.window, self.features.kind == "vggish"
-        if self.samples < (needed := window if whole else window - window // 2 + 1):
+        if self.samples < (needed := self.features.shortest):
             why = "frames are whole" if whole else "edges are reflected"
             raise ValueError(
                 f"seconds={self.seconds:g} is {self.samples} samples, but a window of {window} "

@@ -23,7 +23,10 @@ class Transfer(Part):
     ] = ""
     weights: Annotated[
         str,
-        Field(description="vggish: file of public weights in the folder weights of a data root"),
+        Field(
+            description="vggish, mn, passt: file of public weights in the folder weights of a data "
+            "root"
+        ),
     ] = ""
     rate: Annotated[
         float, Field(gt=0, le=1, description="of the learning rate, for what is taken over")
@@ -36,17 +39,25 @@ class Transfer(Part):
         str,
         Field(description="trained on and scored as seen: this device or microphone; empty: all"),
     ] = ""
+    frozen: Annotated[
+        bool, Field(description="what is taken over does not learn: only the last layer does")
+    ] = False
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if self.trial and self.weights:
             raise ValueError(f"trial={self.trial} and weights={self.weights}: name one of them")
+        if self.frozen and self.last_layer == "kept":
+            raise ValueError("frozen=true and last_layer=kept: nothing would learn: name one")
         return self
 
     def idle(self) -> Iterator[tuple[str, str]]:
-        """What needs something to be taken over, or a trial."""
+        """What needs something to be taken over, to learn, or a trial."""
         if not (self.trial or self.weights):
-            yield "rate", "nothing is taken over without trial or weights"
+            for name in ("rate", "frozen"):
+                yield name, "nothing is taken over without trial or weights"
+        elif self.frozen:
+            yield "rate", "frozen=true learns nothing of what is taken over"
         if not self.trial:
             for name in ("last_layer", "device"):
                 yield name, "no trained classifier is taken over without trial"

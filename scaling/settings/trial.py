@@ -34,6 +34,8 @@ from scaling.settings.transfer import Transfer
 from scaling.settings.transforms import TRANSFORMS, named
 from scaling.spelling import nearest
 
+LEARNT = ("rate", "frozen", "last_layer", "device")  # of transfer: of what learns
+
 
 class Trial(Part):
     """One network, trained once. Its `id` is its content: equal trials have equal ids,
@@ -107,11 +109,14 @@ class Trial(Part):
         if self.network.kind == "mfcc":
             for name in ("sound.features.trainable", "network.normalization"):
                 yield name, "network.kind=mfcc hears no features"
+        if self.transfer.frozen:
+            yield "network.dropout", "transfer.frozen=true drops nothing"
+            yield "training.adversarial", "transfer.frozen=true leaves no gradient to reverse"
         if not self.objective.trains:
             # `training` stays as it is: it has fields that every trial must state, and none counts
             names = [f"augment.{name}" for name in Augment.model_fields]
-            names += ["pruning", "evaluation.disagreement", "transfer.rate", "network.dropout"]
-            names += ["training.adversarial", "transfer.last_layer", "transfer.device"]
+            names += ["pruning", "evaluation.disagreement", "network.dropout"]
+            names += ["training.adversarial", *(f"transfer.{name}" for name in LEARNT)]
             why = f"objective.kind={self.objective.kind} trains nothing"
             yield from ((name, why) for name in names)
 
@@ -163,10 +168,12 @@ class Trial(Part):
 
     @model_validator(mode="after")
     def _transfers(self) -> Self:
-        if self.transfer.weights and self.network.kind != "vggish":
+        if self.transfer.weights:
+            self._hears_as_published()
+        if self.transfer.frozen and not isinstance(self.pruning, Unpruned):
             raise ValueError(
-                f"transfer.weights={self.transfer.weights} are VGGish's: network.kind="
-                f"{self.network.kind} cannot take them over"
+                f"transfer.frozen=true: pruning.kind={self.pruning.kind} cuts what would have to "
+                "learn again: pruning.kind=none, or transfer.rate"
             )
         if self.network.kind == "timbre" and (self.transfer.trial or self.transfer.weights):
             raise ValueError(
@@ -188,6 +195,25 @@ class Trial(Part):
                 "objective.kind=neighbours compares MFCC (network.kind=mfcc) or what a trained "
                 "network makes of clips (transfer.trial or transfer.weights): name one of them"
             )
+        return self
+
+    def _hears_as_published(self) -> None:
+        """Raise ValueError unless public weights are for this network and hear what it hears."""
+        network, features = self.network, self.sound.features
+        stated = f"transfer.weights={self.transfer.weights}"
+        if not network.public:
+            able = ", ".join(kind for kind, each in NETWORKS.items() if each.public)
+            raise ValueError(
+                f"{stated}: there are public weights of network.kind={able}, none of {network.kind}"
+            )
+        if network.hears and features.kind != network.hears:
+            raise ValueError(
+                f"{stated}: they hear sound.features.kind={network.hears}, not {features.kind}"
+            )
+
+    @model_validator(mode="after")
+    def _input_fits(self) -> Self:
+        self.network.check_input(self.sound.shape)
         return self
 
     @model_validator(mode="after")
@@ -231,7 +257,7 @@ class Trial(Part):
                 f"{stated} is for Adam's steps, not for training.optimizer="
                 f"{self.training.optimizer}: {' or '.join(ADAM)}"
             )
-        if isinstance(network, OwnNetwork) or network.kind == "mfcc":
+        if isinstance(network, OwnNetwork) or not network.grows:
             raise ValueError(
                 f"{stated}: network.kind={network.kind} has no widths to scale between"
             )

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from scaling.sound.frontends.constant_q import ConstantQ
 from scaling.sound.frontends.overhear import GROUP
-from scaling.sound.frontends.plain import OFFSET, Plain, decibels, emphasized
+from scaling.sound.frontends.plain import OFFSET, Plain, decibels, emphasized, passt_scaled
 from scaling.sound.frontends.spectra import Fourier, Kernels, fft_size
 
 
@@ -55,6 +55,7 @@ class ExportedBands(nn.Module):
         self.spectrum = frontend.spectrum
         if not isinstance(frontend.spectrum, Kernels):
             size, hop = fft_size(self.features), self.features.hop
+            samples -= self.features.kind == "passt"  # the first is left out
             frames = 1 + (samples + frontend.padding - size) // hop
             self.spectrum = Products(Fourier(self.features).window, hop, frames)
         self.touched: list[slice] = []  # the bins of each group of bands
@@ -72,6 +73,8 @@ class ExportedBands(nn.Module):
         if self.features.kind == "vggish":
             bands_BNF = self._summed(power_BQN.clamp(min=1e-20).sqrt())
             features_BNF = torch.log(bands_BNF.clamp(min=0) + OFFSET)
+        elif self.features.kind == "passt":
+            features_BNF = passt_scaled(self._summed(power_BQN).clamp(min=0))
         elif self.features.kind == "perceptual":
             bands_BNF = self._summed(decibels(power_BQN, self.features))
             features_BNF = bands_BNF + self.weighting_F

@@ -292,7 +292,10 @@ def _besides(trial: Trial) -> dict[str, Callable[[], str]]:
             heard, microphones.find(responses)
         )
     if weights := trial.transfer.weights:
-        found[f"weights {weights}"] = lambda: public_weights.digest(public_weights.find(weights))
+        address = trial.network.public
+        found[f"weights {weights}"] = lambda: public_weights.digest(
+            public_weights.find(weights, address)
+        )
     return found
 
 

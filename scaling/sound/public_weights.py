@@ -7,13 +7,12 @@ from scaling.sound import checksums
 from scaling.storage import shown
 
 FOLDER = "weights"  # below a data root
-ADDRESS = "https://github.com/harritaylor/torchvggish (release v0.1: vggish-10086976.pth)"
 
 
-def find(name: str) -> Path:
+def find(name: str, address: str) -> Path:
     """A file of weights: as it is, else in the folder weights below OVERHEAR_DATA or data/.
 
-    Raises ValueError that names the places looked at.
+    Raises ValueError that names the places looked at, and the `address` to fetch it from.
     """
     bases = filter(None, (os.environ.get("OVERHEAR_DATA"), "data"))
     places = list(dict.fromkeys([Path(name), *(Path(base) / FOLDER / name for base in bases)]))
@@ -22,8 +21,7 @@ def find(name: str) -> Path:
             return place
     raise ValueError(
         f"transfer.weights={shown(name)} not found at {', '.join(shown(str(p)) for p in places)}: "
-        "fetch it from "
-        f"{ADDRESS}"
+        f"fetch it from {address}"
     )
 
 

@@ -2,7 +2,7 @@
 
 Its state is what `weights/<trial>.safetensors` holds; another trial may take it over, with or
 without the last layer (transfer). Contents: Classifier, `untrained`, `of_trial`, `in_use`,
-`take_over`, `taken`, `show_examples`.
+`take_over`, `taken`, `freeze`, `show_examples`.
 """
 
 # B clips, S examples, F mel bands, N frames
@@ -147,6 +147,17 @@ def taken(names: Iterable[str], new: Collection[str]) -> list[str]:
     """Those of the names that are taken over: not those of new layers and their normalization."""
     own = {part for layer in new for part in (layer, f"{layer}_norm")}
     return [name for name in names if not own & set(name.split("."))]
+
+
+def freeze(model: Classifier, names: Collection[str]) -> list[nn.Module]:
+    """Keep parameters of these names as they are; returns the parts of the network that learn
+    nothing any more, which answer as in evaluation.
+    """
+    for name, parameter in model.named_parameters():
+        if name in names:
+            parameter.requires_grad_(False)
+    held = [(module, [*module.parameters()]) for module in model.network.modules()]
+    return [module for module, own in held if own and not any(p.requires_grad for p in own)]
 
 
 @torch.no_grad()

@@ -100,6 +100,7 @@ class Session:
         statistics = None if resume or source else listener.statistics()
         self.model, slow = classifier.of_trial(trial, listener, machine, statistics, source)
         self.model.to(machine.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.frozen = classifier.freeze(self.model, slow) if trial.transfer.frozen else []
         self.views = Views(listener, self.model.standardize)
         scales = sizes.scales(trial, len(listener.labels))
         self.optimizer = optimizer.build(
@@ -142,6 +143,8 @@ class Session:
         if self.pruner:
             self.pruner.before(self.done)
         self.model.train()
+        for part in self.frozen:
+            part.eval()
         seed, epoch = self.trial.seed, self.done
         reseed(self.model.network, lambda name: torch_stream(seed, "network", epoch, name))
         if self.trial.own:  # what a person's code draws comes from torch's own generator

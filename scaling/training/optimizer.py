@@ -108,8 +108,11 @@ def step(
 
 
 def penalty(network: nn.Module) -> Tensor:
-    """Half the sum of the squared weights of all convolutions and dense layers, biases left out."""
-    return half_squares(each.weight for each in network.modules() if isinstance(each, Prunable))
+    """Half the sum of the squared weights of all convolutions and dense layers that learn, biases
+    left out.
+    """
+    kernels = (each.weight for each in network.modules() if isinstance(each, Prunable))
+    return half_squares(weight for weight in kernels if weight.requires_grad)
 
 
 def half_squares(kernels: Iterable[Tensor]) -> Tensor:

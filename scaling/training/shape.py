@@ -22,11 +22,13 @@ def shape(trial: Trial, clips: int) -> Hashable | None:
     neighbours train nothing, parts of a person's own may do what cannot be stacked, RigL's masks
     change within an epoch, steps of as many clips of each class (objective.queries) may differ in
     size, teachers answer to one student (objective.kind=distillation), a stack's loss has no
-    penalty on scales (pruning.penalty), and an adversary is one network's (training.adversarial).
+    penalty on scales (pruning.penalty), an adversary is one network's (training.adversarial), and
+    all of a stack learns (transfer.frozen). `network.kind=mn` and `passt` fill a device alone.
     """
     learns = trial.sound.features.trainable != "none"
     alone = learns or not trial.objective.trains or bool(trial.objective.sources)
-    alone = alone or trial.training.adversarial > 0
+    alone = alone or trial.training.adversarial > 0 or trial.transfer.frozen
+    alone = alone or not trial.network.stackable
     if alone or trial.own or not (trial.pruning.stackable and trial.objective.stackable):
         return None
     training, seen = trial.training, clips * trial.training.passes

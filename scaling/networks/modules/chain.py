@@ -20,6 +20,7 @@ from scaling.networks.modules.output import Output
 from scaling.networks.modules.stochastic import SpatialDropout
 from scaling.networks.plan import ChainStyle
 
+TORCH = ChainStyle()
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
     "elu": functional.elu,
@@ -57,14 +58,14 @@ def convolution(layer: Layer, damping: float) -> Convolution:
     )
 
 
-def normed(parent: nn.Module, layer: Layer, damping: float) -> None:
+def normed(parent: nn.Module, layer: Layer, damping: float, style: ChainStyle = TORCH) -> None:
     """Give a module the convolution of a layer and the normalization after it, if any, by the last
     part of the layer's name.
     """
     name = layer.name.rpartition(".")[2]
     parent.add_module(name, convolution(layer, damping))
     if layer.norm:
-        parent.add_module(f"{name}_norm", nn.BatchNorm2d(layer.outputs))
+        parent.add_module(f"{name}_norm", _norm(style, layer.outputs))
 
 
 def input_norm(layer: Layer, style: ChainStyle, size: Sides | None) -> nn.Module:

@@ -8,12 +8,11 @@ facts, vib_few_data_consistency, sections B6 and E.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import safetensors.torch
 import torch
 from torch import Tensor
 
+from scaling.networks.modules.public_file import read, sides
 from scaling.networks.modules.vggish import VGGishModule
 
 # the port's layer -> ours; its numbers count activations and poolings
@@ -39,7 +38,7 @@ def load(model: VGGishModule, path: str | Path) -> None:
     Raises ValueError for a file that holds no tensors by name, and as `convert` does.
     """
     try:
-        converted = convert(_read(Path(path)), model)
+        converted = convert(read(Path(path)), model)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
     with torch.no_grad():
@@ -68,33 +67,9 @@ def convert(found: Mapping[str, Tensor], model: VGGishModule) -> dict[str, Tenso
         converted[ours] = tensor.transpose(2, 3) if tensor.ndim == 4 else tensor
         if converted[ours].shape != needed.shape:
             raise ValueError(
-                f"{theirs} is {_sides(tensor)}, where this network needs {_sides(needed)}: the "
+                f"{theirs} is {sides(tensor)}, where this network needs {sides(needed)}: the "
                 "public weights are those of network.width=64"
             )
     if unknown := [name for name in found if name not in names]:
         raise ValueError(f"{unknown[0]} is unknown: leave only the network's own tensors")
     return converted
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """The tensors of a file by name. Raises ValueError where it holds something else."""
-    if not path.is_file():
-        raise ValueError("no such file")
-    try:
-        found: Any = (
-            safetensors.torch.load_file(path)
-            if path.suffix == ".safetensors"
-            else torch.load(path, map_location="cpu", weights_only=True)
-        )
-    except Exception as error:  # noqa: BLE001  a damaged pickle fails in any way
-        raise ValueError(
-            f"not a file of tensors ({type(error).__name__}): save a network's state_dict() with "
-            "torch.save, or as .safetensors"
-        ) from None
-    if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
-        raise ValueError("it holds something else than tensors by name: save a state_dict()")
-    return found
-
-
-def _sides(tensor: Tensor) -> str:
-    return " x ".join(map(str, tensor.shape))

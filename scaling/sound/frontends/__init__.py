@@ -5,15 +5,17 @@ of decibels: a band averages logarithms); `log_mel` is the usual one (power, mel
 `gammatone` the same with nnAudio's bands, the magnitude responses of Slaney's (1993) gammatone
 filters at the FFT's bins; `cqt` and `vqt` are decibels of librosa's constant-Q and variable-Q
 transforms, by nnAudio's kernels; `vggish` is what VGGish was trained on (Hershey et al. 2017:
-magnitude, HTK's mel bands, ln(x + 0.01)).
-Conventions: waves are float32, full scale 1, windows periodic Hann windows. Frame n is centred on
-sample n hop, edges reflected; T samples give 1 + T // hop frames. Decibels are 10 log10 of power,
-at least -100 (or those of `floor`), and at least `range_db` below the clip's loudest value where
-that is set (in `perceptual` before the weighting). librosa in float64 with reflected edges is the
-judge. Of `cqt` and `vqt`, whose long filters few clips could mirror, there are zeros beyond the
-edges, as in librosa. A frame of `vggish` begins at sample n hop and is whole: there are 1 + (T -
-window) // hop; its FFT has the next power of two as its size. The definition in float64 is the
-judge.
+magnitude, HTK's mel bands, ln(x + 0.01)); `passt` what PaSST and EfficientAT were (their public
+code, models/preprocess.py: power, Kaldi's mel bands, which are HTK's, (ln(x + 1e-5) + 4.5) / 5).
+Conventions: waves are float32, full scale 1, windows periodic Hann windows (of `passt` symmetric).
+Frame n is centred on sample n hop, edges reflected; T samples give 1 + T // hop frames. `passt`
+does so from the second sample on, as the first has none before it: 1 + (T - 1) // hop. Decibels are
+10 log10 of power, at least -100 (or those of `floor`), and at least `range_db` below the clip's
+loudest value where that is set (in `perceptual` before the weighting). librosa in float64 with
+reflected edges is the judge. Of `cqt` and `vqt`, whose long filters few clips could mirror, there
+are zeros beyond the edges, as in librosa. A frame of `vggish` begins at sample n hop and is whole:
+there are 1 + (T - window) // hop; its FFT has the next power of two as its size. The definition in
+float64 is the judge.
 A trainable front end holds its filters as parameters, scaled so that the largest number of each is
 1 (an optimizer's steps then mean the same to all of them), and beside them as they began.
 Shapes, here and in the modules of this package: B clips, T samples, N frames, Q FFT bins, F bands,
@@ -42,7 +44,7 @@ __all__ = ["BACKENDS", "Standardize", "backend_for", "build", "statistics"]
 
 def build(features: Features, rate: int, backend: str = "auto") -> nn.Module:
     """A module from waves_BT (float32, full scale 1, at `rate` Hz) to features_BFN (float32, dB or,
-    of `vggish`, natural logarithms).
+    of `vggish` and, scaled, `passt`, natural logarithms).
 
     On a CPU, features of a clip by `overhear` have the same bits whatever else is in the batch and
     however many threads torch may use. Raises ValueError as `backend_for` does, and for mel bands
@@ -71,7 +73,7 @@ def backend_for(features: Features, backend: str = "auto") -> str:
         return OWN
     if features.constant_q or features.trainable == "stft":
         able = ["nnaudio"]
-    elif features.kind == "vggish":
+    elif features.kind in ("vggish", "passt"):
         able = ["overhear"]
     name = able[0] if backend == "auto" else backend
     if name not in able:

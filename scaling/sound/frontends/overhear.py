@@ -7,7 +7,7 @@ from torch import Tensor
 
 from scaling.settings import Features
 from scaling.sound.frontends import fused
-from scaling.sound.frontends.plain import OFFSET, QUIETEST, TWOFOLD, Plain
+from scaling.sound.frontends.plain import OFFSET, QUIETEST, TWOFOLD, Plain, passt_scaled
 from scaling.sound.frontends.spectra import Fourier
 
 BLOCK = 2**19  # samples transformed at once, 2 MiB: less costs calls, more gains nothing (measured)
@@ -104,6 +104,8 @@ class Overhear(Plain):
                 torch.add(bands_FN, self.weighting_F1, out=features_FN)
             elif self.vggish:
                 torch.log(bands_FN.add_(OFFSET), out=features_FN)
+            elif self.passt:
+                features_FN.copy_(passt_scaled(bands_FN))
             else:
                 torch.mul(self._log2_(bands_FN), TWOFOLD, out=features_FN)
 

@@ -1,7 +1,7 @@
 """Plain: the bands of an STFT as batched operations, on any device and with gradients.
 
 What the fast paths are held against, and what computes wherever they do not.
-Contents: Plain; `bands`, `emphasized`, `decibels`, `full_precision`.
+Contents: Plain; `bands`, `emphasized`, `decibels`, `passt_scaled`, `full_precision`.
 """
 
 import math
@@ -22,6 +22,7 @@ from scaling.sound.mel import Scale, a_weighting, mel_filters
 QUIETEST = 1e-10  # the power of -100 dB, librosa's amin
 TWOFOLD = 10 * math.log10(2)  # decibels of a factor of two: 10 log10(x) = TWOFOLD log2(x)
 OFFSET = 0.01  # VGGish adds it to a band before the logarithm
+PASST_OFFSET, PASST_MEAN, PASST_RANGE = 1e-5, -4.5, 5.0  # the like of PaSST, and what it scales by
 
 
 class Plain(nn.Module):
@@ -37,7 +38,8 @@ class Plain(nn.Module):
         """`spectrum` takes padded waves (B, T + padding) to power_BQN, a frame at every hop."""
         super().__init__()
         self.features = features
-        self.perceptual, self.vggish = (features.kind == kind for kind in ("perceptual", "vggish"))
+        kinds = ("perceptual", "vggish", "passt")
+        self.perceptual, self.vggish, self.passt = (features.kind == kind for kind in kinds)
         self.spectrum = spectrum
         size, self.rate = fft_size(features), rate
         self.padding = size - features.window if self.vggish else size  # samples
@@ -67,7 +69,7 @@ class Plain(nn.Module):
         assert waves_BT.ndim == 2, "waves are (B, T)"
         assert waves_BT.dtype == torch.float32, "waves are float32"
         window, samples = self.features.window, waves_BT.shape[1]
-        if samples < (needed := window if self.vggish else window - window // 2 + 1):
+        if samples < (needed := self.features.shortest):
             why = "frames are whole" if self.vggish else "edges are reflected"
             raise ValueError(
                 f"a wave of {samples} samples is too short for window={window}, which needs "
@@ -87,6 +89,8 @@ class Plain(nn.Module):
             # the root of 0 has no gradient, a logarithm no value where learnt bands are negative
             bands_BFN = mel_FQ @ power_BQN.clamp(min=1e-20).sqrt()
             return torch.log(bands_BFN.clamp(min=0) + OFFSET)
+        if self.passt:
+            return passt_scaled((mel_FQ @ power_BQN).clamp(min=0))
         if self.perceptual:
             return mel_FQ @ decibels(power_BQN, self.features) + weighting_F1
         return decibels(mel_FQ @ power_BQN, self.features)
@@ -101,8 +105,13 @@ class Plain(nn.Module):
 
 
 def emphasized(waves: Tensor, features: Features) -> Tensor:
-    """Waves (..., T) less `preemphasis` of the sample before, which of the first is silence."""
-    if not (share := features.preemphasis):
+    """Waves (..., T) less `preemphasis` of the sample before, which of the first is silence; of
+    `passt`, which leaves out the first, (..., T - 1).
+    """
+    share = features.preemphasis
+    if features.kind == "passt":
+        return waves[..., 1:] - share * waves[..., :-1]
+    if not share:
         return waves
     return torch.cat([waves[..., :1], waves[..., 1:] - share * waves[..., :-1]], dim=-1)
 
@@ -116,6 +125,11 @@ def decibels(power_BFN: Tensor, features: Features) -> Tensor:
     return 10 * torch.log10(power_BFN)
 
 
+def passt_scaled(bands: Tensor) -> Tensor:
+    """Power in bands as PaSST and EfficientAT hear it."""
+    return (torch.log(bands + PASST_OFFSET) - PASST_MEAN) / PASST_RANGE
+
+
 def bands(features: Features, rate: int) -> NDArray[np.float64]:
     """The filters that an STFT's power, or magnitude, is summed with: (F, Q)."""
     size, high = fft_size(features), features.high or rate / 2
@@ -123,7 +137,7 @@ def bands(features: Features, rate: int) -> NDArray[np.float64]:
         make = imported("nnAudio.librosa_functions", "nnAudio").get_gammatone
         gammatone_FQ: NDArray[np.float64] = make(rate, size, features.mels, features.low, high)
         return gammatone_FQ.astype(np.float64)
-    scale: Scale = "htk" if features.kind == "vggish" else "slaney"
+    scale: Scale = "htk" if features.kind in ("vggish", "passt") else "slaney"
     return mel_filters(rate, size, features.mels, features.low, high, scale)
 
 

@@ -32,7 +32,8 @@ class Fourier(nn.Module):
         super().__init__()
         self.hop = features.hop
         hann = torch.zeros(fft_size(features), dtype=torch.float64)
-        hann[: features.window] = torch.hann_window(features.window, dtype=torch.float64)
+        periodic = features.kind != "passt"
+        hann[: features.window] = torch.hann_window(features.window, periodic, dtype=hann.dtype)
         window = hann if features.kind == "vggish" else hann.float()
         self.register_buffer("window", window, persistent=False)
 
