@@ -24,10 +24,7 @@ MOST = 10  # claims of a study: Holm's correction makes each of more too hard to
 SILENT = {  # studies that claim nothing, and why
     "consistency_curves": "about disagreement, which no claim is of",
     "consistency_curves_esc10": "likewise",
-    "erf": "about maps, not scores",
-    "erf_as_published": "likewise",
-    "erf_esc10": "likewise",
-    "erf_scaled": "likewise",
+    "erf_scaled": "about maps as far as they reach, which no claim is of",
     "erf_scaled_esc10": "likewise",
     "rate_esc10": "its trials are stopped early",
     "search_esc10": "it lists no trials",

@@ -102,6 +102,8 @@ TRAINING_MICROPHONES = (
     "EV_RE20_Flat",
     "Altec_639",
 )
+# All of MicIRP, for networks that are trained through none.
+EVERY_MICROPHONE = (*UNSEEN_MICROPHONES, *TRAINING_MICROPHONES, "Beyer_M260", "Reslo_RV")
 
 # The paper's questions on ten classes and two cores: trained as recorded, heard through microphones
 # that no training clip went through. Nothing was chosen by a score.

@@ -3,12 +3,39 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import DAMPED, TAU2020
+from sweeps.claimed import base_and_damped
 from sweeps.study import repeats
 
 QUESTION = "Where does a network look, when it is damped, wider, deeper, or cut?"
 SOURCE = "Koutini et al. 2021, Figures 7 to 16, on TAU Urban Acoustic Scenes 2020 Mobile"
+
+DENSE = {"pruning.kind": "none"}
+
+
+def claims(widths: tuple[int, int, int], pointwise: int) -> Iterator[Claim]:
+    """What the figures of dense networks show; those of pruned ones are claimed in sparse_width."""
+    narrow, middle, wide = ({"network.width": width} for width in widths)
+    base, damped = {"network.damping": 0.0}, {"network.damping": DAMPED}
+    narrows = "damping narrows the field along frequency"
+    source = "Koutini et al. 2021, appendix C, Figures 8, 9 and 10"
+    yield Claim(narrows, base, damped, metric="sigma_f", where=DENSE, source=source)
+    focuses = "width focuses the field in the centre"
+    source = "Koutini et al. 2021, appendix C.2, Figures 11 and 12"
+    alike = {**DENSE, "network.pointwise": pointwise}
+    yield from base_and_damped(
+        Claim(focuses, narrow, wide, metric="area50", where=alike, source=source)
+    )
+    grows = "1x1 blocks widen the field along frequency, damped"
+    source = "Koutini et al. 2021, appendix C.1, Figure 9"
+    four, none = {"network.pointwise": 4}, {"network.pointwise": 0}
+    where = {**DENSE, **damped, **middle}
+    yield Claim(grows, four, none, metric="sigma_f", where=where, source=source)
+
+
+CLAIMS = tuple(claims((32, 128, 512), 0))
 
 
 def trials() -> Iterator[Trial]:

@@ -1,9 +1,11 @@
 """Receptive fields of pruned networks beside dense ones trained as long: TAU Scenes 2020."""
 
 from collections.abc import Iterator
+from functools import partial
 
+from scaling.results.claims import Claim
 from scaling.settings import Trial
-from scaling.settings.recipes import TAU2020
+from scaling.settings.recipes import DAMPED, TAU2020
 from sweeps.arms import Arm, in_arm
 from sweeps.studies.erf import models
 from sweeps.study import repeats
@@ -17,6 +19,26 @@ AS_LONG = Arm(
     "grows with training would else be put down to pruning",
 )
 ARMS = (AS_LONG,)
+
+
+def claims() -> Iterator[Claim]:
+    """Figures 13 to 16 against dense networks trained as long. The margin of one mel band is ours:
+    the paper says "similar".
+    """
+    longer = {"network.pointwise": 0, **AS_LONG.changes}
+    base, damped = ({**longer, "network.damping": damping} for damping in (0.0, DAMPED))
+    dense = {"pruning.kind": "none", "network.width": 64}
+    static, magnitude = ({"pruning.kind": kind} for kind in ("static", "magnitude"))
+    of_field = partial(Claim, metric="sigma_f", source="Koutini et al. 2021, Figures 13 to 16")
+    shrinks = "cutting by magnitude shrinks the field of damped networks along frequency"
+    yield of_field(shrinks, dense, magnitude, where=damped)
+    at_random = "cutting at random leaves the field of damped networks as it is, within a mel band"
+    yield of_field(at_random, static, dense, where=damped, within=1.0)
+    by_magnitude = "cutting by magnitude leaves that of base networks, within a mel band"
+    yield of_field(by_magnitude, magnitude, dense, where=base, within=1.0)
+
+
+CLAIMS = tuple(claims())
 
 
 def trials() -> Iterator[Trial]:

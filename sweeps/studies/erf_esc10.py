@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 from scaling.settings import Trial
 from scaling.settings.recipes import ESC10_MICROPHONES
-from sweeps.studies.erf import models
+from sweeps.studies.erf import claims, models
 
 QUESTION = "Where does a network look, when it is damped, wider, deeper, or cut?"
 SOURCE = "as Koutini et al. 2021, Figures 7 to 16, at CPU scale on ESC-10 through microphones"
+CLAIMS = tuple(claims((8, 16, 32), 1))
 
 
 def trials() -> Iterator[Trial]:
