@@ -32,5 +32,5 @@ CLAIMS = tuple(claims())
 
 
 def trials() -> Iterator[Trial]:
-    """Those of front_ends_esc10, which asks about damping: swept into one folder, none runs twice."""
+    """Those of front_ends_esc10, which asks about damping: in one folder none runs twice."""
     yield from front_ends_esc10.trials()
