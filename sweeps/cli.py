@@ -153,6 +153,9 @@ def sweep(
         int | None,
         typer.Option(parser=whole(1), metavar="N", help="Trials that run at once at most."),
     ] = None,
+    mps: Annotated[
+        bool, typer.Option("--mps", help="Trials that share a GPU compute at once: NVIDIA's MPS.")
+    ] = False,
     stack: Annotated[
         str,
         typer.Option(
@@ -209,6 +212,7 @@ def sweep(
         memory=limits.memory_per_trial(memory_per_trial) if memory_per_trial is not None else None,
         hours=hours_per_trial,
         stack=side_by_side(stack, 0.0 if device == "cpu" else gpus_per_trial),
+        mps=mps,
     )
     cluster.check(resources, compute)
     found = find(study)

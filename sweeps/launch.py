@@ -50,12 +50,23 @@ class Resources:
     memory: int | None = None  # bytes that a trial may hold; None: what its node has
     hours: float | None = None  # that an attempt at a trial may take; None: any
     stack: int = 1  # trials that train side by side at most, on what one trial takes
+    mps: bool = False  # whether trials that share a GPU compute on it at once
 
     def __post_init__(self) -> None:
         gpus, hours = self.gpus, self.hours
         if not (0 <= gpus <= 1 or (gpus > 0 and gpus.is_integer())):
             raise ValueError(
                 f"--gpus-per-trial {gpus:g}: a share of one GPU, as 0.25, or a whole number of them"
+            )
+        if self.mps and not 0 < gpus < 1:
+            raise ValueError(
+                f"--mps with --gpus-per-trial {gpus:g}: it is for trials that share a GPU: a share "
+                "of one, as 0.25"
+            )
+        if self.mps and self.address is not None:
+            raise ValueError(
+                "--mps with --address: start MPS on the cluster's nodes before Ray, and trials use "
+                "it there"
             )
         if hours is not None and not 0 < hours <= HOURS:
             raise ValueError(

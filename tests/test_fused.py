@@ -164,13 +164,11 @@ def test_what_triton_cannot_compute_the_plain_path_does(launched, line, monkeypa
     module, waves_BT = case("ranged log_mel")
     plain_BFN = Plain.compute(module, waves_BT[:3])
     with pytest.warns(UserWarning, match=line) as told:
-        found_BFN = fused.compute(module, waves_BT[:3], super(Overhear, module).compute)
+        found_BFN = fused.fused(module, waves_BT[:3], super(Overhear, module).compute)
     assert torch.equal(found_BFN, plain_BFN)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # said once
-        assert torch.equal(
-            fused.compute(module, waves_BT[:3], module.compute), module(waves_BT[:3])
-        )
+        assert torch.equal(fused.fused(module, waves_BT[:3], module.compute), module(waves_BT[:3]))
     assert len(told) == 1
 
 
@@ -182,7 +180,7 @@ def test_a_full_gpu_is_not_the_kernels_fault(monkeypatch):
     monkeypatch.setattr(fused, "launched", full)
     module, waves_BT = case("ranged log_mel")
     with pytest.raises(torch.OutOfMemoryError):
-        fused.compute(module, waves_BT, module.compute)
+        fused.fused(module, waves_BT, module.compute)
     assert fused._agree == {}
 
 
@@ -197,7 +195,7 @@ def test_what_agrees_is_fused_from_then_on(monkeypatch):
     monkeypatch.setattr(fused, "launched", launched)
     module, waves_BT = case("ranged perceptual")
     for clips in (3, 1):
-        fused.compute(module, waves_BT[:clips], super(Overhear, module).compute)
+        fused.fused(module, waves_BT[:clips], super(Overhear, module).compute)
     assert calls == [2, 3, 1]  # noise first, once
 
 
@@ -208,7 +206,7 @@ class OnGpu(torch.Tensor):
 
 
 def test_a_gpu_is_fused_unless_filters_or_waves_want_a_gradient(monkeypatch):
-    monkeypatch.setattr(fused, "compute", lambda *_: "fused")
+    monkeypatch.setattr("scaling.sound.frontends.overhear.fused", lambda *_: "fused")
     module, waves_BT = case("odd log_mel")
     there_BT = waves_BT[:1].as_subclass(OnGpu)
     assert module.compute(there_BT) == "fused"

@@ -290,12 +290,12 @@ def test_what_is_asked_for_arrives(trial: Trial, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(ray_tune, "sweep", lambda *words, **more: given.extend(words))
     monkeypatch.setattr(cluster, "check", lambda *_: None)  # this machine may have no GPU
     words = "--memory-per-trial", "1.5 GiB", "--hours-per-trial", "0.5", "--gpus-per-trial", "0.25"
-    words += "--frontend-backend", "torchaudio", "--stack", "auto"
+    words += "--frontend-backend", "torchaudio", "--stack", "auto", "--mps"
     CliRunner().invoke(app, ["sweep", path, "--out", str(tmp_path / "out"), *words])
     (task,) = (word for word in given if isinstance(word, Task))
     assert task.compute == Compute(frontend="torchaudio")
     (resources,) = (word for word in given if isinstance(word, Resources))
-    expected = Resources(gpus=0.25, memory=3 * 2**29, hours=0.5, stack=SIDE_BY_SIDE)
+    expected = Resources(gpus=0.25, memory=3 * 2**29, hours=0.5, stack=SIDE_BY_SIDE, mps=True)
     assert resources == expected
 
 

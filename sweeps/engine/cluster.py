@@ -8,7 +8,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import psutil
 from scaling.byte_size import memory_size
 from scaling.results.records import Results
 from scaling.settings import Trial
-from sweeps.engine import addresses, limits, local, preflight
+from sweeps.engine import addresses, limits, local, mps, preflight
 from sweeps.engine.preflight import Task
 from sweeps.engine.ray_callbacks import cause, summary
 from sweeps.launch import Compute, Resources
@@ -77,6 +77,8 @@ def check(resources: Resources, compute: Compute) -> None:
             of_them = memory_size(much) if kind == "memory" else f"{much:g}"
             most = _amount(kind, there[kind])
             raise ValueError(f"{OPTIONS[kind]} {of_them}: this machine has {most}: ask for less")
+    if resources.mps:
+        mps.check()
     addresses.ignored()
 
 
@@ -114,7 +116,8 @@ def session(resources: Resources, places: Sequence[str], own: Path) -> Iterator[
         },
     }
     if resources.address is None:
-        with local.started(own, resources.local_cpus, places, **quiet):
+        served = mps.served(own) if resources.mps else nullcontext()
+        with served, local.started(own, resources.local_cpus, places, **quiet):
             yield
         return
     try:

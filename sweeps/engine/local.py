@@ -25,6 +25,7 @@ import psutil
 
 from scaling import interruption
 from scaling.results import lock_file
+from sweeps.engine import mps
 
 PREFIX = "overhear-"
 OWNER = "owner.json"
@@ -213,4 +214,5 @@ def _sweep_out(bases: Iterable[Path]) -> None:
                 if mine and not found.parent.is_symlink() and not found.is_symlink():
                     owner = lock_file.parsed(found.read_bytes())
                     if owner is not None and lock_file.alive(owner) is False:
+                        mps.end_left(found.parent)
                         shutil.rmtree(found.parent, ignore_errors=True)

@@ -5,7 +5,8 @@ below a clip's loudest value is exact, by a maximum that all programs of the cli
 path is the twin: before sizes are first computed by Triton, noise goes through both. Where they
 differ, or Triton is missing or fails, one line says so and the plain path computes instead.
 One frame is one real FFT. Two frames as one complex FFT would move as many bytes, and leave the
-rounding of the loud one in the quiet one.
+rounding of the loud one in the quiet one (twice the error on real clips, measured).
+Contents: `fusible`, `packed`, `fused`, `launched`.
 """
 
 # Shapes as of the package; G groups of bands, K rows of packed weights
@@ -32,12 +33,12 @@ APART = 1e-2  # dB from the plain path, the mean over noise: far more than round
 _agree: dict[tuple[object, ...], bool] = {}  # by sizes and device: whether Triton computes them
 
 
-def can(features: Features) -> bool:
+def fusible(features: Features) -> bool:
     """Whether there is a fused pass for such features."""
     return features.kind in KINDS and features.trainable == "none"
 
 
-def pack(mel_FQ: NDArray[np.floating[Any]]) -> dict[str, Tensor]:
+def packed(mel_FQ: NDArray[np.floating[Any]]) -> dict[str, Tensor]:
     """The buffers of the fused pass: of each group of BANDS bands the rows of their weights, and
     its first bin, how many times BINS it touches, and its first row.
     """
@@ -58,8 +59,8 @@ def pack(mel_FQ: NDArray[np.floating[Any]]) -> dict[str, Tensor]:
     }
 
 
-def compute(front: Plain, waves_BT: Tensor, plain: Callable[[Tensor], Tensor]) -> Tensor:
-    """Features of waves by a front end that has the buffers of `pack`; by `plain` where need be."""
+def fused(front: Plain, waves_BT: Tensor, plain: Callable[[Tensor], Tensor]) -> Tensor:
+    """Features of waves by a front end with the buffers of `packed`; by `plain` where need be."""
     f = front.features
     sizes = f.window, f.fft, f.hop, f.mels, waves_BT.shape[1]
     key = (f.kind, f.floor, f.range_db > 0, *sizes, waves_BT.device)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from scaling.settings import Features
-from scaling.sound.frontends import fused
+from scaling.sound.frontends.fused import fused, fusible, packed
 from scaling.sound.frontends.plain import OFFSET, QUIETEST, TWOFOLD, Plain, passt_scaled
 from scaling.sound.frontends.spectra import Fourier
 
@@ -29,8 +29,8 @@ class Overhear(Plain):
         for rows in (slice(i, i + GROUP) for i in range(0, features.mels, GROUP)):
             touched = self.mel_FQ[rows].any(dim=0).nonzero()
             self.groups.append((rows, slice(int(touched[0]), int(touched[-1]) + 1)))
-        if fused.can(features):
-            for name, table in fused.pack(self.mel_FQ.numpy()).items():
+        if fusible(features):
+            for name, table in packed(self.mel_FQ.numpy()).items():
                 self.register_buffer(name, table, persistent=False)
 
     def compute(self, waves_BT: Tensor) -> Tensor:
@@ -40,8 +40,8 @@ class Overhear(Plain):
         asked = torch.is_grad_enabled() and waves_BT.requires_grad
         if asked or self.features.trainable != "none":
             return super().compute(waves_BT)
-        if waves_BT.is_cuda and fused.can(self.features):
-            return fused.compute(self, waves_BT, super().compute)
+        if waves_BT.is_cuda and fusible(self.features):
+            return fused(self, waves_BT, super().compute)
         if waves_BT.device.type != "cpu":
             return super().compute(waves_BT)
         waves_BT = waves_BT.detach()
