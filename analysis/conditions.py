@@ -282,7 +282,10 @@ def _varies_within(values: "pd.Series[Any]", groups: "pd.Series[Any]") -> "pd.Se
 
 def _where_varied(values: "pd.Series[Any]", groups: "pd.Series[Any]") -> "pd.Series[Any]":
     """A setting's values in words in groups of rows where they differ, else nothing."""
-    return values.map(_phrase(str(values.name))).where(_varies_within(values, groups), "")
+    varies = _varies_within(values, groups)
+    if not varies.any():  # to say thousands of values takes time
+        return pd.Series("", index=values.index, dtype="str")
+    return values.map(_phrase(str(values.name))).where(varies, "")
 
 
 def phrases(parts: "Sequence[pd.Series[Any]]", index: "pd.Index[Any]") -> "pd.Series[Any]":

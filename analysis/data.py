@@ -88,13 +88,13 @@ class Data:
 
     def evaluations(self, metric: str = "accuracy", device: str | None = None) -> pd.DataFrame:
         """One row per (trial, epoch, split, device), of this device or (None) of all:
-        table.evaluations'.
+        table.evaluations'. Texts may be categories.
         """
         key = (metric, device)
         if key not in self._evaluations:
             _, curves = self._recorded
             if device == "all" and metric in CURVES:
-                self._evaluations[key] = curves.values(metric)
+                self._evaluations[key] = curves.values(metric, coded=True)
             else:
                 self._evaluations[key] = table.evaluations(self.snapshot, metric, device=device)
         return self._evaluations[key]

@@ -75,7 +75,17 @@ def write_drawing(figure: "Figure", file: Path, dpi: int) -> None:
     # text stays text in SVG and PDF, to be searched and edited
     kept = matplotlib.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42})
     with kept, fonts.without_glyph_warnings():
+        if file.suffix == ".png":
+            _lay_out(figure, dpi)
         figure.savefig(file, dpi=dpi)
+
+
+def _lay_out(figure: "Figure", dpi: int) -> None:
+    """Place what is on the page for good: savefig draws all of it once before, only to place it."""
+    if (engine := figure.get_layout_engine()) is not None:
+        figure.set_dpi(dpi)  # letters are measured in dots
+        engine.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def write_csv(frame: "pd.DataFrame", file: Path) -> None:

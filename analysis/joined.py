@@ -62,10 +62,12 @@ class Joined:
         """Names of the files of one kind in any folder, each once, sorted."""
         return sorted({name for part in self.parts for name in part.names(kind, suffix)})
 
-    def each(self, kind: str, names: Iterable[str] | None = None) -> Iterator[tuple[str, pa.Table]]:
+    def each(
+        self, kind: str, names: Iterable[str] | None = None, coded: Sequence[str] = ()
+    ) -> Iterator[tuple[str, pa.Table]]:
         """The files of one kind (those named), one by one, folder by folder: see Results.each."""
         for part, wanted in self._placed(kind, self.names(kind) if names is None else names):
-            yield from part.each(kind, wanted)
+            yield from part.each(kind, wanted, coded)
 
     def read(self, kind: str, names: Iterable[str] | None = None) -> pa.Table:
         """All rows of one kind (of the named files): see Results.read."""

@@ -107,9 +107,9 @@ def _given(alpha_BK: Floats, size_M: Floats, error_BM: Floats) -> tuple[Floats, 
     none = np.zeros_like(slope)
     both = (flat - slope * mean_x, slope)
     choices = [both, (none, through), (flat, none)]
-    squares = np.stack(
-        [((e[..., None] + a[..., None] * x_BKM - y_B1M) ** 2).sum(axis=-1) for e, a in choices]
-    )
+    fitted = (both[0][..., None] + slope[..., None] * x_BKM, through[..., None] * x_BKM)
+    left = [((each - y_B1M) ** 2).sum(axis=-1) for each in (*fitted, mean_y[..., None])]
+    squares = np.stack(np.broadcast_arrays(*left))
     squares[0] = np.where((both[0] >= 0) & (both[1] >= 0), squares[0], np.inf)
     which = squares.argmin(axis=0)[None]
     floor, scale, left = (

@@ -43,8 +43,9 @@ class Recorded:
         self.faults: dict[str, str] = {}  # by metric: what no mean can hold, in words
         self._parts: dict[str, list[NDArray[Any]]] = {n: [] for n in (*COLUMNS, "metric")}
 
-    def values(self, metric: str) -> pd.DataFrame:
-        """One row per (trial, epoch, split, device) that is kept: `value` of this metric.
+    def values(self, metric: str, coded: bool = False) -> pd.DataFrame:
+        """One row per (trial, epoch, split, device) that is kept: `value` of this metric. Texts are
+        categories where `coded` asks for that: to handle a million of them takes seconds.
 
         Raises Unrecorded for a metric that no trial recorded, or that has a value, kept or not,
         which is not finite.
@@ -60,7 +61,7 @@ class Recorded:
         texts = {"trial": self.trials} | {n: [*self.known[n]] for n in ("split", "device")}
         for name, words in texts.items():
             codes = pa.DictionaryArray.from_arrays(columns[name], pa.array(words, pa.string()))
-            columns[name] = codes.cast(pa.string())
+            columns[name] = codes if coded else codes.cast(pa.string())
         frame: pd.DataFrame = pa.table(columns).to_pandas()
         return frame
 
@@ -112,7 +113,7 @@ def recorded(
     places = {trial: place for place, trial in enumerate(trials)}
     names: set[str] = set()
     faults: dict[str, tuple[int, str]] = {}  # of the first trial, in whichever order they are read
-    for trial, table in results.each("metrics", trials):
+    for trial, table in results.each("metrics", trials, ("trial", *TEXTS)):
         rows = _rows(table)
         names |= {*rows.texts["metric"]}
         for metric, words in _faults(trial, rows):
@@ -128,7 +129,7 @@ def recorded(
 def _rows(table: pa.Table) -> _Rows:
     texts, codes = {}, {}
     for name in TEXTS:
-        encoded = table[name].combine_chunks().dictionary_encode()
+        encoded = table[name].combine_chunks()
         texts[name] = encoded.dictionary.to_pylist()
         codes[name] = encoded.indices.to_numpy()
     return _Rows(table["epoch"].to_numpy(), table["value"].to_numpy(), texts, codes)
@@ -145,13 +146,15 @@ def _kept(rows: _Rows, wanted: WantedMetrics) -> NDArray[np.bool_]:
         kept_N &= among[rows.codes["device"]]
     if wanted.last is not None:
         at = np.flatnonzero(kept_N)
-        series_N = np.zeros(len(at), np.int64)
+        series_N, series = np.zeros(len(at), np.int64), 1
         for name in TEXTS:
+            series *= len(rows.texts[name])
             series_N = series_N * len(rows.texts[name]) + rows.codes[name][at]
-        order = np.lexsort((rows.epoch_N[at], series_N))
+        # numbers of one or two bytes are sorted in one pass
+        order = np.lexsort((rows.epoch_N[at], series_N.astype(np.min_scalar_type(series))))
         sorted_N = series_N[order]
         # a series' rows stand in the order of their epochs: how many are behind each of them
-        behind_N = np.searchsorted(sorted_N, sorted_N, side="right") - np.arange(len(at)) - 1
+        behind_N = np.bincount(series_N).cumsum()[sorted_N] - np.arange(len(at)) - 1
         kept_N[at[order[behind_N >= wanted.last]]] = False
     return kept_N
 

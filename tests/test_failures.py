@@ -235,12 +235,10 @@ def test_a_calibration_error_by_hand() -> None:
     sure = np.r_[np.full(20, 0.8), np.full(20, 0.6)]
     right = np.r_[np.full(12, True), np.full(8, False), np.full(20, True)]
     bins = answers.reliability(sure, right)
-    assert list(bins["bin"]) == [*range(1, 11)]
-    assert list(bins["answers"]) == [4] * 10
-    assert list(bins["confidence"]) == pytest.approx([0.6] * 5 + [0.8] * 5)
-    assert list(bins["accuracy"]) == pytest.approx([1.0] * 5 + [0.6] * 5)
-    error = (bins["answers"] / 40 * (bins["accuracy"] - bins["confidence"]).abs()).sum()
-    assert error == pytest.approx(0.3)
+    assert bins.answers_B.tolist() == [4] * 10
+    assert bins.confidence_B == pytest.approx([0.6] * 5 + [0.8] * 5)
+    assert bins.accuracy_B == pytest.approx([1.0] * 5 + [0.6] * 5)
+    assert answers.expected_error(bins)[0] == pytest.approx(0.3)
 
 
 def test_what_chance_alone_would_show_is_what_calibrated_answers_show() -> None:
@@ -249,8 +247,8 @@ def test_what_chance_alone_would_show_is_what_calibrated_answers_show() -> None:
     for _ in range(400):
         sure = draw.uniform(0.3, 1.0, 200)
         bins = answers.reliability(sure, draw.random(200) < sure)
-        found.append((bins["accuracy"] - bins["confidence"]).abs().mean())
-        told.append(bins["by_chance"].mean())
+        found.append(np.abs(bins.accuracy_B - bins.confidence_B).mean())
+        told.append(bins.by_chance_B.mean())
     assert np.mean(told) == pytest.approx(np.mean(found), rel=0.05)
 
 

@@ -251,6 +251,23 @@ def test_a_large_file_is_read_all_the_same(tmp_path: Path):
     assert validation.fitted("metrics", cautious).equals(validation.fitted("metrics", plain))
 
 
+def test_texts_as_codes_are_the_same_texts() -> None:
+    """Each has one code, also where a dictionary has two for it."""
+    twice = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2], pa.int32()), ["a", "b", "a"])
+    columns = {
+        "trial": ["t"] * 3, "epoch": pa.array([1, 2, 1], pa.int32()), "split": twice,
+        "device": ["all"] * 3, "metric": pa.array(["loss"] * 3, pa.large_string()),
+        "value": [0.5] * 3,
+    }  # fmt: skip
+    coded = validation.fitted("metrics", pa.table(columns), ("split", "device", "metric"))
+    for name in ("split", "device", "metric"):
+        dictionary = coded[name].combine_chunks().dictionary.to_pylist()
+        assert dictionary == list(dict.fromkeys(coded[name].to_pylist()))
+    assert coded.cast(SCHEMAS["metrics"]).equals(validation.fitted("metrics", pa.table(columns)))
+    with pytest.raises(ValueError, match="more than one row of epoch 1, split a"):
+        validation.check("metrics", "t", coded)
+
+
 def pipe(path: Path) -> None:
     os.mkfifo(path)
 

@@ -6,7 +6,8 @@ Conventions: a class is named as in the records; an answer is one clip heard thr
 temperature divides the logits; it is fitted on validation clips, never on those of the test.
 Sources: Guo et al. 2017, On calibration of modern neural networks (temperature; expected
 calibration error); Nixon et al. 2019, Measuring calibration in deep learning (bins of equal mass).
-Contents: BINS, Tally, tally, obstacle, clips_by_device, temperature, reliability.
+Contents: BINS, Tally, tally, obstacle, clips_by_device, temperature, Reliability, reliability,
+expected_error.
 """
 
 import warnings
@@ -144,15 +145,13 @@ def _counted(block: Block) -> tuple[tuple[pd.DataFrame, ...], dict[str, float | 
     said["right"] = said["label"].astype(str) == said["predicted"].astype(str)
     held_out = ~said["split"].isin(NOT_HELD_OUT)
     warmths: dict[str, float | None] = {}
-    reliable = []
+    heard: list[_Heard] = []
     for (trial, answers), end in zip(block, np.cumsum(sizes), strict=True):
         mine = said.iloc[end - answers.num_rows : end]
         logits_NY, tested = _rows(answers["logits"]), held_out.loc[mine.index].to_numpy()
         warmths[trial] = warmth = _fitted(mine, logits_NY)
-        made = _calibration(mine[tested], logits_NY[tested], warmth)
-        reliable.append([each.assign(trial=trial) for each in made])
-    bins, errors = (pd.concat(parts, ignore_index=True) for parts in zip(*reliable, strict=True))
-    return (*_counts(said[held_out], bins, errors),), warmths
+        heard += _heard(trial, mine[tested], logits_NY[tested], warmth)
+    return (*_counts(said[held_out], *_calibrations(heard)),), warmths
 
 
 def _counts(
@@ -240,72 +239,111 @@ def temperature(logits_NY: npt.NDArray[np.float64], target_N: npt.NDArray[np.int
     return float(np.exp(found.x))
 
 
-def _calibration(
-    said: pd.DataFrame, logits_NY: npt.NDArray[np.float64], warmth: float | None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The bins and the errors of each split, as trained and with the temperature."""
+class _Heard(NamedTuple):
+    """A trial's answers on one split, at one stage."""
+
+    trial: str
+    split: str
+    stage: str
+    confidence_N: npt.NDArray[np.float64]
+    right_N: npt.NDArray[np.bool_]
+
+
+def _heard(
+    trial: str, said: pd.DataFrame, logits_NY: npt.NDArray[np.float64], warmth: float | None
+) -> Iterator[_Heard]:
+    """The answers of each split, as trained and with the temperature."""
     stages = {AS_TRAINED: 1.0} | ({} if warmth is None else {TEMPERED: warmth})
-    right_N = said["right"].to_numpy()
-    split_N = said["split"].astype(object).to_numpy()
-    bins, errors = [], []
+    right_N, split = said["right"].to_numpy(), said["split"].cat
     for stage, divisor in stages.items():
         confidence_N = np.exp(log_softmax(logits_NY / divisor, axis=1).max(axis=1))
-        for split in np.unique(split_N):
-            here = split_N == split
-            found = reliability(confidence_N[here], right_N[here])
-            error, by_chance = expected_error(found)
-            bins.append(found.drop(columns="by_chance").assign(split=split, stage=stage))
-            errors.append(
-                {
-                    "split": split,
-                    "stage": stage,
-                    "answers": int(found["answers"].sum()),
-                    "confidence": float(confidence_N[here].mean()),
-                    "accuracy": float(right_N[here].mean()),
-                    "error": error,
-                    "by_chance": by_chance,
-                }
-            )
-    if not bins:
-        bins.append(pd.DataFrame(columns=["bin", "answers", "confidence", "accuracy", "split",
-                                          "stage"]))  # fmt: skip
-    return pd.concat(bins, ignore_index=True), pd.DataFrame(errors)
+        for name in sorted(_used(said["split"])):
+            here = split.codes.to_numpy() == split.categories.get_loc(name)
+            yield _Heard(trial, name, stage, confidence_N[here], right_N[here])
 
 
-def expected_error(bins: pd.DataFrame) -> tuple[float, float]:
-    """The expected calibration error of the bins of `reliability`, and what it would be by chance:
-    means over answers.
+def _calibrations(heard: Sequence[_Heard]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The bins and the errors of these answers; those that are as many are counted together."""
+    sizes = np.array([len(each.right_N) for each in heard])
+    bins: dict[int, Reliability] = {}
+    for size in np.unique(sizes):
+        alike = np.flatnonzero(sizes == size).tolist()
+        sure_GN = np.stack([heard[at].confidence_N for at in alike])
+        counted = reliability(sure_GN, np.stack([heard[at].right_N for at in alike]))
+        bins |= {at: counted.of(row) for row, at in enumerate(alike)}
+    ordered = [bins[at] for at in range(len(heard))]
+    counts = [len(each.answers_B) for each in ordered]
+    names = pd.DataFrame([each[:3] for each in heard], columns=["trial", "split", "stage"])
+    columns: dict[str, list[Any]] = {
+        "bin": [np.arange(1, count + 1) for count in counts],
+        "answers": [each.answers_B for each in ordered],
+        "confidence": [each.confidence_B for each in ordered],
+        "accuracy": [each.accuracy_B for each in ordered],
+    }
+    none = [np.empty(0, int)]
+    whole = {name: np.concatenate(none + parts) for name, parts in columns.items()}
+    told = names.loc[np.repeat(names.index, counts)].reset_index(drop=True)
+    frame = pd.DataFrame(whole).join(told)
+    error, by_chance = np.array([expected_error(each) for each in ordered]).reshape(-1, 2).T
+    errors = names.assign(
+        answers=sizes.astype(int),
+        confidence=[float(each.confidence_N.mean()) for each in heard],
+        accuracy=[float(each.right_N.mean()) for each in heard],
+        error=error,
+        by_chance=by_chance,
+    )
+    return frame, errors
+
+
+class Reliability(NamedTuple):
+    """Bins of equal mass, from the least confident answers to the most; (B,), or of several sets of
+    answers (G, B).
     """
-    apart = (bins["accuracy"] - bins["confidence"]).abs()
-    share = bins["answers"] / bins["answers"].sum()
-    return float((share * apart).sum()), float((share * bins["by_chance"]).sum())
+
+    answers_B: npt.NDArray[np.int64]  # the same of all sets
+    confidence_B: npt.NDArray[np.float64]  # means
+    accuracy_B: npt.NDArray[np.float64]
+    # what |accuracy - confidence| would be on average if the confidences were exactly right and the
+    # answers independent
+    by_chance_B: npt.NDArray[np.float64]
+
+    def of(self, row: int) -> "Reliability":
+        """Those of one set."""
+        return Reliability(self.answers_B, *(each[row] for each in self[1:]))
+
+
+def expected_error(bins: Reliability) -> tuple[float, float]:
+    """The expected calibration error of one set of answers, and what it would be by chance: means
+    over answers.
+    """
+    apart_B = np.abs(bins.accuracy_B - bins.confidence_B)
+    share_B = bins.answers_B / bins.answers_B.sum()
+    return float((share_B * apart_B).sum()), float((share_B * bins.by_chance_B).sum())
 
 
 def reliability(
     confidence_N: npt.NDArray[np.float64], right_N: npt.NDArray[np.bool_ | np.float64]
-) -> pd.DataFrame:
-    """BINS bins of equal mass, from the least confident answers to the most: bin (from 1), answers,
-    confidence and accuracy (means), by_chance: what |accuracy - confidence| would be on average if
-    the confidences were exactly right and the answers independent. Fewer answers than bins have a
-    bin each.
+) -> Reliability:
+    """BINS bins of these answers (N,), or of each set of as many (G, N). Fewer answers than bins
+    have a bin each.
     """
+    order_N = np.argsort(confidence_N, axis=-1, kind="stable")
+    sure_N = np.take_along_axis(confidence_N, order_N, -1)
+    right_N = np.take_along_axis(right_N, order_N, -1)
     # answers of one confidence, as of a network that is sure of all, may stand in any order: each
     # is as right as all of them
-    _, same_N, count_C = np.unique(confidence_N, return_inverse=True, return_counts=True)
-    right_N = (np.bincount(same_N, right_N) / count_C)[same_N]
-    order = np.argsort(confidence_N, kind="stable")
-    rows = []
-    for number, part in enumerate(np.array_split(order, min(BINS, len(order))), start=1):
-        sure = confidence_N[part]
-        # mean distance of a normal variable: sqrt(2 / pi) deviations
-        deviation = np.sqrt((sure * (1 - sure)).sum()) / len(part)
-        rows.append(
-            {
-                "bin": number,
-                "answers": len(part),
-                "confidence": float(sure.mean()),
-                "accuracy": float(right_N[part].mean()),
-                "by_chance": float(np.sqrt(2 / np.pi) * deviation),
-            }
-        )
-    return pd.DataFrame(rows)
+    first_N = np.ones(sure_N.shape, bool)
+    first_N[..., 1:] = sure_N[..., 1:] != sure_N[..., :-1]
+    same_N = first_N.ravel().cumsum() - 1
+    shared_N = (np.bincount(same_N, right_N.ravel()) / np.bincount(same_N))[same_N]
+    shared_N = shared_N.reshape(sure_N.shape)
+    bins = min(BINS, sure_N.shape[-1])
+    parts = [*zip(*(np.array_split(n, bins, axis=-1) for n in (sure_N, shared_N)), strict=True)]
+    # mean distance of a normal variable: sqrt(2 / pi) deviations
+    deviations = [np.sqrt((p * (1 - p)).sum(axis=-1)) / p.shape[-1] for p, _ in parts]
+    return Reliability(
+        np.array([sure.shape[-1] for sure, _ in parts]),
+        np.stack([sure.mean(axis=-1) for sure, _ in parts], axis=-1),
+        np.stack([shared.mean(axis=-1) for _, shared in parts], axis=-1),
+        np.sqrt(2 / np.pi) * np.stack(deviations, axis=-1),
+    )

@@ -8,7 +8,7 @@ interval), n and unit as in analysis.units, trials the ids of the runs; then con
 Contents: FEWEST, Panels, too_few, means_by_epoch, last_and_best, draw_curves.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,20 +74,22 @@ def too_few(values: pd.DataFrame) -> str | None:
     return None
 
 
-def means_by_epoch(data: Data, values: pd.DataFrame) -> pd.DataFrame:
-    """The points; `values` has columns trial, metric, split, epoch, value, each once."""
+def means_by_epoch(data: Data, values: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The points; the values of each metric have columns trial, split, epoch, value, each once."""
     planned = data.manifest.assign(dataset=data.manifest["sound.dataset"], chance=data.chance())
-    planned = planned[planned["trial"].isin(values["trial"].unique())]
+    trials = {trial for each in values.values() for trial in each["trial"].unique()}
+    planned = planned[planned["trial"].isin(trials)]
     conditions = list(varied(planned, TOLD, WITHIN))
     names = dict(zip(SIZE, DIMENSIONS, strict=True)) | {"split.fraction": "fraction"}
     named = planned.rename(columns=names)
     named = named.sort_values("trial").set_index("trial", drop=False)
     keys = [*LINE, *conditions]
     lines = []
-    for (metric, split), part in values.groupby(["metric", "split"]):
+    each = ((metric, *part) for metric, of in values.items() for part in of.groupby("split"))
+    for metric, split, part in each:
         value_NE = _by_trial(part)
         # the metric says how its intervals are bounded
-        scored = named.loc[value_NE.index.sort_values()].assign(metric=str(metric))
+        scored = named.loc[value_NE.index.sort_values()].assign(metric=metric)
         for key, runs in scored.groupby(keys, dropna=False):
             about: dict[str, Any] = dict(zip(keys, key, strict=True))
             about |= {"metric": metric, "split": split}
@@ -109,7 +111,7 @@ def _by_trial(values: pd.DataFrame) -> pd.DataFrame:
     epoch_N, epochs = pd.factorize(values["epoch"], sort=True)
     value_NE = np.full((len(trials), len(epochs)), np.nan)
     value_NE[trial_N, epoch_N] = values["value"]
-    return pd.DataFrame(value_NE, pd.Index(trials), pd.Index(epochs))
+    return pd.DataFrame(value_NE, pd.Index(trials).astype("str"), pd.Index(epochs))
 
 
 def _estimates(runs: pd.DataFrame, value_NE: pd.DataFrame) -> pd.DataFrame:

@@ -39,7 +39,7 @@ def points(data: Data) -> pd.DataFrame:
     values = data.evaluations(METRIC, "all")
     # that of split train is among the augmented views of the training steps
     chosen = values["split"].isin([TRAINING, *judged(values["split"].unique())])
-    return means_by_epoch(data, values[chosen].assign(metric=METRIC))
+    return means_by_epoch(data, {METRIC: values[chosen]})
 
 
 def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:

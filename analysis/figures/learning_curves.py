@@ -36,20 +36,19 @@ def obstacle(data: Data) -> str | None:
 
 def points(data: Data) -> pd.DataFrame:
     """The points of analysis.figures.curves. Errors: those of table.evaluations."""
-    parts = []
-    for metric in METRICS:
-        values = data.evaluations(MEASURES[metric].metric, "all")
-        # of split train, `loss` is all that is minimized
-        parts.append(values[values["split"] != "train"].assign(metric=metric))
-    evaluated = pd.concat(parts)
-    clean = evaluated["split"] == "train_clean"
-    trials = evaluated["trial"].nunique()
-    held_out = evaluated[evaluated["split"].isin(judged(evaluated["split"].unique()))]
-    if evaluated.loc[clean, "trial"].nunique() == trials:
-        training = evaluated[clean]
-    else:
-        training = _stepped(data)
-    return means_by_epoch(data, pd.concat([training, held_out]))
+    known = {metric: data.evaluations(MEASURES[metric].metric, "all") for metric in METRICS}
+    # of split train, `loss` is all that is minimized
+    evaluated = {metric: values[values["split"] != "train"] for metric, values in known.items()}
+    splits = {split for values in evaluated.values() for split in values["split"].unique()}
+    every, clean = set[str](), set[str]()
+    for values in evaluated.values():
+        every |= {*values["trial"].unique()}
+        clean |= {*values.loc[values["split"] == "train_clean", "trial"].unique()}
+    shown = [*judged(splits), *(["train_clean"] if clean == every else [])]
+    parts = {metric: values[values["split"].isin(shown)] for metric, values in evaluated.items()}
+    if clean != every:
+        parts["cross_entropy"] = pd.concat([_stepped(data), parts["cross_entropy"]])
+    return means_by_epoch(data, parts)
 
 
 def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:
@@ -78,4 +77,4 @@ def _stepped(data: Data) -> pd.DataFrame:
         values = data.evaluations("cross_entropy", "all")
     except Unrecorded:  # of no trial that recorded it; a loss that is not finite ends its trial
         return pd.DataFrame()
-    return values[values["split"] == "train"].assign(metric="cross_entropy")
+    return values[values["split"] == "train"]

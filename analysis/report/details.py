@@ -124,8 +124,8 @@ def _calibration(answers: pd.DataFrame) -> list[Any]:
     right_N = (answers["label"] == answers["predicted"]).to_numpy()
     bins = reliability(confidence_N, right_N)
     errors = [round(SHARE * each) for each in expected_error(bins)]
-    means = (SHARE * bins[["confidence", "accuracy"]]).round().astype(int)
-    return [*errors, means["confidence"].tolist(), means["accuracy"].tolist()]
+    means = (bins.confidence_B, bins.accuracy_B)
+    return [*errors, *((SHARE * each).round().astype(int).tolist() for each in means)]
 
 
 def maps(data: Data, side: int) -> dict[str, Any]:

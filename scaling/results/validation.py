@@ -108,14 +108,17 @@ def bounded(metadata: Any) -> int:
     return int(metadata.num_rows * size)
 
 
-def read(content: bytes) -> pa.Table:
-    """A Parquet file's table, as it holds it. Raises ValueError for one that is too large, before
-    it is unpacked, and what pyarrow raises for what is no Parquet file.
+def read(content: bytes, coded: Sequence[str] = ()) -> pa.Table:
+    """A Parquet file's table, as it holds it, texts of the columns `coded` as a dictionary. Raises
+    ValueError for one that is too large, before it is unpacked, and what pyarrow raises for what is
+    no Parquet file.
 
     A long text that the file holds once may stand in all of its rows: where that could be too
     much, texts are read as a dictionary first, and counted.
     """
-    file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+    file = pq.ParquetFile(
+        pa.BufferReader(content), read_dictionary=[*coded], page_checksum_verification=True
+    )
     if bounded(file.metadata) <= BYTES:
         return file.read(use_threads=False)
     texts = [field.name for field in file.schema_arrow if arrow.textual(field.type)]
@@ -128,9 +131,10 @@ def read(content: bytes) -> pa.Table:
     return folded
 
 
-def fitted(kind: str, table: pa.Table) -> pa.Table:
+def fitted(kind: str, table: pa.Table, coded: Sequence[str] = ()) -> pa.Table:
     """The table with the columns of its kind, in their types, and after them those that a later
-    Overhear may have added. A setting that an older one lacks is null.
+    Overhear may have added. A setting that an older one lacks is null. Each of the columns `coded`
+    is a dictionary in which a text stands once.
     """
     names = table.schema.names
     columns = []
@@ -140,7 +144,8 @@ def fitted(kind: str, table: pa.Table) -> pa.Table:
         if not count and not field.nullable:
             raise ValueError(f"it has no column {field.name}")
         column = table[field.name] if count else pa.nulls(table.num_rows, field.type)
-        if column.type != field.type:
+        wanted = pa.dictionary(pa.int32(), field.type) if field.name in coded else field.type
+        if column.type != field.type and column.type != wanted:
             try:
                 column = column.cast(field.type)
             except pa.ArrowException:
@@ -149,13 +154,22 @@ def fitted(kind: str, table: pa.Table) -> pa.Table:
                 ) from None
         if column.null_count and not field.nullable:
             raise ValueError(f"{field.name} is empty in {column.null_count} rows")
-        columns.append(column)
-    made = pa.Table.from_arrays(columns, schema=schema)
+        columns.append(_coded(column) if field.name in coded else column)
+    fields = [field.with_type(it.type) for field, it in zip(schema, columns, strict=True)]
+    made = pa.Table.from_arrays(columns, schema=pa.schema(fields))
     for name in dict.fromkeys(names):
         if name not in schema.names:
             made = made.append_column(table.schema.field(name), table[name])
     made.validate(full=True)  # text that is not UTF-8, offsets that point elsewhere
     return made
+
+
+def _coded(texts: pa.ChunkedArray) -> pa.DictionaryArray:
+    """The texts as codes, one for each; the dictionary of a file may hold a text twice."""
+    coded = texts.combine_chunks().dictionary_encode()
+    if len(pc.unique(coded.dictionary)) == len(coded.dictionary):
+        return coded
+    return coded.cast(coded.type.value_type).dictionary_encode()
 
 
 def check(kind: str, name: str, table: pa.Table) -> None:
