@@ -52,6 +52,14 @@ FrontendBackend = Annotated[
     str,
     typer.Option(help="What computes the features: auto, overhear, torchaudio or nnaudio."),
 ]
+Capture = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|off",
+        help="Steps as CUDA graphs: auto, on a GPU where a trial allows it. Not measured on a GPU "
+        "yet.",
+    ),
+]
 Column = Annotated[
     list[str] | None,
     typer.Option(
@@ -114,6 +122,7 @@ def train(
     precision: Precision = "auto",
     threads: Threads = 0,
     frontend_backend: FrontendBackend = "auto",
+    capture: Capture = "auto",
     skip_unreadable: Skip = False,
     limit: Limit = None,
     dry_run: Annotated[
@@ -138,7 +147,8 @@ def train(
     filled(root=root, out=out, device=device, precision=precision)
     if profile and dry_run:
         raise ValueError("--dry-run trains nothing and --profile trains two epochs: name one")
-    here = machine.here(device, precision, threads, frontend_backend)  # before what takes long
+    # before what takes long
+    here = machine.here(device, precision, threads, frontend_backend, capture)
     trial = changed(find(recipe, f"--recipe {recipe}"), pairs(settings))
     frontends.backend_for(trial.sound.features, frontend_backend)
     read = reading(column, group_from)

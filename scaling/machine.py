@@ -27,6 +27,9 @@ class Machine:
     precision: torch.dtype  # of convolutions and matrix products: float32, or bfloat16 by autocast
     threads: int  # of torch on the CPU
     frontend: str = "auto"  # one of scaling.sound.frontends.BACKENDS, or the usual one
+    # whether steps are captured (scaling.training.capture): auto: on a GPU; off; twin: everywhere,
+    # which on a CPU computes what a GPU would capture
+    capture: str = "auto"
 
     def autocast(self) -> AbstractContextManager[None]:
         """What the network runs under."""
@@ -49,6 +52,11 @@ class Machine:
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device)
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    @property
+    def captures(self) -> bool:
+        """Whether steps of training are to be captured, where they can be."""
+        return self.capture == "twin" or (self.capture == "auto" and self.device.type == "cuda")
 
     def wait(self) -> None:
         """Until everything asked of a GPU is done; a processor has done it already."""
@@ -80,15 +88,19 @@ def _freeze(_modules: int) -> None:
 
 
 def here(
-    device: str = "auto", precision: str = "auto", threads: int = 0, frontend: str = "auto"
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int = 0,
+    frontend: str = "auto",
+    capture: str = "auto",
 ) -> Machine:
     """This machine: a GPU where there is one, bfloat16 where the processor computes it natively,
     all its threads.
 
-    Raises ValueError for a device that is not there, a precision that is not known, or more threads
-    than there are processors.
+    Raises ValueError for a device that is not there, a precision or way of `capture` that is not
+    known, or more threads than there are processors.
     """
-    check_names(device, precision)
+    check_names(device, precision, capture)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device.startswith("cuda"):
@@ -108,15 +120,17 @@ def here(
     if threads > processors:
         raise ValueError(f"threads={threads}: this machine has {processors}, 0 takes all")
     threads = threads or torch.get_num_threads()
-    return Machine(chosen, getattr(torch, precision), threads, frontend)
+    return Machine(chosen, getattr(torch, precision), threads, frontend, capture)
 
 
-def check_names(device: str, precision: str) -> None:
-    """Raises ValueError for a device or precision that no machine has."""
+def check_names(device: str, precision: str, capture: str = "auto") -> None:
+    """Raises ValueError for a device or precision that no machine has, and for no way to capture."""
     if not re.fullmatch(r"auto|cpu|cuda(:(0|[1-9][0-9]{0,2}))?", device):
         raise ValueError(f"device={device}: cpu, cuda or cuda:N")
     if precision not in ("auto", "float32", "bfloat16"):
         raise ValueError(f"precision={precision}: auto, float32 or bfloat16")
+    if capture not in ("auto", "off"):
+        raise ValueError(f"--capture {capture[:20]}: auto or off")
 
 
 def _native_bfloat16(device: torch.device) -> bool:

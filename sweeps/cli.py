@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from scaling.cli import (
+    Capture,
     Column,
     Device,
     FrontendBackend,
@@ -167,6 +168,7 @@ def sweep(
     device: Device = "auto",
     precision: Precision = "auto",
     frontend_backend: FrontendBackend = "auto",
+    capture: Capture = "auto",
     skip_unreadable: Skip = False,
     tensorboard: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Also write metrics as TensorBoard files.")
@@ -203,7 +205,7 @@ def sweep(
     filled(mlflow=mlflow, wandb=wandb)
     filled(device=device, precision=precision)
     check_speed(speed)
-    compute = Compute(device, precision, frontend_backend)
+    compute = Compute(device, precision, frontend_backend, capture)
     resources = Resources(
         address,
         cpus_per_trial,

@@ -24,6 +24,7 @@ class Compute:
     device: str = "auto"
     precision: str = "auto"
     frontend: str = "auto"  # backend of scaling.sound.frontends
+    capture: str = "auto"  # of scaling.machine.Machine
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ def test_the_trace_opens_and_hooks_are_gone(
     assert {"overhear: step", "overhear: front end", "overhear: layer stem"} <= names
     session = sessions[0]
     assert not any(module._forward_hooks for module in session.model.modules())
-    assert session.listener.waves == Listener.waves.__get__(session.listener)
+    assert session.listener.waves_at == Listener.waves_at.__get__(session.listener)
 
 
 def test_what_trains_nothing_has_no_epoch(store: Store, here: Machine):

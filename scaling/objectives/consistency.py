@@ -44,6 +44,10 @@ class Consistency(Objective):
         if not self.weight:
             yield "ramp", "weight=0 stays 0"
 
+    def stage(self, epoch: int) -> int:
+        """See Objective.stage: the weight grows until `ramp`."""
+        return min(epoch, self.ramp)
+
     def loss(self, outputs: "Sequence[Output]", targets_BY: "Tensor", epoch: int) -> "Loss":
         """See Objective.loss."""
         from scaling.objectives.modules import losses

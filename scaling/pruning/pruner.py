@@ -7,6 +7,7 @@ is zero from then on, and so are its moments in the optimizer. Contents: Masked,
 """
 
 from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -21,6 +22,8 @@ from scaling.seeds import stream
 
 class Masked:
     """A network with a mask for each layer; who inherits says when they shrink."""
+
+    by_epoch: ClassVar[bool] = True  # masks change between epochs, and in no step
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ too, say which come back. Weights that come back begin at zero, without moments.
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,8 @@ from scaling.pruning.rigl import RigL
 
 class Regrower(Pruner):
     """Moves the weights of one network by one trial's settings."""
+
+    by_epoch: ClassVar[bool] = False
 
     def __init__(
         self,

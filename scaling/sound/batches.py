@@ -53,6 +53,10 @@ class Uploaded(NamedTuple):
 
     def __call__(self, indices_B: np.ndarray, samples: int) -> Tensor:
         """A fresh tensor on the same device."""
+        return self.rows(torch.from_numpy(indices_B), samples)
+
+    def rows(self, rows_B: Tensor, samples: int) -> Tensor:
+        """The same, by a tensor, best on the same device."""
         assert samples <= self.waves_NT.shape[1], "uploaded with fewer samples than now asked for"
-        rows_B = torch.from_numpy(indices_B).to(self.waves_NT.device, non_blocking=True)
+        rows_B = rows_B.to(self.waves_NT.device, non_blocking=True)
         return self.waves_NT[:, :samples].index_select(0, rows_B)

@@ -182,6 +182,19 @@ class Bank(nn.Module):
             return waves_RT
         return compress(waves_RT, self.rate, self.ratio, self.threshold_db)
 
+    def all_through(self, waves_BT: Tensor, which_B: Tensor) -> Tensor:
+        """The same without a look at which_B, which lies beside the waves: each clip is convolved,
+        those of RECORDED for nothing.
+        """
+        if not len(self.spectra_MQ):
+            return self._compressed(waves_BT) if self.compress_recorded else waves_BT
+        spectra_BQ = torch.fft.rfft(waves_BT, self.size).mul_(self.spectra_MQ[which_B.clamp(min=0)])
+        heard_BT = torch.fft.irfft(spectra_BQ, self.size)[:, : waves_BT.shape[1]]
+        recorded_B1 = which_B[:, None] == RECORDED
+        if self.compress_recorded:
+            return self._compressed(torch.where(recorded_B1, waves_BT, heard_BT))
+        return torch.where(recorded_B1, waves_BT, self._compressed(heard_BT))
+
 
 def build(settings: Microphones, sound: Sound) -> Bank:
     """All microphones of a trial, numbered as in `settings.heard`: those of training come first.
@@ -229,7 +242,9 @@ def _levels(waves_BT: Tensor, frame: int, rate: int) -> Tensor:
     taps = round(MEMORY * released)
     before_B11 = power_B1N[..., : round(released)].mean(dim=-1, keepdim=True)
     heard_B1N = torch.cat([before_B11.expand(-1, -1, taps - 1), power_B1N], dim=-1)
-    constants_21 = torch.tensor([[ATTACK], [RELEASE]], device=waves_BT.device) * (rate / frame)
+    # filled where they are needed: nothing is copied from the host in a step
+    both_21 = [torch.full((1, 1), each, device=waves_BT.device) for each in (ATTACK, RELEASE)]
+    constants_21 = torch.cat(both_21) * (rate / frame)
     ages_2K = torch.arange(taps - 1, -1, -1, device=waves_BT.device) / constants_21
     # Left in, the faster mean's last weights would be denormal numbers: slow ones (measured).
     means_2K = torch.softmax((-ages_2K).masked_fill(ages_2K > MEMORY, -torch.inf), dim=1)

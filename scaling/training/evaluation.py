@@ -24,8 +24,8 @@ from scaling.training.epoch import OVERALL, Metric, Prediction
 BATCH = 64  # clips, or patches, at once; no result depends on it
 
 R = TypeVar("R")
-# yields features (B, F, N), at most BATCH of them, and is sent their logits (B, Y), float32 on the
-# CPU, of a network in evaluation mode
+# yields features (B, F, N), at most BATCH of them, and is sent their logits (B, Y), float32, of a
+# network in evaluation mode
 Scoring = Generator[Tensor, Tensor, R]
 
 
@@ -39,7 +39,7 @@ def scoring(
     clips: np.ndarray,
     votes: str = "probabilities",
 ) -> Scoring[Tensor]:
-    """Logits of the clips at these rows: (clips, classes) float32 on the CPU.
+    """Logits of the clips at these rows: (clips, classes) float32, where they are computed.
 
     `patches` are the features (B, P, F, N) of the clips at some rows; `votes` as in `pooled`.
     """
@@ -70,11 +70,9 @@ def answered(scored: Scoring[R], answer: Callable[[Tensor], Tensor]) -> R:
 
 @torch.inference_mode()
 def logits(classify: nn.Module, features_BFN: Tensor) -> Tensor:
-    """What a classifier answers in evaluation mode, in which it stays: (B, Y) float32 on the
-    CPU.
-    """
+    """What a classifier answers in evaluation mode, in which it stays: (B, Y) float32."""
     found_BY: Tensor = classify.eval()(features_BFN).logits_BY
-    return found_BY.float().cpu()
+    return found_BY.float()
 
 
 def pooled(logits_BPY: Tensor, votes: str) -> Tensor:

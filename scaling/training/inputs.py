@@ -19,7 +19,7 @@ from scaling.machine import Machine
 from scaling.settings import Trial
 from scaling.settings.sound import RECORDED_AS
 from scaling.sound import frontends, microphones, splits
-from scaling.sound.batches import Mapped, full_scale
+from scaling.sound.batches import Mapped, Uploaded, full_scale
 from scaling.sound.microphones import RECORDED
 from scaling.sound.store import Store, ready
 from scaling.training.evaluation import BATCH
@@ -129,17 +129,33 @@ class Listener:
 
     def waves(self, clips: np.ndarray) -> Tensor:
         """The clips at these rows of the table, on the device: (B, T), full scale 1."""
-        batch_BT = self.clips.batch(self.at[clips], self.trial.sound.samples)
-        return full_scale(batch_BT, self.device)
+        return self.waves_at(torch.from_numpy(self.at[clips]))
+
+    def waves_at(self, rows_B: Tensor) -> Tensor:
+        """The same, by their rows of the store, which may lie on the device."""
+        read, samples = self.clips.read, self.trial.sound.samples
+        if isinstance(read, Uploaded):
+            return full_scale(read.rows(rows_B, samples), self.device)
+        return full_scale(self.clips.batch(rows_B.numpy(), samples), self.device)
 
     @torch.no_grad()
     def features(self, clips: np.ndarray, microphone: int = RECORDED) -> Tensor:
         """Their features through one microphone, neither augmented nor standardized: (B, F, N)."""
-        if self.kept_BFN is not None and microphone == RECORDED and (self.place[clips] >= 0).all():
-            rows_B = torch.from_numpy(self.place[clips]).to(self.device)
-            return self.kept_BFN.index_select(0, rows_B)
+        if microphone == RECORDED and (rows_B := self.kept_rows(clips)) is not None:
+            return self.kept_at(rows_B)
         features_BFN: Tensor = self.frontend(self.heard(clips, microphone))
         return features_BFN
+
+    def kept_rows(self, clips: np.ndarray) -> Tensor | None:
+        """Where the features of these clips are kept: (B,) int64; None where some are not."""
+        if self.kept_BFN is None or (self.place[clips] < 0).any():
+            return None
+        return torch.from_numpy(self.place[clips])
+
+    def kept_at(self, rows_B: Tensor) -> Tensor:
+        """Features that are kept: (B, F, N)."""
+        assert self.kept_BFN is not None
+        return self.kept_BFN.index_select(0, rows_B.to(self.device))
 
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and deviation of the training clips' features, each (F,): frontends.statistics."""

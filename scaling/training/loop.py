@@ -11,7 +11,7 @@ a stream named by its purpose and its epoch, so an epoch that is run again is th
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from time import perf_counter
 from typing import Any, NamedTuple
@@ -30,15 +30,25 @@ from scaling.pruning.saliency import LossOf
 from scaling.seeds import key, stream, torch_stream
 from scaling.settings import Trial, sizes
 from scaling.sound import augment
-from scaling.training import classifier, evaluation, optimizer, order, pruners, sharpness
+from scaling.training import (
+    capture,
+    classifier,
+    evaluation,
+    optimizer,
+    order,
+    pruners,
+    sharpness,
+)
 from scaling.training.adversary import Adversary
 from scaling.training.epoch import Diverged, Epoch, Metric, Prediction
 from scaling.training.evaluation import Scoring
 from scaling.training.inputs import EvaluationSet, Listener, own_microphone
 from scaling.training.optimizer import Patience, learning_rate
 from scaling.training.resume import take_up
+from scaling.training.sums import Terms
 from scaling.training.teachers import Teacher, Teachers
-from scaling.training.views import Draws, Views
+from scaling.training.trainees import Single
+from scaling.training.views import DrawnView, Draws, Views
 
 
 def run(
@@ -64,12 +74,25 @@ def run(
             return
 
 
+class DrawnStep(NamedTuple):
+    """What a step draws, and all else that it is told: numbers, and tensors on the CPU, or where
+    they were uploaded to.
+    """
+
+    views: list[DrawnView]  # of each clip
+    targets_BY: Tensor  # one-hot
+    mix: augment.Mix | None
+    rate: float
+    heard: Sequence[Tensor] = ()  # who hears each view: scaling.training.adversary
+    progress: float = 0.0  # the share of training that is done
+
+
 class Step(NamedTuple):
     """What one step of training is made of."""
 
     views: list[Tensor]  # of each clip, standardized: (B, F, N)
     targets_BY: Tensor  # class probabilities
-    rate: float
+    rate: float  # or a tensor ()
     teachers: Sequence[Tensor] = ()  # logits of each, for the first view: (B, Y)
     heard_BD: Tensor | None = None  # of all views, who hears them: scaling.training.adversary
     progress: float = 0.0  # the share of training that is done
@@ -219,7 +242,7 @@ class Session:
             logits.append((yield from evaluation.scoring(patches, heard.clips, votes)))
             tables.append(self.listener.rows(heard.clips, microphone))
         targets = np.tile(self.listener.targets[heard.clips], len(heard.through))
-        return torch.cat(logits), targets, pd.concat(tables)
+        return torch.cat(logits).cpu(), targets, pd.concat(tables)
 
     @torch.inference_mode()
     def _disagreement(self, clips: np.ndarray) -> float:
@@ -243,6 +266,28 @@ class Session:
 
     def steps(self) -> Iterator[Step]:
         """What the steps of the next epoch are made of; each is made when it is asked for."""
+        return map(self.made, self.drawn())
+
+    def made(self, drawn: DrawnStep) -> Step:
+        """A step, from what it draws."""
+        views = [self.views.made(view) for view in drawn.views]
+        targets_BY, heard = drawn.targets_BY.to(self.machine.device), drawn.heard
+        if drawn.mix is not None:
+            mix = drawn.mix
+            views = [augment.mixup(view, mix) for view in views]
+            targets_BY = augment.mixup(targets_BY, mix)
+            heard = [augment.mixup(each, mix) for each in heard]
+        return Step(
+            views,
+            targets_BY,
+            drawn.rate,
+            self.teachers(views[0]),
+            torch.cat(heard) if heard else None,
+            drawn.progress,
+        )
+
+    def drawn(self) -> Iterator[DrawnStep]:
+        """What the steps of the next epoch draw."""
         trial, epoch = self.trial, self.done
         draws = [Draws(trial.seed, epoch, view) for view in range(self.objective.views)]
         mixes = stream(trial.seed, "mixup", epoch)
@@ -253,26 +298,17 @@ class Session:
                 self.views.copy(clips, each, share)
                 for each, share in zip(draws, self._shares(), strict=True)
             ]
-            views = [*map(self.views.made, copies)]
+            views = [*map(self.views.drawn, copies)]
             heard = [*map(self.adversary.heard, copies)] if self.adversary else []
             targets_B = torch.from_numpy(self.listener.targets[clips])
             targets_BY = functional.one_hot(targets_B, len(self.listener.labels)).float()
-            targets_BY = targets_BY.to(self.machine.device)
+            mix = None
             if trial.augment.mixup > 0:
                 mix = augment.draw_mixup(mixes, len(clips), trial.augment.mixup)
-                views = [augment.mixup(view, mix) for view in views]
-                targets_BY = augment.mixup(targets_BY, mix)
-                heard = [augment.mixup(each, mix) for each in heard]
-            yield Step(
-                views,
-                targets_BY,
-                self._rate(step),
-                self.teachers(views[0]),
-                torch.cat(heard) if heard else None,
-                (epoch + step / self.count) / trial.training.epochs,
-            )
+            progress = (epoch + step / self.count) / trial.training.epochs
+            yield DrawnStep(views, targets_BY, mix, self.rate(step), heard, progress)
 
-    def _rate(self, step: int) -> float:
+    def rate(self, step: int) -> float:
         """The rate of a step of the next epoch."""
         training, steps = self.trial.training, self.count
         at, end = (step / steps, 1 - 1 / steps) if training.stepping == "step" else (0.0, 0.0)
@@ -281,21 +317,26 @@ class Session:
 
     def _train(self) -> dict[str, float]:
         """One epoch's passes over the training clips; see `trained`."""
-        sums: dict[str, Tensor] = {}
-        minimized: set[str] = set()
-        for step in self.steps():
-            loss = self.update(step)
-            minimized |= loss.parts.keys()
-            for name, value in (loss.parts | loss.measured).items():
-                sums[name] = sums.get(name, torch.zeros_like(value)) + value.detach()
-        return self.trained({name: float(value) for name, value in sums.items()}, minimized)
+        if self.replay and not self.replay.broken:
+            (terms,) = self.replay.epoch().values()
+        else:
+            terms = Terms()
+            for step in self.steps():
+                terms.add(self.update(step))
+        sums = {name: float(value) for name, value in terms.values.items()}
+        return self.trained(sums, terms.minimized)
+
+    @cached_property
+    def replay(self) -> capture.Replay | None:
+        """How its epochs are replayed, where it trains alone."""
+        return capture.of(Single(self))
 
     def trained(self, sums: Mapping[str, float], minimized: Collection[str]) -> dict[str, float]:
         """Of sums over an epoch's steps: means of what the objective minimizes and measures, the
         total of what is minimized, the last rate, and what the epoch was made of: optimizer steps,
         and clips that went through the network (each view counts). Raises Diverged.
         """
-        training, steps, rate = self.trial.training, self.count, self._rate(self.count - 1)
+        training, steps, rate = self.trial.training, self.count, self.rate(self.count - 1)
         means = {name: value / steps for name, value in sums.items()}
         total = sum(means[name] for name in sorted(minimized))
         if not math.isfinite(total):

@@ -163,12 +163,12 @@ def _named(session: Session, layers: Iterable[str]) -> Iterator[None]:
     modules |= {"front end": listener.frontend, "microphones": listener.bank}
     known = {"frontend": listener.frontend, **dict(model.network.named_modules())}
     modules |= {f"layer {name}": known[name] for name in layers if name in known}
-    waves = listener.waves
+    waves = listener.waves_at
     with ExitStack() as until:
         for name, module in modules.items():
             until.enter_context(_watched(module, name))
-        listener.waves = _within("clips", waves)  # type: ignore[method-assign]
-        until.callback(setattr, listener, "waves", waves)
+        listener.waves_at = _within("clips", waves)  # type: ignore[method-assign]
+        until.callback(setattr, listener, "waves_at", waves)
         yield
 
 

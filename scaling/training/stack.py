@@ -10,7 +10,8 @@ modules of its own network and handed in, and vmap refuses all others. Contents:
 # S trials, P parameters of each, V views, B clips, F mel bands, N frames, Y classes
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,14 +21,16 @@ from torch.nn import functional
 
 from scaling.networks.modules.kernels import Convolution, Prunable
 from scaling.networks.modules.output import Output
-from scaling.networks.modules.stochastic import Stochastic
+from scaling.objectives.modules.losses import Loss
 from scaling.seeds import torch_stream
-from scaling.training import classifier, optimizer, sharpness
+from scaling.training import capture, classifier, optimizer, sharpness
 from scaling.training.grouped import grouped
+from scaling.training.handed import Handed
 from scaling.training.loop import Session, Step, by_view
+from scaling.training.sums import Sums, Terms
+from scaling.training.trainees import Several
 
 Tensors = dict[str, Tensor]
-Sums = dict[tuple[int, ...], tuple[Tensors, set[str]]]  # of trials: terms (S,), those minimized
 
 
 def layout(session: Session) -> list[list[tuple[str, Tensor]]]:
@@ -57,12 +60,15 @@ class Stack:
         self.network = classifier.network(
             first.trial, len(first.listener.labels), torch_stream(0, "any")
         ).to(self.machine.device)
-        self.drawing = {
-            name: module
-            for name, module in self.network.named_modules()
-            if isinstance(module, Stochastic)
-        }
-        self.draws: dict[int, list[tuple[str, Callable[..., Tensor], Sequence[int]]]] = {}
+        self.handed = Handed(self.network)
+        self.places: dict[tuple[int, ...], Tensor] = {}
+        stated, device = [one.trial.training for one in sessions], self.machine.device
+        clips = [each.clip or math.inf for each in stated]
+        self.clip_S = torch.tensor(clips, device=device) if min(clips) < math.inf else None
+        # of SAM: how far a trial looks, and whether it is adaptive
+        self.rho_S = torch.tensor([each.sam for each in stated], device=device)
+        self.adaptive_S = torch.tensor([each.sam_adaptive for each in stated], device=device)
+        self.mask_SP: Tensor | None = None
         self._stack_parameters()
         self._stack_statistics()
         self._stack_moments()
@@ -125,37 +131,55 @@ class Stack:
 
     def refresh(self) -> None:
         """Take over what was pruned since, before an epoch."""
-        self.mask_SP: Tensor | None = None
+        mask_SP: Tensor | None = None
         for index, one in enumerate(self.sessions):
             for name, layer in one.model.network.named_modules():
                 if isinstance(layer, Prunable) and layer.mask is not None:
-                    if self.mask_SP is None:
-                        self.mask_SP = torch.ones_like(self.flat_SP.detach())
-                    columns = self.columns[f"{name}.weight"]
-                    self.mask_SP[index, columns] = layer.mask.reshape(-1)
+                    if mask_SP is None:
+                        mask_SP = torch.ones_like(self.flat_SP.detach())
+                    mask_SP[index, self.columns[f"{name}.weight"]] = layer.mask.reshape(-1)
             for name, mask in (one.pruner.vectors if one.pruner else {}).items():
-                assert self.mask_SP is not None
-                self.mask_SP[index, self.columns[name]] = mask.to(self.mask_SP)
-        clips = [one.trial.training.clip for one in self.sessions]
-        self.clip_S = torch.tensor([clip or math.inf for clip in clips]) if any(clips) else None
+                assert mask_SP is not None
+                mask_SP[index, self.columns[name]] = mask.to(mask_SP)
+        if self.mask_SP is not None and mask_SP is not None:
+            self.mask_SP.copy_(mask_SP)  # where it lies already: captured steps read it there
+        else:
+            self.mask_SP = mask_SP
+
+    def kept(self) -> list[Tensor]:
+        """What its steps read or change beside weights and moments."""
+        found = [*self.held.values(), self.rho_S, self.adaptive_S]
+        return found + [each for each in (self.mask_SP, self.clip_S) if each is not None]
+
+    @cached_property
+    def replay(self) -> capture.Replay | None:
+        """How its epochs are replayed."""
+        return capture.of(Several(self))
 
     def update(self, steps: Sequence[Step], sums: Sums) -> None:
         """One step of all trials; what it minimized and measured is added to the sums."""
+        clips = sum(map(len, steps[0].views))
+        draws = self.drawn((clips, 1, *steps[0].views[0].shape[1:]))
+        self.take(steps, draws, sums)
+
+    def take(self, steps: Sequence[Step], draws: list[Tensor], sums: Sums) -> None:
+        """The same, from what their networks' modules have drawn: see `drawn`."""
         x_BSFN = torch.stack([torch.cat(step.views) for step in steps], dim=1)
         targets_SBY = torch.stack([step.targets_BY for step in steps])
         self.network.train()
-        views, draws = len(steps[0].views), self._drawn(x_BSFN)
+        views = len(steps[0].views)
         gradient_SP = self._gradient(x_BSFN, targets_SBY, draws, views, sums)
         if self.sessions[0].trial.training.sam:
             flat_SP = self.flat_SP.detach()
             before_SP = flat_SP.clone()
-            flat_SP.copy_(sharpness.rows_climbed(flat_SP, gradient_SP, *self._distances()))
+            climbed_SP = sharpness.rows_climbed(flat_SP, gradient_SP, self.rho_S, self.adaptive_S)
+            flat_SP.copy_(climbed_SP)
             with sharpness.repeated(self.network, {}):
                 gradient_SP = self._gradient(x_BSFN, targets_SBY, draws, views, {})
             flat_SP.copy_(before_SP)
         if self.clip_S is not None:  # as torch.nn.utils.clip_grad_norm_
             norm_S = gradient_SP.norm(dim=1)
-            share_S = (self.clip_S.to(norm_S) / (norm_S + 1e-6)).clamp(max=1.0)
+            share_S = (self.clip_S / (norm_S + 1e-6)).clamp(max=1.0)
             gradient_SP.mul_(share_S[:, None])
         rates = iter(self.optimizer.param_groups)
         for one, step in zip(self.sessions, steps, strict=True):
@@ -180,17 +204,10 @@ class Stack:
             gradient_SP.mul_(self.mask_SP)
         return gradient_SP
 
-    def _distances(self) -> tuple[Tensor, Tensor]:
-        """Each trial's rho of SAM, and whether it is adaptive: (S,)."""
-        stated = [one.trial.training for one in self.sessions]
-        device = self.machine.device
-        rho_S = torch.tensor([each.sam for each in stated], device=device)
-        return rho_S, torch.tensor([each.sam_adaptive for each in stated], device=device)
-
     @torch.no_grad()
     def answer(self, parts: Mapping[int, Tensor]) -> dict[int, Tensor]:
         """The logits of trials, by their place, for features (B, F, N) that each asks of: (B, Y)
-        float32 on the CPU, in evaluation mode.
+        float32, in evaluation mode.
         """
         most = max(map(len, parts.values()))
         rows = {  # as many of each; what fills a batch changes no other clip's answer
@@ -205,7 +222,7 @@ class Stack:
         )
         self.network.eval()
         logits_SBY = self._outputs(self._parameters(self.flat_SP.detach()), x_BSFN, [])["logits_BY"]
-        found_SBY = logits_SBY.float().cpu()
+        found_SBY = logits_SBY.float()
         return {index: found_SBY[index, : len(part)] for index, part in parts.items()}
 
     def _parameters(self, flat_SP: Tensor) -> Tensors:
@@ -220,7 +237,8 @@ class Stack:
         """The fields of every trial's Output, stacked."""
 
         def call(parameters: Tensors, held: Tensors, draws: list[Tensor], x_BFN: Tensor) -> Tensors:
-            self._hand(iter(draws))
+            if draws:
+                self.handed.hand(draws, x_BFN[:, None].shape)
             with self.machine.autocast():
                 out = functional_call(self.network, (parameters, held), (x_BFN[:, None],))
             return {name: each for name, each in out._asdict().items() if each is not None}
@@ -231,37 +249,17 @@ class Stack:
             )
         return found
 
-    def _hand(self, draws: Iterator[Tensor]) -> None:
-        """Let the modules that draw take these, in the order of their calls."""
-        for module in self.drawing.values():
-            module.draw = lambda how, shape: next(draws)  # type: ignore[method-assign]  # noqa: ARG005
-
     @torch.no_grad()
-    def _drawn(self, x_BSFN: Tensor) -> list[Tensor]:
-        """What the modules of each trial's network draw in a step, stacked, in the order of their
-        calls, which one trial is run for once.
+    def drawn(self, shape: Sequence[int]) -> list[Tensor]:
+        """What the modules of each trial's network draw in a step for inputs (V x B, C, F, N),
+        stacked, in the order of their calls.
         """
-        if not self.drawing:
+        if not self.handed.modules:
             return []
-        if len(x_BSFN) not in self.draws:
-            calls = self.draws[len(x_BSFN)] = []
-            for name, module in self.drawing.items():
-
-                def noted(how: Callable[..., Tensor], shape: Any, name: str = name) -> Tensor:
-                    calls.append((name, how, tuple(shape)))
-                    return torch.full(shape, 0.5, device=self.machine.device)
-
-                module.draw = noted  # type: ignore[method-assign]
-            one: Tensors = dict(self.sessions[0].model.network.named_parameters())
-            held = {name: each[0].clone() for name, each in self.held.items()}
-            with self.machine.autocast():
-                functional_call(self.network, (one, held), (x_BSFN[:, 0][:, None],))
-        drawn = []
-        for name, how, shape in self.draws[len(x_BSFN)]:
-            own = [one.model.network.get_submodule(name) for one in self.sessions]
-            each_S = [module.draw(how, shape) for module in own if isinstance(module, Stochastic)]
-            drawn.append(torch.stack(each_S).to(self.machine.device))
-        return drawn
+        networks = [one.model.network for one in self.sessions]
+        self.handed.noted(shape, networks[0], self.machine)
+        each_S = [self.handed.drawn(shape, network) for network in networks]
+        return [torch.stack(own).to(self.machine.device) for own in zip(*each_S, strict=True)]
 
     def _loss(
         self,
@@ -295,18 +293,21 @@ class Stack:
                     found.parts["penalty"] = penalty * optimizer.half_squares(kernels)
                 return found.parts, found.measured
 
-            of = slice(None) if len(which) == len(self.sessions) else [*which]
+            of = slice(None) if len(which) == len(self.sessions) else self._places(which)
             parts, measured = vmap(loss, randomness="error")(
                 {name: each[of] for name, each in outputs.items()},
                 targets_SBY[of],
                 [each[of] for each in kernels] if penalty > 0 else [],
             )
             total += [each.sum() for each in parts.values()]
-            so_far, minimized = sums.setdefault(which, ({}, set()))
-            minimized.update(parts)
-            for name, value_S in (parts | measured).items():
-                so_far[name] = so_far.get(name, torch.zeros_like(value_S)) + value_S.detach()
+            sums.setdefault(which, Terms()).add(Loss(parts, measured))
         return torch.stack(total).sum()
+
+    def _places(self, which: tuple[int, ...]) -> Tensor:
+        """These places as an index, made once: nothing is copied from the host in a step."""
+        if which not in self.places:
+            self.places[which] = torch.tensor(which, device=self.machine.device)
+        return self.places[which]
 
     def _alike(self) -> list[tuple[int, ...]]:
         """The trials that minimize the same in this epoch, together."""

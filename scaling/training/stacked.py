@@ -15,7 +15,8 @@ from scaling.training.epoch import Epoch
 from scaling.training.evaluation import Scoring
 from scaling.training.loop import Session, Step
 from scaling.training.shape import shape
-from scaling.training.stack import Stack, Sums, detached, layout, statistics
+from scaling.training.stack import Stack, detached, layout, statistics
+from scaling.training.sums import Sums
 
 
 def alike(session: Session) -> Hashable:
@@ -76,9 +77,27 @@ def _trained(stack: Stack) -> list[Mapping[str, float] | Exception]:
     way trains on, on another's clips, until the epoch ends, to no effect.
     """
     errors: dict[int, Exception] = {}
+    stack.refresh()
+    if (replay := stack.replay) and not replay.broken:
+        sums = replay.epoch()
+    else:
+        sums = _stepped(stack, errors)
+    found: dict[int, Mapping[str, float]] = {}
+    for which, terms in sums.items():
+        values = {name: value_S.tolist() for name, value_S in terms.values.items()}
+        for place, index in enumerate(which):
+            if index not in errors:
+                own = {name: value_S[place] for name, value_S in values.items()}
+                with _kept(errors, index):
+                    found[index] = stack.sessions[index].trained(own, terms.minimized)
+    every = range(len(stack.sessions))
+    return [errors[index] if index in errors else found[index] for index in every]
+
+
+def _stepped(stack: Stack, errors: dict[int, Exception]) -> Sums:
+    """An epoch step by step; what a trial raised goes to the errors."""
     sums: Sums = {}
     steps = [session.steps() for session in stack.sessions]
-    stack.refresh()
     for _ in range(stack.sessions[0].count):
         made: dict[int, Step] = {}
         for index, each in enumerate(steps):
@@ -89,15 +108,7 @@ def _trained(stack: Stack) -> list[Mapping[str, float] | Exception]:
             break
         other = next(iter(made.values()))
         stack.update([made.get(index, other) for index in range(len(steps))], sums)
-    found: dict[int, Mapping[str, float]] = {}
-    for which, (terms, minimized) in sums.items():
-        values = {name: value_S.tolist() for name, value_S in terms.items()}
-        for place, index in enumerate(which):
-            if index not in errors:
-                own = {name: value_S[place] for name, value_S in values.items()}
-                with _kept(errors, index):
-                    found[index] = stack.sessions[index].trained(own, minimized)
-    return [errors[index] if index in errors else found[index] for index in range(len(steps))]
+    return sums
 
 
 def _scored(stack: Stack, scorings: Mapping[int, Scoring[Epoch]]) -> dict[int, Epoch | Exception]:

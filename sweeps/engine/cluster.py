@@ -56,7 +56,7 @@ def check(resources: Resources, compute: Compute) -> None:
     """
     from scaling import machine
 
-    machine.check_names(compute.device, compute.precision)
+    machine.check_names(compute.device, compute.precision, compute.capture)
     if resources.gpus and compute.device[-1].isdigit():
         raise ValueError(
             f"--device {compute.device} with --gpus-per-trial {resources.gpus:g}: each trial sees "
@@ -64,7 +64,7 @@ def check(resources: Resources, compute: Compute) -> None:
         )
     if resources.address is not None:
         return
-    machine.here(compute.device, compute.precision)
+    machine.here(compute.device, compute.precision, capture=compute.capture)
     import torch
 
     there = {

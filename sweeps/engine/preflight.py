@@ -190,7 +190,8 @@ def machine_of(task: Task) -> machine.Machine:
     compute = task.compute
     threads = min(task.cpus, os.cpu_count() or 1)  # Ray's count of a node may be a person's
     try:
-        return machine.here(compute.device, compute.precision, threads, compute.frontend)
+        how = compute.frontend, compute.capture
+        return machine.here(compute.device, compute.precision, threads, *how)
     except ValueError as error:
         if task.driver is None:
             raise

@@ -31,6 +31,7 @@ class Way(NamedTuple):
     gpus: float = 0.0  # of one trial; 0: it sees none
     slots: int = 1  # trials at once
     frontend: str = "auto"  # as in sweeps.launch.Compute
+    capture: str = "auto"  # as there
 
 
 def measure(
@@ -114,7 +115,8 @@ class _Crew:
     def ask(self, probe: Probe) -> Speed | str | None:
         """What the members measured, on average; why one could not; None where time was over."""
         trial = probe.trial.stated()
-        machine = self.way.device, self.way.precision, self.way.cpus, self.way.frontend
+        way = self.way
+        machine = way.device, way.precision, way.cpus, way.frontend, way.capture
         line = json.dumps({"trial": trial, "numbers": probe[1:], "machine": machine})
         try:
             for member in self.members:

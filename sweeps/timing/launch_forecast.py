@@ -56,6 +56,7 @@ def predict(
             gpus=resources.gpus,
             slots=at_once,
             frontend=launch.compute.frontend,
+            capture=launch.compute.capture,
         )
         try:
             expected, reasons = forecast.measured(planned, to_run, way, BUDGET)

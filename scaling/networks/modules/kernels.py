@@ -51,8 +51,8 @@ class Prunable(nn.Module):
         """
         if self.mask is None:
             self.weight.register_post_accumulate_grad_hook(self._mask_gradient)  # type: ignore[no-untyped-call]
-        # in the weight's own memory format
-        self.mask = torch.empty_like(self.weight).copy_(mask)
+            self.mask = torch.empty_like(self.weight)  # in the weight's own memory format
+        self.mask.copy_(mask)  # where it lies: captured steps read it there
         self.weight.mul_(self.mask)
 
     @torch.no_grad()

@@ -1,0 +1,183 @@
+"""Captured steps: what a GPU would replay, run on a CPU: as it trains uncaptured, and repeatable."""
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from test_stacked import (
+    assert_same,
+    bottlenecks,
+    consistencies,
+    prunings,
+    sharpnesses,
+    side_by_side,
+    stated,
+)
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from scaling.machine import Machine
+from scaling.settings import Trial, changed
+from scaling.sound import frontends
+from scaling.sound.store import Store
+from scaling.training import capture
+from scaling.training.methods import run
+
+OFF = Machine(torch.device("cpu"), torch.float32, 1)
+TWIN = replace(OFF, capture="twin")
+# what asks a GPU for a number, or a host for some: a graph has neither in it
+FORBIDDEN = {"_local_scalar_dense", "nonzero", "lift_fresh", "item", "unique2", "masked_select"}
+
+
+class Watched(TorchDispatchMode):
+    """The operations of a step, and what they are given but for the numbers in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func._schema.name.removeprefix("aten::")
+        assert name not in FORBIDDEN, f"{name} in a captured step"
+        shapes = [_said(each) for each in args]
+        if not name.startswith("profiler::"):
+            self.seen.append(f"{name} {shapes}")
+        return func(*args, **(kwargs or {}))
+
+
+def _said(each: Any) -> Any:
+    if isinstance(each, torch.Tensor):
+        return tuple(each.shape), each.stride()
+    return [*map(_said, each)] if isinstance(each, list | tuple) else each
+
+
+@pytest.fixture
+def replays(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many steps each capture replayed, all of the same operations; clips are uploaded, and
+    the front end is a GPU's.
+    """
+    counts: list[int] = []
+
+    def recorded(step: Callable[[], None], machine: Machine) -> Callable[[], None]:
+        counts.append(0)
+        number, first = len(counts) - 1, list[str]()
+
+        def replayed() -> None:
+            with Watched() as watched:
+                step()
+            first[:] = first or watched.seen
+            assert watched.seen == first, "another step than the one that was captured"
+            counts[number] += 1
+
+        return replayed
+
+    monkeypatch.setattr(capture, "recorded", recorded)
+    monkeypatch.setattr(frontends.Overhear, "compute", frontends.Plain.compute)
+    monkeypatch.setattr(
+        Store,
+        "resident",
+        lambda self, device, samples: replace(self, read=self._upload(device, samples)),
+    )
+    return counts
+
+
+@pytest.fixture
+def small(trial: Trial) -> Trial:
+    return changed(
+        trial,
+        {
+            "training.epochs": 2,
+            "training.batch": 9,
+            "training.optimizer": "sgd",
+            "training.rate": 0.05,
+            "network.initialization": "he",
+            "network.pointwise": 0,
+        },
+    )
+
+
+@pytest.fixture(autouse=True)
+def loud() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
+
+
+@pytest.fixture
+def responses(tmp_path: Path) -> str:
+    """A folder of two microphones' responses."""
+    for name, shape in (("click", [1.0, 0.0, 0.0]), ("dull", [1.0, 0.5, 0.25])):
+        soundfile.write(tmp_path / f"{name}.wav", np.pad(shape, (0, 32)), 16_000, subtype="FLOAT")
+    return str(tmp_path)
+
+
+def heard(small: Trial, responses: str) -> Trial:
+    """All that a GPU's step may have in it, with microphones, SAM and weights that are cut."""
+    return stated(
+        changed(
+            small,
+            {
+                "network.dropout": 0.2,
+                "network.normalization": "adaptive",
+                "augment.freq_mixstyle": 0.5,
+                "augment.band_mask": 4,
+                "sound.patch": 20,
+                "training.sam": 0.1,
+                "training.clip": 0.5,
+                "training.penalty": 0.01,
+            },
+        ),
+        pruning={"kind": "magnitude", "target": 150, "length": 1, "score": "kernel"},
+        microphones={
+            "train": ["click", "dull"],
+            "share": 0.5,
+            "ratio": 2.0,
+            "threshold_db": -30,
+            "responses": responses,
+        },
+    )
+
+
+def kept(small: Trial, _: str) -> Trial:
+    """Features that are kept, in batches of which the last is smaller."""
+    return stated(
+        small,
+        augment={"mixup": 0.3},
+        training={**small.stated()["training"], "partial": True},
+    )
+
+
+def learning(small: Trial, _: str) -> Trial:
+    """A front end that learns."""
+    return changed(small, {"sound.features.trainable": "mel", "augment.roll": 0.1})
+
+
+@pytest.mark.parametrize("case", [heard, kept, learning], ids=lambda case: case.__name__)
+def test_a_trial_alone_trains_as_uncaptured(
+    small: Trial, store: Store, replays: list[int], responses: str, case: Any
+):
+    one = case(small, responses)
+    ours, alone = [*run(one, store, TWIN)], [*run(one, store, OFF)]
+    assert_same(ours, alone)
+    assert sum(replays) >= 8, "most steps"
+    rates = [
+        [group["lr"] for group in each[-1].state["optimizer"]["param_groups"]]
+        for each in (ours, alone)
+    ]
+    assert rates[0] == rates[1], "numbers, as a checkpoint holds"
+
+
+@pytest.mark.parametrize("case", [sharpnesses, bottlenecks, consistencies, prunings])
+def test_trials_side_by_side_train_as_uncaptured(
+    small: Trial, store: Store, replays: list[int], case: Any
+):
+    trials = case(small)
+    ours, others = side_by_side(trials, store, TWIN), side_by_side(trials, store, OFF)
+    for one in trials:
+        assert_same(ours[one.id], others[one.id])
+    assert sum(replays) >= 8
