@@ -124,7 +124,7 @@ def here(
 
 
 def check_names(device: str, precision: str, capture: str = "auto") -> None:
-    """Raises ValueError for a device or precision that no machine has, and for no way to capture."""
+    """Raises ValueError for a device, precision or way to capture that no machine has."""
     if not re.fullmatch(r"auto|cpu|cuda(:(0|[1-9][0-9]{0,2}))?", device):
         raise ValueError(f"device={device}: cpu, cuda or cuda:N")
     if precision not in ("auto", "float32", "bfloat16"):

@@ -1,4 +1,4 @@
-"""Captured steps: what a GPU would replay, run on a CPU: as it trains uncaptured, and repeatable."""
+"""Captured steps: what a GPU would replay, run on a CPU: repeatable, and as uncaptured ones."""
 
 import warnings
 from collections.abc import Callable, Iterator

@@ -282,7 +282,7 @@ class Session:
             targets_BY,
             drawn.rate,
             self.teachers(views[0]),
-            torch.cat(heard) if heard else None,
+            torch.cat([*heard]) if heard else None,
             drawn.progress,
         )
 
