@@ -35,7 +35,7 @@ LIMITED = (*COSTS, *BYTES, "latency_ms")  # what a budget may limit
 # 128 kB of parameters, zeros included, a byte each (int8); 30 million multiply-adds
 PRESETS: dict[str, dict[str, float]] = {"dcase": {"parameters": 128_000, "macs": 30e6}}
 # what all candidates have to share: an accuracy says nothing beside one of other classes
-SAME = ("sound.dataset", "sound.classes", "split.protocol")
+SAME = ("sound.dataset", "sound.options", "sound.classes", "split.protocol")
 PAIRED = ("seed", "split.fold", "split.validation_fold")
 RUN = ["trial", *PAIRED, "split", "value", "by_device", "clips", "unit"]  # what estimates need
 
@@ -149,7 +149,7 @@ def _runs(data: Data, on: str) -> pd.DataFrame:
             f"ask for --on {splits[-1] if splits else 'test'}, which the answer then owns up to"
         )
     for name in SAME:
-        if len(several := sorted(map(str, scores[name].unique()))) > 1:
+        if len(several := sorted(str(each) or "(none)" for each in scores[name].unique())) > 1:
             raise ValueError(
                 f"these trials have {name}={' and '.join(several)}: accuracies compare on the same "
                 "clips only; name one study with --study"

@@ -42,7 +42,7 @@ OBJECTIVE = (
 BOTTLENECK = {"objective.latent": "K", "objective.beta": "beta"}
 FOLLOWING = ("training.batch", "training.passes", "evaluation.disagreement")  # from the objective
 # what does not follow from the kind of network, as all else may
-OPEN = ("sound.dataset", "sound.classes", "network.damping")
+OPEN = ("sound.dataset", "sound.options", "sound.classes", "network.damping")
 FROM_KIND = tuple(n for n in settings.leaves() if not n.startswith("split.") and n not in OPEN)
 FEATURES, FRONTEND = "sound.features.", "sound.features.kind"
 STOPS = ("training.epochs", "training.patience", "training.patience_counts")
@@ -310,6 +310,10 @@ def _phrase(name: str) -> Callable[[Any], str]:
         "pruning.keep": lambda value: f"to {100 * value:.15g} %" if value else "",
         "pruning.limit": lambda value: f"to {value}" if value else "",
     }
+    if name.endswith(".options"):  # of a part of one's own: hidden=8
+        return lambda value: value if isinstance(value, str) and value else f"default {name}"
+    if name.endswith(".source"):
+        return lambda value: f"{name}={_text(value)[:12]}"
     return said.get(name, lambda value: f"{_short(name)}={_text(value)}")
 
 

@@ -254,10 +254,16 @@ def test_a_run_without_validation_is_another_configuration(results: Results) -> 
     assert len(row["trials"].split()) == 3
 
 
-def test_datasets_are_not_mixed(results: Results) -> None:
+def test_datasets_are_not_mixed(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     esc = {"sound__dataset": "esc10", "split__train_devices": ""}
     data = scored(results, {run(8, 1): {"validation": 1}, run(8, 1, **esc): {"validation": 0}})
     with pytest.raises(ValueError, match=r"^these trials have sound.dataset=esc10 and synthetic:"):
+        choose(data, {}, {})
+    scores = data.scores()
+    folds = scores["sound.dataset"].map({"esc10": "folds=3"}).fillna("")
+    own = scores.assign(**{"sound.dataset": "birds:make", "sound.options": folds})
+    monkeypatch.setattr(Data, "scores", lambda _: own)
+    with pytest.raises(ValueError, match=r"have sound.options=\(none\) and folds=3: accuracies"):
         choose(data, {}, {})
 
 

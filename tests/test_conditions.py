@@ -121,6 +121,17 @@ def test_an_objective_without_words_of_its_own_is_named(results: Results) -> Non
     assert list(words(frame.assign(**{"objective.kind": kinds}))) == ["prototypes", "dropout 0.2"]
 
 
+def test_options_of_own_parts_are_said_and_sources_are_short(results: Results) -> None:
+    plan(results, "launch", [trial(), trial(**DROPOUT)])
+    frame = table.manifest(results).sort_values("network.dropout").assign(**{"network.dropout": 0})
+    own = frame.assign(**{"network.options": ["", "hidden=8"], "network.source": ["", "12" * 32]})
+    assert list(words(own)) == [
+        "network.source=(empty), default network.options", "network.source=121212121212, hidden=8",
+    ]  # fmt: skip
+    read = {"network.kind": ["vgg5", "vgg9"], "sound.options": ["folds=3", "folds=4"]}
+    assert list(words(frame.assign(**read))) == ["vgg5, folds=3", "vgg9, folds=4"]
+
+
 def test_a_fraction_stands_behind_the_objective(results: Results) -> None:
     few = {"split__fraction": 0.3}
     assert said(results, [few, {}, few | DROPOUT, DROPOUT]) == [

@@ -184,6 +184,7 @@ def _twin(twin: Mapping[str, Any] | None) -> list[str]:
         "in float32, its tables without their zeros. Latency: one clip, one thread of onnxruntime "
         f"on {md(twin['machine'])}.{''.join(f' {md(each)}.' for each in twin['remarks'])}",
         "\n".join(lines),
+        f"Worst device, float32 to int8: {md(twin['worst'])}." if twin["worst"] else "",
         _tried(twin),
     ]
 

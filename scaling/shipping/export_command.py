@@ -198,7 +198,7 @@ def twin(
         raise ValueError(why)
     said = int8.keep(results, model.id, made, model.samples)
     where = place.put(made.int8, f".int8{place.ending}")
-    worst, times = made.worst, said["latency"]
+    times = said["latency"]
     typer.echo(
         f"int8: {where}, {len(made.int8):,} bytes of {len(made.float32):,} (without the front "
         f"end: {_network_bytes(said, 'int8'):,} of {_network_bytes(said, 'float32'):,})"
@@ -208,10 +208,11 @@ def twin(
             f"  {precision}: p50 {each['p50_ms']:.2f} ms, p95 {each['p95_ms']:.2f} ms, one thread "
             f"of onnxruntime on {said['machine']}"
         )
+    if said["worst"]:
+        typer.echo(f"  worst device: {said['worst']}")
     typer.echo(
-        f"  most lost on {worst['split']} device {worst['device']}: {made.lost:.1f} points "
-        f"({100 * worst['float32']:.1f} to {100 * worst['int8']:.1f} % of {worst['clips']} clips); "
-        f"calibrated on {made.calibration_clips} training clips"
+        f"  most lost: {made.lost:.1f} points, by {int8.named(made.worst)} "
+        f"({int8.compared(made.worst)}); calibrated on {made.calibration_clips} training clips"
     )
     for remark in said["remarks"]:
         typer.echo(f"  {remark}")
