@@ -11,6 +11,7 @@ import pytest
 from scaling.results import lock_file
 from sweeps.engine import cluster, local, mps
 from sweeps.launch import Compute, Resources
+from sweeps.timing import launch_forecast
 
 DAEMON = """#!/bin/sh
 if [ "$1" = -f ]; then
@@ -60,6 +61,17 @@ def test_a_sweep_has_a_daemon_of_its_own_and_ends_it(daemon, monkeypatch):
         assert not gone(pid)
     assert mps.PIPES not in os.environ
     assert gone(pid)
+
+
+def test_a_forecast_measures_trials_as_they_will_share(daemon):
+    daemon()
+    with launch_forecast._shared(Resources(gpus=0.5, mps=True)):
+        folder = Path(os.environ[mps.PIPES])
+        pid = int((folder / "pid").read_text())
+    assert gone(pid)
+    assert not folder.exists()
+    with launch_forecast._shared(Resources(gpus=0.5)):
+        assert mps.PIPES not in os.environ
 
 
 def test_a_daemon_that_does_not_listen_is_ended(daemon, monkeypatch):

@@ -6,7 +6,8 @@ Contents: `check_speed`, `predict`; `predicted`, `say_error`, `error_line`.
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import typer
@@ -14,6 +15,7 @@ import typer
 from scaling.results.eta import duration
 from scaling.results.manifest import Plan
 from scaling.results.records import Damaged, Results
+from sweeps.engine import local, mps
 from sweeps.launch import Launch, Resources
 from sweeps.lineage import stages
 from sweeps.timing import forecast
@@ -59,7 +61,8 @@ def predict(
             capture=launch.compute.capture,
         )
         try:
-            expected, reasons = forecast.measured(planned, to_run, way, BUDGET)
+            with _shared(resources):
+                expected, reasons = forecast.measured(planned, to_run, way, BUDGET)
         except ValueError as error:
             warnings.warn(str(error), stacklevel=2)
             return None
@@ -68,6 +71,16 @@ def predict(
     early = launch.rule is not None
     expected = [each._replace(at_most=early or each.at_most) for each in expected]
     return Forecast(expected, slots, _wall(planned, to_run, expected, slots))
+
+
+@contextmanager
+def _shared(resources: Resources) -> Iterator[None]:
+    """While the block runs, processes share a GPU as trials will."""
+    if not resources.mps:
+        yield
+        return
+    with local.folder(sockets=True) as own, mps.served(own):
+        yield
 
 
 def _room(resources: Resources) -> int:

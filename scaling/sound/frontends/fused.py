@@ -100,7 +100,7 @@ def launched(front: Plain, waves_BT: Tensor) -> Tensor:
     if len(waves_BT):
         with torch.cuda.device(waves_BT.get_device()):  # of a CPU -1, which is none
             frames_BNT = _frames(kernels, front, waves_BT.detach().contiguous(), frames)
-            _fill(kernels, front, torch.fft.rfft(frames_BNT), features_BFN)
+            _fill(kernels, front, torch.fft.rfft(frames_BNT).contiguous(), features_BFN)
     return features_BFN
 
 
