@@ -229,6 +229,10 @@ def _published(data: "Data") -> "dict[str, tuple[pd.DataFrame, Listing]]":
     reasons = {name: published.obstacle(name, scores) for name in PUBLISHED}
     if all(reasons.values()):
         raise ValueError(f"--published: {'; '.join(filter(None, reasons.values()))}")
+    kinds = {*scores["network.kind"]}
+    for name, reason in reasons.items():
+        if reason and PUBLISHED[name].network in kinds:  # else no one expects it
+            warnings.warn(f"--published: {reason}", stacklevel=2)
     macro_f1 = data.scores("macro_f1")
     papers = {}
     for name in (name for name, reason in reasons.items() if not reason):

@@ -4,8 +4,8 @@ Sources: variable projection (Golub and Pereyra 1973): for a given alpha, E and 
 least-squares fit, so that only alpha is searched for. Parabolas in log space are biased even
 without noise (arXiv 2603.22339). Resamples are of units (folds, else repeats), the same for all
 sizes; their percentiles would be far too narrow for few units, so bands are Student's t times their
-deviation (Hesterberg 2015, What teachers should know about the bootstrap): of 3 to 5 folds they
-hold the truth in 88 to 97 % of simulations, percentiles in 67 to 88 %.
+deviation (Hesterberg 2015, What teachers should know about the bootstrap). Percentiles of 3 to 5
+folds hold the truth in 67 to 88 % of simulations; these as analysis.coverage.LAWS says.
 Conventions: N is what a network costs, or how many clips it learns from. The cross-entropy is
 fitted rather than the accuracy wherever both were recorded: it has no ceiling and less noise.
 Contents: SIZES, RESAMPLES, Law, fit, fits, values_of, Runs, runs_by, runs_of, Predicted,

@@ -161,6 +161,9 @@ def of_published(title: str, beside: pd.DataFrame) -> Listing:
         result += f", {within} of which are as published within their intervals"
     elif beside["published"].isna().all():
         result = "the paper has no number of these sizes"
+    if errors:
+        result += "; ± is a standard error over repeats"
+    result = _said(result, beside)
     scatter = [_value(row["pooled"], ACCURACY) for row in rows]
     if set(scatter) != {"-"}:
         values.append(_values("pooled deviation", scatter, optional=True))
@@ -196,6 +199,7 @@ def of_gains(title: str, gains: pd.DataFrame) -> Listing:
     alike = int((sure["published"] * sure["mean"] > 0).sum())
     known = int(gains["low"].notna().sum())
     result = f"{len(sure)} of {known} intervals exclude 0, {alike} of them on the paper's side"
+    result = _said(result, gains, True)
     told = _shared(gains.rename(columns={"reference": "over"}))
     return Listing(title, result, _about(told, (*PUBLISHED, "published for")), tuple(values))
 

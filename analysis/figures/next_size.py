@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from analysis.aggregate import ACCURACY, CROSS_ENTROPY, Measure, in_order, split_order
+from analysis.coverage import LAWS
 from analysis.data import Data
 from analysis.figures.facets import DESCRIBED
 from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette
@@ -159,7 +160,7 @@ def _caption(points: pd.DataFrame) -> str:
     fitted = "1 - accuracy" if _measure(points) is ACCURACY else "cross-entropy"
     said = f"E + A N^-alpha of the {fitted} of smaller sizes"
     if points["low"].notna().any():
-        said += f"; 95 % bands: {RESAMPLES:,} resamples of folds or repeats"
+        said += f"; 95 % bands: {RESAMPLES:,} resamples of folds or repeats; {LAWS}"
     waiting = int(points["observed"].isna().sum())
     return f"{said}; {waiting} of {len(points)} have not been trained" if waiting else said
 

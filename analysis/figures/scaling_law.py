@@ -20,6 +20,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLoc
 from matplotlib.transforms import ScaledTranslation
 
 from analysis.aggregate import ACCURACY, CROSS_ENTROPY, Measure, in_order, split_order
+from analysis.coverage import LAWS
 from analysis.data import Data
 from analysis.figures.axes import parameters
 from analysis.figures.facets import DESCRIBED, MARKERS
@@ -251,7 +252,7 @@ def _caption(points: pd.DataFrame) -> str:
     if len(banded):
         units = " or ".join(f"{n} {unit}" for n, unit in banded.itertuples(index=False))
         parts.append(f"means and 95 % intervals over {units}, bands of {RESAMPLES:,} resamples")
-        parts.append("in simulations 88 to 97 % of bands hold the truth")
+        parts.append(LAWS)
     else:
         parts.append("no bands: fewer than three folds or repeats")
     if not (points["kind"] == "held out").any():

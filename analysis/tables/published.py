@@ -15,7 +15,7 @@ import pandas as pd
 from analysis.conditions import varied, words
 from analysis.selection import select
 from analysis.spread import spread
-from analysis.tables.papers import MATCHED, PUBLISHED, numbers, table
+from analysis.tables.papers import MATCHED, PUBLISHED, Published, numbers, table
 from analysis.units import FOLD, SEED, Estimate, estimate
 
 NORMAL = 1.96  # standard errors that 95 % reach: of how many runs theirs are is not published
@@ -44,6 +44,7 @@ def obstacle(name: str, scores: pd.DataFrame) -> str | None:
         return (
             f"no trial of these is a model of {name} (network.kind={paper.network} on one of "
             f"{known}, one of its fractions, nothing pruned, damped, rolled or mixed)"
+            f"{_off(paper, scores)}"
         )
     if not _over_clips(ours, paper.split).any():
         return f"no model of {name} was scored on the split {paper.split}"
@@ -52,6 +53,17 @@ def obstacle(name: str, scores: pd.DataFrame) -> str | None:
     except ValueError as error:
         return str(error)
     return None
+
+
+def _off(paper: Published, scores: pd.DataFrame) -> str:
+    """Which setting keeps trials of its network on its datasets out, where one does."""
+    whose = {*paper.datasets.values(), *paper.kin}
+    rows = scores[
+        (scores["network.kind"] == paper.network) & scores["sound.dataset"].isin(whose)
+    ].drop_duplicates("trial")
+    wrong = {name: rows.loc[rows[name] != off, name] for name, off in paper.off.items()}
+    said = [f"{name}={odd.iloc[0]}" for name, odd in wrong.items() if len(odd) == len(rows) > 0]
+    return f"; all {len(rows)} on these have {', '.join(said)}" if said else ""
 
 
 def matched(name: str, scores: pd.DataFrame, macro_f1: pd.DataFrame | None = None) -> pd.DataFrame:
