@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
-from test_analysis_table import BASE, STATIC, complete, plain, results, trial
+from test_analysis_table import BASE, STATIC, complete, plain, plan, results, trial
 
 from analysis import again, choose_command
 from analysis.choose import LIMITED, PRESETS, candidates, choose
 from analysis.data import Data
+from analysis.report.configurations import configurations
 from scaling.cli import pairs
 from scaling.results.records import Results
 from scaling.seeds import stream
@@ -327,3 +328,13 @@ def test_a_manifest_row_with_holes_is_made_again(results: Results) -> None:
         warnings.simplefilter("error")
         data = scored(results, {trial(): {"test": 0.5}})
     assert again.command(data.manifest.iloc[0].to_dict()).startswith("overhear train --recipe qui")
+
+
+def test_the_report_names_models_as_the_choice_does(results: Results) -> None:
+    """Among all that is planned: a model that waits for its trials is told from others, too."""
+    scored(results, {run(w, f): {"validation": 0.8} for w in (4, 16) for f in FOLDS})
+    plan(results, "later", [run(4, f, network__damping=0.5) for f in FOLDS], hours=1)
+    rows = configurations(data := Data(results)).rows
+    said = {each["label"] for each in rows}
+    assert said == {"base, width 4", "base, width 16", "damped 0.5, width 4"}
+    assert {*candidates(data)["label"]} < said

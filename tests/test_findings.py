@@ -105,6 +105,28 @@ def test_a_finding_without_claims_is_refused(kept: Path, tmp_path: Path):
         Kept(file)
 
 
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"last": -1}, "last=-1: a whole number, at least 1"),
+        ({"stated": "2026-11-28T09:00:00"}, "it names no zone, as"),
+        ({"stated": 20261128}, "stated=20261128: a date"),
+        ({"ended": -3}, "ended=-3: a whole number, at least 0"),
+    ],
+)
+def test_what_no_one_can_have_kept_is_one_line(
+    kept: Path, tmp_path: Path, changed: dict[str, object], reason: str
+):
+    file = tmp_path / "f.csv"
+    file.write_text(kept.read_text())
+    note = json.loads(kept.with_suffix(".json").read_text())
+    note["claims"][0] |= {"stated": "2026-11-28T09:00:00+00:00", "ended": 0} | changed
+    file.with_suffix(".json").write_text(json.dumps(note | changed))
+    with pytest.raises(ValueError, match=reason) as raised:
+        Kept(file)
+    assert "\n" not in str(raised.value)
+
+
 def test_the_command_judges_a_finding(kept: Path):
     told = CliRunner().invoke(app, ["claims", str(kept), "--json"])
     assert told.exit_code == 0, told.output

@@ -307,6 +307,9 @@ def test_obstacles_are_half_a_sentence(results: Results) -> None:
     assert "not scored on the split validation" in reason
     with pytest.raises(ValueError, match="not scored on the split validation"):
         beside("vib_table3", without)
+    rolled = scored(results, {vgg(augment__roll=0.5): {"test": 0.5}})[0]
+    said = str(obstacle("consistency_table1", rolled))
+    assert said.endswith("; all 1 on these have augment.roll=0.5")
     unseen = scored(results, {cnn(): {"validation": 0.5}})[0]
     assert obstacle("vib_table3", unseen) == "no model of vib_table3 was scored on the split test"
     assert beside("vib_table3", unseen).empty

@@ -115,7 +115,12 @@ def test_of_other_designs_nothing_is_said():
         }
     )
     assert conservative(points) == ""
-    assert conservative(points, apart=True).startswith("conservative over 4 devices x 5 folds")
+    said = conservative(points, apart=True)
+    assert said.startswith("conservative over 4 devices x 5 folds")
+    # what a difference is between is not known, so it is said where it matters
+    through = points.assign(n=12)[:1].assign(unit="devices x 5 folds")
+    assert "at accuracies above 95 % over 12 devices x 5 folds" in conservative(through, apart=True)
+    assert conservative(through.assign(metric="loss"), apart=True) == ""
 
 
 def test_near_one_students_t_would_hold_far_less():
