@@ -99,17 +99,17 @@ def networks(small: Trial) -> list[Trial]:
 
 
 def bottlenecks(small: Trial) -> list[Trial]:
-    """By Adam, without a normalization."""
-    network = {"kind": "vib_cnn", "width": 2, "dropout": 0.2}
+    """By Adam with epsilons of their own, without a normalization, from Glorot's first weights."""
+    network = {"kind": "vib_cnn", "width": 2, "dropout": 0.2, "first_weights": "glorot"}
     small = changed(small, {"training.optimizer": "adam", "training.rate": 5e-3})
     return [
         stated(
-            small,
+            changed(small, {"training.epsilon": epsilon}),
             seed=seed,
             network=network,
             objective={"kind": "bottleneck", "beta": beta, "latent": 6},
         )
-        for seed, beta in ((1, 0.01), (2, 0.5), (3, 0.01))
+        for seed, beta, epsilon in ((1, 0.01, 1e-8), (2, 0.5, 1e-3), (3, 0.01, 1e-3))
     ]
 
 
@@ -117,7 +117,7 @@ def consistencies(small: Trial) -> list[Trial]:
     return [
         stated(
             small,
-            objective={"kind": "consistency", **weight},
+            objective={"kind": "consistency", "copies": 1, **weight},
             augment={"transform": "mask"},
             microphones=microphones,
         )
@@ -143,7 +143,7 @@ def chains(small: Trial) -> list[Trial]:
     return [
         stated(
             changed(small, {"seed": seed, "sound.features.mels": 64}),
-            network={"kind": "vgg5", "width": 2},
+            network={"kind": "vgg5", "width": 2, "momentum": 0.3},
             training={**training, **more},
         )
         for seed, more in ((1, {"penalty": 0.1, "clip": 1.0}), (2, {}))

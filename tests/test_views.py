@@ -252,6 +252,21 @@ def batch_of(trial: Trial, store: Store, here: machine.Machine, monkeypatch) -> 
     return given[0]
 
 
+def test_training_hears_recorded_clips_compressed_where_the_test_does(
+    trial: Trial, store: Store, here: machine.Machine, responses
+):
+    settings = {"microphones.test": ("short",), "microphones.ratio": 8.0}
+    settings |= {"microphones.threshold_db": -20.0, "microphones.compress_recorded": True}
+    still = {"split.train_devices": (), "augment.roll": 0, "evaluation.disagreement": "mask"}
+    alike = changed(trial, settings | still)
+    listener = Listener(alike, store, here)
+    made, clips = Views(listener, lambda x: x), listener.parts["train"][:4]
+    tested = listener.features(clips)
+    assert torch.equal(made.augmented(clips, Draws(1, 0, 0), 0.0), tested)
+    assert torch.equal(made.transformed(clips, Draws(1, 0, 0), 0.0), tested)
+    assert not torch.equal(listener.frontend(listener.waves(clips)), tested)
+
+
 def test_every_field_of_augment_and_microphones_changes_what_training_hears(
     trial: Trial, store: Store, here: machine.Machine, responses, monkeypatch
 ):
