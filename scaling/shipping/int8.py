@@ -29,8 +29,7 @@ from scaling.shipping.model import Model
 from scaling.shipping.slim import slimmed
 from scaling.shipping.stopwatch import Job
 from scaling.shipping.whole import WAVES, quiet
-from scaling.sound.microphones import RECORDED
-from scaling.training.inputs import EvaluationSet, Listener
+from scaling.training.inputs import EvaluationSet, Listener, seen_through
 
 CALIBRATION = 128  # training clips, or all of fewer
 BATCH = 7
@@ -138,8 +137,7 @@ def candidates(
     """
     check_validated(listener, epochs)
     clips = listener.parts["validation"]
-    trained = range(len(listener.trial.microphones.train))
-    validation = EvaluationSet("validation", clips, (RECORDED, *trained))
+    validation = EvaluationSet("validation", clips, seen_through(listener.trial))
 
     def validated(twin: Twin, epoch: int) -> Twin:
         rows = _scores({"int8": export.runner(twin.int8, "onnx")}, listener, [validation])

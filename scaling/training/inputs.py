@@ -60,6 +60,13 @@ def own_microphone(trial: Trial) -> int:
     return train.index(device) if device in train else RECORDED
 
 
+def seen_through(trial: Trial) -> tuple[int, ...]:
+    """The microphones through which seen devices are tested, RECORDED among them."""
+    if trial.transfer.device:
+        return (own_microphone(trial),)
+    return (RECORDED, *range(len(trial.microphones.train)))
+
+
 KEPT = 2**29  # bytes of features that are kept, where training clips are heard as recorded
 
 
@@ -71,14 +78,13 @@ def fits(trial: Trial, clips: int) -> bool:
 def scored(trial: Trial, parts: Mapping[str, np.ndarray]) -> Iterator[EvaluationSet]:
     """What of the parts of a trial's clips is scored, name by name."""
     heard, own = trial.microphones, own_microphone(trial)
-    trained = () if trial.transfer.device else tuple(range(len(heard.train)))
     unseen = tuple(range(len(heard.train), len(heard.heard)))
     for split, clips in parts.items():
         if split == "train":
             if trial.evaluation.training_clips:
                 yield EvaluationSet("train_clean", clips, (own,))
         elif split == "test" and heard.heard:
-            yield EvaluationSet("seen", clips, (own, *trained))
+            yield EvaluationSet("seen", clips, seen_through(trial))
             if unseen:
                 yield EvaluationSet("unseen", clips, unseen)
         else:

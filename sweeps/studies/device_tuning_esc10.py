@@ -21,7 +21,7 @@ GENERAL = {"transfer.last_layer": "new", "transfer.device": ""}
 CLAIMS = (
     Claim("tuned models beat the general one on their devices", OWN, GENERAL, on="seen"),
     Claim("tuning for one device beats tuning for all", OWN, ALL, on="seen"),
-    Claim("the general model is better on unseen devices", GENERAL, OWN),
+    Claim("tuning for one device costs accuracy on unseen ones", ALL, OWN),
 )
 
 
