@@ -8,8 +8,7 @@ Conventions: scores are accuracies, fractions. Costs are those of networks as th
 (analysis.table.in_use): without channels that were cut, with single weights that were.
 `latency_ms` is that of analysis.latency, nan where it was not measured. What is scored on other
 folds than most is left out, as folds differ by more than models do.
-Sources: the limits of PRESETS are facts of DCASE's task of low-complexity scene classification.
-Contents: LIMITED, PRESETS, candidates, configurations, named, ModelChoice, choose.
+Contents: LIMITED, candidates, configurations, named, ModelChoice, choose.
 """
 
 import math
@@ -28,12 +27,11 @@ from analysis.selection import DIGITS
 from analysis.tables.differences import EITHER, apart
 from analysis.units import DIFFERENCE, FOLD, Estimate, estimate
 from scaling import settings
+from scaling.settings import sizes
 from scaling.spelling import nearest
 
 BYTES = ("bytes", "dense_bytes", "sparse_bytes")  # of parameters in float32
-LIMITED = (*COSTS, *BYTES, "latency_ms")  # what a budget may limit
-# 128 kB of parameters, zeros included, a byte each (int8); 30 million multiply-adds
-PRESETS: dict[str, dict[str, float]] = {"dcase": {"parameters": 128_000, "macs": 30e6}}
+LIMITED = (*COSTS, "dcase_macs", *BYTES, "latency_ms")  # what a budget may limit
 # what all candidates have to share: an accuracy says nothing beside one of other classes
 SAME = ("sound.dataset", "sound.options", "sound.classes", "split.protocol")
 PAIRED = ("seed", "split.fold", "split.validation_fold")
@@ -68,7 +66,7 @@ def candidates(data: Data, on: str = "validation", beside: bool = True) -> pd.Da
     runs = runs[runs["trial"].isin(kept["trial"])].sort_values([*PAIRED])
     about = runs.drop_duplicates("configuration").set_index("configuration")
     found = about[[*settings.leaves(), "transferred", *COSTS, *BYTES]].copy()
-    found = found.assign(latency_ms=latency)
+    found = found.assign(latency_ms=latency, dcase_macs=_challenge_macs(about))
     held_out = sorted({*runs["split"]} - {*NOT_HELD_OUT}, key=split_order) if beside else []
     # narrow: a selection from all settings takes longer than its estimate
     narrow = runs.loc[runs["split"].isin([on, *held_out]), ["configuration", *RUN]]
@@ -131,6 +129,21 @@ def named(planned: pd.DataFrame) -> pd.DataFrame:
     told["label"] = told["label"].mask(twice, told["label"] + " " + told["trial"].str[:6])
     each = told.set_index("number").loc[numbers, ["label", "family"]]
     return each.set_axis(planned["trial"], axis="index")
+
+
+def _challenge_macs(about: pd.DataFrame) -> "pd.Series[float]":
+    """Multiply-adds as the DCASE challenge counts them, of a trial of each configuration; where its
+    manifest has none, from its settings, which nan stands for where code of one's own would run.
+    """
+    counted = about["dcase_macs"].astype("float64")
+    rows = about[counted.isna() & about["chance"].notna()]
+    for at, row in rows.iterrows():
+        trial = settings.unflat(row)
+        if not trial.own:
+            classes = round(1 / float(row["chance"]))
+            used = sizes.compacted(trial, classes) or sizes.cost(trial, classes)
+            counted.loc[at] = math.nan if used.dcase_macs is None else used.dcase_macs  # type: ignore[call-overload]
+    return counted
 
 
 def _runs(data: Data, on: str) -> pd.DataFrame:
@@ -221,8 +234,14 @@ def _check_held(
 ) -> None:
     """Raise ValueError for a limit that these candidates have nothing to hold against."""
     for name in most:
-        if lacking := int(found[name].isna().sum()):  # only latencies are measured
+        if not (lacking := int(found[name].isna().sum())):
+            continue
+        if name == "latency_ms":
             raise ValueError(f"--max {name}: {measured.lacking(lacking, len(found))}")
+        raise ValueError(
+            f"--max {name}: it is not known of {lacking} of {len(found)} candidates, as of "
+            "attention and networks of your own: leave this limit out, or take --max macs=30e6"
+        )
     known = _splits(found)
     for split, share in least.items():
         if split not in known:

@@ -49,7 +49,7 @@ def choose(
         typer.Option(
             metavar="NAME",
             help="Known limits: dcase (128,000 parameters, a byte each in int8; 30 million "
-            "multiply-adds). --max overrides them.",
+            "multiply-adds, counted as the challenge does). --max overrides them.",
         ),
     ] = "",
     on: Annotated[
@@ -106,7 +106,7 @@ def choose(
 
 
 def _preset(name: str) -> dict[str, float]:
-    from analysis.choose import PRESETS
+    from scaling.results.presets import PRESETS
     from scaling.spelling import nearest
 
     if name and name not in PRESETS:

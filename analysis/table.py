@@ -103,9 +103,12 @@ def _as_cut(results: Joined, planned: pd.DataFrame, ended: pd.DataFrame) -> pd.D
     wanted = WantedMetrics(frozenset(KEPT), "all", last=1)
     (found,) = metrics.recorded(results, trials, [wanted])
     now = {name: found.values(name).set_index("trial")["value"] for name in KEPT}
-    return planned.assign(
+    cut = planned.assign(
         **{n: planned["trial"].map(kept).fillna(planned[n]) for n, kept in now.items()}
     )
+    # but for a few numbers of normalization, both counts differ by the same
+    less = (planned["kept_macs"] - cut["kept_macs"]).fillna(0)
+    return cut.assign(dcase_macs=planned["dcase_macs"] - less)
 
 
 def manifest(results: Results | Joined, studies: Sequence[str] = ()) -> pd.DataFrame:

@@ -68,7 +68,7 @@ def plan(
         width = columns["pruning.target_width"] or planned.network.width
         kept = columns["pruning.target"] or width * blocks - 8
         cost = {"parameters": size, "weights": max(0, size - 8), "macs": size * 7}
-        cost["kept_weights"] = max(0, kept)
+        cost |= {"kept_weights": max(0, kept), "dcase_macs": size * 7 + 8}
         about = {"receptive_field": 103, "data_digest": "d1", "commit": "c1", **more}
         when = NOON + timedelta(hours=hours)
         row = {"trial": planned.id, "study": "s", **columns, **cost}

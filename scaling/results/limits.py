@@ -1,24 +1,21 @@
 """Limits: what a trial's network may cost, refused before anything is trained.
 
 Costs are those of networks as they are used: without channels that pruning cuts, with single
-weights that it sets to zero. Source: the low-complexity task of DCASE 2022 to 2025 (arXiv
-2405.10018): 128 kB of parameters, one byte each in int8, and 30 million multiply-adds of a clip of
-1 s, which its counter counts with normalization (`dcase_macs`).
-Contents: LIMITS, DCASE, `parsed`, `check`.
+weights that it sets to zero. Known limits are those of scaling.results.presets.
+Contents: `parsed`, `check`.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from scaling.results.manifest import Price, price, price_unseen
+from scaling.results.presets import PRESETS
 from scaling.settings import Trial, changed
 from scaling.settings.label import trial_labels
 from scaling.sound import prepare
 from scaling.sound.datasets.reading import AS_IT_IS, Reading
 from scaling.spelling import nearest
 
-DCASE = {"parameters": 128_000.0, "dcase_macs": 30e6}
-LIMITS = {"dcase": DCASE}  # by the name that --limit takes
 # what may be limited
 COSTS = (
     *("parameters", "kept_parameters", "kept_weights", "macs", "dcase_macs"),
@@ -37,12 +34,12 @@ def parsed(words: Sequence[str]) -> dict[str, float]:
     for word in words:
         name, equals, text = word.partition("=")
         if not equals:
-            if name not in LIMITS:
+            if name not in PRESETS:
                 raise ValueError(
-                    f"--limit {word}: no such limit{nearest(name, LIMITS)}; or write COST=VALUE, "
+                    f"--limit {word}: no such limit{nearest(name, PRESETS)}; or write COST=VALUE, "
                     "as parameters=128000"
                 )
-            given = LIMITS[name]
+            given = PRESETS[name]
         else:
             if name not in COSTS:
                 raise ValueError(f"--limit {word}: no such cost{nearest(name, COSTS)}")
@@ -98,7 +95,7 @@ def _over(priced: Price, limits: Mapping[str, float]) -> list[tuple[str, float]]
     """The limited costs that are above their limit, or not known."""
     facts = priced.facts()
     used = priced.compacted or priced.cost
-    facts |= {"parameters": used.parameters, "macs": used.macs, "dcase_macs": used.dcase_macs}
+    facts |= {"parameters": used.parameters, "macs": used.macs}
     values = ((cost, facts[cost]) for cost in limits)
     known = [(cost, math.nan if value is None else float(value)) for cost, value in values]
     return [(cost, value) for cost, value in known if not value <= limits[cost]]

@@ -58,6 +58,13 @@ SCHEMAS: dict[str, pa.Schema] = {
             _field("macs", pa.int64(), "multiply-adds of one clip's forward pass"),
             _field("kept_parameters", pa.int64(), "parameters without cut channels, if any", True),
             _field("kept_macs", pa.int64(), "multiply-adds without cut channels, if any", True),
+            _field(
+                "dcase_macs",
+                pa.int64(),
+                "multiply-adds as the DCASE challenge counts them, without cut channels; null: "
+                "not known, or planned by an earlier version",
+                True,
+            ),
             _field("epoch_macs", pa.int64(), "multiply-adds of training for an epoch", True),
             _field(
                 "receptive_field",

@@ -57,7 +57,7 @@ class Tokens(nn.Module):
 
     def forward(self, patches_BPE: Tensor) -> Tensor:
         tokens_12E = torch.cat([self.clip_11E, self.distilled_11E], dim=1) + self.positions_12E
-        tokens_B2E = tokens_12E.expand(len(patches_BPE), -1, -1).to(patches_BPE.dtype)
+        tokens_B2E = tokens_12E.expand(patches_BPE.shape[0], -1, -1).to(patches_BPE.dtype)
         return torch.cat([tokens_B2E, patches_BPE], dim=1)
 
 
