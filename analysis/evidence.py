@@ -25,7 +25,7 @@ from scaling.spelling import nearest
 NEVER_SHARED = (SEED, FOLD, "transfer.trial", "objective.teachers")
 KEPT = ("value", "by_device", "clips", "metric", "unit", "split", SEED, FOLD)
 SUMMED = ("trials", "shares")  # tuples: of a difference, those of both
-TOLD = 3  # settings that a note names
+TOLD, LETTERS = 3, 24  # settings that a note names, and letters of their values
 
 
 class Unjudged(ValueError):
@@ -75,9 +75,10 @@ def evidence(data: Data, trials: "pd.Series[str]", claim: Claim) -> Evidence:
         count = sum(each.notes.get(why, 0) for each in found.values())
         notes.append(f"{count} {_trials(count)} {why}")
     runs = [_run(each.rows) for each in found.values()]
+    varying = _varying([planned[planned["trial"].isin(side)] for side in sides.values()], claim)
     if claim.level:
         return Evidence(runs[0][[*KEPT, *SUMMED]].reset_index(drop=True), tuple(notes))
-    pairs, told = _paired(runs, claim)
+    pairs, told = _paired(runs, claim, varying)
     return Evidence(pairs, (*notes, *told))
 
 
@@ -172,13 +173,21 @@ def _chosen(data: Data, claim: Claim, trials: set[str]) -> set[str]:
         raise Unjudged(f"choose: {error}") from None
 
 
-def _paired(sides: Sequence[pd.DataFrame], claim: Claim) -> tuple[pd.DataFrame, list[str]]:
-    """Each trial of better with those of worse that share what pairs share, and of two differences
-    likewise each pair with those of `than`; and what is to be told of them.
+def _varying(sides: Sequence[pd.DataFrame], claim: Claim) -> list[str]:
+    """The settings that vary within a side, as planned: that those of two sides happen to be
+    constant where few trials have ended makes them no pair.
     """
     open_ = [n for n in settings.leaves() if n not in (*claim.named, *NEVER_SHARED)]
     counts = [side[open_].nunique(dropna=False) for side in sides]
-    varying = [name for name in open_ if max(count[name] for count in counts) > 1]
+    return [name for name in open_ if max(count[name] for count in counts) > 1]
+
+
+def _paired(
+    sides: Sequence[pd.DataFrame], claim: Claim, varying: Sequence[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Each trial of better with those of worse that share what pairs share, and of two differences
+    likewise each pair with those of `than`; and what is to be told of them.
+    """
     found = []
     for better, worse in zip(sides[::2], sides[1::2], strict=True):
         one, other = (worse, better) if claim.metric == "loss" else (better, worse)
@@ -194,7 +203,8 @@ def _paired(sides: Sequence[pd.DataFrame], claim: Claim) -> tuple[pd.DataFrame, 
     used = set(itertools.chain(*pairs["trials"]))
     if alone := len({each for side in sides for each in side["trial"]} - used):
         notes.append(f"{alone} {_trials(alone)} without a partner")
-    fixed = [name for name in open_ if name not in (*varying, *claim.than)]
+    told = {*claim.named, *NEVER_SHARED, *varying, *claim.than}
+    fixed = [name for name in settings.leaves() if name not in told]
     if said := _differing(sides[0], sides[1], fixed):
         notes.append(f"they also differ in {said}")
     if claim.than and (said := _differing(sides[0], sides[2], fixed)):
@@ -219,8 +229,14 @@ def _said(shared: Sequence[str]) -> str:
 def _differing(one: pd.DataFrame, other: pd.DataFrame, fixed: Sequence[str]) -> str:
     """`training.batch 32/16 and 2 more`: the constants in which two sides differ."""
     names = [name for name in fixed if _differ(one[name], other[name])]
-    said = ", ".join(f"{n} {one[n].iloc[0]}/{other[n].iloc[0]}" for n in names[:TOLD])
+    said = ", ".join(f"{n} {_short(one[n])}/{_short(other[n])}" for n in names[:TOLD])
     return f"{said} and {len(names) - TOLD} more" if len(names) > TOLD else said
+
+
+def _short(values: "pd.Series[Any]") -> str:
+    """A constant in few letters."""
+    text = str(values.iloc[0])
+    return f"{text[:LETTERS]}..." if len(text) > LETTERS else text or "(empty)"
 
 
 def _differ(one: "pd.Series[Any]", other: "pd.Series[Any]") -> bool:

@@ -250,3 +250,17 @@ def test_fields_vary_by_folds_like_any_value():
         found = estimate(runs(size_FS, metric="sigma_f"))
         held += found.low <= 10 + np.exp(0.04) <= found.high
     assert 0.92 <= held / 400 <= 0.98
+
+
+def test_what_varies_in_the_plan_is_shared_though_few_have_a_map(results: Results):
+    """Else a narrow damped network would be compared with a wide base one."""
+    values = gained(results, folds(0.05)) | gained(results, folds(0.05), network__damping=0.5)
+    complete(results, values)
+    for one in values:
+        if (one.network.width == 8) is (one.network.damping > 0):
+            results.write("maps", one.id, [record(one, spot(9.0), **WIDTHS, sigma_f=9.0)])
+    sides = {"better": {"network.damping": 0.0}, "worse": {"network.damping": 0.5}}
+    with pytest.raises(
+        ValueError, match=r"its seed, fold, network\.width with one of worse"
+    ):
+        only(results, claim(**SHRUNK | sides))
