@@ -31,8 +31,12 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Packed clips of the tests stay out of the user's cache."""
-    os.environ["OVERHEAR_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    """Packed clips of the tests stay out of the user's cache, and are packed once for all of
+    pytest's workers, whose folders lie beside each other.
+    """
+    base = tmp_path_factory.getbasetemp()
+    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    os.environ["OVERHEAR_CACHE"] = str(cache)
 
 
 @pytest.fixture(scope="session", autouse=True)

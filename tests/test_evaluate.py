@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.metrics import f1_score
 from torch import nn
 
 from scaling.networks.modules.output import Output
@@ -78,6 +79,16 @@ def test_patches_are_pooled_clip_by_clip():
     for votes in WAYS:
         found = answers(Echo(), evaluation.scoring(lambda rows: logits_BPY[rows], clips, votes))
         assert torch.equal(found, evaluation.pooled(logits_BPY, votes).flip(0))
+
+
+def test_macro_f1_is_scikit_learns():
+    """To the bit, as it stands in records."""
+    random = np.random.default_rng(0)
+    for clips in (1, 2, 5, 40, 300):
+        for classes in (2, 3, 10, 50):
+            targets, said = random.integers(0, classes, (2, clips))
+            theirs = f1_score(targets, said, average="macro", zero_division=0)
+            assert evaluation.macro_f1(targets, said) == theirs
 
 
 def test_scores_by_hand():

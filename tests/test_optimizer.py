@@ -1,6 +1,7 @@
 """How weights move: the schedule, one step of each kind, the penalty, and patience."""
 
 import math
+import sys
 from itertools import pairwise
 
 import pytest
@@ -118,12 +119,22 @@ def test_a_long_gradient_is_cut_to_its_norm():
     ("name", "kind", "epsilon"),
     [("adam", torch.optim.Adam, 0.5), ("adamw", torch.optim.AdamW, 1e-8)],
 )
-def test_steps_are_torchs(name: str, kind: type[torch.optim.Optimizer], epsilon: float):
+def test_steps_are_torchs(
+    name: str,
+    kind: type[torch.optim.Optimizer],
+    epsilon: float,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Without torch.compile, which torch's own import."""
     model, twin = layers(), layers()
-    built = optimizer.build(model, plain(optimizer=name, weight_decay=0.01, epsilon=epsilon))
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "torch._dynamo", None)
+        built = optimizer.build(model, plain(optimizer=name, weight_decay=0.01, epsilon=epsilon))
+        for _ in range(3):
+            optimizer.step(built, pulls(model), 0.1, 0.0)
+            built.load_state_dict(built.state_dict())
     peer = kind(twin.parameters(), lr=0.1, weight_decay=0.01, eps=epsilon)
     for _ in range(3):
-        optimizer.step(built, pulls(model), 0.1, 0.0)
         peer.zero_grad()
         sum(pulls(twin)).backward()
         peer.step()

@@ -6,6 +6,7 @@ stopping once training clips are fit. Contents: `learning_rate`, `steps_of`, `ch
 `step`, `penalty`, `half_squares`, Patience.
 """
 
+import inspect
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from operator import itemgetter
@@ -18,10 +19,21 @@ from scaling import settings
 from scaling.networks.modules.kernels import Prunable
 from scaling.networks.mup import LayerScale
 
+
+def _uncompiled(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+    """An optimizer without what torch.compile wraps around its methods: nothing is compiled here,
+    and the first call of one of these imports the compiler, which takes each worker a second.
+    """
+    wrapped = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    plain = {name: inspect.unwrap(getattr(kind, name)) for name in wrapped}
+    step = torch.no_grad()(inspect.unwrap(kind.step))  # which one of the wrappers does, too
+    return type(kind.__name__, (kind,), plain | {"step": step})
+
+
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": torch.optim.SGD,
+    "adam": _uncompiled(torch.optim.Adam),
+    "adamw": _uncompiled(torch.optim.AdamW),
+    "sgd": _uncompiled(torch.optim.SGD),
 }
 
 
