@@ -105,7 +105,9 @@ def test_who_hears_a_clip(opposed: Trial, store: Store, here: machine.Machine, t
     views, clips = session.views, session.train[:24]
     copy = views.copy(clips, Draws(through.seed, 0, 0), 0.0)
     assert set(copy.microphones_B.tolist()) == {-1, 0, 1}
-    assert torch.equal(views.made(copy), views.augmented(clips, Draws(through.seed, 0, 0), 0.0))
+    assert torch.equal(
+        views.made(views.drawn(copy)), views.augmented(clips, Draws(through.seed, 0, 0), 0.0)
+    )
     devices = (session.listener.table["device"].iloc[clips] == "b").to_numpy()
     wanted = torch.from_numpy(devices * 3) + copy.microphones_B + 1
     assert torch.equal(session.adversary.heard(copy).argmax(dim=1), wanted)
