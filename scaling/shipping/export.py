@@ -266,7 +266,7 @@ TARGETS = {
     "onnx": Target(
         ".onnx",
         "pip install 'overhear-study[export]'",
-        {"onnx": "1.17", "onnxruntime": "1.20", "onnxscript": "0.5"},
+        {"onnx": "1.17", "onnxruntime": "1.21", "onnxscript": "0.6"},
         _onnx,
         _read_onnx,
     ),

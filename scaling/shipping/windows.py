@@ -96,8 +96,8 @@ def hop_samples(hop: float | None, sound: Sound) -> int:
     samples = round(hop * sound.rate)
     if not sound.samples / FINEST <= samples <= sound.samples:
         raise ValueError(
-            f"a hop of {hop:g} s: it is {sound.seconds / FINEST:g} to {sound.seconds:g} s, the "
-            "length of this model's clips; a longer one would leave out what lies between"
+            f"hop {hop:g} is outside {sound.seconds / FINEST:g} to {sound.seconds:g} s, the length "
+            "of this model's clips: take one within, as a longer one leaves out what lies between"
         )
     return samples
 
