@@ -260,7 +260,5 @@ def test_what_varies_in_the_plan_is_shared_though_few_have_a_map(results: Result
         if (one.network.width == 8) is (one.network.damping > 0):
             results.write("maps", one.id, [record(one, spot(9.0), **WIDTHS, sigma_f=9.0)])
     sides = {"better": {"network.damping": 0.0}, "worse": {"network.damping": 0.5}}
-    with pytest.raises(
-        ValueError, match=r"its seed, fold, network\.width with one of worse"
-    ):
+    with pytest.raises(ValueError, match=r"its seed, fold, network\.width with one of worse"):
         only(results, claim(**SHRUNK | sides))
