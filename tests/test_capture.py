@@ -12,9 +12,7 @@ import soundfile
 import torch
 from test_stacked import (
     assert_same,
-    bottlenecks,
     consistencies,
-    prunings,
     sharpnesses,
     side_by_side,
     stated,
@@ -22,10 +20,13 @@ from test_stacked import (
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from scaling.machine import Machine
+from scaling.objectives.consistency import Consistency
 from scaling.settings import Trial, changed
 from scaling.sound import frontends
 from scaling.sound.store import Store
 from scaling.training import capture
+from scaling.training.inputs import Listener
+from scaling.training.loop import Session
 from scaling.training.methods import run
 
 OFF = Machine(torch.device("cpu"), torch.float32, 1)
@@ -68,14 +69,17 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         number, first = len(counts) - 1, list[str]()
 
         def replayed() -> None:
+            counts[number] += 1
+            if counts[number] not in (1, 3):  # the others are as those, and take less time
+                return step()
             with Watched() as watched:
                 step()
             first[:] = first or watched.seen
             assert watched.seen == first, "another step than the one that was captured"
-            counts[number] += 1
 
         return replayed
 
+    monkeypatch.setattr(capture, "WARM", 1)
     monkeypatch.setattr(capture, "recorded", recorded)
     monkeypatch.setattr(frontends.Overhear, "compute", frontends.Plain.compute)
     monkeypatch.setattr(
@@ -92,7 +96,7 @@ def small(trial: Trial) -> Trial:
         trial,
         {
             "training.epochs": 2,
-            "training.batch": 9,
+            "training.batch": 14,
             "training.optimizer": "sgd",
             "training.rate": 0.05,
             "network.initialization": "he",
@@ -164,7 +168,7 @@ def test_a_trial_alone_trains_as_uncaptured(
     one = case(small, responses)
     ours, alone = [*run(one, store, TWIN)], [*run(one, store, OFF)]
     assert_same(ours, alone)
-    assert sum(replays) >= 8, "most steps"
+    assert max(replays) >= 4, "most steps"
     rates = [
         [group["lr"] for group in each[-1].state["optimizer"]["param_groups"]]
         for each in (ours, alone)
@@ -172,12 +176,70 @@ def test_a_trial_alone_trains_as_uncaptured(
     assert rates[0] == rates[1], "numbers, as a checkpoint holds"
 
 
-@pytest.mark.parametrize("case", [sharpnesses, bottlenecks, consistencies, prunings])
+@pytest.mark.parametrize("case", [sharpnesses, consistencies])
 def test_trials_side_by_side_train_as_uncaptured(
     small: Trial, store: Store, replays: list[int], case: Any
 ):
-    trials = case(small)
+    trials = case(small)[:2] if case is sharpnesses else case(small)[-2:]
     ours, others = side_by_side(trials, store, TWIN), side_by_side(trials, store, OFF)
     for one in trials:
         assert_same(ours[one.id], others[one.id])
-    assert sum(replays) >= 8
+    assert max(replays) >= 4
+
+
+def nothing(step: Callable[[], None], machine: Machine) -> Callable[[], None]:
+    """A graph that is empty."""
+    del step, machine
+    return lambda: None
+
+
+def refused(step: Callable[[], None], machine: Machine) -> Callable[[], None]:
+    """What CUDA says of a step that asks for a number, after half of it."""
+    step()
+    raise RuntimeError("operation not permitted when stream is capturing\nmore of it")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "reason"),
+    [
+        (nothing, "a captured step moved the weights elsewhere"),
+        (refused, "RuntimeError: operation not permitted when stream is capturing"),
+    ],
+)
+def test_what_cannot_be_captured_loses_nothing(
+    small: Trial,
+    store: Store,
+    replays: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    recorded: Any,
+    reason: str,
+):
+    monkeypatch.setattr(capture, "recorded", recorded)
+    one = changed(small, {"evaluation.every": 2})
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        ours = [*run(one, store, TWIN)]
+    steps, answers = (str(each.message) for each in told)
+    assert steps == f"{reason}: training steps are not captured"
+    assert answers.endswith(": answers are not captured")
+    assert_same(ours, [*run(one, store, OFF)])
+
+
+def test_what_the_host_decides_is_named(small: Trial, store: Store, replays: list[int]):
+    reasons = {
+        "pruning.kind=rigl": {"pruning": {"kind": "rigl", "target": 200, "period": 2}},
+        "moved bands": {"augment": {"high_jitter": 1000.0}},
+    }
+    for reason, parts in reasons.items():
+        one = stated(small, **parts)
+        session = Session(one, Listener(one, store, TWIN), TWIN, None, None)
+        with pytest.warns(UserWarning, match=f"^{reason}: training steps are not captured$"):
+            assert session.replay is None
+    plain = Session(small, Listener(small, store, OFF), OFF, None, None)
+    assert plain.replay is None, "nobody is told where nothing is captured"
+
+
+def test_an_objective_is_the_same_within_a_stage():
+    """A graph that is replayed in a later epoch has its loss."""
+    consistency = Consistency(weight=5.0, ramp=3)
+    assert [consistency.stage(epoch) for epoch in range(6)] == [0, 1, 2, 3, 3, 3]

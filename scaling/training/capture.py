@@ -11,7 +11,7 @@ clips a second, 1,532 compiled, 3,273 compiled and captured).
 A graph holds addresses: one that was captured for other tensors, or another stage of the loss, is
 captured again. It is believed once it did what an uncaptured step did from the same state, to what
 rounding may change. Whatever fails is one warning; training continues uncaptured.
-Contents: Trainee, Replay with `of`, `recorded`.
+Contents: Trainee, Replay with `of`, `recorded`; `places`, `warn` and `said`.
 """
 
 import warnings
@@ -165,8 +165,7 @@ class Replay:
             captured = _copied([*weights, *terms])
         except Exception as error:  # noqa: BLE001
             # of CUDA, of a library, of memory: should it be of the trial, the next step has it, too
-            said = (str(error).splitlines() or [""])[0]
-            self._give_up(f"{type(error).__name__}: {said}"[:200])
+            self._give_up(said(error))
             taken = False
         else:
             taken = True
@@ -188,13 +187,12 @@ class Replay:
 
     def _give_up(self, reason: str) -> None:
         self.broken = True
-        warnings.warn(f"{reason}: training steps are not captured", stacklevel=2)
+        warn(reason)
 
     def _key(self) -> Hashable:
         """All that a graph has in it."""
         held = [*self.trainee.learned(), *self.trainee.state(), *self.rows.buffers.values()]
-        places = tuple((each.data_ptr(), each.shape, each.stride()) for each in held)
-        return self.trainee.stage(), places, self.rows.shape
+        return self.trainee.stage(), places(held), self.rows.shape
 
 
 def of(trainee: Trainee) -> Replay | None:
@@ -204,9 +202,24 @@ def of(trainee: Trainee) -> Replay | None:
     if not trainee.machine.captures:
         return None
     if reason := trainee.obstacle():
-        warnings.warn(f"{reason}: training steps are not captured", stacklevel=2)
+        warn(reason)
         return None
     return Replay(trainee)
+
+
+def warn(reason: str, what: str = "training steps") -> None:
+    """Say in one line why something is not captured."""
+    warnings.warn(f"{reason}: {what} are not captured", stacklevel=3)
+
+
+def said(error: Exception) -> str:
+    """What an error says, in one line."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"[:200]
+
+
+def places(held: Sequence[Tensor]) -> Hashable:
+    """Where tensors lie, and how: what a graph has of them."""
+    return tuple((each.data_ptr(), each.shape, each.stride()) for each in held)
 
 
 def recorded(step: Callable[[], None], machine: Machine) -> Callable[[], None]:

@@ -11,6 +11,7 @@ a stream named by its purpose and its epoch, so an epoch that is run again is th
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from itertools import islice
 from time import perf_counter
@@ -40,6 +41,7 @@ from scaling.training import (
     sharpness,
 )
 from scaling.training.adversary import Adversary
+from scaling.training.answers import Answers
 from scaling.training.epoch import Diverged, Epoch, Metric, Prediction
 from scaling.training.evaluation import Scoring
 from scaling.training.inputs import EvaluationSet, Listener, own_microphone
@@ -158,8 +160,7 @@ class Session:
         begun = perf_counter()
         self.begin()
         trained = self._train()
-        answer = partial(evaluation.logits, self.model)
-        return evaluation.answered(self.end(trained, begun), answer)
+        return evaluation.answered(self.end(trained, begun), self.answers)
 
     def begin(self) -> None:
         """Cut what the next epoch is trained without, and give what draws its streams."""
@@ -325,6 +326,14 @@ class Session:
                 terms.add(self.update(step))
         sums = {name: float(value) for name, value in terms.values.items()}
         return self.trained(sums, terms.minimized)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """How it is scored, where it trains alone."""
+        answer, machine = partial(evaluation.logits, self.model), self.machine
+        if self.trial.own:  # which may do anything
+            machine = replace(machine, capture="off")
+        return Answers(answer, lambda: [*self.model.parameters(), *self.model.buffers()], machine)
 
     @cached_property
     def replay(self) -> capture.Replay | None:

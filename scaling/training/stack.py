@@ -24,6 +24,7 @@ from scaling.networks.modules.output import Output
 from scaling.objectives.modules.losses import Loss
 from scaling.seeds import torch_stream
 from scaling.training import capture, classifier, optimizer, sharpness
+from scaling.training.answers import Answers
 from scaling.training.grouped import grouped
 from scaling.training.handed import Handed
 from scaling.training.loop import Session, Step, by_view
@@ -156,6 +157,11 @@ class Stack:
         """How its epochs are replayed."""
         return capture.of(Several(self))
 
+    def forget(self) -> None:
+        """Let go of what was captured."""
+        for name in ("replay", "answers"):
+            vars(self).pop(name, None)
+
     def update(self, steps: Sequence[Step], sums: Sums) -> None:
         """One step of all trials; what it minimized and measured is added to the sums."""
         clips = sum(map(len, steps[0].views))
@@ -220,10 +226,19 @@ class Stack:
         x_BSFN = torch.stack(
             [rows.get(index, nothing) for index in range(len(self.sessions))], dim=1
         )
-        self.network.eval()
-        logits_SBY = self._outputs(self._parameters(self.flat_SP.detach()), x_BSFN, [])["logits_BY"]
-        found_SBY = logits_SBY.float()
+        found_SBY = self.answers(x_BSFN)
         return {index: found_SBY[index, : len(part)] for index, part in parts.items()}
+
+    @cached_property
+    def answers(self) -> Answers:
+        """How its trials are scored."""
+
+        def answer(x_BSFN: Tensor) -> Tensor:
+            self.network.eval()
+            parameters = self._parameters(self.flat_SP.detach())
+            return self._outputs(parameters, x_BSFN, [])["logits_BY"].float()
+
+        return Answers(answer, lambda: [self.flat_SP, *self.held.values()], self.machine, dim=1)
 
     def _parameters(self, flat_SP: Tensor) -> Tensors:
         """Parameters by name, stacked, from their rows."""

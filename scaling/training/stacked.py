@@ -53,6 +53,8 @@ def run(sessions: dict[str, Session]) -> Iterator[dict[str, Epoch | Exception]]:
             return
         names, running = [*sessions], [*sessions.values()]
         if stack is None or stack.sessions != running:
+            if stack is not None:  # and the memory of its graphs
+                stack.forget()
             stack = Stack(running)
         trained = _trained(stack)
         scorings = {
