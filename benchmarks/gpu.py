@@ -3,13 +3,15 @@
 One call of at most 8 minutes on a data-centre GPU. It needs torch, torchaudio, pandas and pyarrow:
 trials run without Ray. Each figure stands beside what one would write instead, measured in the same
 run: the plain float32 loop and plain autocast on features at hand, torchaudio's mel spectrogram,
-the same trials one after the other. ESC-10 is heard where OVERHEAR_DATA has it, else synthetic
-sounds. Where no GPU is, it says so, and exits 0; `--device cpu --quick` runs the same code small.
+our own steps uncaptured, the same trials one after the other, uncaptured. ESC-10 is heard where
+OVERHEAR_DATA has it, else synthetic sounds. Where no GPU is, it says so, and exits 0;
+`--device cpu --quick` runs the same code small.
 """
 
 import argparse
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from time import perf_counter
@@ -96,12 +98,17 @@ def alone(here: Machine, scale: Scale, found: list[Alone]) -> Iterator[Result]:
         count = max(scale.clips, -(-batch // 10))
         (trial,) = stacking.trials(width, 1, batch, count, 10_000)
         store = packed([trial])
-        session = Session(trial, Listener(trial, store, here), here, None, None)
+        sessions = [
+            Session(trial, Listener(trial, store, how), how, None, None)
+            for how in (here, replace(here, capture="off"))
+        ]
+        session = sessions[0]
         network = trial.network
         assert isinstance(network, CPResNet)
         makes = partial(step, network, batch=batch, shape=trial.sound.shape)
         peers = {"float32": makes(plain, plain=True), "autocast": makes(here, plain=False)}
         calls: dict[str, Callable[[], object]] = {"ours": partial(epoch, session)}
+        calls["uncaptured"] = partial(epoch, sessions[1])
         calls |= {name: partial(several, call, session.count) for name, call in peers.items()}
         seconds = rounds(calls, scale.repeats)
         clips = session.count * batch
@@ -114,16 +121,21 @@ def alone(here: Machine, scale: Scale, found: list[Alone]) -> Iterator[Result]:
         named = f"W = {width}, batch {batch}, an epoch against"
         yield timed(f"{named} float32", seconds["ours"], seconds["float32"], over_float32)
         yield timed(f"{named} autocast", seconds["ours"], seconds["autocast"], over_autocast)
+        if session.replay and not session.replay.broken:
+            yield timed(f"{named} ours uncaptured", seconds["ours"], seconds["uncaptured"])
         if width == max(scale.widths):
             named = f"W = {width}, batch {batch}, share of the ceiling"
             yield Result(named, share, OF_CEILING, share / OF_CEILING, 1.0)
 
 
 def epoch(session: Session) -> None:
-    """Train one epoch, score nothing."""
+    """Train one epoch, captured where its machine captures; score nothing."""
     session.begin()
-    for each in session.steps():
-        session.update(each)
+    if session.replay and not session.replay.broken:
+        session.replay.epoch()
+    else:
+        for each in session.steps():
+            session.update(each)
     session.done += 1
     session.machine.wait()
 
@@ -189,7 +201,7 @@ def whole_study(here: Machine, scale: Scale) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         begun = perf_counter()
         for trial in trials[::each]:
-            for _ in run_trial(trial, store, here, Results(folder)):
+            for _ in run_trial(trial, store, replace(here, capture="off"), Results(folder)):
                 pass
         peer = each * (perf_counter() - begun)
     return Result(f"{len(trials)} trials, {scale.epochs} epochs, s", ours, peer, peer / ours)

@@ -7,6 +7,7 @@ cuda and no GPU it says so, and exits 0.
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from time import perf_counter
 
 import torch
@@ -57,9 +58,12 @@ def seconds(epochs: Iterator[object], count: int, here: machine.Machine) -> floa
 
 
 def compared(each: list[Trial], store: Store, here: machine.Machine, epochs: int) -> Result:
-    """Clips a second of all trials together."""
+    """Clips a second of all trials together, captured where they can be, beside each alone and
+    uncaptured.
+    """
+    plain = replace(here, capture="off")
     alone = sum(
-        seconds(loop.run(one, Listener(one, store, here), here), epochs, here) for one in each
+        seconds(loop.run(one, Listener(one, store, plain), plain), epochs, plain) for one in each
     )
     sessions = {one.id: Session(one, Listener(one, store, here), here, None, None) for one in each}
     first = next(iter(sessions.values()))
