@@ -110,7 +110,8 @@ class Trial(Part):
             for name in ("sound.features.trainable", "network.normalization"):
                 yield name, "network.kind=mfcc hears no features"
         if self.transfer.frozen:
-            yield "network.dropout", "transfer.frozen=true drops nothing"
+            for name in ("dropout", "patchout_bands", "patchout_frames"):
+                yield f"network.{name}", "transfer.frozen=true drops nothing"
             yield "training.adversarial", "transfer.frozen=true leaves no gradient to reverse"
         if not self.objective.trains:
             # `training` stays as it is: it has fields that every trial must state, and none counts
