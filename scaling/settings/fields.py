@@ -97,18 +97,28 @@ def admits(kind: Any, value: Any) -> bool:
     return family(value) in get_args(kind)
 
 
+@cache
+def _paths() -> tuple[tuple[str, Setting, tuple[str, ...]], ...]:
+    """Every setting with its name and the parts of that."""
+    return tuple((name, each, tuple(name.split("."))) for name, each in settings().items())
+
+
 def flat(trial: Trial) -> dict[str, Any]:
     """Every setting by its dotted name, in the order of `settings`; tuples become joined text, and
     what the trial's kinds lack is off.
     """
     columns: dict[str, Any] = {}
+    kinds: dict[str, str] = {}  # of parts that come in kinds
     foreign = trial.foreign
-    for name, each in settings().items():
-        if each.kinds and _kind(trial, name) not in each.kinds:
-            columns[name] = foreign.get(name, each.column)
-            continue
+    for name, each, path in _paths():
+        if each.kinds:
+            if path[0] not in kinds:
+                kinds[path[0]] = _kind(trial, name)
+            if kinds[path[0]] not in each.kinds:
+                columns[name] = foreign.get(name, each.column)
+                continue
         value: Any = trial
-        for part in name.split("."):
+        for part in path:
             value = getattr(value, part)
         columns[name] = _joined(value) if isinstance(value, tuple) else value
     return columns

@@ -135,7 +135,7 @@ def models(trial: Trial, classes: int) -> Iterator[Trial]:
 
 
 def trials() -> Iterator[Trial]:
-    """Seven models, three numbers of clips per class, each drawn five times, on both datasets."""
+    """Seven models, three numbers of clips per class, each drawn twice, on both datasets."""
     for trial, classes in datasets():
         for model in models(trial, classes):
-            yield from repeats(product(model, split__clips_per_class=(*FEW, 20)), 5)
+            yield from repeats(product(model, split__clips_per_class=(*FEW, 20)), 2)

@@ -18,7 +18,6 @@ ARMS = (
 CLAIMS = tuple(
     published.claims(
         "folds",
-        ("esc10",),
         {0.1: 0.047, 1.0: 0.029},
         {0.1: 0.026, 1.0: 0.013},
         "Hu et al. 2021, Table 3, ESC-50",

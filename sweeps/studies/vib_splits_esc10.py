@@ -4,20 +4,14 @@ from collections.abc import Iterator
 
 from scaling.settings import Trial
 from scaling.settings.recipes import VIB_ESC10
-from sweeps.studies.vib_splits import QUESTION as QUESTION
-from sweeps.studies.vib_splits import turned
-from sweeps.studies.vib_table import at_fractions, claims, models
+from sweeps.studies import vib_splits
+from sweeps.studies.vib_splits import FRACTIONS, turned
+from sweeps.studies.vib_table import at_fractions, models
 from sweeps.study import product
 
+QUESTION = vib_splits.QUESTION
 SOURCE = "as Hu et al. 2021, Table 3, at CPU scale on ESC-10"
-FRACTIONS = (0.05, 0.1, 0.3, 1.0)
-CLAIMS = tuple(
-    claims(
-        {0.05: 0.065, 0.1: 0.047, 0.3: 0.060, 1.0: 0.029},
-        {0.05: 0.046, 0.1: 0.026, 0.3: 0.005, 1.0: 0.013},
-        "Hu et al. 2021, Table 3, ESC-50",
-    )
-)
+CLAIMS = vib_splits.CLAIMS
 
 
 def trials() -> Iterator[Trial]:
