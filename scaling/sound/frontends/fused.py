@@ -5,7 +5,8 @@ below a clip's loudest value is exact, by a maximum that all programs of the cli
 path is the twin: before sizes are first computed by Triton, noise goes through both. Where they
 differ, or Triton is missing or fails, one line says so and the plain path computes instead.
 One frame is one real FFT. Two frames as one complex FFT would move as many bytes, and leave the
-rounding of the loud one in the quiet one (at a range of 80 dB twice the error on real clips, measured).
+rounding of the loud one in the quiet one (at a range of 80 dB twice the error on real clips,
+measured).
 Contents: `fusible`, `packed`, `fused`, `launched`.
 """
 
