@@ -35,6 +35,7 @@ from scaling.training import (
     capture,
     classifier,
     evaluation,
+    memory,
     optimizer,
     order,
     pruners,
@@ -69,6 +70,8 @@ def run(
     state is none of this trial's, Diverged when the loss is no longer finite.
     """
     session = Session(trial, listener, machine, resume, source, teachers)
+    if machine.device.type == "cuda":
+        session.recomputes = memory.fit(session)
     for _ in range(session.done, trial.training.epochs):
         epoch = session.epoch()
         yield epoch
@@ -142,6 +145,7 @@ class Session:
                 "folder, of which this has none: sweep it, or name another objective"
             )
         self.teachers = Teachers(teachers, self.model.standardize, listener, machine)
+        self.recomputes = False  # activations: scaling.training.memory
         self.adversary = None
         if trial.training.adversarial:
             self.adversary = Adversary(trial, listener, self.model, machine, resume)

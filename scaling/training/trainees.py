@@ -33,6 +33,8 @@ class Single:
         read, augment = self.session.listener.clips.read, trial.augment
         if trial.own:
             return "parts of your own"
+        if self.session.recomputes:
+            return "activations that are recomputed"
         if trial.training.adversarial:
             return "training.adversarial"
         if self.session.pruner and not self.session.pruner.by_epoch:
