@@ -273,12 +273,15 @@ class Untraceable(nn.Module):
         return x * float(x.sum())
 
 
-def test_a_layer_that_cannot_be_exported_is_named(loaded: model.Model):
+def test_a_layer_that_cannot_be_exported_is_named(
+    loaded: model.Model, capsys: pytest.CaptureFixture[str]
+):
     loaded.classifier.network.block1.pool = 1
     loaded.classifier.network.block1.dropout = Untraceable()
     line = r"its layer network\.block1\.dropout \(Untraceable\) has an operation"
     with pytest.raises(ValueError, match=line):
         whole.program(whole.Whole(loaded), loaded.id)
+    assert not capsys.readouterr().err  # where torch prints the program
 
 
 class WithoutTwin(nn.Module):

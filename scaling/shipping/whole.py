@@ -7,10 +7,11 @@ divided by the temperature. Contents: Whole, `program`, `refusal`, `quiet`.
 # B clips, T samples, F mel bands, N frames, Y classes
 
 import copy
+import io
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 
 import torch
 from torch import Tensor, nn
@@ -77,7 +78,8 @@ def program(whole: Whole, trial: str, any_batch: bool = True) -> torch.export.Ex
     shapes = ({0: batch},) if any_batch else None
     waves = torch.zeros(EXAMPLE if any_batch else 1, whole.samples)
     entered: list[str] = []
-    with quiet(), _entering(whole, entered):
+    # stderr: where torch prints the whole program before it raises
+    with quiet(), redirect_stderr(io.StringIO()), _entering(whole, entered):
         try:
             found = torch.export.export(whole, (waves,), dynamic_shapes=shapes)
         except Exception as error:
