@@ -16,7 +16,7 @@ from scaling.machine import Machine
 from scaling.training import capture
 
 
-class Answers:
+class ReplayedAnswers:
     """What one network answers. Called with features (B, ...), it returns `answer`'s logits, whose
     rows lie along `dim`.
     """

@@ -42,7 +42,7 @@ from scaling.training import (
     sharpness,
 )
 from scaling.training.adversary import Adversary
-from scaling.training.answers import Answers
+from scaling.training.answers import ReplayedAnswers
 from scaling.training.epoch import Diverged, Epoch, Metric, Prediction
 from scaling.training.evaluation import Scoring
 from scaling.training.inputs import EvaluationSet, Listener, own_microphone
@@ -332,12 +332,14 @@ class Session:
         return self.trained(sums, terms.minimized)
 
     @cached_property
-    def answers(self) -> Answers:
+    def answers(self) -> ReplayedAnswers:
         """How it is scored, where it trains alone."""
         answer, machine = partial(evaluation.logits, self.model), self.machine
         if self.trial.own:  # which may do anything
             machine = replace(machine, capture="off")
-        return Answers(answer, lambda: [*self.model.parameters(), *self.model.buffers()], machine)
+        return ReplayedAnswers(
+            answer, lambda: [*self.model.parameters(), *self.model.buffers()], machine
+        )
 
     @cached_property
     def replay(self) -> capture.Replay | None:

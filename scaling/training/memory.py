@@ -2,7 +2,7 @@
 
 Before its first epoch a trial's network takes a dry step, which changes nothing. Where that does
 not fit, its blocks keep only what they are given, and compute the rest again in the backward pass:
-numbers stay the same to the bit, a step takes about a third longer. A trial that does not fit even
+numbers stay the same to the bit, for a third more multiply-adds. A trial that does not fit even
 so is refused in one line. Contents: `fit`, `dry_step`, `recompute`.
 """
 
@@ -10,7 +10,7 @@ so is refused in one line. Contents: `fit`, `dry_step`, `recompute`.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +20,10 @@ from torch.utils.checkpoint import checkpoint
 from scaling.networks.modules.kernels import Prunable
 from scaling.networks.modules.stochastic import Stochastic
 
-if TYPE_CHECKING:
-    from scaling.training.loop import Session
+Session = Any  # of scaling.training.loop, which imports this module
 
 
-def fit(session: "Session", step: Callable[["Session"], None] | None = None) -> bool:
+def fit(session: Session, step: Callable[[Session], None] | None = None) -> bool:
     """Make a trial's steps fit; whether they had to be made to. `step` is `dry_step`, or stands for
     it. Raises ValueError where they cannot.
     """
@@ -42,7 +41,7 @@ def fit(session: "Session", step: Callable[["Session"], None] | None = None) -> 
     )
 
 
-def _fits(step: Callable[["Session"], None], session: "Session") -> bool:
+def _fits(step: Callable[[Session], None], session: Session) -> bool:
     try:
         step(session)
     except torch.OutOfMemoryError:
@@ -54,7 +53,7 @@ def _fits(step: Callable[["Session"], None], session: "Session") -> bool:
     return fitted
 
 
-def dry_step(session: "Session") -> None:
+def dry_step(session: Session) -> None:
     """Forward and backward of a training step on silence, and what an optimizer remembers. Raises
     torch.OutOfMemoryError.
     """

@@ -24,7 +24,7 @@ from scaling.networks.modules.output import Output
 from scaling.objectives.modules.losses import Loss
 from scaling.seeds import torch_stream
 from scaling.training import capture, classifier, optimizer, sharpness
-from scaling.training.answers import Answers
+from scaling.training.answers import ReplayedAnswers
 from scaling.training.grouped import grouped
 from scaling.training.handed import Handed
 from scaling.training.loop import Session, Step, by_view
@@ -230,7 +230,7 @@ class Stack:
         return {index: found_SBY[index, : len(part)] for index, part in parts.items()}
 
     @cached_property
-    def answers(self) -> Answers:
+    def answers(self) -> ReplayedAnswers:
         """How its trials are scored."""
 
         def answer(x_BSFN: Tensor) -> Tensor:
@@ -238,7 +238,9 @@ class Stack:
             parameters = self._parameters(self.flat_SP.detach())
             return self._outputs(parameters, x_BSFN, [])["logits_BY"].float()
 
-        return Answers(answer, lambda: [self.flat_SP, *self.held.values()], self.machine, dim=1)
+        return ReplayedAnswers(
+            answer, lambda: [self.flat_SP, *self.held.values()], self.machine, dim=1
+        )
 
     def _parameters(self, flat_SP: Tensor) -> Tensors:
         """Parameters by name, stacked, from their rows."""

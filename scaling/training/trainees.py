@@ -3,7 +3,7 @@
 # V views, B clips, F mel bands, N frames
 
 from collections.abc import Hashable, Iterator
-from typing import TYPE_CHECKING
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,15 +12,16 @@ from scaling.sound.batches import Uploaded
 from scaling.training.handed import Handed
 from scaling.training.sums import Sums, Terms
 
-if TYPE_CHECKING:
-    from scaling.training.loop import DrawnStep, Session
-    from scaling.training.stack import Stack
+# of scaling.training.loop and stack, which import this module
+DrawnStep = Any
+Session = Any
+Stack = Any
 
 
 class Single:
     """One trial; see capture.Trainee."""
 
-    def __init__(self, session: "Session") -> None:
+    def __init__(self, session: Session) -> None:
         self.session, self.machine = session, session.machine
         self.optimizer = session.optimizer
         self.handed = Handed(session.model.network)
@@ -46,7 +47,7 @@ class Single:
             return "clips that do not fit into the GPU's memory"
         return None
 
-    def ahead(self) -> Iterator[tuple["DrawnStep", list[Tensor]]]:
+    def ahead(self) -> Iterator[tuple[DrawnStep, list[Tensor]]]:
         """What is drawn for the views of clips, and within the network."""
         for drawn in self.session.drawn():
             shape, network = _shape(self.session, drawn), self.session.model.network
@@ -54,7 +55,7 @@ class Single:
                 self.handed.noted(shape, network, self.machine)
             yield drawn, self.handed.drawn(shape, network)
 
-    def take(self, drawn: tuple["DrawnStep", list[Tensor]], sums: Sums) -> None:
+    def take(self, drawn: tuple[DrawnStep, list[Tensor]], sums: Sums) -> None:
         """See capture.Trainee."""
         step, own = drawn
         self.session.views.unseen_draws = True
@@ -83,7 +84,7 @@ class Single:
 class Several:
     """Trials side by side; see capture.Trainee."""
 
-    def __init__(self, stack: "Stack") -> None:
+    def __init__(self, stack: Stack) -> None:
         self.stack, self.machine = stack, stack.machine
         self.optimizer = stack.optimizer
 
@@ -92,14 +93,14 @@ class Several:
         found = (Single(each).obstacle() for each in self.stack.sessions)
         return next(filter(None, found), None)
 
-    def ahead(self) -> Iterator[tuple[list["DrawnStep"], list[Tensor]]]:
+    def ahead(self) -> Iterator[tuple[list[DrawnStep], list[Tensor]]]:
         """What each trial draws, and what their networks do, stacked."""
         each = [session.drawn() for session in self.stack.sessions]
         for steps in zip(*each, strict=True):
             shape = _shape(self.stack.sessions[0], steps[0])
             yield [*steps], self.stack.drawn(shape)
 
-    def take(self, drawn: tuple[list["DrawnStep"], list[Tensor]], sums: Sums) -> None:
+    def take(self, drawn: tuple[list[DrawnStep], list[Tensor]], sums: Sums) -> None:
         """See capture.Trainee."""
         steps = []
         for session, step in zip(self.stack.sessions, drawn[0], strict=True):
@@ -126,24 +127,24 @@ class Several:
         return tuple(map(_stage, self.stack.sessions))
 
 
-def _shape(session: "Session", drawn: "DrawnStep") -> tuple[int, int, int, int]:
+def _shape(session: Session, drawn: DrawnStep) -> tuple[int, int, int, int]:
     """Of what the network is given in a step: (V x B, 1, F, N)."""
     clips = sum(len(view.rows_B) for view in drawn.views)
     return clips, 1, *session.trial.sound.shape
 
 
-def _stage(session: "Session") -> Hashable:
+def _stage(session: Session) -> Hashable:
     penalties = session.pruner.penalties(session.done) if session.pruner else ()
     return session.objective.stage(session.done), tuple(penalties)
 
 
-def _set_rates(session: "Session") -> None:
+def _set_rates(session: Session) -> None:
     """Of the optimizer, those of the last step, as numbers."""
     for group in session.optimizer.param_groups:
         group["lr"] = session.rate(session.count - 1) * group["factor"]
 
 
-def _cut(session: "Session") -> list[Tensor]:
+def _cut(session: Session) -> list[Tensor]:
     return [*session.pruner.vectors.values()] if session.pruner else []
 
 
