@@ -268,6 +268,15 @@ def test_texts_as_codes_are_the_same_texts() -> None:
         validation.check("metrics", "t", coded)
 
 
+def test_a_column_asked_for_as_codes_may_be_missing() -> None:
+    """It is said by name, as for any other column."""
+    file = io.BytesIO()
+    pq.write_table(pa.table({"trial": ["t"], "split": ["seen"]}), file)
+    read = validation.read(file.getvalue(), ("split", "device"))
+    with pytest.raises(ValueError, match="it has no column epoch"):
+        validation.fitted("metrics", read, ("split", "device"))
+
+
 def pipe(path: Path) -> None:
     os.mkfifo(path)
 

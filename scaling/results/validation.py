@@ -116,8 +116,11 @@ def read(content: bytes, coded: Sequence[str] = ()) -> pa.Table:
     A long text that the file holds once may stand in all of its rows: where that could be too
     much, texts are read as a dictionary first, and counted.
     """
+    there = pq.read_metadata(pa.BufferReader(content)).schema.names if coded else ()
     file = pq.ParquetFile(
-        pa.BufferReader(content), read_dictionary=[*coded], page_checksum_verification=True
+        pa.BufferReader(content),
+        read_dictionary=[name for name in coded if name in there],  # it refuses unknown names
+        page_checksum_verification=True,
     )
     if bounded(file.metadata) <= BYTES:
         return file.read(use_threads=False)
