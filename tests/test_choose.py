@@ -345,9 +345,11 @@ def test_words_that_are_no_limits(results: Results) -> None:
 def test_a_trial_is_made_again_from_the_command(name: str) -> None:
     made = changed(RECIPES[name], {"seed": 7, "training.rate": 0.0123})
     for one in (made, changed(BASE, {"network.width": 3, "split.train_devices": "a,b c"})):
-        words = re.sub(
-            "^overhear train --recipe ", "", again.command(flat(one) | {"trial": one.id})
-        )
+        command = again.command(flat(one) | {"trial": one.id})
+        if one.sources:  # which are to be trained before
+            assert command == ""
+            continue
+        words = re.sub("^overhear train --recipe ", "", command)
         recipe, *rest = shlex.split(words)
         assert changed(RECIPES[recipe], pairs(rest)).id == one.id
     assert again.command(flat(made) | {"trial": "0" * 12}) == ""

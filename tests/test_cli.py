@@ -63,7 +63,10 @@ def test_shells_complete_studies_recipes_and_settings(monkeypatch: pytest.Monkey
 
 def test_settings_say_type_bound_default_and_meaning():
     said = run("settings", "network.damping")
-    assert said.splitlines()[0] == "network.damping: float; 0 to 1; default 0.0; of all but mfcc"
+    assert (
+        said.splitlines()[0]
+        == "network.damping: float; 0 to 1; default 0.0; of all but mfcc, passt"
+    )
     assert said.splitlines()[1].startswith("    0: plain kernels; 1: ")
     assert run("settings", "network.width").startswith("network.width: int; 1 to 4,096; required\n")
     facts = [json.loads(line) for line in run("settings", "--json").splitlines()]

@@ -20,7 +20,7 @@ from scaling.training import classifier, optimizer
 from scaling.training.epoch import Epoch
 from scaling.training.inputs import Listener
 from scaling.training.methods import run
-from scaling.training.views import Views
+from scaling.training.views import Copy, Views
 
 CLASSES = ("field", "kitchen", "street")
 
@@ -192,13 +192,13 @@ def test_steps_and_clips_are_recorded(
     clips: int,
 ):
     seen: list[np.ndarray] = []
-    real = Views.augmented
+    real = Views.copy
 
-    def spying(self: Views, batch: np.ndarray, *others: Any) -> torch.Tensor:
+    def spying(self: Views, batch: np.ndarray, *others: Any) -> Copy:
         seen.append(batch)
         return real(self, batch, *others)
 
-    monkeypatch.setattr(Views, "augmented", spying)
+    monkeypatch.setattr(Views, "copy", spying)
     found = measured(next(run(changed(few, settings), store, here)))
     assert (found["steps"], found["clips"]) == (steps, clips)
     assert (len(seen), sum(map(len, seen))) == (steps, clips)

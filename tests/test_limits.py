@@ -356,7 +356,7 @@ def test_a_node_that_is_full_loses_its_largest_trial(tmp_path: Path):
         assert left is not None
         assert left.times == 1
         assert re.match(
-            r"held 5\d\d\.\d MiB, the most of the trials on .*, whose memory was ", left.reason
+            r"held 5\d\d(\.\d)? MiB, the most of the trials on .*, whose memory was ", left.reason
         )
         outgrown = holding(tmp_path, 10 * 2**20, "None, 0.0")
         time.sleep(3 * limits.INTERVAL * limits.LOOKS)

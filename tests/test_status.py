@@ -131,9 +131,9 @@ def test_a_second_look_reads_only_what_may_have_changed(
     asked: list[tuple[str, str]] = []
     plain = Results._read_one
 
-    def read_one(self: Results, kind: str, name: str) -> object:
+    def read_one(self: Results, kind: str, name: str, *coded: object) -> object:
         asked.append((kind, name))
-        return plain(self, kind, name)
+        return plain(self, kind, name, *coded)
 
     monkeypatch.setattr(records.Results, "_read_one", read_one)
     measure(results, trials[6], {"test": [0.1]})
