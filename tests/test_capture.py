@@ -12,6 +12,7 @@ import soundfile
 import torch
 from test_stacked import (
     assert_same,
+    bottlenecks,
     sharpnesses,
     side_by_side,
     stated,
@@ -27,6 +28,8 @@ from scaling.training import capture
 from scaling.training.inputs import Listener
 from scaling.training.loop import Session
 from scaling.training.methods import run
+from scaling.training.stack import Stack
+from scaling.training.teachers import Teacher
 
 OFF = Machine(torch.device("cpu"), torch.float32, 1)
 TWIN = replace(OFF, capture="twin")
@@ -176,6 +179,37 @@ def test_a_trial_alone_trains_as_uncaptured(
     assert rates[0] == rates[1], "numbers, as a checkpoint holds"
 
 
+def test_a_student_and_a_frozen_network_train_as_uncaptured(
+    small: Trial, store: Store, replays: list[int]
+):
+    """What is frozen stays in evaluation mode while it is noted what a head draws."""
+    small = changed(small, {"evaluation.every": 2})
+    source = Session(small, Listener(small, store, OFF), OFF, None, None).model.state_dict()
+    frozen = stated(
+        small,
+        objective={"kind": "bottleneck", "beta": 0.01, "latent": 6},
+        transfer={"trial": small.id, "frozen": True},
+    )
+    student = stated(small, objective={"kind": "distillation", "teachers": [small.id]})
+    for one, teachers in ((frozen, []), (student, [Teacher(small, source)])):
+        given = source if one is frozen else None
+        ours = [*run(one, store, TWIN, source=given, teachers=teachers)]
+        assert_same(ours, [*run(one, store, OFF, source=given, teachers=teachers)])
+        assert replays.pop(0) >= 4
+        replays.clear()
+
+
+def test_what_a_stack_draws_is_uploaded_with_the_rest(small: Trial, store: Store):
+    """A row is made of tensors that lie on the host, all of them."""
+    sessions = [Session(t, Listener(t, store, OFF), OFF, None, None) for t in bottlenecks(small)]
+    stack, shape = Stack(sessions), (14, 1, *small.sound.shape)
+    for session in sessions:
+        session.begin()
+    stack.drawn(shape)
+    stack.machine = replace(OFF, device=torch.device("meta"))
+    assert {each.device.type for each in stack.drawn(shape)} == {"cpu"}
+
+
 def test_trials_side_by_side_train_as_uncaptured(small: Trial, store: Store, replays: list[int]):
     trials = sharpnesses(changed(small, {"evaluation.every": 2}))[:2]
     ours, others = side_by_side(trials, store, TWIN), side_by_side(trials, store, OFF)
@@ -196,9 +230,38 @@ def refused(step: Callable[[], None], machine: Machine) -> Callable[[], None]:
     raise RuntimeError("operation not permitted when stream is capturing\nmore of it")
 
 
+def crowded(step: Callable[[], None], machine: Machine) -> Callable[[], None]:
+    """A graph beside which there is no memory for a step."""
+    replay, take = step.__self__, step  # type: ignore[attr-defined]
+    counts = iter([1, 2, 3])
+
+    def fails_once() -> None:
+        take()
+        if next(counts, 3) == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    replay._step = fails_once
+    return fails_once
+
+
+def missing(step: Callable[[], None], machine: Machine) -> Callable[[], None]:
+    """A graph that computes no number."""
+    if (replay := getattr(step, "__self__", None)) is None:
+        return nothing(step, machine)
+
+    def replayed() -> None:
+        step()
+        with torch.no_grad():
+            replay.trainee.learned()[0].fill_(torch.nan)
+
+    return replayed
+
+
 @pytest.mark.parametrize(
     ("recorded", "reason"),
     [
+        (crowded, "OutOfMemoryError: CUDA out of memory"),
+        (missing, "a captured step moved the weights elsewhere"),
         (nothing, "a captured step moved the weights elsewhere"),
         (refused, "RuntimeError: operation not permitted when stream is capturing"),
     ],
@@ -220,6 +283,19 @@ def test_what_cannot_be_captured_loses_nothing(
     assert steps == f"{reason}: training steps are not captured"
     assert answers.endswith(": answers are not captured")
     assert_same(ours, [*run(one, store, OFF)])
+
+
+def test_what_is_not_finite_is_no_proof():
+    """Where an uncaptured step has no number, as of a trial that diverged, others are compared."""
+    start, nan = torch.zeros(2), torch.nan
+    for captured, uncaptured, wrong in (
+        ([1.0, nan], [1.0, 1.0], True),
+        ([1.0, nan], [1.0, nan], False),
+        ([2.0, nan], [1.0, nan], True),
+        ([nan, nan], [nan, nan], False),
+    ):
+        found = [torch.tensor(captured)], [torch.tensor(uncaptured)]
+        assert capture.unlike(*found, [start], capture.ALIKE) == wrong
 
 
 def test_what_the_host_decides_is_named(small: Trial, store: Store, replays: list[int]):

@@ -16,7 +16,7 @@ Contents: Trainee, Replay with `of`, `recorded`; `places`, `warn` and `said`.
 
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 import torch
@@ -169,17 +169,21 @@ class Replay:
             taken = False
         else:
             taken = True
-        with torch.no_grad():
-            for each, value in zip(changed, before, strict=bool(before)):
-                each.copy_(value)
+        _restore(changed, before)
         if not taken:
             return False
-        self._step()
+        try:
+            self._step()
+        except torch.OutOfMemoryError as error:  # beside the graph, which is let go of
+            self._give_up(said(error))
+            del call
+            _restore(changed, before)
+            return False
         count = len(weights)
         begun = before[:count], before[-1 - len(terms) : -1]
-        if _unlike(captured[:count], weights, begun[0], MOVED):
+        if unlike(captured[:count], weights, begun[0], MOVED):
             self._give_up("a captured step moved the weights elsewhere")
-        elif _unlike(captured[count:], terms, begun[1], ALIKE):
+        elif unlike(captured[count:], terms, begun[1], ALIKE):
             self._give_up("a captured step had another loss")
         else:
             self.call, self.key = call, self._key()
@@ -228,9 +232,19 @@ def recorded(step: Callable[[], None], machine: Machine) -> Callable[[], None]:
     """
     if machine.device.type != "cuda":
         return step
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.device(machine.device), torch.cuda.graph(graph):
-        step()
+    graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
+    with torch.cuda.device(machine.device):
+        main = torch.cuda.current_stream()
+        try:
+            with torch.cuda.graph(graph, pool=pool):
+                step()
+        except BaseException:
+            # torch leaves the stream of a capture that failed current, and its allocator capturing,
+            # which then frees nothing where memory is short
+            torch.cuda.set_stream(main)
+            with suppress(AttributeError, RuntimeError):
+                torch._C._cuda_endAllocateToPool(main.device_index, pool)
+            raise
     return graph.replay
 
 
@@ -288,12 +302,24 @@ def _copied(tensors: Sequence[Tensor]) -> list[Tensor]:
     return [each.detach().clone() for each in tensors]
 
 
-def _unlike(
+@torch.no_grad()
+def _restore(tensors: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    """Give tensors these values, if there are any."""
+    for each, value in zip(tensors, values, strict=bool(values)):
+        each.copy_(value)
+
+
+def unlike(
     ones: Sequence[Tensor], others: Sequence[Tensor], before: Sequence[Tensor], share: float
 ) -> bool:
-    """Whether what tensors became is further apart than a share of how far they went."""
+    """Whether what tensors became is further apart than a share of how far the others went; of
+    others that are not finite, as of a trial that diverged, nothing is asked.
+    """
     one, other, begun = (
         torch.cat([each.detach().reshape(-1).double() for each in tensors])
         for tensors in (ones, others, before)
     )
-    return float((one - other).norm()) > share * float((other - begun).norm())
+    asked = other.isfinite()
+    apart = torch.where(asked, one - other, 0.0).norm()
+    went = torch.where(asked, other - begun, 0.0).norm()
+    return not float(apart) <= share * float(went)  # NaN is unlike

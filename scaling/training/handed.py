@@ -34,7 +34,7 @@ class Handed:
     @torch.no_grad()
     def noted(self, shape: Sequence[int], network: nn.Module, machine: Machine) -> None:
         """Note what is drawn for inputs of this shape, with the parameters and buffers of a network
-        alike, which stay as they are.
+        alike, which stay as they are. The modules are in the modes that they train in.
         """
         key = tuple(shape)
         if not self.modules or key in self.calls:
@@ -50,7 +50,6 @@ class Handed:
             module.draw = note  # type: ignore[method-assign]
         held: dict[str, Tensor] = dict(network.named_parameters())
         held |= {name: each.clone() for name, each in network.named_buffers()}
-        self.network.train()
         with machine.autocast():
             functional_call(self.network, held, (zeros_BCFN,))
         self.back()

@@ -166,7 +166,7 @@ class Stack:
         """One step of all trials; what it minimized and measured is added to the sums."""
         clips = sum(map(len, steps[0].views))
         draws = self.drawn((clips, 1, *steps[0].views[0].shape[1:]))
-        self.take(steps, draws, sums)
+        self.take(steps, [each.to(self.machine.device) for each in draws], sums)
 
     def take(self, steps: Sequence[Step], draws: list[Tensor], sums: Sums) -> None:
         """The same, from what their networks' modules have drawn: see `drawn`."""
@@ -269,14 +269,15 @@ class Stack:
     @torch.no_grad()
     def drawn(self, shape: Sequence[int]) -> list[Tensor]:
         """What the modules of each trial's network draw in a step for inputs (V x B, C, F, N),
-        stacked, in the order of their calls.
+        stacked, in the order of their calls, where they draw: on the host.
         """
         if not self.handed.modules:
             return []
         networks = [one.model.network for one in self.sessions]
+        self.network.train()
         self.handed.noted(shape, networks[0], self.machine)
         each_S = [self.handed.drawn(shape, network) for network in networks]
-        return [torch.stack(own).to(self.machine.device) for own in zip(*each_S, strict=True)]
+        return [torch.stack(own) for own in zip(*each_S, strict=True)]
 
     def _loss(
         self,

@@ -27,8 +27,8 @@ class Single:
         self.handed = Handed(session.model.network)
 
     def obstacle(self) -> str | None:
-        """Own parts may do anything; masks that move within an epoch, and stages that draw when
-        they are applied, are decided by the host.
+        """Own parts may do anything; masks that move within an epoch, stages that draw when they
+        are applied, and what a PaSST is shown are decided by the host.
         """
         trial, views = self.session.trial, self.session.views
         read, augment = self.session.listener.clips.read, trial.augment
@@ -38,6 +38,8 @@ class Single:
             return "activations that are recomputed"
         if trial.training.adversarial:
             return "training.adversarial"
+        if trial.network.kind == "passt" and self.handed.modules:
+            return "network.kind=passt"
         if self.session.pruner and not self.session.pruner.by_epoch:
             return f"pruning.kind={trial.pruning.kind}"
         if any(not stage.ahead for stage in views.stages):
