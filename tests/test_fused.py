@@ -75,7 +75,12 @@ def interpreted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Ten
     out = tmp_path_factory.mktemp("fused") / "features.pt"
     there = (Path(os.environ.get("OVERHEAR_DATA", "data")) / "ESC-10").is_dir()
     names = [name for name in CASES if there or not name.startswith("paper")]
-    environment = os.environ | {"TRITON_INTERPRET": "1", "OMP_NUM_THREADS": "1"}
+    alone = {
+        "TRITON_INTERPRET": "1",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    environment = os.environ | alone
     subprocess.run([sys.executable, __file__, str(out), *names], check=True, env=environment)
     found: dict[str, torch.Tensor] = torch.load(out)
     return found

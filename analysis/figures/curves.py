@@ -64,7 +64,7 @@ class CurveLook(NamedTuple):
 def too_few(values: pd.DataFrame) -> str | None:
     """Why table.evaluations' values make no curves: some trial was scored too seldom."""
     held_out = values[~values["split"].isin(TRAINING)]
-    epochs = held_out.groupby("trial")["epoch"].nunique()
+    epochs = held_out.groupby("trial", observed=True)["epoch"].nunique()
     fewest = int(epochs.min()) if len(epochs) else 0
     if fewest < FEWEST:
         return (
@@ -85,12 +85,16 @@ def means_by_epoch(data: Data, values: Mapping[str, pd.DataFrame]) -> pd.DataFra
     named = named.sort_values("trial").set_index("trial", drop=False)
     keys = [*LINE, *conditions]
     lines = []
-    each = ((metric, *part) for metric, of in values.items() for part in of.groupby("split"))
+    each = (
+        (metric, *part)
+        for metric, of in values.items()
+        for part in of.groupby("split", observed=True)
+    )
     for metric, split, part in each:
         value_NE = _by_trial(part)
         # the metric says how its intervals are bounded
         scored = named.loc[value_NE.index.sort_values()].assign(metric=metric)
-        for key, runs in scored.groupby(keys, dropna=False):
+        for key, runs in scored.groupby(keys, dropna=False, observed=True):
             about: dict[str, Any] = dict(zip(keys, key, strict=True))
             about |= {"metric": metric, "split": split}
             lines.append(_estimates(runs, value_NE.loc[runs.index]).assign(**about))
@@ -144,7 +148,7 @@ def last_and_best(points: pd.DataFrame, best: bool = True) -> pd.DataFrame:
     beside = points[training].rename(columns={"mean": "training"})[[*key, "training"]]
     parts = []
     held_out = points[~training]
-    of_line = held_out.groupby(["metric", "split", *line], sort=False, dropna=False)
+    of_line = held_out.groupby(["metric", "split", *line], sort=False, dropna=False, observed=True)
     for (metric, split, *_), rows in of_line:
         parts.append(rows.loc[[rows["epoch"].idxmax()]].assign(at="last epoch"))
         if best and split == CHOOSES:
@@ -212,7 +216,7 @@ def _chances(points: pd.DataFrame) -> dict[str, float]:
     """The accuracy of guessing in each row of panels, where it is known and near what is drawn."""
     found = {}
     accuracies = points[points["metric"] == ACCURACY.metric].dropna(subset=["chance"])
-    for row, part in accuracies.groupby("row"):
+    for row, part in accuracies.groupby("row", observed=True):
         low, high = float(part["mean"].min()), float(part["mean"].max())
         chance = float(part["chance"].max())
         if chance >= low - REACH * (high - low):
@@ -231,7 +235,7 @@ def _rows(points: pd.DataFrame) -> "pd.Series[str]":
 
 def _panel(panel: Axes, rows: pd.DataFrame, looks: dict[str, CurveLook]) -> None:
     """One panel's curves with their bands; a marker now and then tells curves that coincide."""
-    for (name, split), line in rows.groupby(["condition", "split"]):
+    for (name, split), line in rows.groupby(["condition", "split"], observed=True):
         look = looks[str(name)]
         factor = MEASURES[line["metric"].iloc[0]].factor
         low, high = (factor * line[edge].to_numpy() for edge in ("low", "high"))
@@ -279,7 +283,7 @@ def _caption(points: pd.DataFrame, names: Sequence[str], note: str, rows: int) -
     alone = "one run per curve" if (points["unit"] == "run").all() else f"{over(points)} per curve"
     runs = f"mean and 95 % band over {over(banded)}" if len(banded) else f"{alone}, no band"
     beyond = False
-    for _, part in points.groupby(["row", "metric"]):
+    for _, part in points.groupby(["row", "metric"], observed=True):
         low, high = _bounds(part["mean"])
         beyond |= bool((part["low"] < low).any() or (part["high"] > high).any())
     drawn = points["row"].nunique()

@@ -167,5 +167,5 @@ def _by_epoch(data: Data, metric: str, one: int) -> dict[tuple[str, str], tuple[
     frame = frame.assign(value=(frame["value"] * one).round().astype(int))
     return {
         (str(trial), str(split)): (rows["epoch"].tolist(), rows["value"].tolist())
-        for (trial, split), rows in frame.groupby(["trial", "split"], sort=False)
+        for (trial, split), rows in frame.groupby(["trial", "split"], sort=False, observed=True)
     }
