@@ -239,8 +239,8 @@ def _check_held(
         if name == "latency_ms":
             raise ValueError(f"--max {name}: {measured.lacking(lacking, len(found))}")
         raise ValueError(
-            f"--max {name}: it is not known of {lacking} of {len(found)} candidates, as of "
-            "attention and networks of your own: leave this limit out, or take --max macs=30e6"
+            f"--max {name}: not known of {lacking} of {len(found)} candidates (networks with "
+            "attention or of your own): leave this limit out, or take --max macs=30e6"
         )
     known = _splits(found)
     for split, share in least.items():

@@ -229,7 +229,7 @@ def studies(*names: str) -> str:
     if not beside:
         return told
     arms = table(("study", "arm", "instead of ours", "source"), beside)
-    return f"{told}\n\nArms, done as a paper has it or may have meant it, beside ours:\n\n{arms}"
+    return f"{told}\n\nTheir arms, beside our way of doing it:\n\n{arms}"
 
 
 def finding(name: str) -> str:

@@ -208,7 +208,7 @@ def export(
         ),
     ] = 0,
     finetune_rate: Annotated[
-        float, typer.Option(metavar="RATE", parser=number, help="Learning rate of that.")
+        float, typer.Option(metavar="RATE", parser=number, help="Learning rate of --finetune.")
     ] = RATE,
     most_lost: Annotated[
         float,

@@ -56,8 +56,8 @@ Capture = Annotated[
     str,
     typer.Option(
         metavar="auto|off",
-        help="Steps as CUDA graphs: auto, on a GPU where a trial allows it. Not measured on a GPU "
-        "yet.",
+        help="Replay training steps as CUDA graphs: auto, on a GPU where a trial allows it. Not "
+        "measured on a GPU yet.",
     ),
 ]
 Column = Annotated[

@@ -1,4 +1,4 @@
-"""Arms: a study's trials done otherwise, as its paper has it or may have meant it, beside ours.
+"""Arms: other ways to do a study's trials, as its paper has or may have them, beside ours.
 
 A study states ARMS; each has a name, the settings that make it, and where it stands. Contents: Arm,
 `in_arm`, `written`, `described`.

@@ -298,7 +298,7 @@ def test_older_trials_are_counted_as_the_challenge_does(results: Results) -> Non
     assert found[8] == sizes.cost(old, 10).dcase_macs > sizes.cost(old, 10).macs
     assert found[4] == 4 * 2000 * 7 + 8
     (Path(results.where) / "predictions" / f"{old.id}.parquet").unlink()
-    with pytest.raises(ValueError, match=r"^--max dcase_macs: it is not known of 1 of 2 candidat"):
+    with pytest.raises(ValueError, match=r"^--max dcase_macs: not known of 1 of 2 candidates "):
         choose(Data(results), PRESETS["dcase"], {})
 
 

@@ -411,23 +411,23 @@ def test_shorter_clips_begin_anywhere_and_patchout_leaves_rows_out():
         (
             PASST,
             {"sound.features.mels": 64},
-            r"sound.features.mels=64: network.kind=passt has positions for 128: that$",
+            r"sound.features.mels=64: network.kind=passt has positions for 128: set sound",
         ),
         (
             {**PASST, "longest": 16},
             {},
-            r"network.longest=16: clips have 50 frames, network.kind=passt takes 16 to about that ",
+            r"network.longest=16: clips have 50 frames, network.kind=passt takes 16 to about 16: ",
         ),
         (
             PASST,
             {"network.patchout_bands": 11, "network.patchout_frames": 4},
-            r"network.patchout_frames=4: there are 4 to leave out of: at most 3$",
+            r"network.patchout_frames=4: at most 3 of the 4 that there are$",
         ),
         (PASST, {"network.width": 100}, r"width=100: network.kind=passt has widths .* of 64, as"),
         (
             MN,
             {"sound.features.kind": "log_mel"},
-            r"transfer.weights=public.pt: they hear sound.features.kind=passt, not log_mel$",
+            r"transfer.weights=public.pt: they hear sound.features.kind=passt, not log_mel: set ",
         ),
         (MN, {"sound.features.range_db": 80}, r"kind=passt has no range_db, it adds 0.00001 befo"),
         (

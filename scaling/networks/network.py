@@ -98,7 +98,7 @@ class Network(Kind):
 
     @property
     def head_scheme(self) -> Scheme:
-        """How the first weights of an objective's head behind it are drawn."""
+        """How the first weights of an objective's head are drawn."""
         return "he"
 
     @property

@@ -37,7 +37,7 @@ class PaSST(Network):
     ] = 10
     longest: Annotated[
         int,
-        Field(ge=SIDE, le=10_000, description="frames that have positions: of 998, ten seconds"),
+        Field(ge=SIDE, le=10_000, description="frames that have positions; 998: ten seconds"),
     ] = 998
     patchout_bands: Annotated[
         int, Field(ge=0, le=11, description="rows of patches left out of each step")
@@ -69,13 +69,15 @@ class PaSST(Network):
         bands, frames = size
         if bands != BANDS:
             raise ValueError(
-                f"sound.features.mels={bands}: network.kind=passt has positions for {BANDS}: that"
+                f"sound.features.mels={bands}: network.kind=passt has positions for {BANDS}: "
+                f"set sound.features.mels={BANDS}"
             )
         rows, columns = ((side - SIDE) // self.stride + 1 for side in size)
         if frames < SIDE or columns > self.positions[1]:
             raise ValueError(
                 f"network.longest={self.longest}: clips have {frames} frames, network.kind=passt "
-                f"takes {SIDE} to about that many: patches (sound.patch), or other clips"
+                f"takes {SIDE} to about {self.longest}: cut patches (sound.patch), or set "
+                "sound.seconds"
             )
         for name, left, of in (
             ("patchout_bands", self.patchout_bands, rows),
@@ -83,7 +85,7 @@ class PaSST(Network):
         ):
             if left >= of:
                 raise ValueError(
-                    f"network.{name}={left}: there are {of} to leave out of: at most {of - 1}"
+                    f"network.{name}={left}: at most {of - 1} of the {of} that there are"
                 )
 
     def layers(self, classes: int, channels: int = 1) -> list[Layer]:

@@ -32,7 +32,7 @@ class VIBCNN(Chain):
     ] = "valid"
     first_weights: Annotated[
         Literal["he", "glorot"],
-        Field(description="how they are drawn: He et al. 2015; glorot: as Keras does"),
+        Field(description="how they are drawn: as in He et al. 2015, or (glorot) as Keras does"),
     ] = "he"
 
     @property

@@ -30,7 +30,7 @@ class Unit(NamedTuple):
 
     name: str
     factor: float = 1.0  # from a value to what is said
-    digits: int = 1  # behind the point
+    digits: int = 1  # after the point
 
     def text(self, value: float, sign: str = "") -> str:
         """A value without its unit."""

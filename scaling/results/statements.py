@@ -2,7 +2,7 @@
 
 Each launch keeps them in `claims/<launch>.json`, sealed, with how many of its trials had ended by
 then: what is stated after results were seen shows it. Contents: Stated, `state`, `stated`;
-`noted`, `claim_of`. Knows neither torch nor pandas.
+`moment`, `noted`, `claim_of`. Knows neither torch nor pandas.
 """
 
 import datetime

@@ -468,7 +468,7 @@ class Microphones(Part):
     compress_recorded: Annotated[
         bool,
         Field(
-            description="compress clips that go through no microphone alike, in training too: "
+            description="compress clips that go through no microphone, too, also in training: "
             "seen and unseen then differ in the microphone alone"
         ),
     ] = False

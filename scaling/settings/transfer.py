@@ -37,7 +37,7 @@ class Transfer(Part):
     ] = "new"
     device: Annotated[
         str,
-        Field(description="trained on and scored as seen: this device or microphone; empty: all"),
+        Field(description="the one device or microphone to train on and score as seen; empty: all"),
     ] = ""
     frozen: Annotated[
         bool, Field(description="what is taken over does not learn: only the last layer does")

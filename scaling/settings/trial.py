@@ -174,7 +174,7 @@ class Trial(Part):
         if self.transfer.frozen and not isinstance(self.pruning, Unpruned):
             raise ValueError(
                 f"transfer.frozen=true: pruning.kind={self.pruning.kind} cuts what would have to "
-                "learn again: pruning.kind=none, or transfer.rate"
+                "learn again: set pruning.kind=none, or transfer.rate instead of frozen"
             )
         if self.network.kind == "timbre" and (self.transfer.trial or self.transfer.weights):
             raise ValueError(
@@ -209,7 +209,8 @@ class Trial(Part):
             )
         if network.hears and features.kind != network.hears:
             raise ValueError(
-                f"{stated}: they hear sound.features.kind={network.hears}, not {features.kind}"
+                f"{stated}: they hear sound.features.kind={network.hears}, not {features.kind}: "
+                "set that, as the recipes of this network do"
             )
 
     @model_validator(mode="after")

@@ -40,7 +40,7 @@ def check(trial: Trial, classes: int) -> None:
     if queries and batch != queries * classes:
         raise ValueError(
             f"training.batch={batch}: objective.queries={queries} of each of {classes} classes are "
-            f"{queries * classes} clips: training.batch={queries * classes}"
+            f"{queries * classes} clips: set training.batch={queries * classes}"
         )
 
 

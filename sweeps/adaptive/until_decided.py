@@ -116,8 +116,8 @@ def _measured(own: Own) -> tuple[Own, tuple[Claim, ...]]:
 
 def _aside(claim: Claim) -> str:
     return (
-        f"{claim.said} is of {claim.metric}, which no sweep records: `overhear erf`, then "
-        "`overhear claims` judge it"
+        f"{claim.said} is of {claim.metric}, which no sweep records: to judge it, run `overhear "
+        "erf`, then `overhear claims`"
     )
 
 

@@ -1,4 +1,4 @@
-"""Does it help on unseen microphones to keep from a head which one was heard: ESC-10."""
+"""A head that learns devices, its gradient reversed, on unseen microphones: ESC-10."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from sweeps.study import product
 
 QUESTION = "Does a device-adversarial head help on unseen microphones, beside impulse responses?"
 SOURCE = "ours; gradient reversal of Ganin et al. 2016 (lambda up to 1)"
-STRENGTHS = (0.0, 0.1, 1.0)  # lambda at its largest: none, a tenth of what is published, that
+STRENGTHS = (0.0, 0.1, 1.0)  # largest lambda: none, a tenth of the published one, the published one
 CLAIMS = tuple(
     Claim(text, {"training.adversarial": strength}, {"training.adversarial": 0.0}, on=on)
     for text, strength, on in (

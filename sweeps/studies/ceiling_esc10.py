@@ -7,7 +7,7 @@ from scaling.settings import Trial, changed
 from scaling.settings.recipes import ESC10_MICROPHONES, ESC10_MN, ESC10_PASST
 from sweeps.study import product
 
-QUESTION = "How far below pretrained encoders are small networks, on microphones never heard, too?"
+QUESTION = "How far below pretrained encoders are small networks, also on microphones never heard?"
 SOURCE = "Schmid et al. 2023 (EfficientAT), Koutini et al. 2022 (PaSST), fine-tuned as published"
 FOLDS = (1, 2, 3, 4, 5)
 WIDTHS = (16, 32)  # of CP-ResNet
@@ -26,17 +26,17 @@ CLAIMS = tuple(
     for split in ("seen", "unseen")
     for text, better, worse in (
         (
-            f"mn10, tuned, beats CP-ResNet on {split} microphones",
+            f"fine-tuned mn10 beats CP-ResNet, {split} microphones",
             {"network.kind": "mn", "transfer.frozen": False},
             SMALL,
         ),
         (
-            f"PaSST, tuned, beats mn10, tuned, on {split} microphones",
+            f"fine-tuned PaSST beats fine-tuned mn10, {split} microphones",
             {"network.kind": "passt", "transfer.frozen": False},
             {"network.kind": "mn", "transfer.frozen": False},
         ),
         (
-            f"mn10, tuned, beats mn10, frozen, on {split} microphones",
+            f"fine-tuned mn10 beats frozen mn10, {split} microphones",
             {"network.kind": "mn", "transfer.frozen": False},
             {"network.kind": "mn", "transfer.frozen": True},
         ),

@@ -1,4 +1,4 @@
-"""Consistency learning as Table 1 may have been made: ESC-50, each doubt an arm beside ours."""
+"""Consistency learning as Table 1 may have been made: ESC-50, each open point an arm."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,7 +11,7 @@ from sweeps.claimed import at_each
 from sweeps.studies.consistency_table import AGREEING, BATCHING, STANDARD, TRANSFORMS, VIEWED
 from sweeps.study import product, repeats
 
-QUESTION = "Does consistency gain what Table 1 says once every doubt is read as the paper has it?"
+QUESTION = "Does consistency gain what Table 1 says where every open point follows the paper?"
 SOURCE = "Iqbal et al. 2021 (ICASSP, arXiv 2102.05151), Table 1 and sections 3 and 4"
 ONE_PASS = Arm(
     "one pass",

@@ -12,7 +12,7 @@ from scaling.settings.recipes import ESC10_CP_RESNET_DEVICES, TRAINING_MICROPHON
 from scaling.settings.sound import RECORDED_AS
 
 QUESTION = "Is a model tuned for one device better on it than the general model that it comes from?"
-SOURCE = "ours; tuning as in DCASE 2025: 50 epochs at 5e-4, without MixStyle"
+SOURCE = "ours; tuning as in DCASE 2025: 50 epochs at 5e-4, without Freq-MixStyle"
 HEARD = TRAINING_MICROPHONES[3:]
 DEVICES = (RECORDED_AS, *HEARD)
 OWN = {"transfer.last_layer": "kept", "transfer.device": DEVICES}

@@ -1,13 +1,13 @@
 """Receptive fields of pruned networks beside dense ones trained as long: TAU Scenes 2020."""
 
 from collections.abc import Iterator
-from functools import partial
 
 from scaling.results.claims import Claim
 from scaling.settings import Trial
-from scaling.settings.recipes import DAMPED, TAU2020
+from scaling.settings.recipes import TAU2020
 from sweeps.arms import Arm, in_arm
 from sweeps.studies.erf import models
+from sweeps.studies.sparse_width import of_fields
 from sweeps.study import repeats
 
 QUESTION = "Where does a cut network look, beside a dense one that was trained as long?"
@@ -16,26 +16,17 @@ AS_LONG = Arm(
     "dense as long",
     {"training.epochs": 350},
     "Koutini et al. 2021, appendix A: sparsification takes 350 epochs, others 250; a field that "
-    "grows with training would else be put down to pruning",
+    "grows with training would otherwise be put down to pruning",
 )
 ARMS = (AS_LONG,)
 
 
 def claims() -> Iterator[Claim]:
-    """Figures 13 to 16 against dense networks trained as long. The margin of one mel band is ours:
-    the paper says "similar".
-    """
+    """Figures 13 to 16 against dense networks trained as long."""
     longer = {"network.pointwise": 0, **AS_LONG.changes}
-    base, damped = ({**longer, "network.damping": damping} for damping in (0.0, DAMPED))
     dense = {"pruning.kind": "none", "network.width": 64}
     static, magnitude = ({"pruning.kind": kind} for kind in ("static", "magnitude"))
-    of_field = partial(Claim, metric="sigma_f", source="Koutini et al. 2021, Figures 13 to 16")
-    shrinks = "cutting by magnitude shrinks the field of damped networks along frequency"
-    yield of_field(shrinks, dense, magnitude, where=damped)
-    at_random = "cutting at random leaves the field of damped networks as it is, within a mel band"
-    yield of_field(at_random, static, dense, where=damped, within=1.0)
-    by_magnitude = "cutting by magnitude leaves that of base networks, within a mel band"
-    yield of_field(by_magnitude, magnitude, dense, where=base, within=1.0)
+    yield from of_fields(dense, static, magnitude, longer)
 
 
 CLAIMS = tuple(claims())

@@ -1,4 +1,4 @@
-"""Few data, each doubt of the prototypes and of their normalization an arm beside ours:
+"""Few data, each open point of prototypes and normalization an arm beside ours:
 UrbanSound8K and TUT Scenes 2017.
 """
 
@@ -24,20 +24,20 @@ from sweeps.studies.few_data import (
 )
 from sweeps.study import product, repeats
 
-QUESTION = "Do prototypes and transfer lead once every doubt is read as the public code has it?"
+QUESTION = "Do prototypes and transfer lead where every open point follows the public code?"
 SOURCE = "Pons et al. 2019 (ICASSP, arXiv 1810.10274), and the authors' public code"
 FIVE = Arm(
     "5 queries a class",
     {"objective.queries": QUERIES},
-    "the authors' public code draws five patches of each class a step; ours as many of all alike",
+    "the authors' public code draws five of each class a step; ours as many from all classes",
 )
 # of .96 s one after the other, where VGG's patches are of 3 s every second: PATCHES
 OWN_PATCHES = {"urbansound8k": 4, "tut2017": 10}
 SOONER = Arm(
     "momentum .9",
     {"network.momentum": 0.1},
-    "ours: of 199 steps at the public code's .99, 13.5 % of the first statistics are left in the "
-    "test, of 100 steps 37 %",
+    "ours: after 199 steps at the public code's .99, 13.5 % of the first statistics are left, "
+    "after 100 steps 37 %",
 )
 
 
@@ -85,7 +85,7 @@ def transfer(transferred: Mapping[str, Any], untransferred: Mapping[str, Any]) -
 def claims() -> Iterator[Claim]:
     """What the arms do."""
     five = {**SCRATCH, **PUBLISHED}
-    text = "five queries of each class beat as many of all alike"
+    text = "five queries of each class beat as many from all classes"
     yield Claim(text, five, {**SCRATCH, **OURS}, "test", where=MOMENTUM, source=FIVE.source)
     text = "momentum .9 helps a regularized network at one or two clips a class"
     sooner = {**REGULARIZED_VGG, **SOONER.changes}

@@ -1,4 +1,4 @@
-"""Few data, each doubt of the prototypes and of their normalization an arm beside ours: ESC-10."""
+"""Few data, each open point of prototypes and normalization an arm beside ours: ESC-10."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Damping by front end, as the paper's hears and as ours: ESC-10 through microphones."""
+"""Damping through the paper's front end and through ours: ESC-10 through microphones."""
 
 from collections.abc import Iterator
 

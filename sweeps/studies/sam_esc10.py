@@ -14,5 +14,5 @@ BASE = changed(
 )
 SPACE = {"training.sam": LogUniform(5e-3, 0.5), "training.rate": LogUniform(2e-4, 2e-2)}
 SAMPLES = 16
-# The first rung lies behind the warm-up, in which all rates are alike.
+# The first rung comes after the warm-up, in which all rates are alike.
 STOPPING = Asha(first=7, factor=3)

@@ -1,7 +1,8 @@
 """Width at equal numbers of weights (Figure 6): TAU Urban Acoustic Scenes 2020 Mobile."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
@@ -15,8 +16,7 @@ WIDTHS = (128, 192, 256, 384, 512)
 
 def claims(dense: int, wide: Sequence[int]) -> Iterator[Claim]:
     """All at the weights of the dense width: cut at random against dense and by magnitude; what
-    that costs damped networks on seen devices; and what it does to their fields. The margin of one
-    mel band is ours: the paper says "similar".
+    that costs damped networks on seen devices; and what it does to fields.
     """
     source = "Koutini et al. 2021, section 5.3 and Figure 6"
     narrow = {"pruning.kind": "none", "network.width": dense}
@@ -30,14 +30,26 @@ def claims(dense: int, wide: Sequence[int]) -> Iterator[Claim]:
     costs = "cutting by magnitude costs damped networks accuracy on seen devices"
     damped = {**as_published, "network.damping": DAMPED}
     yield Claim(costs, narrow, magnitude, on="seen", where=damped, source=source)
+    yield from of_fields(narrow, static, magnitude, as_published)
+
+
+def of_fields(
+    dense: Mapping[str, Any],
+    static: Mapping[str, Any],
+    magnitude: Mapping[str, Any],
+    where: Mapping[str, Any],
+) -> Iterator[Claim]:
+    """What cutting does to fields, where all have these settings. The margin of one mel band is
+    ours: the paper says "similar".
+    """
+    base, damped = ({**where, "network.damping": damping} for damping in (0.0, DAMPED))
     of_field = partial(Claim, metric="sigma_f", source="Koutini et al. 2021, Figures 13 to 16")
     shrinks = "cutting by magnitude shrinks the field of damped networks along frequency"
-    yield of_field(shrinks, narrow, magnitude, where=damped)
+    yield of_field(shrinks, dense, magnitude, where=damped)
     at_random = "cutting at random leaves the field of damped networks as it is, within a mel band"
-    yield of_field(at_random, static, narrow, where=damped, within=1.0)
-    base = {**as_published, "network.damping": 0.0}
-    by_magnitude = "cutting by magnitude leaves that of base networks, within a mel band"
-    yield of_field(by_magnitude, magnitude, narrow, where=base, within=1.0)
+    yield of_field(at_random, static, dense, where=damped, within=1.0)
+    same = "cutting by magnitude leaves the field of base networks as it is, within a mel band"
+    yield of_field(same, magnitude, dense, where=base, within=1.0)
 
 
 CLAIMS = tuple(claims(64, WIDTHS))

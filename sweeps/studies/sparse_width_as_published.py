@@ -1,4 +1,4 @@
-"""Width at equal numbers of weights as Figure 6 may have been made: each doubt an arm of ours."""
+"""Width at equal numbers of weights as Figure 6 may have been made: each open point an arm."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any

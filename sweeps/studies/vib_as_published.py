@@ -1,4 +1,4 @@
-"""The information bottleneck as Table 3 may have been made: each doubt an arm beside ours."""
+"""The information bottleneck as Table 3 may have been made: each open point an arm."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -16,7 +16,7 @@ from sweeps.studies.vib_table import (
 )
 from sweeps.study import repeats
 
-QUESTION = "Does a bottleneck gain what Table 3 says once every doubt is read as the paper has it?"
+QUESTION = "Does a bottleneck gain what Table 3 says where every open point follows the paper?"
 SOURCE = "Hu et al. 2021 (Interspeech, arXiv 2107.04803), Table 3, and the authors' public code"
 KERAS = Arm(
     "Keras",
@@ -75,7 +75,7 @@ def claims(
     where = {"network.first_weights": "he", **single}
     where |= {"objective.latent": BOTTLENECK.latent, "objective.beta": BOTTLENECK.beta}
     folds = {"split.protocol": own}
-    yield Claim("leaking folds lift the accuracy", LEAKING, folds, on="test", where=where)
+    yield Claim("leaking folds raise accuracy", LEAKING, folds, on="test", where=where)
     few = min(over_plain)
     yield Claim(
         f"Keras' first weights help, {100 * few:g} %",

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from scaling.settings import Trial
 from scaling.settings.recipes import VIB_ESC10
 from sweeps.studies import vib_as_published as published
+from sweeps.studies.vib_splits import turned
 from sweeps.studies.vib_table import models
-from sweeps.study import product
 
 QUESTION = published.QUESTION
 SOURCE = "as Hu et al. 2021, Table 3, at CPU scale on ESC-10"
@@ -28,9 +28,7 @@ CLAIMS = tuple(
 def trials() -> Iterator[Trial]:
     """The table as published on two fractions, and each arm alone, five folds."""
     fractions = (0.1, 1.0)
-    for fold in range(1, FOLDS + 1):
-        turned = {"split__fold": (fold,), "split__validation_fold": (fold % FOLDS + 1,)}
-        for trial in product(VIB_ESC10, **turned):
-            table = [*models(trial, (20, 100), (2e-3, 2e-2))]
-            yield from published.literal(table, FOLDS, fractions)
-            yield from published.arms(trial, FOLDS, fractions)
+    for trial in turned(VIB_ESC10, FOLDS):
+        table = [*models(trial, (20, 100), (2e-3, 2e-2))]
+        yield from published.literal(table, FOLDS, fractions)
+        yield from published.arms(trial, FOLDS, fractions)

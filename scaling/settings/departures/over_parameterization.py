@@ -131,7 +131,7 @@ PAPER = Paper(
             "unseen devices at CPU scale",
             "simulated devices: another microphone, and compression",
             "as TAU's device a, seen clips are as recorded; that both differ can be told apart",
-            "microphones, and compression behind them",
+            "microphones, and compression after them",
             arm="compression_esc10",
         ),
         Departure(
