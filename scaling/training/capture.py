@@ -235,6 +235,9 @@ def recorded(step: Callable[[], None], machine: Machine) -> Callable[[], None]:
     graph, pool = torch.cuda.CUDAGraph(), torch.cuda.graph_pool_handle()
     with torch.cuda.device(machine.device):
         main = torch.cuda.current_stream()
+        # cuBLAS keeps its memory by stream, and torch frees it with any graph of that stream (from
+        # 2.12 on, pytorch issue 193402): so, each graph takes some of its own
+        torch._C._cuda_clearCublasWorkspaces()
         try:
             with torch.cuda.graph(graph, pool=pool):
                 step()
@@ -245,6 +248,8 @@ def recorded(step: Callable[[], None], machine: Machine) -> Callable[[], None]:
             with suppress(AttributeError, RuntimeError):
                 torch._C._cuda_endAllocateToPool(main.device_index, pool)
             raise
+        finally:
+            torch._C._cuda_clearCublasWorkspaces()
     return graph.replay
 
 
