@@ -14,9 +14,11 @@ rounding may change. Whatever fails is one warning; training continues uncapture
 Contents: Trainee, Replay with `of`, `recorded`; `places`, `warn` and `said`.
 """
 
+import gc
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any, Protocol
 
 import torch
@@ -239,7 +241,7 @@ def recorded(step: Callable[[], None], machine: Machine) -> Callable[[], None]:
         # 2.12 on, pytorch issue 193402): so, each graph takes some of its own
         torch._C._cuda_clearCublasWorkspaces()
         try:
-            with torch.cuda.graph(graph, pool=pool):
+            with _uncollected(), torch.cuda.graph(graph, pool=pool):
                 step()
         except BaseException:
             # torch leaves the stream of a capture that failed current, and its allocator capturing,
@@ -254,12 +256,32 @@ def recorded(step: Callable[[], None], machine: Machine) -> Callable[[], None]:
 
 
 @contextmanager
+def _uncollected() -> Iterator[None]:
+    """While entered, no garbage is collected: a graph in it must not go while another is captured
+    (pytorch pull request 161037).
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+
+
+@cache
+def _side(device: torch.device) -> torch.cuda.Stream:
+    """One for all warm-up steps, as libraries keep memory for each stream."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
 def _aside(device: torch.device) -> Iterator[None]:
     """On a stream of its own, as a graph is captured, where there are streams."""
     if device.type != "cuda":
         yield
         return
-    main, side = torch.cuda.current_stream(device), torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    main, side = torch.cuda.current_stream(device), _side(device)
     side.wait_stream(main)
     with torch.cuda.stream(side):
         yield

@@ -72,6 +72,8 @@ def run(sessions: dict[str, Session]) -> Iterator[dict[str, Epoch | Exception]]:
                 epoch = epoch._replace(state=detached(epoch.state))
             left[name] = epoch
         yield left
+    if stack is not None:
+        stack.forget()
 
 
 def _trained(stack: Stack) -> list[Mapping[str, float] | Exception]:
