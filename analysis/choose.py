@@ -133,7 +133,7 @@ def named(planned: pd.DataFrame) -> pd.DataFrame:
 
 def _challenge_macs(about: pd.DataFrame) -> "pd.Series[float]":
     """Multiply-adds as the DCASE challenge counts them, of a trial of each configuration; where its
-    manifest has none, from its settings, which nan stands for where code of one's own would run.
+    manifest has none, counted from its settings; nan where that would run code of one's own.
     """
     counted = about["dcase_macs"].astype("float64")
     rows = about[counted.isna() & about["chance"].notna()]

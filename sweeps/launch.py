@@ -61,8 +61,8 @@ class Resources:
             )
         if self.mps and not 0 < gpus < 1:
             raise ValueError(
-                f"--mps with --gpus-per-trial {gpus:g}: it is for trials that share a GPU: a share "
-                "of one, as 0.25"
+                f"--mps with --gpus-per-trial {gpus:g}: MPS is for trials that share a GPU: set a "
+                "share of one, as --gpus-per-trial 0.25"
             )
         if self.mps and self.address is not None:
             raise ValueError(

@@ -422,7 +422,7 @@ ABOUT: dict[str, str] = {
     "esc10_microphones": "ESC-10, tested through microphones that no training clip went through.",
     "esc10_cp_resnet_devices": "The same, generalized as the CP-ResNet that taught CP-Mobile.",
     "esc10_cp_mobile_devices": "The same, generalized as CP-Mobile (Schmid et al. 2023).",
-    "esc10_device_tuned": "esc10_cp_resnet_devices, run before, tuned for one of its microphones.",
+    "esc10_device_tuned": "esc10_cp_resnet_devices, to be run first, tuned for one microphone.",
     "tau2020_devices": "The settings of tau2020 with Freq-MixStyle and impulse responses.",
     "cp_mobile": "CP-Mobile as in Schmid et al. 2023, on seconds of TAU 2020 Mobile, no teachers.",
     "dcase_baseline": "The baseline of DCASE 2024, task 1, on seconds of TAU 2020 Mobile.",

@@ -27,7 +27,7 @@ QUESTION = "How few clips can a network be trained on, and which kind needs the 
 SOURCE = "as Pons et al. 2019, at CPU scale on ESC-10, with CP-ResNet, at equal updates"
 CLAIMS = tuple(
     Claim(
-        f"CP-ResNet beats {name} at 1 to 20 clips a class, at equal updates",
+        f"CP-ResNet leads at 1 to 20 clips a class and equal updates, against {name}",
         CP_RESNET,
         family,
         on="test",
