@@ -121,7 +121,7 @@ def test_the_daemon_of_a_killed_sweep_ends_when_the_next_one_starts(daemon, monk
 
 def test_where_mps_cannot_be(daemon, monkeypatch):
     for gpus in (0.0, 1.0, 2.0):
-        with pytest.raises(ValueError, match=f"^--mps with --gpus-per-trial {gpus:g}: MPS is for t"):
+        with pytest.raises(ValueError, match=f"^--mps with --gpus-per-trial {gpus:g}: MPS is for"):
             Resources(gpus=gpus, mps=True)
     with pytest.raises(
         ValueError, match=r"^--mps with --address: start MPS on the cluster's nodes"
