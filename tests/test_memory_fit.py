@@ -32,6 +32,19 @@ def test_recomputed_activations_change_no_bit(trial: Trial, store: Store, sessio
         assert torch.equal(ours.state["model"][name], value), name
 
 
+def test_a_dry_step_leaves_a_network_of_ones_own_as_it_was(session: Session):
+    """Whatever it counts as it runs."""
+    network = session.model.network
+    network.register_buffer("runs", torch.zeros(()))
+
+    def counted(*_: object) -> None:
+        network.get_buffer("runs").add_(1)
+
+    network.register_forward_pre_hook(counted)
+    memory.dry_step(session)
+    assert network.get_buffer("runs") == 0
+
+
 def test_only_what_does_not_fit_is_recomputed(session: Session):
     tried = []
 

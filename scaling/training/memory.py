@@ -61,8 +61,9 @@ def dry_step(session: Session) -> None:
     clips = session.trial.training.batch * session.objective.views
     weights = [each for each in network.parameters() if each.requires_grad]
     moments = [torch.empty_like(each) for each in weights for _ in range(2)]
+    held = [(each, each.clone()) for each in network.buffers()]  # of your own network
     network.train()
-    with _as_it_was(network):
+    with _as_it_was(network), _given_back(held):
         for module in network.modules():
             if isinstance(module, Stochastic):
                 module.generator = torch.Generator()
@@ -116,6 +117,17 @@ def _recomputed(block: nn.Module, real: Callable[[Tensor], Tensor]) -> Callable[
         return found
 
     return forward
+
+
+@contextmanager
+def _given_back(held: list[tuple[Tensor, Tensor]]) -> Iterator[None]:
+    """Give tensors the values beside them, in the end."""
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for each, value in held:
+                each.copy_(value)
 
 
 @contextmanager
