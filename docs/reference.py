@@ -259,7 +259,10 @@ def other_studies() -> str:
 
     found = MARK.findall((ROOT / "docs" / "studies.md").read_text())
     named = {name for mark, names in found if mark == "studies" for name in names.split()}
-    others = [s.name for s in shipped() if not named & {s.name, s.name.removesuffix("_esc10")}]
+    every = {study.name: study.name.removesuffix("_esc10") for study in shipped()}
+    # a version at CPU scale stands in the row of its study
+    twins = {name for name, base in every.items() if name != base and base in every}
+    others = [n for n, base in every.items() if n not in twins and not named & {n, base}]
     return f"## Other studies\n\n{studies(*others)}" if others else ""
 
 
