@@ -30,9 +30,8 @@ from scaling.training.sums import Sums
 
 WARM = 3  # steps before the first capture: libraries choose and allocate
 ALIKE = 0.02  # how far terms of the loss of a captured and of an uncaptured step may be apart
-MOVED = (
-    0.5  # and the steps of their weights: Adam follows rounding where a gradient is nothing else
-)
+# and the steps of their weights: Adam follows rounding where a gradient is nothing else
+MOVED = 0.5
 
 
 class Trainee(Protocol):

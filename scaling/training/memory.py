@@ -100,7 +100,11 @@ def _recomputed(block: nn.Module, real: Callable[[Tensor], Tensor]) -> Callable[
 
         @contextmanager
         def again() -> Iterator[None]:
-            """What was drawn is drawn again, and no running statistics are updated twice."""
+            """What was drawn is drawn again, and no running statistics are updated twice.
+
+            Not by sharpness.repeated: without running statistics, batch normalization keeps other
+            tensors for the backward pass than it first did, which `checkpoint` refuses.
+            """
             with _as_it_was(block):
                 for module, drawn, state in states:
                     module.generator = torch.Generator(drawn.device)

@@ -6,14 +6,7 @@ from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import BOTTLENECK, VIB_ESC50
 from sweeps.arms import Arm, in_arm
-from sweeps.studies.vib_table import (
-    BASELINE,
-    BOTTLENECKED,
-    CHOSEN,
-    PLAIN,
-    at_fractions,
-    models,
-)
+from sweeps.studies.vib_table import CHOSEN, at_fractions, models, over_baselines
 from sweeps.study import repeats
 
 QUESTION = "Does a bottleneck gain what Table 3 says where every open point follows the paper?"
@@ -59,18 +52,8 @@ def claims(
     """Table 3 in the arm as published, at two fractions and at all; then what the arms do. `own` is
     our protocol.
     """
-    for said, worse, effects in (("plain", PLAIN, over_plain), ("best", BASELINE, over_best)):
-        for fraction, effect in effects.items():
-            yield Claim(
-                f"as published a bottleneck beats the {said} CNN, {100 * fraction:g} %",
-                BOTTLENECKED,
-                worse,
-                on="test",
-                where={**LITERAL, "split.fraction": fraction},
-                choose=CHOSEN,
-                published=effect,
-                source=source,
-            )
+    said = "as published a bottleneck beats the {} CNN, {:g} %"
+    yield from over_baselines(said, LITERAL, over_plain, over_best, source)
     single = {"network.dropout": 0.0, "training.weight_decay": 0.0, "split.fraction": 1.0}
     where = {"network.first_weights": "he", **single}
     where |= {"objective.latent": BOTTLENECK.latent, "objective.beta": BOTTLENECK.beta}

@@ -1,6 +1,7 @@
 """The information bottleneck against its baselines, by training fraction (Table 3)."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
@@ -34,14 +35,28 @@ def claims(
     """The bottleneck that wins on validation clips against the plain network, and against the
     baseline that wins there; by fraction, with the paper's effects.
     """
-    for said, worse, effects in (("plain", PLAIN, over_plain), ("best", BASELINE, over_best)):
+    said = "a bottleneck beats the {} CNN, {:g} % of the clips"
+    return over_baselines(said, {"network.flatten": True}, over_plain, over_best, source)
+
+
+def over_baselines(
+    said: str,
+    where: Mapping[str, Any],
+    over_plain: Mapping[float, float],
+    over_best: Mapping[float, float],
+    source: str,
+) -> Iterator[Claim]:
+    """The same where the trials have these settings; `said` of the baseline's name and the percent
+    of the clips.
+    """
+    for name, worse, effects in (("plain", PLAIN, over_plain), ("best", BASELINE, over_best)):
         for fraction, effect in effects.items():
             yield Claim(
-                f"a bottleneck beats the {said} CNN, {100 * fraction:g} % of the clips",
+                said.format(name, 100 * fraction),
                 BOTTLENECKED,
                 worse,
                 on="test",
-                where={"split.fraction": fraction, "network.flatten": True},
+                where={"split.fraction": fraction, **where},
                 choose=CHOSEN,
                 published=effect,
                 source=source,
