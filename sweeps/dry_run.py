@@ -116,7 +116,7 @@ def _show(
     if resources.stack > 1:
         groups = schedule.groups(plan, resources, [plan.trials[i] for i in unended])
         typer.echo(_side_by_side(groups))
-    for line in _in_all(found) if found else ():
+    for line in _in_all(found, resources.stack > 1) if found else ():
         typer.echo(line)
 
 
@@ -127,7 +127,7 @@ def _side_by_side(groups: Sequence[Sequence[Trial]]) -> str:
         f"{count} x {size}" if size > 1 else f"{count} alone"
         for size, count in sorted(sizes.items(), reverse=True)
     ]
-    return f"side by side: {', '.join(words)}; predicted times are of each trial alone"
+    return f"side by side: {', '.join(words)}; a trial's time is its share of its group's"
 
 
 def _show_incomplete(launch: Launch, plan: Plan, missing: Mapping[str, str], as_json: bool) -> None:
@@ -219,14 +219,15 @@ def _time(expected: Expected | None) -> str:
     return f"{'≤ ' if expected.at_most else ''}{mark}{duration(expected.seconds)}"
 
 
-def _in_all(found: Forecast) -> list[str]:
-    """How long all will take, and at which speed."""
+def _in_all(found: Forecast, grouped: bool) -> list[str]:
+    """How long all will take, and at which speed; `grouped`: whether some train side by side."""
     most = "at most " if found.at_most else ""
     line = f"predicted: {most}{duration(found.seconds)} of computing"
     if found.wall_s is None or found.slots is None:
         line += "; --max-concurrent N predicts the time from start to end, too"
     else:
-        at_once = f"{found.slots} at once" if found.slots > 1 else "one after the other"
+        groups = "groups " if grouped else ""
+        at_once = f"{found.slots} {groups}at once" if found.slots > 1 else "one after the other"
         line += f", {most}{duration(found.wall_s)} from start to end, {at_once}"
     ways = [each.how for each in found.trials]
     counts = ", ".join(f"{ways.count(how)} {how}" for how in dict.fromkeys(ways))

@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,6 +15,7 @@ from scaling.results.eta import Standing, left
 from scaling.results.manifest import Plan, plan
 from scaling.results.outcome import Status
 from scaling.results.records import Results
+from scaling.results.run_group import run_group
 from scaling.results.run_trial import Progress, outcome_here, run_trial
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
@@ -27,6 +29,7 @@ from sweeps.timing.benchmark import Way
 from sweeps.timing.forecast import Amount, Expected, Forecast
 from sweeps.timing.step_times import Speed
 
+STUDY = Study("s", "?", "ours", lambda: [])
 HERE = machine.here("cpu", "float32", 1)
 PROTOTYPES = {"objective.kind": "prototypes", "objective.embedding": 4, "objective.support": 2}
 MFCC = {"network.width": 1, "network.depth": 0, "network.pointwise": 0, "network.kind": "mfcc"}
@@ -180,15 +183,52 @@ def test_a_measured_time_is_about_what_the_trial_takes(trial: Trial, store: Stor
     assert predicted / 5 < last.seconds < 5 * predicted
 
 
+def test_trials_side_by_side_are_measured_so(
+    trial: Trial, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Shares of a group sum to about what a real one takes: within a factor of 5 here."""
+    one = changed(trial, {"training.epochs": 6})
+    trials = [one, *(changed(one, {"seed": n, "network.damping": 0.9}) for n in (4, 5))]
+    all_, sizes = planned(trials, store.table), []
+
+    def in_this_process(wanted: dict[step_times.Probe, int], *_: object) -> object:
+        assert [*wanted.values()] == [3], "one probe, for three trials"
+        (tmp_path / "probe").mkdir()
+        return {each: step_times.speed(each, HERE, tmp_path / "probe") for each in wanted}, {}
+
+    def group(trials: list[Trial], *given: Any) -> Iterator[Progress]:
+        sizes.append(len({each.id for each in trials}))
+        return run_group(trials, *given)
+
+    monkeypatch.setattr(forecast, "measure", in_this_process)
+    monkeypatch.setattr(step_times, "run_group", group)
+    monkeypatch.setattr(step_times, "ENOUGH", 0.3)
+    launch = Launch(STUDY, tuple(trials), "r", Compute("cpu"), Recordings(), Resources(stack=3))
+    found = launch_forecast.predict(all_, [2, 0, 1], launch, None)
+    assert found is not None
+    assert sizes == [3], "the path that will run"
+    (together,) = {each.seconds for each in found.trials}
+    assert found.wall_s == pytest.approx(
+        3 * together + launch_forecast.APART + launch_forecast.BEGIN
+    )
+    results = Results(tmp_path / "r")
+    heard = [*run_group(trials, store, HERE, results)]
+    assert all(each.error is None for each in heard)
+    took = sum(each.seconds for each in heard if each.status.ended)
+    assert took / 5 < found.seconds < 5 * took
+
+
 def test_real_processes_measure_and_say_what_fails(trial: Trial, store: Store):
     """Two at once; what one trial lacks stops no other, and is told."""
     deaf = {"microphones.test": ("nowhere",), "microphones.responses": "gone"}
     deaf["split.train_devices"] = ()
     lacking = trial.model_copy(update={"microphones": changed(trial, deaf).microphones})
     both = planned([trial, lacking, changed(trial, {"seed": 4})], store.table)
-    expected, reasons = forecast.measured(both, [0, 1, 2], Way("cpu", "float32", 1, 0, 2), 120)
-    assert [each.how for each in expected] == ["measured", "scaled", "measured"]
-    assert expected[0].seconds == expected[2].seconds > 0
+    way = Way("cpu", "float32", 1, 0, 2)
+    expected, reasons = forecast.measured(both, [[0, 2], [1]], way, 120)
+    assert [each.how for each in expected] == ["measured", "measured", "scaled"]
+    assert [each.trial for each in expected] == [both.trials[index].id for index in (0, 2, 1)]
+    assert expected[0].seconds == expected[1].seconds > 0
     assert len(reasons) == 1
     assert reasons[0].startswith("cp_resnet: ")
     assert "gone" in reasons[0]
@@ -200,9 +240,8 @@ def test_without_time_nothing_is_predicted(
     monkeypatch.setattr(launch_forecast, "BUDGET", 0.01)
     one = planned([trial], store.table)
     with pytest.raises(ValueError, match=r"^no time is predicted \(not one step ended within 0.01"):
-        forecast.measured(one, [0], Way("cpu"), 0.01)
-    study = Study("s", "?", "ours", lambda: [trial])
-    launch = Launch(study, (trial,), "r", Compute("cpu"), Recordings(), Resources())
+        forecast.measured(one, [[0]], Way("cpu"), 0.01)
+    launch = Launch(STUDY, (trial,), "r", Compute("cpu"), Recordings(), Resources())
     with pytest.warns(UserWarning, match="give the speed of another"):
         assert launch_forecast.predict(one, [0], launch, None) is None
 
@@ -215,7 +254,7 @@ def test_what_is_not_measured_is_scaled(trial: Trial, store: Store, monkeypatch)
     probes = [probe_of(each, store.table) for each in trials]
     found = {probes[i]: speed for i, speed in speeds.items()}
     monkeypatch.setattr(forecast, "measure", lambda *_: (found, {}))
-    expected, _ = forecast.measured(all_, [0, 1, 2], Way(), 1.0)
+    expected, _ = forecast.measured(all_, [[0], [1], [2]], Way(), 1.0)
     assert [each.how for each in expected] == ["measured", "measured", "scaled"]
     amount, ratio = forecast.amount(all_, 2), all_.prices[2].cost.macs / all_.prices[1].cost.macs
     twin = amount.steps * 2.0 * ratio + amount.scored * 1.0 * ratio
@@ -362,9 +401,9 @@ def test_a_forecast_gives_costs_not_yet_measured_their_share():
 
 def test_a_process_of_measuring_answers_in_json(trial: Trial, store: Store, monkeypatch, capsys):
     """The program of step_times, line by line, in this process, with what cannot be built."""
-    asked = {"trial": {}, "numbers": [2, 4, 4, 1], "machine": ["cpu", "float32", 1]}
+    asked = {"trials": [], "numbers": [2, 4, 4, 1], "machine": ["cpu", "float32", 1]}
     small = probe_of(trial, store.table)
-    asked["trial"] = small.trial.model_dump(mode="json", exclude_defaults=True)
+    asked["trials"] = [small.trial.model_dump(mode="json", exclude_defaults=True)]
     broken = {**asked, "machine": ["tpu", "float32", 1]}
     monkeypatch.setattr(sys, "stdin", [json.dumps(broken)])
     step_times.main()

@@ -170,5 +170,5 @@ def test_a_dry_run_says_the_groups(trials: list[Trial], store: Store):
     found = schedule.groups(planned, Resources(stack=2), planned.trials)
     assert found == [trials[:1], trials[1:], wide[:1]]
     assert dry_run._side_by_side(found) == (
-        "side by side: 1 x 2, 2 alone; predicted times are of each trial alone"
+        "side by side: 1 x 2, 2 alone; a trial's time is its share of its group's"
     )

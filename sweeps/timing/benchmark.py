@@ -114,10 +114,11 @@ class _Crew:
 
     def ask(self, probe: Probe) -> Speed | str | None:
         """What the members measured, on average; why one could not; None where time was over."""
-        trial = probe.trial.stated()
+        trials = [each.stated() for each in (probe.trial, *probe.beside)]
         way = self.way
         machine = way.device, way.precision, way.cpus, way.frontend, way.capture
-        line = json.dumps({"trial": trial, "numbers": probe[1:], "machine": machine})
+        numbers = probe.classes, probe.clips, probe.held, probe.macs
+        line = json.dumps({"trials": trials, "numbers": numbers, "machine": machine})
         try:
             for member in self.members:
                 assert member.stdin is not None

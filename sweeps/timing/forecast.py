@@ -3,7 +3,8 @@
 A trial's time is made of its start, its training clips through the front end, its steps, its scored
 clips and its records (see Amount and step_times.Speed). A trial whose own speed was not measured
 gets that of the nearest in multiply-adds, scaled by them; where a speed is given, only
-multiply-adds count. Contents: Expected with `measured` and `given`, `makespan`, Forecast with
+multiply-adds count. Of trials that train side by side each one's time is its share of the group's,
+as in its outcome. Contents: Expected with `measured` and `given`, `makespan`, Forecast with
 `record` and `latest`, Compared with `compare`.
 """
 
@@ -113,12 +114,16 @@ def seconds(amount: Amount, speed: Speed) -> float:
 
 
 def measured(
-    plan: Plan, indices: Sequence[int], way: Way, budget: float
+    plan: Plan, groups: Sequence[Sequence[int]], way: Way, budget: float
 ) -> tuple[list[Expected], list[str]]:
-    """These trials' predictions from steps measured here in about `budget` seconds, and why some
-    were not measured. Raises ValueError where none could be.
+    """Predictions of trials, by the groups in which they train side by side, from steps measured
+    here in about `budget` seconds, and why some were not measured. Raises ValueError where none
+    could be.
     """
-    probes = {index: _probe(plan, index) for index in indices}
+    probes: dict[int, Probe] = {}
+    for group in groups:
+        together = step_times.together([_probe(plan, index) for index in group])
+        probes |= dict.fromkeys(group, together)
     found, failed = measure(Counter(probes.values()), way, budget)
     reasons = [f"{each.trial.network.kind}: {why}" for each, why in failed.items()]
     if not found:
@@ -127,9 +132,9 @@ def measured(
             f"no time is predicted ({reason}): give the speed of another machine with --speed"
         )
     expected = []
-    for index in indices:
-        own = found.get(probes[index])
-        speed = own or _scaled(probes[index], found)
+    for index, probe in probes.items():
+        own = found.get(probe)
+        speed = own or _scaled(probe, found)
         took = seconds(amount(plan, index), speed)
         expected.append(_expected(plan, index, took, "measured" if own else "scaled"))
     return expected, reasons
@@ -232,11 +237,14 @@ def _expected(plan: Plan, index: int, took: float, how: str) -> Expected:
 
 
 def _scaled(wanted: Probe, found: Mapping[Probe, Speed]) -> Speed:
-    """The speed of the nearest measured probe, its steps and scores by their multiply-adds."""
+    """The speed of the nearest measured probe, its steps and scores by their multiply-adds. Nearest
+    is, first, what has about as many trials side by side.
+    """
 
-    def distance(other: Probe) -> tuple[bool, float]:
+    def distance(other: Probe) -> tuple[bool, float, float]:
+        beside = (1 + len(other.beside)) / (1 + len(wanted.beside))
         ratio = max(1, other.macs) / max(1, wanted.macs)
-        return other.nearest != wanted.nearest, abs(math.log(ratio))
+        return other.nearest != wanted.nearest, abs(math.log(beside)), abs(math.log(ratio))
 
     other = min(found, key=distance)
     speed, ratio = found[other], max(1, wanted.macs) / max(1, other.macs)

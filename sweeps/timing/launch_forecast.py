@@ -15,6 +15,7 @@ import typer
 from scaling.results.eta import duration
 from scaling.results.manifest import Plan
 from scaling.results.records import Damaged, Results
+from sweeps import schedule
 from sweeps.engine import local, mps
 from sweeps.launch import Launch, Resources
 from sweeps.lineage import stages
@@ -45,12 +46,13 @@ def predict(
     """
     check_speed(speed)
     resources = launch.resources
+    groups = _groups(planned, to_run, launch)
     room = _room(resources)
     slots = resources.concurrent if resources.address else room
     if speed is not None:
         expected = forecast.given(planned, to_run, speed)
     else:
-        at_once = min(room, len(to_run))
+        at_once = min(room, len(groups))
         way = Way(
             launch.compute.device,
             launch.compute.precision,
@@ -62,7 +64,7 @@ def predict(
         )
         try:
             with _shared(resources):
-                expected, reasons = forecast.measured(planned, to_run, way, BUDGET)
+                expected, reasons = forecast.measured(planned, groups, way, BUDGET)
         except ValueError as error:
             warnings.warn(str(error), stacklevel=2)
             return None
@@ -70,7 +72,17 @@ def predict(
             warnings.warn(f"not measured, scaled from others: {reason}", stacklevel=2)
     early = launch.rule is not None
     expected = [each._replace(at_most=early or each.at_most) for each in expected]
-    return Forecast(expected, slots, _wall(planned, to_run, expected, slots))
+    return Forecast(expected, slots, _wall(planned, groups, expected, slots))
+
+
+def _groups(planned: Plan, to_run: Sequence[int], launch: Launch) -> list[list[int]]:
+    """The trials by the groups in which they will train side by side, in their order."""
+    if launch.resources.stack < 2 or launch.study.search:
+        return [[index] for index in to_run]
+    place = {planned.trials[index].id: index for index in to_run}
+    staged = stages([planned.trials[index] for index in to_run])
+    found = [each for stage in staged for each in schedule.groups(planned, launch.resources, stage)]
+    return [[place[trial.id] for trial in group] for group in found]
 
 
 @contextmanager
@@ -92,14 +104,21 @@ def _room(resources: Resources) -> int:
 
 
 def _wall(
-    planned: Plan, to_run: Sequence[int], expected: Sequence[Expected], slots: int | None
+    planned: Plan,
+    groups: Sequence[Sequence[int]],
+    expected: Sequence[Expected],
+    slots: int | None,
 ) -> float | None:
-    """Seconds from the launch's start to its end, in the order in which trials will start."""
+    """Seconds from the launch's start to its end, in the order in which groups will start."""
     if slots is None:
         return None
     seconds = {each.trial: each.seconds for each in expected}
-    staged = stages([planned.trials[index] for index in to_run])
-    times = [[seconds[trial.id] for trial in stage] for stage in staged]
+    together = {  # of a group, which is in the stage of its first one
+        planned.trials[group[0]].id: sum(seconds[planned.trials[index].id] for index in group)
+        for group in groups
+    }
+    staged = stages([planned.trials[index] for group in groups for index in group])
+    times = [[together[one.id] for one in stage if one.id in together] for stage in staged]
     return forecast.makespan(times, slots, APART, BEGIN)
 
 

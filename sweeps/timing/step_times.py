@@ -1,9 +1,9 @@
 """Step times: how long a trial's start, step and scores take, on synthetic clips in this process.
 
-A Probe is a trial with all that decides its speed and nothing else: trials of one speed have one
-probe. It runs as any trial does (scaling.results.run_trial). As a program (`python -m
-sweeps.timing.step_times`) it answers line by line: see benchmark. Contents: Probe with `of_trial`,
-`batch_of`, Speed with `speed`.
+A Probe is a trial with all that decides its speed and nothing else, or several that train side by
+side: trials of one speed have one probe. It runs as any trial does (scaling.results.run_trial,
+run_group). As a program (`python -m sweeps.timing.step_times`) it answers line by line: see
+benchmark. Contents: Probe with `of_trial` and `together`, `batch_of`, Speed with `speed`.
 """
 
 import json
@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
@@ -25,6 +26,7 @@ from scaling.objectives.bottleneck import Bottleneck
 from scaling.objectives.prototypes import Prototypes
 from scaling.results import weights
 from scaling.results.records import Results
+from scaling.results.run_group import run_group
 from scaling.results.run_trial import Progress, run_trial
 from scaling.settings import Trial
 from scaling.training import classifier, evaluation
@@ -48,6 +50,15 @@ class Probe(NamedTuple):
     clips: int  # to train on
     held: int  # to score
     macs: int  # multiply-adds of a clip's forward pass
+    beside: tuple[Trial, ...] = ()  # those that train beside it, of the same numbers
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All that train side by side; each has an id of its own."""
+        if not self.beside:
+            return [self.trial]
+        each = enumerate((self.trial, *self.beside))
+        return [Trial.model_validate({**one.stated(), "seed": seed}) for seed, one in each]
 
     @property
     def nearest(self) -> bool:
@@ -56,7 +67,7 @@ class Probe(NamedTuple):
 
     @property
     def step_work(self) -> int:
-        """Multiply-adds of a step: forward and, twice that, backward, of each view."""
+        """Multiply-adds of a trial's step: forward and, twice that, backward, of each view."""
         return 0 if self.nearest else _step_work(self.trial, self.macs, self.trial.training.batch)
 
     @property
@@ -64,11 +75,11 @@ class Probe(NamedTuple):
         """Multiply-adds of the two epochs that a measurement takes at least."""
         steps = self.trial.training.passes * self.clips // self.trial.training.batch
         passed = self.held + self.clips * self.nearest
-        return 2 * (steps * self.step_work + passed * self.macs)
+        return 2 * (steps * self.step_work + passed * self.macs) * (1 + len(self.beside))
 
 
 class Speed(NamedTuple):
-    """Seconds of a trial's parts."""
+    """Seconds of a trial's parts; of trials side by side, each one's share."""
 
     start: float  # before its first epoch, but for its clips
     front: float  # a training clip through the front end
@@ -126,35 +137,40 @@ def of_trial(trial: Trial, macs: int, classes: int, clips: int, scored: int) -> 
     return Probe(Trial.model_validate(raw), classes, classes * each, held, macs)
 
 
+def together(probes: Sequence[Probe]) -> Probe:
+    """The probe of trials that train side by side, whatever their order; of one, its own."""
+    first, *others = sorted(probes, key=lambda each: each.trial.id)
+    return first._replace(beside=tuple(each.trial for each in others))
+
+
 def speed(probe: Probe, here: Machine, folder: Path) -> Speed:
     """The speed of a probe in this process; what it writes goes to the folder.
 
     Raises ValueError for what the trial raises.
     """
-    store = synthetic_store.store(probe.trial, probe.classes, probe.clips, probe.held, folder)
+    trials = probe.trials
+    store = synthetic_store.store(trials, probe.classes, probe.clips, probe.held, folder)
     here.reset()
-    listener = Listener(probe.trial, store, here)
+    listener = Listener(trials[0], store, here)
     scored = sum(len(each.clips) * len(each.through) for each in listener.scored())
     if probe.nearest:
         return _nearest(probe, listener, here, folder, scored)
     front = _front(listener, here)
-    results, ends = Results(folder / "results"), [0.0]
-    for progress in run_trial(probe.trial, store, here, results):
-        _check(progress)
-        ends.append(progress.seconds)
-        timed = ends[-1] - ends[1]
-        if timed > ENOUGH or ends[1] > TOO_MUCH or progress.epoch == EPOCHS - 1:
-            break
-    rows = results.read("metrics", [probe.trial.id]).to_pylist()
+    results = Results(folder / "results")
+    if len(trials) > 1:
+        ends = _ends(run_group(trials, store, here, results), len(trials))
+    else:
+        ends = _ends(run_trial(trials[0], store, here, results), 1)
     trained, judged, steps = (
-        [row["value"] for row in rows if row["metric"] == name]
+        _by_epoch(results, trials, name)[: len(ends) - 1]
         for name in ("train_seconds", "evaluate_seconds", "steps")
     )
     spans = [end - begun for begun, end in pairwise(ends)]
     rest = [a - b - c for a, b, c in zip(spans, trained, judged, strict=True)]
     warm = slice(1, None) if len(spans) > 1 else slice(None)
     epoch = max(0.0, statistics.median(rest[1:])) if len(spans) > 1 else 0.0
-    fronted = probe.clips * (1 + as_recorded(probe.trial)) * front
+    kept = statistics.fmean(as_recorded(each) for each in trials)
+    fronted = probe.clips * (1 + kept) * front
     return Speed(
         start=max(0.0, rest[0] - epoch - fronted),
         front=front,
@@ -171,7 +187,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     for line in sys.stdin:
         asked = json.loads(line)
-        probe = Probe(Trial.model_validate(asked["trial"]), *asked["numbers"])
+        trial, *beside = (Trial.model_validate(each) for each in asked["trials"])
+        probe = Probe(trial, *asked["numbers"])._replace(beside=tuple(beside))
         try:
             with tempfile.TemporaryDirectory(prefix="overhear-probe-") as folder:
                 answer = speed(probe, machine.here(*asked["machine"]), Path(folder))._asdict()
@@ -184,6 +201,32 @@ def main() -> None:
 def _step_work(trial: Trial, macs: int, batch: int) -> int:
     passes = 2 if trial.training.sam else 1
     return 3 * macs * trial.objective.views * batch * passes
+
+
+def _ends(running: Iterator[Progress], trials: int) -> list[float]:
+    """When each epoch of so many trials had ended, and 0 before the first: seconds of one trial, on
+    average.
+    """
+    ends, last = [0.0], dict[str, float]()
+    for reports, progress in enumerate(running, start=1):
+        _check(progress)
+        last[progress.trial] = progress.seconds
+        if reports % trials:
+            continue
+        ends.append(sum(last.values()) / trials)
+        timed, first = trials * (ends[-1] - ends[1]), trials * ends[1]
+        if timed > ENOUGH or first > TOO_MUCH or len(ends) == EPOCHS:
+            break
+    return ends
+
+
+def _by_epoch(results: Results, trials: Sequence[Trial], metric: str) -> list[float]:
+    """A metric of each epoch, on average over trials."""
+    found: dict[int, list[float]] = {}
+    for row in results.read("metrics", [each.id for each in trials]).to_pylist():
+        if row["metric"] == metric:
+            found.setdefault(row["epoch"], []).append(row["value"])
+    return [statistics.fmean(values) for _, values in sorted(found.items())]
 
 
 def _front(listener: Listener, here: Machine) -> float:
