@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from common import machine
 from rich.console import Console
 from rich.table import Table
 from scipy.stats import t
 
 from analysis.data import opened
-from benchmarks.common import machine
 
 STUDY = '''"""The same trainings, on one processor after another."""
 

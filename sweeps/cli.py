@@ -185,7 +185,7 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Run the missing trials of a study on Ray Tune; records go to the results folder."""
-    if sys.stderr.isatty():  # what is imported now takes a second or two
+    if sys.stderr.isatty() or not dry_run:  # what is imported now takes a second or two
         print(f"planning {one_line(study)}", file=sys.stderr, flush=True)
     from scaling.results import limits as costs
     from scaling.results.records import Results

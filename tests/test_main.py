@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -188,6 +189,24 @@ def test_a_reader_that_leaves_is_no_error():
             run.stdout.close()
             assert run.stderr.read() == b""
             assert run.wait(60) == 141
+
+
+def test_a_sweep_says_something_before_it_imports_what_takes_seconds(tmp_path: Path):
+    script = (
+        "import sys\n"
+        "class Slow:\n    def find_spec(self, name, *_):\n"
+        "        if name in ('ray', 'torch', 'pandas'):\n"
+        "            sys.exit(f'{name} is imported')\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "import overhear.command\n"
+        f"sys.argv = ['overhear', 'sweep', 'quickstart', '--out', {str(tmp_path / 'r')!r}]\n"
+        "overhear.command.main()"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    first, second = ended.stderr.splitlines()
+    assert first == "planning quickstart"
+    assert second.endswith(" is imported")
+    assert not ended.stdout
 
 
 def test_ctrl_c_is_calm():

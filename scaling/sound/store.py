@@ -12,6 +12,7 @@ Contents: Store, `ready`, `proven`, `pack`; `describe`, which writes what a stor
 # B clips of a batch, N clips of the store, T samples of a clip
 
 import json
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -226,6 +227,8 @@ def _pack(
     """Write the store under another name, then rename it. The caller holds the lock."""
     with draft(place) as writing:
         label = f"packing {clips.dataset} at {rate} Hz" if progress else ""
+        if label and not sys.stderr.isatty():  # where no bar says what is waited for
+            print(label, file=sys.stderr, flush=True)
         packed = waves.write(clips, rate, writing / WAVES, workers, label)
         if packed.bad and (not skip or not packed.lengths):
             raise ValueError(_complaint(packed.bad, clips))

@@ -78,8 +78,6 @@ def sweep(
     process ends, with a line.
     """
     auth = cluster.prepare_environment(resources)
-    from ray import tune
-
     places = task.results, task.recordings.root or "", os.environ.get("OVERHEAR_DATA", "")
     with (
         ExitStack() as alone,
@@ -89,6 +87,8 @@ def sweep(
             [proposals.ledger.search.base] if proposals else trials, task, resources, auth
         ) as task,
     ):
+        from ray import tune  # seconds, which the display has a name for
+
         display.slots = cluster.slots(resources)
         workers = display.slots if proposals else min(display.slots, len(trials))
         display.waiting(f"starting {workers} worker{'s' if workers > 1 else ''}")
