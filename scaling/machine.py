@@ -58,6 +58,11 @@ class Machine:
         """Whether steps of training are to be captured, where they can be."""
         return self.capture == "twin" or (self.capture == "auto" and self.device.type == "cuda")
 
+    @property
+    def checks_memory(self) -> bool:
+        """Whether a dry step tells before the first epoch whether steps fit."""
+        return self.device.type == "cuda" or self.capture == "twin"
+
     def wait(self) -> None:
         """Until everything asked of a GPU is done; a processor has done it already."""
         if self.device.type == "cuda":

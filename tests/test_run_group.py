@@ -1,6 +1,7 @@
 """Trials side by side into a results folder: each with its own records, checkpoint and end."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -191,6 +192,40 @@ def test_a_group_that_does_not_fit_is_halved(
     assert sorted(heard) == sorted((t.id, epoch) for t in trials for epoch in (1, 2, 3))
     for each in trials:
         assert_as_alone(results, alone, each)
+
+
+@pytest.mark.filterwarnings("ignore:clips that do not fit into the GPU's memory")
+def test_a_group_that_a_dry_step_finds_too_large_is_halved_before_it_trains(
+    trials: list[Trial], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As on a GPU; the step itself changes no bit of what is trained afterwards."""
+    twin = machine.Machine(torch.device("cpu"), torch.float32, 1, capture="twin")
+    real, sizes = Stack.dry_step, []
+
+    def dry_step(self: Stack) -> None:
+        sizes.append(len(self.sessions))
+        if len(self.sessions) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        before = [each.clone() for each in (self.flat_SP, *self.kept())]
+        real(self)
+        after = [self.flat_SP, *self.kept()]
+        assert all(map(torch.equal, before, after))
+        assert not self.flat_SP.grad.any()  # type: ignore[union-attr]
+
+    monkeypatch.setattr(Stack, "dry_step", dry_step)
+    monkeypatch.setattr(Stack, "replay", None)
+    ours, none = Results(tmp_path / "ours"), Results(tmp_path / "none")
+    with pytest.warns(UserWarning, match="3 trials side by side: not enough memory for so many"):
+        heard = [(p.trial, p.epoch) for p in run_group(trials, store, twin, ours)]
+    assert sizes == [3, 2]
+    assert sorted(heard) == sorted((t.id, epoch) for t in trials for epoch in (1, 2, 3))
+    for group in (trials[:2], trials[2:]):
+        [*run_group(group, store, replace(twin, capture="off"), none)]
+    for one in trials:
+        found, expected = (weights.load(one.id, each) for each in (ours, none))
+        assert found is not None
+        assert expected is not None
+        assert all(torch.equal(found[name], each) for name, each in expected.items())
 
 
 def test_what_cannot_be_stacked_runs_one_by_one(

@@ -3,7 +3,8 @@
 Before its first epoch a trial's network takes a dry step, which changes nothing. Where that does
 not fit, its blocks keep only what they are given, and compute the rest again in the backward pass:
 numbers stay the same to the bit, for a third more multiply-adds. A trial that does not fit even
-so is refused in one line. Contents: `fit`, `dry_step`, `recompute`.
+so is refused in one line. Trials side by side take one, too (scaling.training.stack).
+Contents: `fit`, `dry_step`, `drawing_apart` and `given_back`, `recompute`.
 """
 
 # V views, B clips, F mel bands, N frames
@@ -63,10 +64,7 @@ def dry_step(session: Session) -> None:
     moments = [torch.empty_like(each) for each in weights for _ in range(2)]
     held = [(each, each.clone()) for each in network.buffers()]  # of your own network
     network.train()
-    with _as_it_was(network), _given_back(held):
-        for module in network.modules():
-            if isinstance(module, Stochastic):
-                module.generator = torch.Generator()
+    with drawing_apart(network), given_back(held):
         x_BFN = torch.zeros(clips, *session.trial.sound.shape, device=device)
         total = session.model.network_on(x_BFN).logits_BY.float().sum()
         torch.autograd.grad(total, weights, allow_unused=True)
@@ -124,7 +122,17 @@ def _recomputed(block: nn.Module, real: Callable[[Tensor], Tensor]) -> Callable[
 
 
 @contextmanager
-def _given_back(held: list[tuple[Tensor, Tensor]]) -> Iterator[None]:
+def drawing_apart(network: nn.Module) -> Iterator[None]:
+    """While entered, a network draws from other streams than its own, and counts no batch."""
+    with _as_it_was(network):
+        for module in network.modules():
+            if isinstance(module, Stochastic):
+                module.generator = torch.Generator()
+        yield
+
+
+@contextmanager
+def given_back(held: list[tuple[Tensor, Tensor]]) -> Iterator[None]:
     """Give tensors the values beside them, in the end."""
     try:
         yield

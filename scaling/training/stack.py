@@ -11,6 +11,7 @@ modules of its own network and handed in, and vmap refuses all others. Contents:
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +24,7 @@ from scaling.networks.modules.kernels import Convolution, Prunable
 from scaling.networks.modules.output import Output
 from scaling.objectives.modules.losses import Loss
 from scaling.seeds import torch_stream
-from scaling.training import capture, classifier, optimizer, sharpness
+from scaling.training import capture, classifier, memory, optimizer, sharpness
 from scaling.training.answers import ReplayedAnswers
 from scaling.training.grouped import grouped
 from scaling.training.handed import Handed
@@ -192,6 +193,25 @@ class Stack:
             for own in one.optimizer.param_groups:
                 next(rates)["lr"] = step.rate * own["factor"]
         self.optimizer.step()
+
+    def dry_step(self) -> None:
+        """Forward and backward of a step of all trials on silence, which changes nothing. Raises
+        torch.OutOfMemoryError.
+        """
+        first, device = self.sessions[0], self.machine.device
+        clips, sound = first.trial.training.batch * first.objective.views, first.trial.sound.shape
+        self.network.train()
+        with ExitStack() as undo:
+            held = [(each, each.clone()) for each in self.held.values()]
+            undo.enter_context(memory.given_back(held))
+            for one in self.sessions:
+                undo.enter_context(memory.drawing_apart(one.model.network))
+            draws = [each.to(device) for each in self.drawn((clips, 1, *sound))]
+            x_BSFN = torch.zeros(clips, len(self.sessions), *sound, device=device)
+            outputs = self._outputs(self._parameters(self.flat_SP), x_BSFN, draws)
+            torch.autograd.grad(outputs["logits_BY"].float().sum(), self.flat_SP)
+        if device.type == "cuda":  # graphs have memory of their own
+            torch.cuda.empty_cache()
 
     def _gradient(
         self, x_BSFN: Tensor, targets_SBY: Tensor, draws: list[Tensor], views: int, sums: Sums

@@ -36,7 +36,7 @@ def run(sessions: dict[str, Session]) -> Iterator[dict[str, Epoch | Exception]]:
 
     Whoever is taken out of `sessions` meanwhile trains no more; those that end are. Their networks
     are views of a stack: an Epoch's state is its own. Raises what no trial alone is to blame for,
-    as torch.OutOfMemoryError.
+    as torch.OutOfMemoryError, on a GPU before the first epoch where a dry step can tell.
     """
     stack: Stack | None = None
     while sessions:
@@ -55,7 +55,10 @@ def run(sessions: dict[str, Session]) -> Iterator[dict[str, Epoch | Exception]]:
         if stack is None or stack.sessions != running:
             if stack is not None:  # and the memory of its graphs
                 stack.forget()
+            fits = stack is not None  # and more of them did
             stack = Stack(running)
+            if not fits and stack.machine.checks_memory:
+                stack.dry_step()
         trained = _trained(stack)
         scorings = {
             index: running[index].end(each, begun, share)
