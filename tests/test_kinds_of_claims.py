@@ -69,7 +69,6 @@ def test_what_two_differences_lack_is_one_line(results: Results):
     ("design", "truth"),
     [
         (Design(folds=5, seeds=3, apart=0.05, than=0.0), 0.7),
-        (Design(folds=5, devices=12, apart=0.0, than=0.0), 0.9),
         (Design(folds=3, seeds=3, apart=0.05, than=0.02, skewed=True), 0.7),
     ],
     ids=str,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
-from scaling.settings.recipes import ESC10_MICROPHONES, IMPULSE_RESPONSES
+from scaling.settings.recipes import ESC10_UNHEARD_MICROPHONES, IMPULSE_RESPONSES
 from sweeps.study import product
 
 QUESTION = "Does a device-adversarial head help on unseen microphones, beside impulse responses?"
@@ -22,5 +22,5 @@ CLAIMS = tuple(
 
 def trials() -> Iterator[Trial]:
     """Three strengths on five folds; those of none are trials of devices_esc10, too."""
-    through = changed(ESC10_MICROPHONES, IMPULSE_RESPONSES)
+    through = changed(ESC10_UNHEARD_MICROPHONES, IMPULSE_RESPONSES)
     yield from product(through, split__fold=(1, 2, 3, 4, 5), training__adversarial=STRENGTHS)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
-from scaling.settings.recipes import ESC10_MICROPHONES, ESC10_MN, ESC10_PASST
+from scaling.settings.recipes import ESC10_EVERY_MICROPHONE, ESC10_MN, ESC10_PASST
 from sweeps.study import product
 
 QUESTION = "How far below pretrained encoders are small networks, also on microphones never heard?"
@@ -47,13 +47,13 @@ CLAIMS = tuple(
 def encoders() -> Iterator[Trial]:
     """Each encoder, tuned and frozen, tested through the microphones of esc10_microphones."""
     for recipe, whole in ((ESC10_MN, {}), (ESC10_PASST, WHOLE)):
-        heard = recipe.model_copy(update={"microphones": ESC10_MICROPHONES.microphones})
+        heard = recipe.model_copy(update={"microphones": ESC10_EVERY_MICROPHONE.microphones})
         yield heard
         yield changed(heard, {**FROZEN, **whole})
 
 
 def trials() -> Iterator[Trial]:
     """Two widths of CP-ResNet, two encoders, tuned and frozen: five folds."""
-    yield from product(ESC10_MICROPHONES, network__width=WIDTHS, split__fold=FOLDS)
+    yield from product(ESC10_EVERY_MICROPHONE, network__width=WIDTHS, split__fold=FOLDS)
     for trial in encoders():
         yield from product(trial, split__fold=FOLDS)

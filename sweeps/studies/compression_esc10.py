@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from scaling.results.claims import GAP, Claim
 from scaling.settings import Trial
-from scaling.settings.recipes import DAMPED, ESC10_MICROPHONES
+from scaling.settings.recipes import DAMPED, ESC10_EVERY_MICROPHONE
 from sweeps.arms import Arm, in_arm
 from sweeps.study import product
 
@@ -41,6 +41,6 @@ def trials() -> Iterator[Trial]:
     """
     every = {"seed": (0, 1, 2), "split__fold": (1, 2, 3, 4, 5)}
     both = {"network__damping": (0.0, DAMPED), "network__width": WIDTHS}
-    for trial in product(ESC10_MICROPHONES, **every, **both):
+    for trial in product(ESC10_EVERY_MICROPHONE, **every, **both):
         yield trial
         yield from in_arm(ALIKE, [trial])

@@ -14,4 +14,4 @@ SOURCE = "as Iqbal et al. 2021, Figure 1, at CPU scale on ESC-10"
 def trials() -> Iterator[Trial]:
     """None, and pitch or reverberation as augmentation, batched, and with consistency."""
     for trial in models(CONSISTENCY_ESC10, ("combination",)):
-        yield from product(trial, split__fold=(1, 2, 3))
+        yield from product(trial, split__fold=(1, 2, 3, 4, 5))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from scaling.settings import Trial
-from scaling.settings.recipes import DAMPED, ESC10_MICROPHONES
+from scaling.settings.recipes import DAMPED, ESC10_EVERY_MICROPHONE
 from sweeps.studies.depth import claims
 from sweeps.study import product
 
@@ -13,10 +13,10 @@ CLAIMS = tuple(claims(3))
 
 
 def trials() -> Iterator[Trial]:
-    """Four depths at W = 16, base and damped, each on three folds."""
+    """Four depths at W = 16, base and damped, each on five folds."""
     yield from product(
-        ESC10_MICROPHONES,
-        split__fold=(1, 2, 3),
+        ESC10_EVERY_MICROPHONE,
+        split__fold=(1, 2, 3, 4, 5),
         network__damping=(0.0, DAMPED),
         network__depth=(0, 1, 2, 3),
     )

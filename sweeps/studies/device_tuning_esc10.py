@@ -8,7 +8,12 @@ from collections.abc import Iterator
 
 from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
-from scaling.settings.recipes import ESC10_CP_RESNET_DEVICES, TRAINING_MICROPHONES, tuned
+from scaling.settings.recipes import (
+    ESC10_CP_RESNET_DEVICES,
+    EVERY_MICROPHONE,
+    TRAINING_MICROPHONES,
+    tuned,
+)
 from scaling.settings.sound import RECORDED_AS
 
 QUESTION = "Is a model tuned for one device better on it than the general model that it comes from?"
@@ -26,8 +31,10 @@ CLAIMS = (
 
 
 def general(fold: int) -> Trial:
-    """CP-ResNet as in esc10_cp_resnet_devices, through three microphones."""
-    return changed(ESC10_CP_RESNET_DEVICES, {"microphones.train": HEARD, "split.fold": fold})
+    """CP-ResNet as in esc10_cp_resnet_devices, through three microphones and heard through nine."""
+    unheard = tuple(m for m in EVERY_MICROPHONE if m not in HEARD)
+    heard = {"microphones.train": HEARD, "microphones.test": unheard, "evaluation.last": 1}
+    return changed(ESC10_CP_RESNET_DEVICES, {**heard, "split.fold": fold})
 
 
 def trials() -> Iterator[Trial]:

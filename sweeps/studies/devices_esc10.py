@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from scaling.settings import Trial, changed
-from scaling.settings.recipes import ESC10_MICROPHONES, IMPULSE_RESPONSES
+from scaling.settings.recipes import ESC10_UNHEARD_MICROPHONES, IMPULSE_RESPONSES
 from sweeps.studies import devices
 from sweeps.study import product
 
@@ -14,6 +14,6 @@ CLAIMS = devices.CLAIMS
 
 def trials() -> Iterator[Trial]:
     """Sixteen combinations on five folds, at width 16."""
-    through = changed(ESC10_MICROPHONES, IMPULSE_RESPONSES)
-    for trial in devices.factorial(ESC10_MICROPHONES, through):
+    through = changed(ESC10_UNHEARD_MICROPHONES, IMPULSE_RESPONSES)
+    for trial in devices.factorial(ESC10_UNHEARD_MICROPHONES, through):
         yield from product(trial, split__fold=(1, 2, 3, 4, 5))

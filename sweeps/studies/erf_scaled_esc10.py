@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from scaling.settings import Trial
-from scaling.settings.recipes import ESC10_MICROPHONES
+from scaling.settings.recipes import ESC10_EVERY_MICROPHONE
 from sweeps.studies.erf_scaled import variants
 
 QUESTION = "How far does a network look by its depth, beside how far it could look?"
@@ -14,4 +14,4 @@ def trials() -> Iterator[Trial]:
     """Like variants, on one fold: depths are trials of `depth_esc10`, the wider one of
     `width_esc10`, that of more 1x1 blocks of `pointwise_esc10`.
     """
-    yield from variants(ESC10_MICROPHONES, (0, 1, 2, 3), 64, 4)
+    yield from variants(ESC10_EVERY_MICROPHONE, (0, 1, 2, 3), 64, 4)

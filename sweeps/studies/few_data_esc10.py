@@ -103,8 +103,8 @@ def models(fold: int) -> Iterator[Trial]:
 
 
 def trials() -> Iterator[Trial]:
-    """Twelve models, five numbers of clips per class, three folds, each with a draw of its own."""
-    for fold in range(1, 4):
+    """Twelve models, five numbers of clips per class, five folds, each with a draw of its own."""
+    for fold in range(1, 6):
         yield pretrained(fold)
         for trial in models(fold):
             yield from product(trial, split__clips_per_class=CLIPS)

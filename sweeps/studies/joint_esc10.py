@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from scaling.settings import Trial
-from scaling.settings.recipes import DAMPED, ESC10_MICROPHONES
+from scaling.settings.recipes import DAMPED, ESC10_EVERY_MICROPHONE
 from sweeps.studies import joint
 from sweeps.study import product
 
@@ -13,10 +13,10 @@ CLAIMS = joint.CLAIMS
 
 
 def trials() -> Iterator[Trial]:
-    """Width raised from (16, 1) alone, and with depth, base and damped, each on three folds."""
+    """Width raised from (16, 1) alone, and with depth, base and damped, each on five folds."""
     yield from product(
-        ESC10_MICROPHONES,
-        split__fold=(1, 2, 3),
+        ESC10_EVERY_MICROPHONE,
+        split__fold=(1, 2, 3, 4, 5),
         network__damping=(0.0, DAMPED),
         network__width=(32,),
         network__depth=(1, 2),

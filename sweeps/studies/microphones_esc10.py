@@ -4,7 +4,11 @@ from collections.abc import Iterator
 
 from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
-from scaling.settings.recipes import DAMPED, ESC10_MICROPHONES, TRAINING_MICROPHONES
+from scaling.settings.recipes import (
+    DAMPED,
+    ESC10_UNHEARD_MICROPHONES,
+    TRAINING_MICROPHONES,
+)
 from sweeps.claimed import at_each
 from sweeps.study import product
 
@@ -20,14 +24,14 @@ CLAIMS = (
 
 
 def trials() -> Iterator[Trial]:
-    """Three widths, base and damped, on three folds: trained as recorded, or half of each epoch's
+    """Three widths, base and damped, on five folds: trained as recorded, or half of each epoch's
     clips through a random training microphone.
     """
     heard = {"microphones.train": TRAINING_MICROPHONES, "microphones.share": 0.5}
-    for base in (ESC10_MICROPHONES, changed(ESC10_MICROPHONES, heard)):
+    for base in (ESC10_UNHEARD_MICROPHONES, changed(ESC10_UNHEARD_MICROPHONES, heard)):
         yield from product(
             base,
-            split__fold=(1, 2, 3),
+            split__fold=(1, 2, 3, 4, 5),
             network__damping=(0.0, DAMPED),
             network__width=WIDTHS,
         )

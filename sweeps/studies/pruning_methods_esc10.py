@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from scaling.settings import Trial, changed
-from scaling.settings.recipes import ESC10_MICROPHONES
+from scaling.settings.recipes import ESC10_EVERY_MICROPHONE
 from sweeps.studies.pruning_methods import Epochs, claims, methods
 from sweeps.study import product
 
@@ -19,7 +19,7 @@ def trials() -> Iterator[Trial]:
     size; five folds, each with the next one to choose by, all of 60 epochs.
     """
     own = {"network.initialization": "he", "network.width": 16}
-    base = changed(ESC10_MICROPHONES, {**own, "training.epochs": 60, "evaluation.every": 60})
+    base = changed(ESC10_EVERY_MICROPHONE, {**own, "training.epochs": 60, "evaluation.every": 60})
     for fold in range(1, 6):
         held = {"split.fold": fold, "split.validation_fold": fold % 5 + 1}
         trial = changed(base, held)

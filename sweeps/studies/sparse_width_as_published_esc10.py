@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from scaling.settings import Trial
-from scaling.settings.recipes import ESC10_MICROPHONES
+from scaling.settings.recipes import ESC10_EVERY_MICROPHONE
 from sweeps.studies import sparse_width_as_published as published
 
 QUESTION = published.QUESTION
@@ -17,4 +17,4 @@ def trials() -> Iterator[Trial]:
     """W = 16 and 32 cut to the weights of W = 8 in three arms, base and damped, five folds."""
     timed = {"pruning.start": 5, "pruning.length": 10}
     folds = (1, 2, 3, 4, 5)
-    yield from published.models(ESC10_MICROPHONES, 8, WIDTHS, timed, split__fold=folds)
+    yield from published.models(ESC10_EVERY_MICROPHONE, 8, WIDTHS, timed, split__fold=folds)

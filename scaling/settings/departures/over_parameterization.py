@@ -158,7 +158,8 @@ PAPER = Paper(
         "training.stepping": "an epoch is 20 steps: rates that change by the epoch jump",
         "augment.roll": "reaches any shift of a clip",
         "evaluation.every": "only the last ten epochs are averaged",
-        "microphones.test": "four measured microphones, from weak to strong coloration",
+        "microphones.test": "four measured microphones, from weak to strong coloration; all twelve "
+        "in studies that train through none",
         "microphones.ratio": "dynamic-range compression, as TAU's simulated devices have it",
         "microphones.threshold_db": "likewise",
     },
