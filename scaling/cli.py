@@ -136,8 +136,9 @@ def train(
 ) -> None:
     """Train one trial from a recipe, on this machine, without Ray."""
     from scaling import machine
-    from scaling.results import limits
+    from scaling.results import leaks, limits
     from scaling.results.manifest import plan, price_unseen
+    from scaling.results.records import Results
     from scaling.settings import changed
     from scaling.settings.recipes import find
     from scaling.sound import frontends, prepare
@@ -161,9 +162,14 @@ def train(
         for name, reason in missing.items():
             typer.echo(f"missing: {reason}{remedy(name)}", err=True)
         return
-    planned = plan("train", [trial], {name: each.table for name, each in clips.items()})
+    taught_by = leaks.recorded(Results(out), trial.objective.sources)
+    tables = {name: each.table for name, each in clips.items()}
+    planned = plan("train", [trial], tables, taught_by)
     if dry_run:
-        _dry_run(trial, planned.prices[0], planned.parts[0], as_json)
+        parts = {f"{name}_clips": count for name, count in planned.parts[0].items()}
+        if taught := planned.teaching(0):
+            parts |= {"teachers_macs": taught}
+        _dry_run(trial, planned.prices[0], {"train_macs": planned.work(0), **parts}, as_json)
         return
     if profile:
         from scaling import profile_command
@@ -173,14 +179,16 @@ def train(
     _train(planned, clips, out, here, skip_unreadable)
 
 
-def _dry_run(trial: Any, price: "Price | None", parts: Mapping[str, int], as_json: bool) -> None:
-    """What a trial costs; only its name where the number of classes is not known."""
+def _dry_run(
+    trial: Any, price: "Price | None", of_training: Mapping[str, int], as_json: bool
+) -> None:
+    """What a trial and its training cost; only its name where nobody knows how many classes."""
     from scaling.settings.label import trial_labels
 
     facts: dict[str, Any] = {"trial": trial.id, "label": trial_labels([trial])[trial.id]}
     if price:
         facts |= price.facts() if as_json else _told(price.facts())
-    facts |= {f"{name}_clips": count for name, count in parts.items()}
+    facts |= of_training
     _print_facts(facts, as_json)
     if price and not as_json:
         _print_parts(price.cost)

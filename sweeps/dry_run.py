@@ -109,7 +109,7 @@ def _show(
     work = sum(plan.work(i) for i in unended)
     typer.echo(
         f"{len(unended)} of {len(plan.trials)} trials to run into {where}: {_short(work)} MACs "
-        "(multiply-adds) of training"
+        f"(multiply-adds) of training{_taught(sum(plan.teaching(i) for i in unended))}"
     )
     for line in counted(plan.parts):
         typer.echo(line)
@@ -118,6 +118,11 @@ def _show(
         typer.echo(_side_by_side(groups))
     for line in _in_all(found, resources.stack > 1) if found else ():
         typer.echo(line)
+
+
+def _taught(macs: int) -> str:
+    """How many of the multiply-adds of training are teachers'."""
+    return f", {_short(macs)} of them teachers' answers" if macs else ""
 
 
 def _side_by_side(groups: Sequence[Sequence[Trial]]) -> str:
@@ -193,13 +198,14 @@ def _short(count: float) -> str:
 def _unseen_facts(price: Price | None) -> dict[str, int | None]:
     nothing = Price(Cost(0, 0, 0, 0, ()), 0, None)
     known = price.facts() if price else dict.fromkeys(nothing.facts())
-    return {**known, "train_macs": None}
+    return {**known, "train_macs": None, "teachers_macs": None}
 
 
 def _facts(plan: Plan, index: int) -> dict[str, Any]:
     return {
         **plan.prices[index].facts(),
         "train_macs": plan.work(index),
+        "teachers_macs": plan.teaching(index),
         **{f"{name}_clips": count for name, count in plan.parts[index].items()},
     }
 

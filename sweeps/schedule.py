@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from scaling.results import claims, teachers, transfer
+from scaling.results import claims, leaks, teachers, transfer
 from scaling.results.manifest import Plan, plan
 from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Results
@@ -25,7 +25,9 @@ def planned(launch: Launch, tables: Mapping[str, pd.DataFrame]) -> Plan:
     Raises ValueError for what does not fit the clips.
     """
     there = [trial for trial in launch.trials if trial.sound.recordings in tables]
-    return plan(launch.study.name, there, tables)
+    names = (name for trial in there for name in trial.objective.sources)
+    trained = leaks.recorded(Results(launch.results), names)
+    return plan(launch.study.name, there, tables, trained)
 
 
 def check(launch: Launch, plan: Plan) -> None:

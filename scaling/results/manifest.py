@@ -21,7 +21,7 @@ from scaling.results.records import Results
 from scaling.settings import Split, Trial, flat, sizes
 from scaling.sound import datasets, splits
 from scaling.sound.clips import same
-from scaling.training import adversary, inputs, optimizer, order, trying
+from scaling.training import adversary, inputs, once, optimizer, order, trying
 
 
 class Price(NamedTuple):
@@ -62,6 +62,7 @@ class Plan(NamedTuple):
     scored: list[int]  # clips in one evaluation; through another microphone it is another clip
     classes: list[int]
     parts: list[dict[str, int]]  # clips of each name that trains or is scored, likewise
+    teachers: list[int]  # multiply-adds of what its teachers answer to a clip
 
     def epoch_work(self, index: int) -> int:
         """Multiply-adds of one epoch of a trial's training: by it, epochs' times are compared."""
@@ -69,18 +70,37 @@ class Plan(NamedTuple):
 
     def work(self, index: int) -> int:
         """Multiply-adds of training one trial: forward and, unless what is taken over is frozen,
-        twice that, backward.
+        twice that, backward; and its teachers' answers.
         """
-        trial, clips = self.trials[index], self.train_clips[index]
+        trial, clips, cost = self.trials[index], self.train_clips[index], self.prices[index].cost
         if not trial.objective.trains:  # every clip goes through the network once
-            return self.prices[index].cost.macs * clips
-        clips *= trial.training.passes * trial.objective.views
-        passes = 1 if trial.transfer.frozen else 3
-        return passes * self.prices[index].cost.macs * clips * trial.training.epochs
+            return cost.macs * clips
+        seen, taught = self._seen(index), self.teaching(index)
+        if once.kept(trial, self.classes[index], clips)[1]:
+            return cost.macs * clips + 3 * cost.parts[-1].macs * seen + taught
+        return (1 if trial.transfer.frozen else 3) * cost.macs * seen + taught
+
+    def teaching(self, index: int) -> int:
+        """Multiply-adds of teachers' answers in a trial: to each clip once, where views repeat."""
+        clips = self.train_clips[index]
+        kept, _ = once.kept(self.trials[index], self.classes[index], clips)
+        return self.teachers[index] * (clips if kept else self._seen(index))
+
+    def _seen(self, index: int) -> int:
+        """Views of clips in all of a trial's training."""
+        trial = self.trials[index]
+        views = trial.training.passes * trial.objective.views
+        return self.train_clips[index] * views * trial.training.epochs
 
 
-def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]) -> Plan:
-    """Count every trial's cost on its dataset's clip table.
+def plan(
+    study: str,
+    trials: Sequence[Trial],
+    tables: Mapping[str, pd.DataFrame],
+    trained: Mapping[str, Trial] | None = None,
+) -> Plan:
+    """Count every trial's cost on its dataset's clip table; `trained` are teachers, by id, that are
+    not among the trials. The answers of others are not counted.
 
     Raises ValueError that names what does not fit: a fold or device that the table lacks, one
     class alone, fewer training clips than a batch, a network too deep for its clips, a pruning
@@ -119,7 +139,26 @@ def plan(study: str, trials: Sequence[Trial], tables: Mapping[str, pd.DataFrame]
         scored.append(sum(heard.values()))
         counts.append({"train": clips} | heard)
         of_classes.append(classes)
-    return Plan(study, list(trials), prices, train_clips, scored, of_classes, counts)
+    taught = _of_teachers(trials, prices, of_classes, trained or {})
+    return Plan(study, list(trials), prices, train_clips, scored, of_classes, counts, taught)
+
+
+def _of_teachers(
+    trials: Sequence[Trial],
+    prices: Sequence[Price],
+    classes: Sequence[int],
+    trained: Mapping[str, Trial],
+) -> list[int]:
+    """Multiply-adds of what each trial's teachers answer to a clip, without channels that they have
+    lost.
+    """
+    here = {trial.id: each for trial, each in zip(trials, prices, strict=True)}
+    found = []
+    for trial, count in zip(trials, classes, strict=True):
+        names = [name for name in trial.objective.sources if name in here or name in trained]
+        of = (here[name] if name in here else price(trained[name], count) for name in names)
+        found.append(sum((each.compacted or each.cost).macs for each in of))
+    return found
 
 
 def counted(parts: Sequence[Mapping[str, int]]) -> list[str]:

@@ -7,7 +7,7 @@ without the last layer (transfer). Contents: Classifier, `untrained`, `of_trial`
 
 # B clips, S examples, F mel bands, N frames
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import numpy as np
 import torch
@@ -58,6 +58,15 @@ class Classifier(nn.Module):
         with self.machine.autocast():
             output: Output = self.network(x_BFN[:, None])
         return output
+
+    def answer(self, embedding_BE: Tensor) -> Output:
+        """The same, for embeddings that an encoder (network.kind=mn, passt or vggish) has answered;
+        the last map is the embedding, as one pixel.
+        """
+        answer: Callable[[Tensor], Tensor] = self.network.answer  # type: ignore[assignment]
+        with self.machine.autocast():
+            logits_BY = answer(embedding_BE)
+        return Output(logits_BY, embedding_BE[:, :, None, None], embedding_BE=embedding_BE)
 
 
 def network(trial: Trial, classes: int, generator: torch.Generator) -> nn.Module:

@@ -36,6 +36,7 @@ from scaling.training import (
     classifier,
     evaluation,
     memory,
+    once,
     optimizer,
     order,
     pruners,
@@ -46,6 +47,7 @@ from scaling.training.answers import ReplayedAnswers
 from scaling.training.epoch import Diverged, Epoch, Metric, Prediction
 from scaling.training.evaluation import Scoring
 from scaling.training.inputs import EvaluationSet, Listener, own_microphone
+from scaling.training.once import Once
 from scaling.training.optimizer import Patience, learning_rate
 from scaling.training.resume import take_up
 from scaling.training.sums import Terms
@@ -99,6 +101,7 @@ class Step(NamedTuple):
     targets_BY: Tensor  # class probabilities
     rate: float  # or a tensor ()
     teachers: Sequence[Tensor] = ()  # logits of each, for the first view: (B, Y)
+    embedding_BE: Tensor | None = None  # in place of views, where a frozen encoder's is known
     heard_BD: Tensor | None = None  # of all views, who hears them: scaling.training.adversary
     progress: float = 0.0  # the share of training that is done
 
@@ -145,6 +148,7 @@ class Session:
                 "folder, of which this has none: sweep it, or name another objective"
             )
         self.teachers = Teachers(teachers, self.model.standardize, listener, machine)
+        self.taught, self.encoded = self._once()
         self.recomputes = False  # activations: scaling.training.memory
         self.adversary = None
         if trial.training.adversarial:
@@ -158,6 +162,23 @@ class Session:
             self._first_losses,
             resume,
         )
+
+    def _once(self) -> tuple[Once | None, Once | None]:
+        """What teachers, and a frozen encoder, answer to all training clips, where that is kept."""
+        trial, taught, encoded = self.trial, None, None
+        of_teachers, of_encoder = once.numbers(trial, len(self.listener.labels))
+        if self.teachers.models and once.repeat(trial):
+            taught = Once.of_views(self.views, "teachers", of_teachers, self.teachers)
+        if once.encodes(trial):
+
+            def embed(view_BFN: Tensor) -> list[Tensor]:
+                embedding_BE = self.model.eval().network_on(view_BFN).embedding_BE
+                assert embedding_BE is not None
+                return [embedding_BE]
+
+            encoded = Once.of_views(self.views, "frozen encoders", of_encoder, embed)
+            self.model.train()
+        return taught, encoded
 
     def epoch(self) -> Epoch:
         """Train the next epoch, then score what is held out."""
@@ -275,7 +296,13 @@ class Session:
 
     def made(self, drawn: DrawnStep) -> Step:
         """A step, from what it draws."""
-        views = [self.views.made(view) for view in drawn.views]
+        first = drawn.views[0]
+        taught = self.taught.of(first) if self.taught else None
+        encoded = self.encoded.of(first) if self.encoded else None
+        asked = taught is None and bool(self.teachers.models)  # teachers, in this step
+        views = []
+        if encoded is None or asked:
+            views = [self.views.made(view) for view in drawn.views]
         targets_BY, heard = drawn.targets_BY.to(self.machine.device), drawn.heard
         if drawn.mix is not None:
             mix = drawn.mix
@@ -286,7 +313,8 @@ class Session:
             views,
             targets_BY,
             drawn.rate,
-            self.teachers(views[0]),
+            self.teachers(views[0]) if asked else taught or (),
+            encoded[0] if encoded else None,
             torch.cat([*heard]) if heard else None,
             drawn.progress,
         )
@@ -381,7 +409,10 @@ class Session:
 
     def _loss(self, step: Step) -> Loss:
         """What a step minimizes and measures."""
-        outputs = self._outputs(step.views)
+        if step.embedding_BE is None:
+            outputs = self._outputs(step.views)
+        else:
+            outputs = [self.model.answer(step.embedding_BE)]
         loss = self._minimized(outputs, step, self.done)
         if self.adversary:
             assert step.heard_BD is not None

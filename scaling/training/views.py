@@ -210,8 +210,11 @@ COMPRESS = Stage(
     _hear_through,
     _draw_nothing,
 )
+MICROPHONE = Stage(
+    "wave", lambda trial: trial.microphones.share > 0, _hear_through, _draw_microphone
+)
 RECORDING = (
-    Stage("wave", lambda trial: trial.microphones.share > 0, _hear_through, _draw_microphone),
+    MICROPHONE,
     COMPRESS,
     Stage("wave", lambda trial: _roll_limit(trial) > 0, _roll, _draw_roll),
 )

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from scaling.results.manifest import Plan
 from scaling.results.outcome import Status
 from scaling.results.records import Results
-from scaling.training import evaluation
+from scaling.training import evaluation, once
 from scaling.training.inputs import fits
 from scaling.training.optimizer import steps_of
 from scaling.training.views import as_recorded
@@ -38,6 +38,7 @@ class Amount(NamedTuple):
     steps: float  # in all, of whole batches
     scored: int  # clips in all
     fronted: int  # training clips that go through the front end apart from a step, in all
+    encoded: int = 0  # clips that a frozen encoder answers apart from a step, in all
 
 
 class Expected(NamedTuple):
@@ -99,7 +100,11 @@ def amount(plan: Plan, index: int) -> Amount:
         # a probe's few clips are kept; here they may be too many
         fronted += clips if fits(trial, clips) else epochs * seen
     batch = max(2, step_times.batch_of(trial, clips))
-    return Amount(epochs, epochs * seen / batch, judged, fronted)
+    encoded = 0
+    if once.encodes(trial):  # a probe's few clips are kept, likewise
+        kept = once.kept(trial, plan.classes[index], clips)[1]
+        encoded = clips if kept else epochs * seen
+    return Amount(epochs, epochs * seen / batch, judged, fronted, encoded)
 
 
 def seconds(amount: Amount, speed: Speed) -> float:
@@ -108,7 +113,7 @@ def seconds(amount: Amount, speed: Speed) -> float:
         speed.start
         + amount.fronted * speed.front
         + amount.steps * speed.step
-        + amount.scored * speed.score
+        + (amount.scored + amount.encoded) * speed.score
         + amount.epochs * speed.epoch
     )
 
@@ -136,6 +141,7 @@ def measured(
         own = found.get(probe)
         speed = own or _scaled(probe, found)
         took = seconds(amount(plan, index), speed)
+        took += plan.teaching(index) * _pace(probe, speed)
         expected.append(_expected(plan, index, took, "measured" if own else "scaled"))
     return expected, reasons
 
@@ -218,6 +224,13 @@ def _sum(took: Mapping[str, float], trials: Mapping[str, float]) -> float:
 def _probe(plan: Plan, index: int) -> Probe:
     numbers = plan.classes[index], plan.train_clips[index], plan.scored[index]
     return step_times.of_trial(plan.trials[index], plan.prices[index].cost.macs, *numbers)
+
+
+def _pace(probe: Probe, speed: Speed) -> float:
+    """Seconds of a multiply-add: teachers answer as fast as their student learns."""
+    if probe.step_work:
+        return speed.step / probe.step_work
+    return speed.score / max(1, probe.macs)
 
 
 def _work(plan: Plan, index: int) -> int:

@@ -29,8 +29,8 @@ from scaling.results.records import Results
 from scaling.results.run_group import run_group
 from scaling.results.run_trial import Progress, run_trial
 from scaling.settings import Trial
-from scaling.training import classifier, evaluation
-from scaling.training.inputs import Listener
+from scaling.training import classifier, evaluation, once
+from scaling.training.inputs import Listener, through_one
 from scaling.training.views import as_recorded
 from sweeps.timing import synthetic_store
 
@@ -67,14 +67,16 @@ class Probe(NamedTuple):
 
     @property
     def step_work(self) -> int:
-        """Multiply-adds of a trial's step: forward and, twice that, backward, of each view."""
+        """Multiply-adds of a trial's step: forward and, unless its network is frozen, twice that,
+        backward, of each view; 0 where an encoder's answers are kept.
+        """
         return 0 if self.nearest else _step_work(self.trial, self.macs, self.trial.training.batch)
 
     @property
     def work(self) -> int:
         """Multiply-adds of the two epochs that a measurement takes at least."""
         steps = self.trial.training.passes * self.clips // self.trial.training.batch
-        passed = self.held + self.clips * self.nearest
+        passed = self.held + self.clips * (self.nearest or once.encodes(self.trial))
         return 2 * (steps * self.step_work + passed * self.macs) * (1 + len(self.beside))
 
 
@@ -120,6 +122,9 @@ def of_trial(trial: Trial, macs: int, classes: int, clips: int, scored: int) -> 
     kept = ("patch_hop", "patch_votes", "disagreement")
     raw["evaluation"] = {k: v for k, v in raw.get("evaluation", {}).items() if k in kept}
     raw.pop("transfer", None)
+    if trial.transfer.frozen:
+        one = {"device": trial.transfer.device} if through_one(trial) else {}
+        raw["transfer"] = {"trial": SOURCE, "frozen": True, **one}
     if nearest and trial.network.kind != "mfcc":
         raw["transfer"] = {"trial": SOURCE}
     if trial.pruning.brief:
@@ -156,7 +161,10 @@ def speed(probe: Probe, here: Machine, folder: Path) -> Speed:
     if probe.nearest:
         return _nearest(probe, listener, here, folder, scored)
     front = _front(listener, here)
-    results = Results(folder / "results")
+    results, taken = Results(folder / "results"), probe.trial.transfer.frozen
+    if taken:
+        one = classifier.untrained(trials[0], len(listener.labels), listener.frontend, here)
+        weights.save(SOURCE, results, one.state_dict())
     if len(trials) > 1:
         ends = _ends(run_group(trials, store, here, results), len(trials))
     else:
@@ -170,12 +178,13 @@ def speed(probe: Probe, here: Machine, folder: Path) -> Speed:
     warm = slice(1, None) if len(spans) > 1 else slice(None)
     epoch = max(0.0, statistics.median(rest[1:])) if len(spans) > 1 else 0.0
     kept = statistics.fmean(as_recorded(each) for each in trials)
-    fronted = probe.clips * (1 + kept) * front
+    score = statistics.median(judged[warm]) / scored
+    before = probe.clips * (front * (kept + (not taken)) + score * once.encodes(probe.trial))
     return Speed(
-        start=max(0.0, rest[0] - epoch - fronted),
+        start=max(0.0, rest[0] - epoch - before),
         front=front,
         step=statistics.median(trained[warm]) / steps[0],
-        score=statistics.median(judged[warm]) / scored,
+        score=score,
         epoch=epoch,
     )
 
@@ -199,8 +208,10 @@ def main() -> None:
 
 
 def _step_work(trial: Trial, macs: int, batch: int) -> int:
-    passes = 2 if trial.training.sam else 1
-    return 3 * macs * trial.objective.views * batch * passes
+    if once.encodes(trial):  # whose last layer costs next to nothing
+        return 0
+    passes = (2 if trial.training.sam else 1) * (1 if trial.transfer.frozen else 3)
+    return macs * trial.objective.views * batch * passes
 
 
 def _ends(running: Iterator[Progress], trials: int) -> list[float]:

@@ -94,5 +94,9 @@ class MNModule(nn.Module):
             x_BCFN = getattr(self, name)(x_BCFN)
         x_BCFN = functional.hardswish(self.top_norm(self.top(x_BCFN)))
         embedding_BE = functional.hardswish(self.hidden(x_BCFN.mean(dim=(2, 3))))
-        logits_BY = self.classifier(self.dropout(embedding_BE))
-        return Output(logits_BY, x_BCFN, embedding_BE=embedding_BE)
+        return Output(self.answer(embedding_BE), x_BCFN, embedding_BE=embedding_BE)
+
+    def answer(self, embedding_BE: Tensor) -> Tensor:
+        """Logits (B, Y), from embeddings."""
+        logits_BY: Tensor = self.classifier(self.dropout(embedding_BE))
+        return logits_BY

@@ -118,8 +118,12 @@ class PaSSTModule(nn.Module):
         x_BPE = self.norm(x_BPE)
         embedding_BE = x_BPE[:, :2].mean(dim=1)
         last_BEFN = x_BPE[:, 2:].transpose(1, 2).unflatten(2, map_BEFN.shape[2:])
-        logits_BY = self.classifier(self.answer_norm(embedding_BE))
-        return Output(logits_BY, last_BEFN, embedding_BE=embedding_BE)
+        return Output(self.answer(embedding_BE), last_BEFN, embedding_BE=embedding_BE)
+
+    def answer(self, embedding_BE: Tensor) -> Tensor:
+        """Logits (B, Y), from embeddings."""
+        logits_BY: Tensor = self.classifier(self.answer_norm(embedding_BE))
+        return logits_BY
 
 
 @torch.no_grad()

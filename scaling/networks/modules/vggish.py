@@ -49,4 +49,9 @@ class VGGishModule(nn.Module):
         embedding_BE = getattr(self, "embedding")(read_BD)  # noqa: B009  its type is not declared
         if not self.linear:
             embedding_BE = functional.relu(embedding_BE)
-        return Output(self.dense(embedding_BE), x_BCFN, embedding_BE=embedding_BE)
+        return Output(self.answer(embedding_BE), x_BCFN, embedding_BE=embedding_BE)
+
+    def answer(self, embedding_BE: Tensor) -> Tensor:
+        """Logits (B, Y), from embeddings."""
+        logits_BY: Tensor = self.dense(embedding_BE)
+        return logits_BY
