@@ -25,6 +25,7 @@ resources = cluster.Resources(local_cpus=1)
 cluster.prepare_environment(resources)
 with local.folder(sockets=True) as own, cluster.session(resources, ("s3://b/r",), own):
     import ray
+    ray.get(ray.remote(lambda: None).remote())  # one worker, which stays
     print(ray.get_runtime_context().gcs_address, own, flush=True)
     sys.stdin.readline()
     print(ray.get(ray.remote(lambda: 6 * 7).remote()), flush=True)
@@ -138,6 +139,11 @@ def test_its_processes_have_sessions_of_their_own_and_all_go_with_it(host: Host)
     """Last, for it ends the session: unharmed by the strangers, and without a trace."""
     below = host.below()
     assert {"gcs_server", "raylet"} <= {process.name() for process in below}
+    words = [Path(word).name for process in below for word in process.cmdline()]
+    needless = {"monitor.py", "log_monitor.py", "dashboard.py"}
+    assert not needless.intersection(words)
+    workers = words.count("ray::IDLE") + words.count("default_worker.py")
+    assert workers == 1, "the one that ran a task; none waits that no trial would use"
     session = os.getsid(host.process.pid)
     assert [p for p in below if os.getsid(p.pid) == session] == []
     assert host.process.stdin is not None

@@ -33,6 +33,8 @@ ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # no CSV, JSON, TensorBoard beside our records
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    # would start as many as there are cores, without our runtime_env: none of them is ever used
+    "RAY_prestart_worker_first_driver": "0",
     # in C++, it prints addresses at SIGTERM, and aborts the process 3 s later
     "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # ours stands in for it: see scaling.interruption

@@ -37,6 +37,7 @@ NAME = len(PREFIX) + 8  # of a folder of ours, as tempfile names it
 AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 LONGEST = SOCKET - BEHIND - NAME - 1  # of the folder that ours is made in
 LOOPBACK = "127.0.0.1"
+NEEDLESS = ("api_server", "log_monitor", "monitor")  # processes of Ray's, each a Python
 PATIENCE = 5  # seconds in which Ray's processes must have ended when they were told to
 # Names of environment variables that hold what opens a door: of clouds, whose stores need theirs,
 # and of everything else, which no trial needs.
@@ -156,9 +157,12 @@ def _set_environment(values: Mapping[str, str | None]) -> None:
 @contextmanager
 def undisturbed(here: bool) -> Iterator[None]:
     """While this process joins Ray, it keeps its own answer to signals, which is given after that.
-    Of a Ray that starts `here` all processes get sessions of their own, and the node's address
-    stays the loopback one. Ray 2.60 has no options for these.
+    Of a Ray that starts `here` all processes get sessions of their own, the node's address stays
+    the loopback one, and processes that nobody needs are not started: of a dashboard that shows
+    nothing, of logs for a driver that prints none, and of nodes that could be added. Ray 2.60 has
+    no options for these.
     """
+    import ray._private.node as node
     import ray._private.services as services
     import ray._private.utils as utils
 
@@ -168,6 +172,7 @@ def undisturbed(here: bool) -> Iterator[None]:
         replaced += [
             (services, "ConsolePopen", popen),
             (services, "resolve_ip_for_localhost", lambda host: host),
+            *((node.Node, f"start_{name}", lambda *_, **__: None) for name in NEEDLESS),
         ]
     before = [getattr(module, name) for module, name, _ in replaced]
     for module, name, value in replaced:
