@@ -31,9 +31,9 @@ def choose(
         typer.Option(
             "--max",
             metavar="COST=N",
-            help="At most N of parameters, kept_parameters, kept_weights, macs, bytes (of all "
-            "parameters but cut channels, in float32), dense_bytes, sparse_bytes, receptive_field "
-            "or latency_ms. Repeatable; the first one is what cheap means.",
+            help="Upper limit on parameters, kept_parameters, kept_weights, macs, dcase_macs, "
+            "bytes (float32, without cut channels), dense_bytes, sparse_bytes, receptive_field or "
+            "latency_ms. Repeatable; the first decides which candidate is cheapest.",
         ),
     ] = None,
     least: Annotated[
@@ -41,32 +41,33 @@ def choose(
         typer.Option(
             "--min",
             metavar="SPLIT=SHARE",
-            help="An accuracy of at least this fraction on a split, as unseen=0.7. Repeatable.",
+            help="Lower limit on the accuracy on a split, such as unseen=0.7. Repeatable.",
         ),
     ] = None,
     preset: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="Known limits: dcase (128,000 parameters, a byte each in int8; 30 million "
+            help="Published limits: dcase (128,000 parameters, one byte each in int8; 30 million "
             "multiply-adds, counted as the challenge does). --max overrides them.",
         ),
     ] = "",
     on: Annotated[
-        str, typer.Option(metavar="SPLIT", help="The clips that choose; test clips flatter.")
+        str,
+        typer.Option(metavar="SPLIT", help="Split that decides; test clips make it optimistic."),
     ] = "validation",
     machine: Annotated[
         str,
         typer.Option(
             metavar="NAME",
-            help="Whose latencies count (default: the machine that measured most trials).",
+            help="Machine whose latencies count (default: the one that measured most trials).",
         ),
     ] = "",
     study: Studies = None,
     unit: Unit = "",
     last: Last = None,
     out: Annotated[
-        str | None, typer.Option(help="Local folder for the table as CSV. Default: none is written")
+        str | None, typer.Option(help="Local folder for the table as CSV. Default: not written.")
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Print all candidates, not only the first 20.")
@@ -75,7 +76,7 @@ def choose(
         bool, typer.Option("--json", help="Print the candidates as JSON lines, the best first.")
     ] = False,
 ) -> None:
-    """Choose the best model within a budget by its validation clips, and the cheapest as good."""
+    """Choose the best model within a budget, by validation clips, and the cheapest as good."""
     from analysis import choose as choosing
     from analysis import units
     from analysis.data import opened

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from scaling.results.records import Results
 
 WATCH_SECONDS = 2.0
-RESULTS = "Results folder or URI that a sweep wrote."
+RESULTS = "Results folder or URI of a sweep."
 JOINED = (
-    "Results folders or URIs that sweeps wrote. Of several, the trials are joined: one id is one "
-    "trial, whose records must agree."
+    "Results folders or URIs of sweeps. Several are joined by trial id; copies of a trial must "
+    "agree."
 )
-OUT = "Local folder for the figures. Default: RESULTS/figures. Of several, it has to be named."
+OUT = "Local folder for the figures. Default: RESULTS/figures. Required for several RESULTS."
 # what commands that read scores have in common
 Joined = Annotated[list[str], typer.Argument(help=JOINED)]
 Studies = Annotated[
@@ -48,14 +48,14 @@ Studies = Annotated[
 Last = Annotated[
     int | None,
     typer.Option(
-        help="Average over this many last evaluated epochs. Default: evaluation.last where all "
+        help="Average over the last N evaluated epochs. Default: evaluation.last if all "
         "trials agree on it, else 1."
     ),
 ]
 Unit = Annotated[
     str,
     typer.Option(
-        help="What intervals are over: folds, repeats, devices or clips. Default: the widest "
+        help="Unit of the intervals: folds, repeats, devices or clips. Default: the widest "
         "claim that the design allows."
     ),
 ]
@@ -79,7 +79,7 @@ def analyze(
         bool, typer.Option("--differences", help="Add the table of paired differences.")
     ] = False,
     published: Annotated[
-        bool, typer.Option("--published", help="Add the papers' tables beside our numbers.")
+        bool, typer.Option("--published", help="Add the papers' tables, beside your results.")
     ] = False,
     challenge: Annotated[
         bool,
@@ -125,7 +125,7 @@ def analyze(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the points as JSON lines.")] = False,
 ) -> None:
-    """Draw a study's figures and print their points, which are also written as CSV."""
+    """Draw a study's figures, and print their points and write them as CSV."""
     from analysis import listing, next_size, table, units
     from analysis.data import opened
     from analysis.figures import registry
@@ -258,11 +258,11 @@ def report(
     out: Annotated[
         str | None,
         typer.Option(
-            help="File of the page. Default: RESULTS/report.html. Of several, it has to be named."
+            help="Output file. Default: RESULTS/report.html. Required for several RESULTS."
         ),
     ] = None,
 ) -> None:
-    """Write one HTML page that shows all of a study, and asks the network for nothing."""
+    """Write a study's report, one HTML page that works without a network connection."""
     from analysis import table
     from analysis.data import opened
     from analysis.report.file import file_of, write
@@ -288,9 +288,9 @@ def status(
     every: Annotated[
         bool, typer.Option("--all", help="List all failures and running trials, not only 20.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the same as a JSON line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON line.")] = False,
 ) -> None:
-    """Show what became of a study's trials, why some failed, and how long the others will take."""
+    """Show a study's progress, the reasons of failures, and the time left."""
     from rich.console import Console
     from rich.live import Live
 

@@ -69,8 +69,8 @@ from scaling.typed import filled, number, whole  # noqa: E402
 
 app = typer.Typer(
     name="overhear",
-    help="How big, how biased, how pruned an audio classifier should be, so that it still works on "
-    "devices it never heard.",
+    help="Study how large, how biased and how pruned audio classifiers should be to work on "
+    "recording devices that training never heard.",
     epilog="--debug anywhere shows the traceback of an error.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -120,7 +120,7 @@ app.command()(coordinates)
 
 @app.command()
 def predict(
-    results: Annotated[str, typer.Argument(help="Results folder or URI that a sweep wrote.")],
+    results: Annotated[str, typer.Argument(help="Results folder or URI of a sweep.")],
     clips: Annotated[
         list[str],
         typer.Argument(metavar="CLIP|FOLDER...", help="Recordings, or folders of them."),
@@ -129,7 +129,7 @@ def predict(
         str | None,
         typer.Option(
             metavar="ID",
-            help="The trial that answers: its id, or how that begins (default: the best of what "
+            help="Trial to use, by its id or the start of it (default: the best trial of what "
             "overhear choose takes).",
         ),
     ] = None,
@@ -137,7 +137,7 @@ def predict(
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="From window to window of a recording that is longer than a clip (default: a "
+            help="Hop between windows of recordings that are longer than a clip (default: a "
             "clip's length).",
             parser=number,
         ),
@@ -146,17 +146,17 @@ def predict(
         int | None,
         typer.Option(
             metavar="K",
-            help="Only the K most probable classes (default: 3 in the table, else all).",
+            help="Print only the K most probable classes (default: 3 in the table, else all).",
             parser=whole(1),
         ),
     ] = None,
     format: Annotated[  # noqa: A002
-        Form, typer.Option(help="What is printed.")
+        Form, typer.Option(help="Output format.")
     ] = Form.TABLE,
     device: scaling.cli.Device = "auto",
     threads: scaling.cli.Threads = 0,
 ) -> None:
-    """Say what recordings hold, by a trained trial: labels with their probabilities."""
+    """Classify recordings with a trained model: labels and their probabilities."""
     from analysis.pick import pick
     from scaling import machine
     from scaling.results.records import Results
@@ -174,36 +174,36 @@ def predict(
 
 @app.command()
 def export(
-    results: Annotated[str, typer.Argument(help="Results folder or URI that a sweep wrote.")],
+    results: Annotated[str, typer.Argument(help="Results folder or URI of a sweep.")],
     trial: Annotated[
         str | None,
         typer.Option(
             metavar="ID",
-            help="The trial to export: its id, or how that begins (default: the best of what "
+            help="Trial to export, by its id or the start of it (default: the best trial of what "
             "overhear choose takes).",
         ),
     ] = None,
     to: Annotated[str, typer.Option(metavar="TARGET", help="onnx, torch or executorch.")] = "onnx",
     opset: Annotated[
-        int, typer.Option(metavar="N", help="ONNX's operator set.", parser=whole(1))
+        int, typer.Option(metavar="N", help="ONNX operator set.", parser=whole(1))
     ] = 18,
     out: Annotated[
         str | None,
-        typer.Option(metavar="PLACE", help="File or folder (default: RESULTS/models)."),
+        typer.Option(metavar="PLACE", help="Output file or folder (default: RESULTS/models)."),
     ] = None,
     root: scaling.cli.Root = None,
     column: scaling.cli.Column = None,
     group_from: scaling.cli.GroupFrom = None,
     threads: scaling.cli.Threads = 0,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Write its int8 twin, too (with --to onnx).")
+        bool, typer.Option("--int8", help="Also write an int8 version (with --to onnx).")
     ] = False,
     finetune: Annotated[
         int,
         typer.Option(
             metavar="EPOCHS",
             parser=whole(0),
-            help="Train the twin for up to so many epochs, its weights rounded to eight bits; "
+            help="Fine-tune the int8 version for up to this many epochs; "
             "validation clips choose how many.",
         ),
     ] = 0,
@@ -216,14 +216,14 @@ def export(
             "--max-loss",
             metavar="POINTS",
             parser=number,
-            help="Points of accuracy that the twin may lose on any device.",
+            help="Largest loss of accuracy, in points, that int8 may cause on any device.",
         ),
     ] = 2.0,
     force: Annotated[
-        bool, typer.Option("--force", help="Write the twin whatever it loses.")
+        bool, typer.Option("--force", help="Write the int8 version whatever it loses.")
     ] = False,
 ) -> None:
-    """Export a trained trial, from waveform to probabilities, as one checked file with a card."""
+    """Export a trained model, from waveform to probabilities, as one verified file."""
     from analysis.data import opened
     from analysis.pick import pick
     from analysis.track_record import track_record
@@ -270,17 +270,17 @@ def claims(
         str | None,
         typer.Option(
             metavar="STUDY",
-            help="Judge what this study states, a shipped one or a Python file (default: what was "
+            help="Judge the claims of this study, shipped or a Python file (default: what was "
             "stated when the results were made).",
         ),
     ] = None,
     alpha: Annotated[
-        float, typer.Option(help="Chance of any false verdict among a study's claims.")
+        float, typer.Option(help="Family-wise error rate over a study's claims.")
     ] = 0.05,
     unit: Annotated[
         str,
         typer.Option(
-            help="What intervals are over, where a claim does not say: folds, repeats or devices "
+            help="Unit of the intervals of claims that name none: folds, repeats or devices "
             "(default: the widest claim that the design allows)."
         ),
     ] = "",
@@ -295,7 +295,7 @@ def claims(
         str | None,
         typer.Option(
             metavar="FILE.csv",
-            help="Keep what they rest on as a small file, which claims takes in place of RESULTS.",
+            help="Write the evidence to a small file, which claims reads instead of RESULTS.",
         ),
     ] = None,
 ) -> None:

@@ -19,9 +19,9 @@ def coordinates(
     settings: scaling.cli.Settings = None,
     recipe: scaling.cli.Recipe = "quickstart",
     widths: Annotated[
-        str, typer.Option(metavar="W,W,...", help="Widths; the smallest is mup's base.")
+        str, typer.Option(metavar="W,W,...", help="Widths; the smallest is the base width of mup.")
     ] = WIDTHS,
-    steps: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Steps.")] = 4,
+    steps: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Training steps.")] = 4,
     root: scaling.cli.Root = None,
     column: scaling.cli.Column = None,
     group_from: scaling.cli.GroupFrom = None,
@@ -31,7 +31,7 @@ def coordinates(
     ] = analysis.cli.Format.PNG,
     threads: scaling.cli.Threads = 0,
 ) -> None:
-    """Check that layers move alike at all widths by mup, beside the standard parametrization."""
+    """Run mup's coordinate check: do layers move equally at all widths?"""
     import pandas as pd
 
     from analysis import files

@@ -22,7 +22,7 @@ MODULE = "Of a module"  # the panel of its options in the help
 def erf(
     results: Annotated[
         str | None,
-        typer.Argument(help="Results folder or URI that a sweep wrote (or name a --module)."),
+        typer.Argument(help="Results folder or URI of a sweep (or use --module)."),
     ] = None,
     trial: Annotated[
         list[str] | None,
@@ -33,13 +33,13 @@ def erf(
         typer.Option(metavar="NAME", help="Only the trials of this study; repeatable."),
     ] = None,
     split: Annotated[
-        str, typer.Option(help="Whose clips (default: unseen devices, else test clips).")
+        str, typer.Option(help="Split whose clips are used (default: unseen, else test).")
     ] = "",
     kind: Annotated[
-        str, typer.Option(help="What is differentiated: feature, logits or class.")
+        str, typer.Option(help="Output to differentiate: feature, logits or class.")
     ] = "feature",
     label: Annotated[
-        str | None, typer.Option(metavar="CLASS", help="With --kind class: which one.")
+        str | None, typer.Option(metavar="CLASS", help="With --kind class: the class.")
     ] = None,
     root: scaling.cli.Root = None,
     column: scaling.cli.Column = None,
@@ -57,7 +57,7 @@ def erf(
         str | None,
         typer.Option(
             metavar="MODULE:CLASS",
-            help="A torch module of yours, from features (clips, 1, rows, columns) to a map, "
+            help="Your torch module, from features (clips, 1, rows, columns) to a map, "
             "logits, or both (logits, map), in place of RESULTS.",
             rich_help_panel=MODULE,
         ),
@@ -65,7 +65,9 @@ def erf(
     arg: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=VALUE", help="What it is built with; repeatable.", rich_help_panel=MODULE
+            metavar="NAME=VALUE",
+            help="Argument of its constructor; repeatable.",
+            rich_help_panel=MODULE,
         ),
     ] = None,
     size: Annotated[
@@ -73,14 +75,14 @@ def erf(
         typer.Option(
             "--input",
             metavar="FxN",
-            help="Size of its inputs, standard normal noise: rows x columns, as 128x431.",
+            help="Size of its inputs, rows x columns, such as 128x431; inputs are normal noise.",
             rich_help_panel=MODULE,
         ),
     ] = None,
     layer: Annotated[
         str,
         typer.Option(
-            help="The submodule whose output is differentiated (default: what it returns).",
+            help="Submodule whose output is differentiated (default: the module's output).",
             rich_help_panel=MODULE,
         ),
     ] = "",
@@ -88,16 +90,18 @@ def erf(
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Its weights, .safetensors (default: as it is constructed, from seed 0).",
+            help="Weights as .safetensors (default: initial weights, seed 0).",
             rich_help_panel=MODULE,
         ),
     ] = None,
     clips: Annotated[
         int,
-        typer.Option(metavar="N", parser=whole(1), help="How many inputs.", rich_help_panel=MODULE),
+        typer.Option(
+            metavar="N", parser=whole(1), help="Number of inputs.", rich_help_panel=MODULE
+        ),
     ] = 32,
 ) -> None:
-    """Draw effective receptive fields; missing maps are computed from the trials' weights."""
+    """Compute and draw effective receptive fields (ERF) of trained networks or of any module."""
     filled(out=out, module=module, weights=weights)
     beside = {"--arg": arg, "--input": size, "--layer": layer, "--weights": weights}
     if module is not None:

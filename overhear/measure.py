@@ -22,7 +22,7 @@ FEWEST_REPEATS = 20  # of fewer, no 95th percentile can be told
 
 
 def measure(
-    results: Annotated[str, typer.Argument(help="Results folder or URI that a sweep wrote.")],
+    results: Annotated[str, typer.Argument(help="Results folder or URI of a sweep.")],
     trial: Annotated[
         list[str] | None,
         typer.Option(
@@ -37,18 +37,19 @@ def measure(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Measure every trial with weights.")] = False,
     threads: Annotated[
-        int, typer.Option(parser=whole(1), metavar="N", help="CPU threads; choose looks at 1.")
+        int,
+        typer.Option(parser=whole(1), metavar="N", help="CPU threads; overhear choose reads 1."),
     ] = 1,
     repeats: Annotated[
-        int, typer.Option(parser=whole(FEWEST_REPEATS), metavar="N", help="Timed calls of each.")
+        int, typer.Option(parser=whole(FEWEST_REPEATS), metavar="N", help="Timed calls per model.")
     ] = 200,
     machine: Annotated[
         str,
-        typer.Option(metavar="NAME", help="What to call this machine (default: its processor)."),
+        typer.Option(metavar="NAME", help="Name of this machine (default: its processor)."),
     ] = "",
     json: Annotated[bool, typer.Option("--json", help="Print the records as JSON lines.")] = False,
 ) -> None:
-    """Measure how long trained networks take for one clip here, and in how much memory."""
+    """Measure the latency and memory of trained networks on this machine."""
     from analysis import console, pick
     from scaling.results.records import Results
     from scaling.shipping import latency

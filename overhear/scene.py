@@ -16,9 +16,7 @@ from scaling.typed import filled
 def scene(
     settings: scaling.cli.Settings = None,
     recipe: scaling.cli.Recipe = "quickstart",
-    clip: Annotated[
-        str, typer.Option(help="The scene, by a clip's name (default: the first).")
-    ] = "",
+    clip: Annotated[str, typer.Option(help="Name of the clip to draw (default: the first).")] = "",
     device: Annotated[
         list[str] | None,
         typer.Option(
@@ -36,7 +34,7 @@ def scene(
     ] = analysis.cli.Format.PNG,
     threads: scaling.cli.Threads = 0,
 ) -> None:
-    """Draw one scene through two devices as a network sees it, and their difference."""
+    """Draw the features of one clip through two devices, and their difference."""
     import numpy as np
 
     from analysis import files

@@ -37,20 +37,22 @@ Settings = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="KEY=VALUE",
-        help="Settings to change, as network.width=64 (overhear settings lists them).",
+        help="Settings to change, such as network.width=64 (see overhear settings).",
         autocompletion=_setting_names,
     ),
 ]
 Root = Annotated[
     str | None,
-    typer.Option(metavar="DIR", help="The dataset's folder (default: below OVERHEAR_DATA)."),
+    typer.Option(
+        metavar="DIR", help="The dataset's folder (default: looked for in OVERHEAR_DATA)."
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the same facts as JSON lines.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
 FrontendBackend = Annotated[
     str,
-    typer.Option(help="What computes the features: auto, overhear, torchaudio or nnaudio."),
+    typer.Option(help="Library for the features: auto, overhear, torchaudio or nnaudio."),
 ]
 Capture = Annotated[
     str,
@@ -63,22 +65,27 @@ Capture = Annotated[
 Column = Annotated[
     list[str] | None,
     typer.Option(
-        "--column", metavar="OURS=YOURS", help="What a manifest calls a column; repeatable."
+        "--column",
+        metavar="OURS=YOURS",
+        help="Your name for a column of the manifest, such as label=species; repeatable.",
     ),
 ]
 GroupFrom = Annotated[
     str | None,
-    typer.Option(metavar="REGEX", help="Keep clips together whose paths share its first group."),
+    typer.Option(
+        metavar="REGEX",
+        help="Keep clips in one fold if the first group matches the same text in their paths.",
+    ),
 ]
 Skip = Annotated[
     bool,
-    typer.Option("--skip-unreadable", help="Leave unreadable recordings out; print how many."),
+    typer.Option("--skip-unreadable", help="Skip unreadable recordings and print how many."),
 ]
 Recipe = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="Settings to start from (overhear recipes lists them).",
+        help="Settings to start from (see overhear recipes).",
         autocompletion=_recipe_names,
     ),
 ]
@@ -90,10 +97,10 @@ Limit = Annotated[
         "as the challenge counts), or as parameters=50000; repeatable.",
     ),
 ]
-Threads = Annotated[int, typer.Option(parser=whole(0), metavar="N", help="CPU threads; 0: all.")]
+Threads = Annotated[int, typer.Option(parser=whole(0), metavar="N", help="CPU threads (0: all).")]
 
 data = typer.Typer(help="List, describe, download or check a dataset.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="Dataset (overhear data list shows them).")]
+Name = Annotated[str, typer.Argument(help="Dataset (see overhear data list).")]
 
 
 def pairs(settings: list[str] | None) -> dict[str, str]:
@@ -126,15 +133,15 @@ def train(
     skip_unreadable: Skip = False,
     limit: Limit = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print its size and cost; train nothing.")
+        bool, typer.Option("--dry-run", help="Print the trial's size and cost; train nothing.")
     ] = False,
     profile: Annotated[
         bool,
-        typer.Option("--profile", help="Write where an epoch's time goes; record nothing else."),
+        typer.Option("--profile", help="Profile one epoch; record nothing else."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Train one trial from a recipe, on this machine, without Ray."""
+    """Train one trial on this machine, without Ray."""
     from scaling import machine
     from scaling.results import leaks, limits
     from scaling.results.manifest import plan, price_unseen
@@ -282,7 +289,10 @@ def recipes(as_json: Json = False) -> None:
 
 def settings(
     prefix: Annotated[
-        str, typer.Argument(metavar="[PREFIX]", help="Only settings that begin so, as network.")
+        str,
+        typer.Argument(
+            metavar="[PREFIX]", help="List only settings that start with this, such as network."
+        ),
     ] = "",
     as_json: Json = False,
 ) -> None:
@@ -424,7 +434,7 @@ def download(
         typer.Option(metavar="DIR", help="Parent folder (default: OVERHEAR_DATA, else data)."),
     ] = None,
 ) -> None:
-    """Download, verify and unpack a dataset; run again, it resumes a download that was stopped."""
+    """Download, verify and unpack a dataset; resumes an interrupted download."""
     from scaling.sound import download as downloads
 
     for line in downloads.download(name, to):
@@ -438,13 +448,13 @@ def check(
     column: Column = None,
     group_from: GroupFrom = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Names and counts only; decode nothing.")
+        bool, typer.Option("--quick", help="Check names and counts only; decode nothing.")
     ] = False,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Also verify every packed byte of it in the cache.")
+        bool, typer.Option("--deep", help="Also verify every byte of the packed copy in the cache.")
     ] = False,
 ) -> None:
-    """Compare a dataset with its publication, decode every clip, name unreadable files."""
+    """Decode every clip, report bad files, and compare the counts with the published ones."""
     from scaling.sound import datasets, inspection, prepare
     from scaling.sound.datasets import sources
     from scaling.sound.datasets.reading import reading

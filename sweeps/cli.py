@@ -39,12 +39,12 @@ def studies(
     count: Annotated[
         bool,
         typer.Option(
-            "--count", help="Count each study's trials, which takes seconds (--json always does)."
+            "--count", help="Also count each study's trials (takes seconds; implied by --json)."
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List the shipped studies: name, question, source."""
+    """List the shipped studies with their questions and sources."""
     from sweeps.study import shipped
 
     for study in shipped():
@@ -62,12 +62,12 @@ def sweep(
         str,
         typer.Argument(
             metavar="STUDY",
-            help="A shipped study (overhear studies lists them) or a Python file of yours.",
+            help="A shipped study (see overhear studies) or your own Python file.",
             autocompletion=_study_names,
         ),
     ],
     data: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Another dataset than the study's.")
+        str | None, typer.Option(metavar="NAME", help="Use this dataset instead of the study's.")
     ] = None,
     root: Root = None,
     column: Column = None,
@@ -89,14 +89,14 @@ def sweep(
         str | None,
         typer.Option(
             metavar="RULE",
-            help="Stop trials early: asha or median; none: not even if the study says so.",
+            help="Stop weak trials early: asha or median; none overrides the study's rule.",
         ),
     ] = None,
     until_decided: Annotated[
         bool,
         typer.Option(
             "--until-decided",
-            help="Add repeats until the study's CLAIMS are decided; false decisions: 5 % in all.",
+            help="Add repeats until the study's claims are decided (at most 5 % false decisions).",
         ),
     ] = False,
     at_most: Annotated[
@@ -104,7 +104,7 @@ def sweep(
         typer.Option(
             parser=whole(1),
             metavar="N",
-            help="With --until-decided: repeats in all (default: 12, judged at 3, 5, 8 and 12).",
+            help="With --until-decided: total repeats (default: 12, judged at 3, 5, 8 and 12).",
         ),
     ] = None,
     limit: Limit = None,
@@ -116,7 +116,7 @@ def sweep(
         typer.Option(
             parser=number,
             metavar="G",
-            help="With --dry-run: predict at G x 10^9 multiply-adds a second; measure nothing.",
+            help="With --dry-run: assume G x 10^9 multiply-adds per second instead of measuring.",
         ),
     ] = None,
     retry_failed: Annotated[
@@ -126,20 +126,23 @@ def sweep(
         str | None,
         typer.Option(
             metavar="HOST:PORT",
-            help="Head of a running Ray cluster, or auto (default: a Ray of its own here).",
+            help="Head of a running Ray cluster, or auto (default: start a private Ray here).",
         ),
     ] = None,
     cpus_per_trial: Annotated[
-        int, typer.Option(parser=whole(1), metavar="N", help="CPU cores of each trial.")
+        int, typer.Option(parser=whole(1), metavar="N", help="CPU cores per trial.")
     ] = 1,
     gpus_per_trial: Annotated[
         float,
-        typer.Option(parser=number, metavar="X", help="GPUs of each trial; 0.25: four share one."),
+        typer.Option(
+            parser=number, metavar="X", help="GPUs per trial; with 0.25, four trials share one."
+        ),
     ] = 0.0,
     memory_per_trial: Annotated[
         str | None,
         typer.Option(
-            metavar="SIZE", help="As 4GiB; a trial that exceeds it is retried once, then failed."
+            metavar="SIZE",
+            help="Memory limit, such as 4GiB; a trial that exceeds it is retried once, then fails.",
         ),
     ] = None,
     hours_per_trial: Annotated[
@@ -147,15 +150,16 @@ def sweep(
         typer.Option(
             parser=number,
             metavar="X",
-            help="A trial that takes longer has failed; its checkpoint is kept.",
+            help="Time limit; a trial that exceeds it fails and keeps its checkpoint.",
         ),
     ] = None,
     max_concurrent: Annotated[
         int | None,
-        typer.Option(parser=whole(1), metavar="N", help="Trials that run at once at most."),
+        typer.Option(parser=whole(1), metavar="N", help="Run at most N trials at once."),
     ] = None,
     mps: Annotated[
-        bool, typer.Option("--mps", help="Trials that share a GPU compute at once: NVIDIA's MPS.")
+        bool,
+        typer.Option("--mps", help="Let trials that share a GPU compute at once (NVIDIA MPS)."),
     ] = False,
     stack: Annotated[
         str,
@@ -180,11 +184,11 @@ def sweep(
         str | None, typer.Option(metavar="PROJECT", help="Also log metrics to Weights & Biases.")
     ] = None,
     plain: Annotated[
-        bool, typer.Option("--plain", help="Print plain lines instead of a live one.")
+        bool, typer.Option("--plain", help="Print plain lines instead of a live display.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Run the missing trials of a study on Ray Tune; records go to the results folder."""
+    """Run a study's missing trials on Ray Tune and record them in a results folder."""
     if sys.stderr.isatty() or not dry_run:  # what is imported now takes a second or two
         print(f"planning {one_line(study)}", file=sys.stderr, flush=True)
     from scaling.results import limits as costs
