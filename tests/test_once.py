@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from scaling import machine
-from scaling.networks.modules.stochastic import reseed
 from scaling.results.manifest import plan
 from scaling.seeds import torch_stream
 from scaling.settings import Trial, changed
@@ -51,8 +50,9 @@ def session(trial: Trial, store: Store, here: machine.Machine = HERE, resume=Non
     taught = bool(trial.objective.sources)
     other = changed(trial, {"objective.kind": "cross_entropy"}) if taught else trial
     model = classifier.untrained(other, len(listener.labels), listener.frontend, here)
-    reseed(model, lambda name: torch_stream(1, name))
-    state = model.state_dict()
+    state, generator = model.state_dict(), torch_stream(1, "t")
+    for each in (value for value in state.values() if value.ndim > 1):  # some begin at zero
+        each += 0.1 * torch.randn(each.shape, generator=generator)
     if taught:
         return loop.Session(trial, listener, here, resume, None, [Teacher(other, state)])
     return loop.Session(trial, listener, here, resume, state)
