@@ -164,9 +164,10 @@ def _arms(study: str, arms: Any) -> tuple[Arm, ...]:
 
 
 def _altered(
-    trials: Sequence[Trial], settings: Mapping[str, Any], repeat: int | None
+    trials: Sequence[Trial], settings: Mapping[str, Any], repeat: int | None, trusted: bool
 ) -> Iterator[Trial]:
-    """The trials with these settings, with seeds 0 to repeat - 1 where it is given.
+    """The trials with these settings, with seeds 0 to repeat - 1 where it is given; each is checked
+    again, unless nothing changes one of those that are `trusted`.
 
     A trial that takes over from another takes over from that one as altered, of its own seed.
     Teachers keep their seeds, in which those of an ensemble differ, and are not repeated.
@@ -187,7 +188,8 @@ def _altered(
             if trial.objective.sources and now:
                 named = [now.get(name, name) for name in trial.objective.sources]
                 changes["objective.teachers"] = tuple(sorted(named))
-            made[trial.id, seed] = changed(trial, changes)
+            as_it_is = trusted and not changes
+            made[trial.id, seed] = trial if as_it_is else changed(trial, changes)
     for trial in trials:
         yield from (made[trial.id, seed] for seed in seeds)
 
@@ -209,7 +211,8 @@ def trials_of(study: Study, settings: Mapping[str, Any], repeat: int | None = No
             f"--repeats {repeat:,} of {len(trials):,} trials are {repeat * len(trials):,}: at most "
             f"{study_file.TRIALS:,}"
         )
-    trials = list(distinct(_altered(trials, settings, repeat)))
+    shipped_here = study.file is None  # else a person's, who may have made trials without a check
+    trials = list(distinct(_altered(trials, settings, repeat, shipped_here)))
     if not trials:
         raise ValueError(f"study {study.name}: trials() yields none")
     return trials

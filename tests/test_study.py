@@ -36,6 +36,7 @@ def test_shipped_studies_hold_together(study):
     assert study.question.endswith("?")
     assert study.source
     assert [t.id for t in trials_of(find(study.name), {})] == [t.id for t in trials]
+    assert [changed(t, {}).id for t in trials] == [t.id for t in trials], "as a launch changes them"
     labels = set(trial_labels(trials).values())
     assert len(labels) == len(trials)
     assert max(map(len, labels)) <= LONGEST

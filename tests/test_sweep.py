@@ -144,6 +144,7 @@ def test_a_worker_that_dies_is_retried(trial: Trial, tmp_path: Path):
     path, trials = study(tmp_path, brief(trial), [{"seed": 0}, {"seed": 1}, {"seed": 2}])
     out = tmp_path / "results"
     words = command("sweep", path, "--out", str(out), "--precision", "float32", "--plain")
+    words += ["--max-concurrent", "1"]  # each worker takes seconds to start
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as driver:

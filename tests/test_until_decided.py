@@ -13,9 +13,11 @@ import pytest
 from rich.console import Console
 from test_analysis_table import end, measure, plan, results, trial
 from test_sweep import overhear
+from typer.testing import CliRunner
 
 from analysis import ledger
 from analysis.sequential import levels
+from overhear.command import app
 from scaling.results.claims import Claim
 from scaling.results.looks import looks
 from scaling.results.records import Damaged, Results
@@ -365,7 +367,7 @@ def test_the_real_command(trial: Trial, tmp_path: Path, capsys: pytest.CaptureFi
     path.write_text(STUDY.format(base=brief.model_dump_json()))
     out = str(tmp_path / "results")
     words = ("sweep", str(path), "--out", out, "--until-decided", "--plain", "--repeats", "1")
-    words += ("--at-most", "2", "--precision", "float32")
+    words += ("--at-most", "2", "--precision", "float32", "--max-concurrent", "1")
     said = overhear(*words).stdout
     counts = [look.repeats for look in looks(Results(out))]
     assert counts in ([0, 1], [0, 1, 2])  # as soon as more repeats cannot decide it
@@ -373,7 +375,7 @@ def test_the_real_command(trial: Trial, tmp_path: Path, capsys: pytest.CaptureFi
     assert f"look {len(counts) - 1}, {counts[-1]} repeat" in said
     assert "next: overhear claims" in said
     assert "next: overhear analyze" not in said
-    again = overhear(*words).stdout
+    again = CliRunner().invoke(app, words, catch_exceptions=False).stdout
     assert "look 1, 1 repeat: width 8 hears more: " in again
     assert "trials complete" not in again
     options = {"out": out, "until_decided": True, "repeats": 1, "at_most": 2}
