@@ -88,11 +88,12 @@ def _named(named: str, planned: Sequence[str], results: Results) -> str:
         return begin[0]
     if begin:
         raise ValueError(
-            f"--trial {named}: {len(begin)} trials begin so: {_some(begin)}: name more of it"
+            f"--trial {named} is ambiguous: {len(begin)} trials start with it ({_some(begin)}): "
+            "give more of the id"
         )
     near = difflib.get_close_matches(named[:200], planned, n=3, cutoff=0.0)
     raise ValueError(
-        f"--trial {named:.60}: no trial of {results.where} begins so; the nearest are "
+        f"--trial {named:.60}: no trial of {results.where} starts with that; the nearest are "
         f"{' '.join(near)}"
     )
 

@@ -210,7 +210,7 @@ def test_a_dry_run_without_a_dataset_for_people(nothing: Path):
     own = CliRunner().invoke(app, ["sweep", "own_width", "--dry-run"])
     assert own.exit_code == 0
     assert "how many classes" not in own.stdout
-    assert own.stderr == "missing: folders has no default place: name yours with --root\n"
+    assert own.stderr == "missing: folders has no default folder: give yours with --root\n"
     with pytest.raises(ValueError, match="not found at"):
         run("sweep", "width")
     with pytest.raises(ValueError, match=r"these trials need .*: set OVERHEAR_DATA"):

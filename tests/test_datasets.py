@@ -92,9 +92,9 @@ def test_roots_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("OVERHEAR_DATA")
     assert find_root(esc50.ESC10) == Path("data/ESC-10")
     assert find_root(esc50.ESC50) == Path("data/ESC-50")
-    with pytest.raises(ValueError, match="manifest has no default place: name yours with --root"):
+    with pytest.raises(ValueError, match="manifest has no default folder: give yours with --root"):
         find_root(manifest.DATASET)
-    with pytest.raises(ValueError, match=r"manifest not found at x: name its place with --root$"):
+    with pytest.raises(ValueError, match=r"manifest not found at x: give its folder with --root$"):
         find_root(manifest.DATASET, "x")
 
 

@@ -37,7 +37,7 @@ def test_an_id_or_its_beginning_names_a_trial(results: Results):
     alike = sorted(t.id for t in trials if t.id[0] == first)
     with pytest.raises(ValueError, match=f"^--trial {first}: {len(alike)} trials .*: {alike[0]} "):
         pick(results, first)
-    with pytest.raises(ValueError, match=f"begins so; the nearest are .*{one}"):
+    with pytest.raises(ValueError, match=f"starts with that; the nearest are .*{one}"):
         pick(results, f"{one[:-1]}x")
 
 

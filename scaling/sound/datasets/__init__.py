@@ -146,8 +146,8 @@ def find_root(dataset: Dataset, root: Path | str | None = None) -> Path:
         if place.exists():
             return place
     if not places:
-        raise Missing(f"{dataset.name} has no default place: name yours with --root")
-    line = f"{dataset.name} not found at {', '.join(map(str, places))}: name its place with --root"
+        raise Missing(f"{dataset.name} has no default folder: give yours with --root")
+    line = f"{dataset.name} not found at {', '.join(map(str, places))}: give its folder with --root"
     if dataset.folders:
-        line += f", or the folder above it with OVERHEAR_DATA (available from {dataset.address})"
+        line += f", or set OVERHEAR_DATA to the folder above it (available from {dataset.address})"
     raise Missing(line)

@@ -5,7 +5,7 @@ A reason ends in one of the remedies below, so that each is worded once.
 
 CONVERT = "convert it to wav or flac (ffmpeg -i IN OUT.wav)"
 REPAIR = "copy or export it again"
-CONVERT_DAMAGED = "copy it again, or convert it if it plays to its end (ffmpeg -i IN OUT.wav)"
+CONVERT_DAMAGED = "copy it again, or convert it if it plays to the end (ffmpeg -i IN OUT.wav)"
 
 # What people have that libsndfile does not read: (where, bytes, what it is).
 UNREADABLE = (
