@@ -35,8 +35,8 @@ from scaling.settings.recipes import ESC10, QUICKSTART
 from scaling.sound import datasets, prepare
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session
 from scaling.training.profile import ceiling
+from scaling.training.session import Session
 from scaling.training.shape import groups, shape
 from sweeps import study
 

@@ -20,7 +20,7 @@ from scaling.sound import prepare
 from scaling.sound.store import Store
 from scaling.training import loop, stacked
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session
+from scaling.training.session import Session
 
 TARGETS = {8: 20.0, 16: 18.0, 32: 12.0}  # by width, for 16 trials on a data-centre GPU
 LIMIT = 4.0  # on a GPU

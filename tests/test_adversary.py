@@ -22,8 +22,8 @@ from scaling.sound.store import Store
 from scaling.training import adversary
 from scaling.training.epoch import Epoch
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session
 from scaling.training.methods import run
+from scaling.training.session import Session
 from scaling.training.shape import shape
 from scaling.training.views import Draws
 

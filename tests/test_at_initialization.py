@@ -20,8 +20,9 @@ from scaling.settings import Trial, changed, sizes
 from scaling.sound.store import Store
 from scaling.training import loop, stacked
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session, Step
 from scaling.training.methods import run
+from scaling.training.session import Session
+from scaling.training.steps import Step
 
 KINDS = ("snip", "grasp", "synflow")
 HE = {"network.initialization": "he", "network.width": 4, "pruning.target_width": 2}

@@ -26,8 +26,8 @@ from scaling.sound import frontends
 from scaling.sound.store import Store
 from scaling.training import capture
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session
 from scaling.training.methods import run
+from scaling.training.session import Session
 from scaling.training.stack import Stack
 from scaling.training.teachers import Teacher
 

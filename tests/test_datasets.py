@@ -87,7 +87,7 @@ def test_roots_in_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         Path(place).mkdir(parents=True)
         found = find_root(esc50.ESC10, "given" if place == "given" else None)
         assert found == Path(place)
-    with pytest.raises(ValueError, match="esc10 not found at nowhere: name its place with "):
+    with pytest.raises(ValueError, match="esc10 not found at nowhere: give its folder with "):
         find_root(esc50.ESC10, "nowhere")
     monkeypatch.delenv("OVERHEAR_DATA")
     assert find_root(esc50.ESC10) == Path("data/ESC-10")

@@ -17,7 +17,7 @@ from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 from scaling.training import classifier, methods, shape
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session
+from scaling.training.session import Session
 from scaling.training.teachers import Teacher, Teachers
 from sweeps import lineage
 from sweeps.study import Study, trials_of

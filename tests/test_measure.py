@@ -159,7 +159,7 @@ def test_exported_files_are_timed_beside_it(
         (["--threads", "999"], f"^--threads 999: this machine has 1 to {os.cpu_count()}$"),
         (["--threads", "0"], "'0' is not a whole number, 1 or more"),
         (["--repeats", "3"], "'3' is not a whole number, 20 or more"),
-        (["--trial", "nobody"], "^--trial nobody: no trial of .* starts with that; the nearest are "),
+        (["--trial", "nobody"], "^--trial nobody: no trial of .* starts with that; the"),
         (["--study", "none"], "^--study none: not planned in "),
         (["--machine", "m" * 81], r"^--machine mmm.*: 81 letters, at most 80$"),
     ],

@@ -8,7 +8,7 @@ from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 from scaling.training import memory
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session
+from scaling.training.session import Session
 
 HERE = Machine(torch.device("cpu"), torch.float32, 1)
 

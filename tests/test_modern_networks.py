@@ -29,8 +29,8 @@ from scaling.training import classifier, stacked
 from scaling.training.epoch import Epoch
 from scaling.training.grouped import grouped
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session
 from scaling.training.methods import run
+from scaling.training.session import Session
 
 KINDS = ("cp_mobile", "dcase_baseline", "tf_sepnet", "bc_resnet")
 SMALL = {"cp_mobile": 8, "dcase_baseline": 8, "tf_sepnet": 4, "bc_resnet": 4}

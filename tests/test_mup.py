@@ -20,7 +20,7 @@ from scaling.training import classifier, loop, stacked
 from scaling.training.coordinates import coordinates
 from scaling.training.epoch import Epoch
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session
+from scaling.training.session import Session
 
 MUP = {"network.parametrization": "mup", "network.base_width": 4, "network.initialization": "he"}
 

@@ -11,9 +11,10 @@ from scaling.results.manifest import plan
 from scaling.seeds import torch_stream
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
-from scaling.training import capture, classifier, loop, once
+from scaling.training import capture, classifier, once
 from scaling.training.epoch import Epoch
 from scaling.training.inputs import Listener
+from scaling.training.session import Session
 from scaling.training.teachers import Teacher
 from sweeps.timing import forecast, step_times
 
@@ -44,7 +45,7 @@ CASES = {
 }
 
 
-def session(trial: Trial, store: Store, here: machine.Machine = HERE, resume=None) -> loop.Session:
+def session(trial: Trial, store: Store, here: machine.Machine = HERE, resume=None) -> Session:
     """A trial's session; its teacher, or its encoder, has random weights."""
     listener = Listener(trial, store, here)
     taught = bool(trial.objective.sources)
@@ -54,8 +55,8 @@ def session(trial: Trial, store: Store, here: machine.Machine = HERE, resume=Non
     for each in (value for value in state.values() if value.ndim > 1):  # some begin at zero
         each += 0.1 * torch.randn(each.shape, generator=generator)
     if taught:
-        return loop.Session(trial, listener, here, resume, None, [Teacher(other, state)])
-    return loop.Session(trial, listener, here, resume, state)
+        return Session(trial, listener, here, resume, None, [Teacher(other, state)])
+    return Session(trial, listener, here, resume, state)
 
 
 def assert_same(one: Epoch, other: Epoch) -> None:

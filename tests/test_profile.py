@@ -12,9 +12,9 @@ from scaling import machine
 from scaling.machine import Machine
 from scaling.settings import Trial, sizes
 from scaling.sound.store import Store
-from scaling.training import loop
 from scaling.training.inputs import Listener
 from scaling.training.profile import Profile, profile
+from scaling.training.session import Session
 from sweeps.studies import few_data
 
 
@@ -73,15 +73,15 @@ class Slow(nn.Module):
 def test_a_slow_layer_is_found_in_both_passes(
     trial: Trial, store: Store, here: Machine, monkeypatch: pytest.MonkeyPatch
 ):
-    begin = loop.Session.begin
+    begin = Session.begin
 
-    def slowed(session: loop.Session) -> None:
+    def slowed(session: Session) -> None:
         begin(session)
         block = session.model.network.get_submodule("block2")
         if not isinstance(block.conv1, Slow):
             block.conv1 = Slow(block.conv1)
 
-    monkeypatch.setattr(loop.Session, "begin", slowed)
+    monkeypatch.setattr(Session, "begin", slowed)
     found = {each.name: each for each in profiled(trial, store, here).layers}
     slow = found.pop("block2.conv1")
     assert slow.forward_seconds > max(each.forward_seconds for each in found.values())
@@ -92,9 +92,9 @@ def test_the_trace_opens_and_hooks_are_gone(
     trial: Trial, store: Store, here: Machine, monkeypatch: pytest.MonkeyPatch
 ):
     sessions = []
-    begin = loop.Session.begin
+    begin = Session.begin
     monkeypatch.setattr(
-        loop.Session, "begin", lambda session: sessions.append(session) or begin(session)
+        Session, "begin", lambda session: sessions.append(session) or begin(session)
     )
     found = profiled(trial, store, here)
     names = {each.get("name") for each in json.loads(gzip.decompress(found.trace))["traceEvents"]}

@@ -21,8 +21,8 @@ from scaling.training import order, shape
 from scaling.training.classifier import show_examples
 from scaling.training.epoch import Epoch
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session
 from scaling.training.methods import run
+from scaling.training.session import Session
 
 CLASSES = ("field", "kitchen", "street")
 DISTANCES = ("mean_squared", "squared", "cosine")

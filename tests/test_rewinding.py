@@ -21,8 +21,8 @@ from scaling.sound.store import Store
 from scaling.training import loop, stacked
 from scaling.training.epoch import Epoch
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session
 from scaling.training.methods import run
+from scaling.training.session import Session
 
 WAYS = ("weights", "rate", "none", "reinitialized")
 # 7 epochs: 3 of the first training, back to its first, then twice 2 more

@@ -17,8 +17,8 @@ from scaling.seeds import torch_stream
 from scaling.settings import Trial, changed, sizes
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session
 from scaling.training.methods import run
+from scaling.training.session import Session
 from scaling.training.shape import shape
 
 RIGL = {

@@ -20,7 +20,7 @@ from scaling.results.run_trial import run_trial, stop
 from scaling.settings import Augment, Features, Sound, Split, Training, Trial, changed
 from scaling.sound.store import Store
 from scaling.training.epoch import Diverged
-from scaling.training.loop import Session
+from scaling.training.session import Session
 from scaling.training.stack import Stack
 
 

@@ -13,8 +13,8 @@ from scaling.sound.store import Store
 from scaling.training import optimizer, sharpness
 from scaling.training.epoch import Epoch
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session
 from scaling.training.methods import run
+from scaling.training.session import Session
 from scaling.training.shape import shape
 
 

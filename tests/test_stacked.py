@@ -14,8 +14,8 @@ from scaling.sound.store import Store
 from scaling.training import shape, stack, stacked
 from scaling.training.epoch import Diverged, Epoch
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session
 from scaling.training.methods import run
+from scaling.training.session import Session
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from scaling.objectives.cross_entropy import CrossEntropy
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 from scaling.training import classifier, views
-from scaling.training import loop as training
+from scaling.training import session as training
 from scaling.training.epoch import Diverged, Epoch
 from scaling.training.methods import run
 

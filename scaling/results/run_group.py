@@ -20,7 +20,7 @@ from scaling.settings import Trial
 from scaling.sound.store import Store
 from scaling.training import stacked
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session
+from scaling.training.session import Session
 
 
 def run_group(

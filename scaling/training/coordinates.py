@@ -18,7 +18,7 @@ from scaling.machine import Machine
 from scaling.settings import Trial, sizes
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session
+from scaling.training.session import Session
 
 
 class Move(NamedTuple):

@@ -11,7 +11,6 @@ Contents: `fit`, `dry_step`, `drawing_apart` and `given_back`, `recompute`.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from scaling.networks.modules.kernels import Prunable
 from scaling.networks.modules.stochastic import Stochastic
-
-Session = Any  # of scaling.training.loop, which imports this module
+from scaling.training.session import Session
 
 
 def fit(session: Session, step: Callable[[Session], None] | None = None) -> bool:

@@ -28,7 +28,7 @@ from scaling.networks.cost import LayerCost
 from scaling.settings import Trial
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
-from scaling.training.loop import Session
+from scaling.training.session import Session
 
 STEPS = 100  # of an epoch, at most: a trace of more is too long to look at
 SIDE = {"cpu": 1024, "cuda": 8192}  # of the matrices whose product is the ceiling

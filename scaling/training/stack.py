@@ -21,14 +21,15 @@ from torch.func import functional_call, vmap
 from torch.nn import functional
 
 from scaling.networks.modules.kernels import Convolution, Prunable
-from scaling.networks.modules.output import Output
+from scaling.networks.modules.output import Output, by_view
 from scaling.objectives.modules.losses import Loss
 from scaling.seeds import torch_stream
 from scaling.training import capture, classifier, memory, optimizer, sharpness
 from scaling.training.answers import ReplayedAnswers
 from scaling.training.grouped import grouped
 from scaling.training.handed import Handed
-from scaling.training.loop import Session, Step, by_view
+from scaling.training.session import Session
+from scaling.training.steps import Step
 from scaling.training.sums import Sums, Terms
 from scaling.training.trainees import Several
 

@@ -2,26 +2,23 @@
 
 # V views, B clips, F mel bands, N frames
 
-from collections.abc import Hashable, Iterator
-from typing import Any
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from scaling.machine import Machine
 from scaling.sound.batches import Uploaded
 from scaling.training.handed import Handed
+from scaling.training.steps import DrawnStep, Step, TakesSteps
 from scaling.training.sums import Sums, Terms
-
-# of scaling.training.loop and stack, which import this module
-DrawnStep = Any
-Session = Any
-Stack = Any
 
 
 class Single:
     """One trial; see capture.Trainee."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: TakesSteps) -> None:
         self.session, self.machine = session, session.machine
         self.optimizer = session.optimizer
         self.handed = Handed(session.model.network)
@@ -83,10 +80,31 @@ class Single:
         return _stage(self.session)
 
 
+class TakesStepsTogether(Protocol):
+    """Trials while they train side by side: scaling.training.stack.Stack, which replays its own."""
+
+    machine: Machine
+    optimizer: torch.optim.Optimizer
+    flat_SP: Tensor  # all their weights
+
+    @property
+    def sessions(self) -> Sequence[TakesSteps]:
+        """The trials."""
+
+    def drawn(self, shape: Sequence[int]) -> list[Tensor]:
+        """What their networks draw in a step of features of this shape."""
+
+    def take(self, steps: Sequence[Step], draws: list[Tensor], sums: Sums) -> None:
+        """Take a step of each."""
+
+    def kept(self) -> list[Tensor]:
+        """What else their steps read or change."""
+
+
 class Several:
     """Trials side by side; see capture.Trainee."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: TakesStepsTogether) -> None:
         self.stack, self.machine = stack, stack.machine
         self.optimizer = stack.optimizer
 
@@ -129,24 +147,24 @@ class Several:
         return tuple(map(_stage, self.stack.sessions))
 
 
-def _shape(session: Session, drawn: DrawnStep) -> tuple[int, int, int, int]:
+def _shape(session: TakesSteps, drawn: DrawnStep) -> tuple[int, int, int, int]:
     """Of what the network is given in a step: (V x B, 1, F, N)."""
     clips = sum(len(view.rows_B) for view in drawn.views)
     return clips, 1, *session.trial.sound.shape
 
 
-def _stage(session: Session) -> Hashable:
+def _stage(session: TakesSteps) -> Hashable:
     penalties = session.pruner.penalties(session.done) if session.pruner else ()
     return session.objective.stage(session.done), tuple(penalties)
 
 
-def _set_rates(session: Session) -> None:
+def _set_rates(session: TakesSteps) -> None:
     """Of the optimizer, those of the last step, as numbers."""
     for group in session.optimizer.param_groups:
         group["lr"] = session.rate(session.count - 1) * group["factor"]
 
 
-def _cut(session: Session) -> list[Tensor]:
+def _cut(session: TakesSteps) -> list[Tensor]:
     return [*session.pruner.vectors.values()] if session.pruner else []
 
 

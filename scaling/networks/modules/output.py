@@ -1,6 +1,6 @@
 """What every network says of a batch: the logits, and the map that they are read from.
 
-Contents: Output, `described`.
+Contents: Output, `described`, `by_view`.
 """
 
 # B clips, C channels, F rows of a map (mel bands at the input), N columns (frames), Y classes,
@@ -28,3 +28,9 @@ def described(output: Output) -> Tensor:
     if output.embedding_BE is not None:
         return output.embedding_BE
     return output.features_BCFN.mean(dim=(2, 3))
+
+
+def by_view(whole: Output, count: int) -> list[Output]:
+    """The output for each of so many views that follow each other in a batch."""
+    parts = [[None] * count if each is None else each.chunk(count) for each in whole]
+    return [Output(*each) for each in zip(*parts, strict=True)]
