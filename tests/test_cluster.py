@@ -63,6 +63,7 @@ def _ray_of_its_own(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_TMPDIR", str(temporary))
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    monkeypatch.setenv("RAY_prestart_worker_first_driver", "0")  # which no trial would use
 
 
 @pytest.fixture

@@ -102,6 +102,7 @@ def address() -> Iterator[str]:
         patch.setenv("RAY_TMPDIR", str(temporary))
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_AUTH_MODE", "disabled")
+        patch.setenv("RAY_prestart_worker_first_driver", "0")  # four, which no trial would use
         made = Cluster()
         made.add_node(
             **{"num_cpus": 4, "num_gpus": 1, "node_name": "only", "include_dashboard": False},

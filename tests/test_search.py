@@ -194,7 +194,8 @@ def test_a_search_is_interrupted_and_goes_on(base: Trial, tmp_path: Path, ray_to
         proposals = ray_adaptive.Proposals(ledger, stores, watch)
         with Calm(ledger.left(), stops) as display:
             display.expected = 5 - len(results.names("outcomes"))
-            sweep(ledger.left(), task, Resources(local_cpus=2), display, watch, proposals)
+            resources = Resources(local_cpus=2 if stops else 1)  # a worker takes seconds to start
+            sweep(ledger.left(), task, resources, display, watch, proposals)
         return display
 
     interrupted = launch(True)

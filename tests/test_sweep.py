@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from overhear.command import app
 from scaling import machine
 from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
@@ -125,9 +127,11 @@ def test_a_sweep_with_trials_that_raise_and_diverge(trial: Trial, tmp_path: Path
     assert re.match(r"Diverged: the loss became (nan|inf) in epoch \d+ \(rate ", wild)
     rows = [row for row in by_epoch(Path(out)) if row["trial"] != trials[3].id]
     assert rows == alone([trials[0], trials[2]], tmp_path / "alone")
-    again = overhear("sweep", path, "--out", out, expect=1)
+    again = CliRunner().invoke(app, ["sweep", path, "--out", out])
+    assert again.exit_code == 1, again.output
     assert "4 of 4 trials ended earlier and are skipped" in again.stdout
-    planned = overhear("sweep", path, "--out", out, "--dry-run", "--json")
+    planned = CliRunner().invoke(app, ["sweep", path, "--out", out, "--dry-run", "--json"])
+    assert planned.exit_code == 0, planned.output
     facts = [json.loads(line) for line in planned.stdout.splitlines()]
     assert [fact["status"] for fact in facts] == ["complete", "failed"] * 2
 
