@@ -44,8 +44,11 @@ def encodes(trial: Trial) -> bool:
 
 
 def numbers(trial: Trial, classes: int) -> tuple[int, int]:
-    """How many numbers a clip's answers are: those of all teachers, and those of the encoder."""
-    return len(trial.objective.sources) * classes, sizes.network_layers(trial, classes)[-1].inputs
+    """How many numbers a clip's answers are: those of all teachers, and those of the encoder (0
+    where none is kept: not every network states its layers).
+    """
+    encoder = sizes.network_layers(trial, classes)[-1].inputs if encodes(trial) else 0
+    return len(trial.objective.sources) * classes, encoder
 
 
 def kept(trial: Trial, classes: int, clips: int) -> tuple[bool, bool]:
