@@ -222,6 +222,7 @@ def test_train_prices_without_a_dataset(nothing: Path, esc10: Path):
     without = CliRunner().invoke(app, words)
     beside = json.loads(run(*words, "--root", str(esc10)))
     assert (beside.pop("train_clips"), beside.pop("test_clips")) == (320, 80)
+    assert beside.pop("train_macs") == 3 * beside["macs"] * 320 * 60
     assert json.loads(without.stdout) == beside
     assert without.stderr.startswith("missing: esc10 not found at ")
     assert without.stderr.count("; `overhear data download esc10` fetches it") == 1

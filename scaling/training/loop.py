@@ -1,5 +1,6 @@
-"""The training loop: `run(trial, listener, machine)` trains one network and yields an epoch's
-records as they happen; scaling.training.session holds what an epoch does.
+"""The training loop: `run` trains one network and yields an epoch's records as they happen.
+
+What an epoch does is in scaling.training.session.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
