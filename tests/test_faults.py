@@ -123,8 +123,9 @@ def test_a_second_driver_refuses_and_a_killed_one_is_taken_over(planned, tmp_pat
         refused = overhear(*words, str(out), expect=2)
         assert (out / "sweep.json").read_text() == before or '"beat": 0' not in before
         assert re.fullmatch(
-            rf"planning .*\noverhear: results folder {out}: the sweep that began \S+ on "
-            rf"{os.uname().nodename} \(process {first.pid}\) writes to it: wait for its end, .*--out\n",
+            rf"planning the study\noverhear: results folder {out}: the sweep that began \S+ on "
+            rf"{os.uname().nodename} \(process {first.pid}\) writes to it: wait for its end, "
+            r".*--out\n",
             refused.stderr,
         )
         until(under_way(out), first)

@@ -356,4 +356,4 @@ def test_one_that_is_not_installed_is_said_by_the_command(
     with pytest.raises(SystemExit, match="2"):
         main()
     expected = f"overhear: --{kind} needs {kind}: pip install 'overhear-study[{kind}]'\n"
-    assert capsys.readouterr().err == expected
+    assert capsys.readouterr().err == "planning the study\n" + expected

@@ -204,7 +204,7 @@ def test_a_sweep_says_something_before_it_imports_what_takes_seconds(tmp_path: P
     )
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     first, second = ended.stderr.splitlines()
-    assert first == "planning quickstart"
+    assert first == "planning the study"
     assert second.endswith(" is imported")
     assert not ended.stdout
 
