@@ -60,11 +60,12 @@ def trained(study: Path, out: Path, instructions: tuple[str, ...]) -> "pd.Series
 
 def deviations(accuracy: Mapping[str, "pd.Series[float]"]) -> dict[str, float]:
     """Standard deviations of one training's accuracy: by its fold, its seed within a fold, and the
-    processor for one fold and seed. Moments; a fold's is cut at 0.
+    processor for one fold and seed. Moments; a fold's is cut at 0. With one seed, nan but for the
+    processor.
     """
     value_FS = accuracy["this machine's"].unstack()
     seed = value_FS.var(axis=1).mean()
-    fold = max(0.0, value_FS.mean(axis=1).var() - seed / value_FS.shape[1])
+    fold = np.maximum(0.0, value_FS.mean(axis=1).var() - seed / value_FS.shape[1])
     runs = pd.DataFrame(accuracy)
     return {
         "fold": float(np.sqrt(fold)),
@@ -96,7 +97,8 @@ def report(accuracy: Mapping[str, "pd.Series[float]"]) -> None:
         table.add_row(other, "", one, *cells)
     console = Console()
     console.print(table)
-    said = ", ".join(f"{name} {100 * value:.1f}" for name, value in deviations(accuracy).items())
+    varies = {name: 100 * value for name, value in deviations(accuracy).items()}
+    said = ", ".join(f"{name} {value:.1f}" for name, value in varies.items() if value == value)
     console.print(f"One training's accuracy varies by (standard deviation, points): {said}")
 
 
@@ -106,7 +108,7 @@ def main() -> None:
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--epochs", type=int, default=20)
     options.add_argument("--width", type=int, default=8)
-    options.add_argument("--out", type=Path, help="keeps the results there, and goes on from them")
+    options.add_argument("--out", type=Path, help="keep the results there; a second run resumes")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         out = given.out or Path(scratch)
