@@ -5,14 +5,11 @@ CP-ResNet of width 8, base and damped, on five folds and three seeds.
 from collections.abc import Iterator
 from typing import Any
 
+from width_esc10 import SHORT
+
 from scaling.results.claims import Claim
-from scaling.settings import Trial, changed
-from scaling.settings.recipes import (
-    DAMPED,
-    ESC10_MICROPHONES,
-    TRAINING_MICROPHONES,
-    UNSEEN_MICROPHONES,
-)
+from scaling.settings import Trial
+from scaling.settings.recipes import DAMPED
 from sweeps.claimed import base_and_damped
 from sweeps.study import product
 
@@ -31,12 +28,8 @@ CLAIMS = tuple(
 
 def trials() -> Iterator[Trial]:
     """D = 1 and 3 at K = 1, and K = 4 at D = 1, base and damped: 90 trials of 20 epochs."""
-    microphones = (*UNSEEN_MICROPHONES, *TRAINING_MICROPHONES, "Beyer_M260", "Reslo_RV")
-    small: dict[str, Any] = {"training.epochs": 20, "training.warmup": 4, "evaluation.last": 1}
-    small |= {"evaluation.every": 20, "microphones.test": microphones}
-    base = changed(ESC10_MICROPHONES, small)
     for seed in (0, 1, 2):
         every: dict[str, Any] = {"seed": (seed,), "split__fold": (1, 2, 3, 4, 5)}
         every |= {"network__width": (8,), "network__damping": (0.0, DAMPED)}
-        yield from product(base, **every, network__depth=(1, 3))
-        yield from product(base, **every, network__pointwise=(4,))
+        yield from product(SHORT, **every, network__depth=(1, 3))
+        yield from product(SHORT, **every, network__pointwise=(4,))

@@ -12,6 +12,16 @@ from sweeps.study import product
 
 QUESTION = "Does any way of pruning beat the dense network of as many weights?"
 SOURCE = "methods as in docs/pruning.md, at CPU scale on ESC-10 through unseen microphones"
+SHORT = changed(
+    ESC10_MICROPHONES,
+    {
+        "training.epochs": 20,
+        "training.warmup": 4,
+        "evaluation.last": 1,
+        "evaluation.every": 20,
+        "network.initialization": "he",
+    },
+)
 DENSE: dict[str, Any] = {"pruning.kind": "none", "network.width": 4}
 METHODS: dict[str, dict[str, Any]] = {
     "a fixed mask, largest layers first": {"kind": "static", "density": "largest"},
@@ -38,12 +48,9 @@ CLAIMS = tuple(
 
 def trials() -> Iterator[Trial]:
     """Six ways of cutting and the dense network of equal size, 105 trials of 20 epochs in all."""
-    small: dict[str, Any] = {"training.epochs": 20, "training.warmup": 4, "evaluation.last": 1}
-    small |= {"evaluation.every": 20, "network.initialization": "he"}
-    base = changed(ESC10_MICROPHONES, small)
     for seed in (0, 1, 2):
         every = {"seed": (seed,), "split__fold": (1, 2, 3, 4, 5)}
-        yield from product(base, **every, network__width=(4,))
+        yield from product(SHORT, **every, network__width=(4,))
         for cut in CUT.values():
             target = {"network.width": 16, "pruning.target_width": 4, **cut}
-            yield from product(changed(base, target), **every)
+            yield from product(changed(SHORT, target), **every)
