@@ -3,7 +3,8 @@
 Conventions: a pair shares its seed, its fold and every setting that varies within a side and that
 the claim does not name; two pairs whose differences are compared share the same. What is constant
 within each side may differ between them, and is told. Of fields, trials that collapsed
-(analysis.fields) are left out, and counted. Contents: Unjudged, Evidence, evidence.
+(analysis.fields) are left out, and counted. Contents: Unjudged, Evidence, evidence,
+of_side.
 """
 
 import itertools
@@ -93,7 +94,7 @@ def _planned(manifest: pd.DataFrame, selector: Mapping[str, Any], side: str) -> 
     """The ids of a side's planned trials, of which there is at least one."""
     left, passed = manifest, ""
     for name, value in selector.items():
-        rows = left[_holds(left[name], value)]
+        rows = of_side(left, {name: value})
         if rows.empty:
             raise Unjudged(
                 f"{side}: no trial has {selected({name: value})}{passed}"
@@ -101,6 +102,13 @@ def _planned(manifest: pd.DataFrame, selector: Mapping[str, Any], side: str) -> 
             )
         left, passed = rows, f"{passed or ' where'} {selected({name: value})}"
     return left["trial"].tolist()
+
+
+def of_side(rows: pd.DataFrame, selector: Mapping[str, Any]) -> pd.DataFrame:
+    """Those of these rows, with a column for each setting, that have the settings of a side."""
+    for name, value in selector.items():
+        rows = rows[_holds(rows[name], value)]
+    return rows
 
 
 def _holds(values: "pd.Series[Any]", wanted: Any) -> "pd.Series[bool]":

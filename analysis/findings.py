@@ -21,6 +21,7 @@ import pandas as pd
 
 from analysis import table
 from analysis.data import Data
+from analysis.evidence import of_side
 from analysis.metrics import Unrecorded
 from scaling import settings
 from scaling.results.claims import FIELDS, GAP, METRICS, Claim
@@ -45,14 +46,15 @@ PLACES = 6  # decimals of a metric: a millionth is no clip of any set
 
 
 def keep(data: Data, study: str, claims: Sequence[Claim | Stated], file: Path) -> None:
-    """Write what these claims of a study rest on to `file` (.csv) and beside it (.json).
+    """Write what these claims of a study rest on to `file` (.csv) and beside it (.json): the trials
+    of their sides that have the claim's metric.
 
-    Raises ValueError where no trial of it is complete.
+    Raises ValueError where no such trial is complete.
     """
     plain = [_plain(each) for each in claims]
     scores = _scores(data, {each for claim in plain for each in _splits(claim)})
     scores, fields = _with_fields(data, scores, {each.metric for each in plain if each.of_field})
-    rows = scores.sort_values([*FIRST, "split", "device"], kind="stable")
+    rows = _read_by(scores, plain).sort_values([*FIRST, "split", "device"], kind="stable")
     names = [*settings.leaves(), *COUNTS]
     varying = [n for n in names if n not in FIRST and rows[n].nunique(dropna=False) > 1]
     told = data.snapshot.outcomes.set_index("trial").loc[rows["trial"].unique()]
@@ -171,6 +173,18 @@ def _with_fields(
         sizes[metric] = sizes[metric].round(PLACES)
         scores = scores.merge(sizes[[*on, metric]], on=on, how="left")
     return scores, [*sorted(metrics), "chance"] if metrics else []
+
+
+def _read_by(scores: pd.DataFrame, claims: Sequence[Claim]) -> pd.DataFrame:
+    """The rows of those trials that a claim reads: a folder may hold trials of other questions."""
+    read = set[str]()
+    for claim in claims:
+        measured = scores[scores[claim.metric].notna()]
+        for side in claim.sides.values():
+            read |= {*of_side(measured, side)["trial"]}
+    if not read:
+        raise ValueError("no complete trial has the settings and the metric that these claims name")
+    return scores[scores["trial"].isin(read)]
 
 
 def _splits(claim: Claim) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from analysis.findings import MOST, Kept, keep
 from overhear.command import app
 from scaling.results.claims import Claim
 from scaling.results.records import Results
+from sweeps.study import find
 
 ROOT = Path(__file__).parent.parent
 FINDINGS = sorted((ROOT / "findings").glob("*.csv"))
@@ -54,6 +55,19 @@ def test_it_is_small_and_says_what_is_the_same_in_all(kept: Path):
     assert note["settings"]["training.epochs"] == 12
     assert note["trials"] == rows["trial"].nunique()
     assert all(note[name] for name in ("data_digest", "versions", "precision"))
+
+
+def test_trials_that_no_claim_reads_are_left_out(width: Path, tmp_path: Path):
+    narrow = Claim("width helps", {"network.width": 8}, {"network.width": 4}, on="unseen")
+    keep(opened([str(width)]), "width", [narrow], tmp_path / "narrow.csv")
+    assert set(Kept(tmp_path / "narrow.csv").manifest["network.width"]) == {4, 8}
+
+
+def test_a_finding_holds_the_trials_of_its_study():
+    """Those that its file makes today: a record of another trial shows nothing of the study."""
+    for file in FINDINGS:
+        planned = {trial.id for trial in find(str(file.with_suffix(".py"))).trials()}
+        assert {*Kept(file).manifest["trial"]} <= planned, file.name
 
 
 @pytest.mark.parametrize(
