@@ -11,7 +11,7 @@ def test_every_setting_is_listed_once():
 def test_a_setting_has_type_default_bound_and_meaning():
     (width,) = catalog("network.width")
     assert width[1:5] == ("int", None, True, "1 to 4,096")
-    assert width.meaning.startswith("W: ")
+    assert width.meaning.startswith("width W: ")
     (damping,) = catalog("network.damping")
     assert damping[1:5] == ("float", 0.0, False, "0 to 1")
     assert {each.name for each in catalog("sound.features")} >= {"sound.features.mels"}
@@ -34,4 +34,4 @@ def test_settings_of_kinds_say_whose_they_are():
 
 def test_every_setting_has_a_meaning():
     assert [each.name for each in catalog() if not each.meaning] == []
-    assert catalog("network.kind")[0].meaning == "which network"
+    assert catalog("network.kind")[0].meaning == "kind of network"

@@ -31,7 +31,7 @@ class BCResNet(Network):
     damping: Damping = 0.0
     dropout: Dropout = 0.0
     bands: Annotated[
-        int, Field(ge=1, le=64, description="sub-bands of a map that are normalized apart")
+        int, Field(ge=1, le=64, description="number of sub-bands that are normalized separately")
     ] = 5
 
     style: ClassVar[ChainStyle] = ChainStyle(initialization="uniform")

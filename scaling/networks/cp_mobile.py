@@ -88,10 +88,11 @@ class CPMobile(Inverted):
 
     kind: Literal["cp_mobile"] = "cp_mobile"
     multiplier: Annotated[
-        float, Field(ge=1, le=8, description="channels of a stage over those of the one before")
+        float, Field(ge=1, le=8, description="ratio of channels from one stage to the next")
     ] = 2.3
     expansion: Annotated[
-        float, Field(ge=1, le=16, description="channels within a block over those before it")
+        float,
+        Field(ge=1, le=16, description="ratio of channels within a block to those at its input"),
     ] = 3.0
 
     strides: ClassVar[Mapping[int, Sides]] = {2: (2, 2), 4: (2, 1)}

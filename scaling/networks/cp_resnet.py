@@ -24,12 +24,19 @@ class CPResNet(Network):
     """Width W, depth D and 1x1 blocks K."""
 
     kind: Literal["cp_resnet"] = "cp_resnet"
-    depth: Annotated[int, Field(ge=0, le=64, description="D: 3x3 blocks of width 2W")] = 0
-    pointwise: Annotated[int, Field(ge=0, le=64, description="K: 1x1 blocks of width 4W")] = 0
+    depth: Annotated[
+        int, Field(ge=0, le=64, description="depth D: number of 3x3 blocks, 2W channels wide")
+    ] = 0
+    pointwise: Annotated[
+        int, Field(ge=0, le=64, description="K: number of 1x1 blocks, 4W channels wide")
+    ] = 0
     damping: Damping = 0.0
     initialization: Annotated[
         Literal["fixup", "he"],
-        Field(description="fixup: each block begins as its shortcut; he: He et al. 2015"),
+        Field(
+            description="initial weights; fixup: each block starts as its shortcut; he: He et al. "
+            "2015"
+        ),
     ] = "fixup"
     dropout: Dropout = 0.0
 

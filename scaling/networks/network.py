@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 Damping = Annotated[
     float,
-    Field(ge=0, le=1, description="0: plain kernels; 1: outermost frequency taps are zero"),
+    Field(
+        ge=0,
+        le=1,
+        description="damping of the kernels along frequency; 0: none; 1: the outermost taps are "
+        "zero",
+    ),
 ]
 Dropout = Annotated[
     float,
@@ -32,14 +37,14 @@ Momentum = Annotated[
     Field(
         gt=0,
         le=1,
-        description="share of the newest batch in batch normalization's running statistics; the "
-        "published 0.01 needs hundreds of steps",
+        description="momentum of batch normalization: weight of the newest batch in the running "
+        "statistics; the published 0.01 needs hundreds of steps",
     ),
 ]
 
 Normalization = Annotated[
     Literal["none", "residual", "adaptive"],
-    Field(description="of each band of a clip at the input: residual normalization"),
+    Field(description="residual normalization of the input, per band and clip"),
 ]
 
 
@@ -61,16 +66,20 @@ class Network(Kind):
         Field(
             ge=1,
             le=4096,
-            description="W: channels of the first layer, or as docs/networks.md says",
+            description="width W: channels of the first layer, unless docs/networks.md says "
+            "otherwise",
         ),
     ]
     normalization: Normalization = "none"
     parametrization: Annotated[
         Literal["standard", "mup"],
-        Field(description="mup: rates and first weights by layer, so that one rate fits all W"),
+        Field(
+            description="mup scales each layer's learning rate and initial weights, so that one "
+            "rate fits all widths"
+        ),
     ] = "standard"
     base_width: Annotated[
-        int, Field(ge=1, le=4096, description="of mup: the width at which it changes nothing")
+        int, Field(ge=1, le=4096, description="mup: the width at which nothing is scaled")
     ] = 8
 
     style: ClassVar[ChainStyle] = ChainStyle()

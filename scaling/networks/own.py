@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class OwnNetwork(Network):
     """The name of a person's network, the digest of its source and its settings."""
 
-    kind: Annotated[str, Field(pattern=PATTERN, description="which network")]
+    kind: Annotated[str, Field(pattern=PATTERN, description="network architecture")]
     source: Source = ""
     options: Options = ()
     damping: Damping = 0.0

@@ -30,20 +30,25 @@ class PaSST(Network):
     """W units of a token, `blocks` of attention and two dense layers."""
 
     kind: Literal["passt"] = "passt"
-    blocks: Annotated[int, Field(ge=1, le=64, description="of attention, one after another")] = 12
+    blocks: Annotated[int, Field(ge=1, le=64, description="number of attention blocks")] = 12
     stride: Annotated[
         int,
-        Field(ge=10, le=SIDE, description="bands and frames from one patch of 16 x 16 to the next"),
+        Field(ge=10, le=SIDE, description="step between patches of 16 x 16, in bands and frames"),
     ] = 10
     longest: Annotated[
         int,
-        Field(ge=SIDE, le=10_000, description="frames that have positions; 998: ten seconds"),
+        Field(
+            ge=SIDE,
+            le=10_000,
+            description="longest input that the positional encoding covers, frames; 998: ten "
+            "seconds",
+        ),
     ] = 998
     patchout_bands: Annotated[
-        int, Field(ge=0, le=11, description="rows of patches left out of each step")
+        int, Field(ge=0, le=11, description="rows of patches dropped in each training step")
     ] = 0
     patchout_frames: Annotated[
-        int, Field(ge=0, le=600, description="columns of patches left out of each step")
+        int, Field(ge=0, le=600, description="columns of patches dropped in each training step")
     ] = 0
 
     mixes: ClassVar[str] = "adds up all its blocks"

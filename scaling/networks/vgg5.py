@@ -24,7 +24,7 @@ class VGG5(Chain):
     kind: Literal["vgg5"] = "vgg5"
     input_norm: Annotated[
         Literal["channel", "time"],
-        Field(description="time: its input is normalized frame by frame"),
+        Field(description="normalization of the input; time: each frame on its own"),
     ] = "channel"
     momentum: Momentum = TENSORFLOW.momentum
 

@@ -33,7 +33,7 @@ class VGGish(Network):
     damping: Damping = 0.0
     dropout: Dropout = 0.0
     linear_embedding: Annotated[
-        bool, Field(description="no ReLU after the embedding; off: as published")
+        bool, Field(description="omit the ReLU after the embedding; false: as published")
     ] = False
 
     style: ClassVar[ChainStyle] = TENSORFLOW

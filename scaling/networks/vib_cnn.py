@@ -25,14 +25,15 @@ class VIBCNN(Chain):
 
     kind: Literal["vib_cnn"] = "vib_cnn"
     flatten: Annotated[
-        bool, Field(description="dense layer on the whole map; off: on its mean")
+        bool, Field(description="feed the dense layer the whole map; false: the map's mean")
     ] = False
     padding: Annotated[
-        Literal["valid", "same"], Field(description="same: zeros around every map")
+        Literal["valid", "same"],
+        Field(description="padding of each convolution; same: zeros around the map; valid: none"),
     ] = "valid"
     first_weights: Annotated[
         Literal["he", "glorot"],
-        Field(description="how they are drawn: as in He et al. 2015, or (glorot) as Keras does"),
+        Field(description="initial weights: He et al. 2015 (he) or Keras's default (glorot)"),
     ] = "he"
 
     @property

@@ -26,12 +26,18 @@ class Bottleneck(Objective):
     """A Gaussian of K dimensions between the network and the classes."""
 
     kind: Literal["bottleneck"] = "bottleneck"
-    beta: Annotated[float, Field(ge=0, le=100, description="weight of the divergence")] = 0.0
+    beta: Annotated[float, Field(ge=0, le=100, description="beta: weight of the KL divergence")] = (
+        0.0
+    )
     latent: Annotated[
-        int, Field(ge=0, le=65_536, description="K: dimensions of the Gaussian, 1 or more")
+        int,
+        Field(
+            ge=0, le=65_536, description="K: dimensions of the Gaussian; must be set to 1 or more"
+        ),
     ] = 0
     offset: Annotated[
-        float, Field(ge=-20, le=20, description="deviation = softplus(x - offset)")
+        float,
+        Field(ge=-20, le=20, description="offset of the standard deviation, softplus(x - offset)"),
     ] = 0.0
 
     apart: ClassVar[tuple[str, ...]] = ("beta",)

@@ -24,12 +24,15 @@ class Consistency(Objective):
 
     kind: Literal["consistency"] = "consistency"
     weight: Annotated[
-        float, Field(ge=0, le=1000, description="weight of the divergence, once ramped up")
+        float, Field(ge=0, le=1000, description="weight of the divergence after the ramp")
     ] = 0.0
-    ramp: Annotated[int, Field(ge=0, description="epochs in which the weight grows from 0")] = 0
+    ramp: Annotated[int, Field(ge=0, description="epochs over which the weight grows from 0")] = 0
 
     copies: Annotated[
-        int, Field(ge=1, le=9, description="changed copies of a clip, beside itself")
+        int,
+        Field(
+            ge=1, le=9, description="augmented copies of each clip, in addition to the clip itself"
+        ),
     ] = 2
 
     apart: ClassVar[tuple[str, ...]] = ("weight", "ramp")

@@ -28,21 +28,28 @@ class Distillation(Objective):
     kind: Literal["distillation"] = "distillation"
     teachers: Annotated[
         tuple[str, ...],
-        Field(description="ids of trials, whose results lie in the same folder: an ensemble"),
+        Field(
+            description="teachers: ids of trials in the same results folder, used as an ensemble"
+        ),
     ] = ()
     ensemble: Annotated[
-        int, Field(ge=1, le=32, description="how many teachers: what claims and tables tell")
+        int, Field(ge=1, le=32, description="number of teachers, as claims and tables name it")
     ] = 1
     label_weight: Annotated[
         float,
-        Field(ge=0, lt=1, description="lambda: of the cross-entropy; the rest is the teachers'"),
+        Field(
+            ge=0,
+            lt=1,
+            description="lambda: weight of the cross-entropy with the labels; the teachers' term "
+            "has the rest",
+        ),
     ] = 0.02
     temperature: Annotated[
-        float, Field(ge=0.01, le=100, description="T: what all logits are divided by")
+        float, Field(ge=0.01, le=100, description="temperature T that divides all logits")
     ] = 2.0
     mean: Annotated[
         Literal["clips_and_classes", "clips"],
-        Field(description="what the divergence from the teachers is a mean over"),
+        Field(description="average the divergence over clips and classes, or over clips alone"),
     ] = "clips_and_classes"
 
     @field_validator("teachers")

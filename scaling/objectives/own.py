@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class OwnObjective(Objective):
     """The name of a person's objective, the digest of its source and its settings."""
 
-    kind: Annotated[str, Field(pattern=PATTERN, description="which objective")]
+    kind: Annotated[str, Field(pattern=PATTERN, description="objective that training minimizes")]
     source: Source = ""
     options: Options = ()
 

@@ -22,15 +22,19 @@ class Prototypes(Objective):
 
     kind: Literal["prototypes"] = "prototypes"
     embedding: Annotated[
-        int, Field(ge=0, le=65_536, description="dimensions of the space, 1 or more")
+        int,
+        Field(ge=0, le=65_536, description="dimensions of the embedding; must be set to 1 or more"),
     ] = 0
     support: Annotated[
         int,
-        Field(ge=1, le=10_000, description="the most clips that each prototype is the mean of"),
+        Field(ge=1, le=10_000, description="largest number of clips averaged into a prototype"),
     ] = 5
     distance: Annotated[
         Literal["mean_squared", "squared", "cosine"],
-        Field(description="mean or sum over the dimensions, or 1 - cosine"),
+        Field(
+            description="distance to a prototype: squared, averaged or summed over the dimensions, "
+            "or 1 - cosine"
+        ),
     ] = "mean_squared"
 
     queries: Annotated[
@@ -38,8 +42,8 @@ class Prototypes(Objective):
         Field(
             ge=0,
             le=10_000,
-            description="clips of each class in a step, fewer where it has fewer; 0: drawn from "
-            "all classes alike",
+            description="clips per class in a step, or as many as the class has; 0: batches are "
+            "drawn from all clips",
         ),
     ] = 0
 

@@ -20,14 +20,14 @@ Source = Annotated[
     str,
     Field(
         pattern="^([0-9a-f]{64})?$",
-        description="of a part of your own: SHA-256 of its source, set when it is named",
+        description="SHA-256 of the source of your own part; filled in automatically",
     ),
 ]
 Options = Annotated[
     tuple[str, ...],
     Field(
         max_length=100,
-        description="of a part of your own: its settings, also as options.NAME=VALUE",
+        description="settings of your own part; write each as options.NAME=VALUE",
     ),
 ]
 

@@ -54,7 +54,7 @@ class OnBatches(AtInitialization):
     """One that judges weights by the loss of training clips."""
 
     batches: Annotated[
-        int, Field(ge=1, le=1000, description="training batches that weights are judged on")
+        int, Field(ge=1, le=1000, description="training batches used to score the weights")
     ] = 1
 
     brief: ClassVar[Mapping[str, int]] = {"batches": 1}

@@ -32,32 +32,40 @@ class Channels(Pruning):
     kind: Literal["channels"] = "channels"
     budget: Annotated[
         Budget,
-        Field(description="what keep and limit bound, counted without cut channels"),
+        Field(description="cost that `keep` and `limit` bound, counted without the cut channels"),
     ] = "macs"
     keep: Annotated[
-        float, Field(ge=0, lt=1, description="share of it that is left at most; 0: limit says")
+        float, Field(ge=0, lt=1, description="largest share of the cost to keep; 0: use `limit`")
     ] = 0.0
-    limit: Annotated[
-        int, Field(ge=0, description="how much of it is left at most; 0: keep says")
-    ] = 0
+    limit: Annotated[int, Field(ge=0, description="largest cost to keep; 0: use `keep`")] = 0
     criterion: Annotated[
         Literal["scale", "l1", "l2"],
-        Field(description="|scale| of the normalization, or norm of the channel's kernels"),
+        Field(
+            description="score of a channel: |scale| of its normalization, or the norm of its "
+            "kernels"
+        ),
     ] = "scale"
     ranking: Annotated[
         Literal["layer", "network"],
-        Field(description="channels compete in their layer, all keeping one share, or with all"),
+        Field(
+            description="rank channels within their layer, so that all layers keep one share, or "
+            "over the whole network"
+        ),
     ] = "layer"
     round_to: Annotated[
-        int, Field(ge=1, le=256, description="layers that are cut keep a multiple of so many")
+        int,
+        Field(ge=1, le=256, description="a cut layer keeps a multiple of this number of channels"),
     ] = 1
     penalty: Annotated[
         float,
-        Field(ge=0, description="on the sum of |scale|, until the last channels go; 0: none"),
+        Field(ge=0, description="L1 penalty on the scales until the last cut; 0: none"),
     ] = 0.0
-    start: Annotated[int, Field(ge=0, description="epochs trained before; channels: 1 or more")] = 0
+    start: Annotated[
+        int,
+        Field(ge=0, description="epochs of training before pruning starts; channels: at least 1"),
+    ] = 0
     rounds: Rounds = 1
-    every: Annotated[int, Field(ge=1, description="epochs from one round to the next")] = 1
+    every: Annotated[int, Field(ge=1, description="epochs between rounds")] = 1
 
     brief: ClassVar[Mapping[str, int]] = {"start": 1, "rounds": 1, "every": 1}
 

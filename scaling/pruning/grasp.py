@@ -21,7 +21,10 @@ class Grasp(OnBatches):
 
     kind: Literal["grasp"] = "grasp"
     temperature: Annotated[
-        float, Field(gt=0, le=1e6, description="grasp: what logits are divided by to be judged")
+        float,
+        Field(
+            gt=0, le=1e6, description="temperature that divides the logits when weights are scored"
+        ),
     ] = 200.0
 
     def masks(

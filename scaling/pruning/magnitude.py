@@ -18,11 +18,19 @@ class Magnitude(ByMagnitude):
     kind: Literal["magnitude"] = "magnitude"
     schedule: Annotated[
         Literal["geometric", "saturating", "ramp", "cubic"],
-        Field(description="how the kept weights fall to the target over the epochs of pruning"),
+        Field(description="schedule by which the number of kept weights falls to the target"),
     ] = "geometric"
-    start: Annotated[int, Field(ge=0, description="epochs trained before; channels: 1 or more")] = 0
-    length: Annotated[int, Field(ge=1, description="epochs of pruning")] = 50
-    rate: Annotated[float, Field(gt=0, le=100, description="saturating: a; larger: sooner")] = 5.0
+    start: Annotated[
+        int,
+        Field(ge=0, description="epochs of training before pruning starts; channels: at least 1"),
+    ] = 0
+    length: Annotated[int, Field(ge=1, description="epochs over which weights are cut")] = 50
+    rate: Annotated[
+        float,
+        Field(
+            gt=0, le=100, description="saturating: steepness a of the schedule; larger cuts sooner"
+        ),
+    ] = 5.0
 
     brief: ClassVar[Mapping[str, int]] = {"start": 0, "length": 1}
 

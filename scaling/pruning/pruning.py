@@ -18,19 +18,21 @@ if TYPE_CHECKING:
 
 Density = Annotated[
     Literal["largest", "uniform", "er", "erk", "magnitude"],
-    Field(description="how the weights that stay are shared out among layers"),
+    Field(description="how the kept weights are distributed over layers"),
 ]
-Guard = Annotated[float, Field(gt=0, le=1, description="sparsity that no layer exceeds; 1: none")]
+Guard = Annotated[
+    float, Field(gt=0, le=1, description="largest sparsity of any layer; 1: no limit")
+]
 Score = Annotated[
     Literal["weight", "kernel"],
-    Field(description="magnitude of the weight, or of weight x damping"),
+    Field(description="score of a weight: its magnitude, or that of weight x damping"),
 ]
-Rounds = Annotated[int, Field(ge=1, le=1000, description="1: one-shot; more: iterative")]
+Rounds = Annotated[int, Field(ge=1, le=1000, description="rounds of pruning; 1: one-shot")]
 Target = Annotated[
-    int, Field(ge=0, description="weights kept in the end; 0: those at target_width")
+    int, Field(ge=0, description="number of weights to keep; 0: as `target_width` says")
 ]
 TargetWidth = Annotated[
-    int, Field(ge=0, le=4096, description="keep as many as this network has at this width")
+    int, Field(ge=0, le=4096, description="keep as many weights as this network has at this width")
 ]
 
 

@@ -24,10 +24,14 @@ class Rewinding(ByMagnitude):
     kind: Literal["rewinding"] = "rewinding"
     rewind: Annotated[
         Literal["weights", "rate", "none", "reinitialized"],
-        Field(description="what rounds take back to rewind_to; reinitialized: last, a new draw"),
+        Field(
+            description="what each round resets to its state at `rewind_to`: weights and learning "
+            "rate, the rate alone, or nothing; reinitialized: weights, and a new draw "
+            "in the last round"
+        ),
     ] = "weights"
     rewind_to: Annotated[
-        int, Field(ge=0, le=100_000, description="epochs trained, to which rounds return; 0: none")
+        int, Field(ge=0, le=100_000, description="epoch to which rounds rewind; 0: initialization")
     ] = 0
     rounds: Rounds = 1
 

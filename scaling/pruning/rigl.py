@@ -24,13 +24,14 @@ class RigL(Cutting):
     kind: Literal["rigl"] = "rigl"
     density: Density = "largest"
     period: Annotated[
-        int, Field(ge=1, le=10**9, description="rigl: steps from one change of masks to the next")
+        int, Field(ge=1, le=10**9, description="steps between updates of the masks")
     ] = 100
     fraction: Annotated[
-        float, Field(gt=0, le=1, description="rigl: share of a layer that moves, at first")
+        float,
+        Field(gt=0, le=1, description="initial share of a layer's weights that an update replaces"),
     ] = 0.3
     until: Annotated[
-        float, Field(gt=0, le=1, description="rigl: share of training after which masks stay")
+        float, Field(gt=0, le=1, description="share of training after which the masks stay fixed")
     ] = 0.75
 
     open_ended: ClassVar[bool] = False

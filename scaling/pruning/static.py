@@ -24,7 +24,10 @@ class Static(Cutting):
     kind: Literal["static"] = "static"
     initialization: Annotated[
         Literal["keep", "rescale", "uniform"],
-        Field(description="what is left keeps its draw, is rescaled, or is redrawn"),
+        Field(
+            description="initial values of the remaining weights: as drawn, rescaled, or drawn "
+            "from a uniform distribution"
+        ),
     ] = "keep"
     density: Density = "largest"
 

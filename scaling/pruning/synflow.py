@@ -21,7 +21,12 @@ class SynFlow(AtInitialization):
 
     kind: Literal["synflow"] = "synflow"
     iterations: Annotated[
-        int, Field(ge=1, le=10_000, description="synflow: cuts, each of an equal share of the rest")
+        int,
+        Field(
+            ge=1,
+            le=10_000,
+            description="number of cuts; each removes the same share of what remains",
+        ),
     ] = 100
 
     def masks(

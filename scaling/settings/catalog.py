@@ -70,7 +70,7 @@ def defaults() -> dict[str, Any]:
 
 def _meaning(each: Setting) -> str:
     part, _, leaf = each.name.rpartition(".")
-    return each.field.description or (f"which {part}" if leaf == "kind" else "")
+    return each.field.description or (f"kind of {part}" if leaf == "kind" else "")
 
 
 def _type(annotation: Any) -> str:

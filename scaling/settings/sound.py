@@ -27,7 +27,7 @@ class Features(Part):
     kind: Annotated[
         str,
         Words(("perceptual", "log_mel", "vggish", "passt", "gammatone", "cqt", "vqt")),
-        Field(description="the front end"),
+        Field(description="front end that computes the features"),
     ]
     source: Source = ""
     options: Options = ()
@@ -36,50 +36,72 @@ class Features(Part):
         Field(
             ge=0,
             le=LONGEST,
-            description="STFT window and FFT size (vggish: next power of two); cqt, vqt: 0",
+            description="STFT window, samples; the FFT has this size (vggish: the next power of "
+            "two); cqt and vqt: 0",
         ),
     ] = 0
     fft: Annotated[
-        int, Field(ge=0, le=LONGEST, description="FFT size, with zeros after the window; 0: none")
+        int,
+        Field(
+            ge=0,
+            le=LONGEST,
+            description="FFT size; the window is padded with zeros; 0: as `window` says",
+        ),
     ] = 0
-    hop: Annotated[int, Field(ge=1, description="samples from frame to frame")]
+    hop: Annotated[int, Field(ge=1, description="samples between frames")]
     mels: Annotated[
         int,
         Field(
             ge=1,
             le=1024,
-            description="bands: mel, Slaney's scale and norm (vggish, passt: HTK's, none), "
-            "gammatone, or bins of cqt and vqt",
+            description="number of bands: mel bands (Slaney's scale and norm; vggish, passt: HTK's "
+            "scale, no norm), gammatone bands, or bins of cqt and vqt",
         ),
     ]
     low: Annotated[
         float,
         Field(
-            ge=0, description="lower edge of the lowest band, Hz; gammatone, cqt, vqt: its centre"
+            ge=0,
+            description="lower edge of the lowest band, Hz; gammatone, cqt and vqt: its centre",
         ),
     ] = 0.0
     high: Annotated[
-        float, Field(ge=0, description="upper edge, Hz; 0: half the rate; cqt, vqt: 0")
+        float,
+        Field(
+            ge=0,
+            description="upper edge of the highest band, Hz; 0: half the sample rate; cqt and vqt: "
+            "0",
+        ),
     ] = 0.0
     range_db: Annotated[
-        float, Field(ge=0, description="floor, dB below the clip's loudest value; 0: no floor")
+        float,
+        Field(ge=0, description="floor relative to the clip's loudest value, dB; 0: no floor"),
     ] = 0.0
     floor: Annotated[
-        float, Field(ge=0, le=1, description="least power, whatever the clip; 0: 1e-10, -100 dB")
+        float,
+        Field(ge=0, le=1, description="absolute floor of the power; 0: 1e-10, that is -100 dB"),
     ] = 0.0
-    bins_per_octave: Annotated[int, Field(ge=1, le=192, description="of cqt and vqt")] = 12
+    bins_per_octave: Annotated[
+        int, Field(ge=1, le=192, description="bins per octave of cqt and vqt")
+    ] = 12
     gamma: Annotated[
         float,
-        Field(ge=0, le=1000, description="vqt: added to the bandwidth of every bin, Hz"),
+        Field(ge=0, le=1000, description="vqt: added to each bin's bandwidth, Hz"),
     ] = 0.0
     preemphasis: Annotated[
-        float, Field(ge=0, le=1, description="share of each sample taken off the next; 0: none")
+        float,
+        Field(
+            ge=0,
+            le=1,
+            description="pre-emphasis: share of each sample that is subtracted from the next; 0: "
+            "none",
+        ),
     ] = 0.0
     trainable: Annotated[
         Literal["none", "mel", "stft"],
         Field(
-            description="filters that learn with the network: those of the bands, or the STFT's "
-            "(of cqt and vqt: the bins')"
+            description="filters trained with the network: none, the bands' (mel) or the STFT's "
+            "(stft; in cqt and vqt the bins')"
         ),
     ] = "none"
 
@@ -191,23 +213,34 @@ class Features(Part):
 class Sound(Part):
     """Which recordings, and what of them reaches the network."""
 
-    dataset: Annotated[str, Field(min_length=1, description="a name of `overhear data list`")]
-    rate: Annotated[int, Field(ge=1000, le=192_000, description="samples per second, Hz")]
+    dataset: Annotated[
+        str, Field(min_length=1, description="dataset, by its name in `overhear data list`")
+    ]
+    rate: Annotated[int, Field(ge=1000, le=192_000, description="sample rate, Hz")]
     seconds: Annotated[
-        float, Field(gt=0, le=600, description="length of a clip: longer cut, shorter zero-padded")
+        float,
+        Field(
+            gt=0,
+            le=600,
+            description="length of a clip; longer ones are cut, shorter ones filled as `fill` says",
+        ),
     ]
     source: Source = ""
     options: Options = ()
     features: Features
     classes: Annotated[
-        tuple[str, ...], Field(description="only clips of these classes; empty: all")
+        tuple[str, ...], Field(description="use only clips of these classes; empty: all")
     ] = ()
     fill: Annotated[
-        Literal["zeros", "tile"], Field(description="after a short clip: nothing, or it again")
+        Literal["zeros", "tile"],
+        Field(description="how a short clip is filled up: with zeros, or by repeating it"),
     ] = "zeros"
     patch: Annotated[
         int,
-        Field(ge=0, description="frames that the network sees at once, of all; 0: the whole clip"),
+        Field(
+            ge=0,
+            description="length of the patch that the network receives, frames; 0: the whole clip",
+        ),
     ] = 0
 
     @property
@@ -309,46 +342,54 @@ class Split(Part):
     protocol: Annotated[
         Literal["folds", "made_folds", "leaking_folds", "pairs"],
         Field(
-            description="what is held out: a published fold, a made one (by recording, or by "
-            "chance: leaking), or pairs of city and class"
+            description="how clips are held out: the dataset's own folds, folds made here that "
+            "keep each recording together, folds that ignore recordings (leaking), "
+            "or pairs of city and class"
         ),
     ]
     fold: Annotated[
         int,
-        Field(ge=0, description="the fold held out for the test; pairs: the rotation"),
+        Field(ge=0, description="test fold; pairs: number of the rotation"),
     ]
     validation_fold: Annotated[
-        int | None, Field(ge=0, description="a second fold held out, to choose by; null: none")
+        int | None,
+        Field(ge=0, description="validation fold, for choosing among models; null: none"),
     ] = None
     folds: Annotated[
-        int, Field(ge=0, le=1000, description="made folds: how many to make, numbered from 1")
+        int,
+        Field(ge=0, le=1000, description="made folds: number of folds; they are numbered from 1"),
     ] = 0
     train_devices: Annotated[
-        tuple[str, ...], Field(description="devices trained on; empty: all; the rest are unseen")
+        tuple[str, ...],
+        Field(description="training devices; all others are unseen; empty: train on all"),
     ] = ()
     pairs_share: Annotated[
-        float, Field(gt=0, lt=1, description="pairs: share of (city, class) pairs held out")
+        float, Field(gt=0, lt=1, description="pairs: share of the (city, class) pairs held out")
     ] = 0.3
     fraction: Annotated[
-        float, Field(gt=0, le=1, description="share of the training clips that is trained on")
+        float, Field(gt=0, le=1, description="share of the training clips used")
     ] = 1.0
     clips_per_class: Annotated[
-        int, Field(ge=0, description="training clips of each class that are trained on; 0: all")
+        int, Field(ge=0, description="training clips used per class; 0: all")
     ] = 0
     by_chance: Annotated[
-        bool, Field(description="draw that share over all clips, not class by class")
+        bool, Field(description="draw `fraction` from all clips together, not class by class")
     ] = False
     pairs_seed: Annotated[
-        int, Field(ge=0, description="pairs: order of cities and classes; 0: alphabetical")
+        int,
+        Field(ge=0, description="pairs: seed of the order of cities and classes; 0: alphabetical"),
     ] = 0
     labels: Annotated[
         Literal["true", "uniform", "permuted"],
-        Field(description="what training clips are taught: drawn once per clip from the seed"),
+        Field(
+            description="labels of the training clips: true ones, uniform random ones or a "
+            "permutation, drawn once from the seed"
+        ),
     ] = "true"
 
     unseen: Annotated[
         Literal["fold", "all"],
-        Field(description="unseen devices are tested in the test fold, or with all their clips"),
+        Field(description="clips of unseen devices to test on: those of the test fold, or all"),
     ] = "fold"
 
     def idle(self) -> Iterator[tuple[str, str]]:
@@ -389,39 +430,66 @@ class Augment(Part):
     """
 
     roll: Annotated[
-        float, Field(ge=0, description="largest circular shift of the wave either way, seconds")
+        float,
+        Field(
+            ge=0, description="largest circular shift of the waveform in either direction, seconds"
+        ),
     ] = 0.0
-    mixup: Annotated[float, Field(ge=0, description="alpha of the Beta distribution; 0: none")] = (
-        0.0
-    )
+    mixup: Annotated[
+        float, Field(ge=0, description="mixup: alpha of the Beta distribution; 0: no mixup")
+    ] = 0.0
     transform: Annotated[
         Transforms,
-        Field(description="what else may happen to a clip; combination: pitch or reverb"),
+        Field(description="transform of training clips; combination: pitch or reverb at random"),
     ] = "none"
     source: Source = ""
     options: Options = ()
     transform_share: Annotated[
         float,
-        Field(ge=0, le=1, description="share of clips transformed, where the objective has 1 view"),
+        Field(
+            ge=0,
+            le=1,
+            description="share of training clips transformed, for objectives with a single view",
+        ),
     ] = 0.0
     freq_mixstyle: Annotated[
         float,
-        Field(ge=0, le=1, description="probability that a batch's clips mix their bands' styles"),
+        Field(ge=0, le=1, description="Freq-MixStyle: probability per batch; 0: none"),
     ] = 0.0
     freq_mixstyle_alpha: Annotated[
-        float, Field(gt=0, le=100, description="of the Beta distribution of its weights")
+        float,
+        Field(
+            gt=0,
+            le=100,
+            description="Freq-MixStyle: alpha of the Beta distribution of the mixing weights",
+        ),
     ] = 0.3
     freq_mixstyle_weights: Annotated[
-        Literal["clip", "batch"], Field(description="one weight for each clip, or for each batch")
+        Literal["clip", "batch"],
+        Field(description="Freq-MixStyle: one mixing weight per clip, or per batch"),
     ] = "clip"
     band_mask: Annotated[
-        int, Field(ge=0, le=1024, description="bands that a clip's one mask hides at most; 0: none")
+        int,
+        Field(
+            ge=0,
+            le=1024,
+            description="frequency mask: largest number of bands masked in a clip; 0: no mask",
+        ),
     ] = 0
     low_jitter: Annotated[
-        float, Field(ge=0, description="how far a batch's bands may begin above features.low, Hz")
+        float,
+        Field(
+            ge=0,
+            description="largest random shift of the lowest edge above features.low, per batch, Hz",
+        ),
     ] = 0.0
     high_jitter: Annotated[
-        float, Field(ge=0, description="how far they may end below features.high, Hz")
+        float,
+        Field(
+            ge=0,
+            description="largest random shift, per batch, of the highest edge below features.high, "
+            "Hz",
+        ),
     ] = 0.0
 
     def idle(self) -> Iterator[tuple[str, str]]:
@@ -446,30 +514,42 @@ class Microphones(Part):
     datasets. Held-out clips as recorded, and through `train`, are seen; through `test`, unseen.
     """
 
-    responses: Annotated[str, Field(min_length=1, description="folder below a data root")] = (
-        "MicIRP"
-    )
-    train: Annotated[
-        tuple[str, ...], Field(description="microphones that training clips may be heard through")
-    ] = ()
+    responses: Annotated[
+        str, Field(min_length=1, description="folder of the impulse responses, in the data folder")
+    ] = "MicIRP"
+    train: Annotated[tuple[str, ...], Field(description="microphones for training clips")] = ()
     share: Annotated[
-        float, Field(ge=0, le=1, description="share of training clips heard through one of `train`")
+        float,
+        Field(
+            ge=0, le=1, description="share of training clips played through a microphone of `train`"
+        ),
     ] = 0.0
     test: Annotated[
-        tuple[str, ...], Field(description="microphones never heard in training: unseen devices")
+        tuple[str, ...],
+        Field(description="microphones for test clips, never used in training: the unseen devices"),
     ] = ()
     ratio: Annotated[
-        float, Field(ge=1, le=100, description="dynamic-range compression after them; 1: none")
+        float,
+        Field(
+            ge=1,
+            le=100,
+            description="ratio of the dynamic-range compression after the microphone; 1: none",
+        ),
     ] = 1.0
     threshold_db: Annotated[
-        float, Field(ge=-100, le=0, description="where it begins, dB against the clip's peak level")
+        float,
+        Field(
+            ge=-100,
+            le=0,
+            description="threshold of the compression, dB relative to the clip's peak",
+        ),
     ] = 0.0
 
     compress_recorded: Annotated[
         bool,
         Field(
-            description="compress clips that go through no microphone, too, also in training: "
-            "seen and unseen then differ in the microphone alone"
+            description="also compress clips that pass no microphone, in training too, so that "
+            "seen and unseen differ only in the microphone"
         ),
     ] = False
 

@@ -18,29 +18,34 @@ class Transfer(Part):
     trial: Annotated[
         str,
         Field(
-            pattern="^([0-9a-f]{12})?$", description="its id; its results lie in the same folder"
+            pattern="^([0-9a-f]{12})?$",
+            description="trial whose weights are taken over: its id, in the same results folder",
         ),
     ] = ""
     weights: Annotated[
         str,
         Field(
-            description="vggish, mn, passt: file of public weights in the folder weights of a data "
-            "root"
+            description="public weights for vggish, mn or passt: file in the folder `weights` of "
+            "the data folder"
         ),
     ] = ""
     rate: Annotated[
-        float, Field(gt=0, le=1, description="of the learning rate, for what is taken over")
+        float,
+        Field(gt=0, le=1, description="factor of the learning rate for the weights taken over"),
     ] = 1.0
     last_layer: Annotated[
         Literal["new", "kept"],
-        Field(description="kept: that of `trial`, too, which then has the same classes"),
+        Field(
+            description="new: a new last layer; kept: that of `trial`, which must have the same "
+            "classes"
+        ),
     ] = "new"
     device: Annotated[
         str,
-        Field(description="the one device or microphone to train on and score as seen; empty: all"),
+        Field(description="train and score on this one device or microphone only; empty: all"),
     ] = ""
     frozen: Annotated[
-        bool, Field(description="what is taken over does not learn: only the last layer does")
+        bool, Field(description="freeze the weights taken over and train only the last layer")
     ] = False
 
     @model_validator(mode="after")

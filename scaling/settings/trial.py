@@ -42,7 +42,7 @@ class Trial(Part):
     everywhere.
     """
 
-    seed: Annotated[int, Field(ge=0, lt=2**63, description="what every random draw follows from")]
+    seed: Annotated[int, Field(ge=0, lt=2**63, description="seed of every random draw")]
     sound: Sound
     split: Split
     network: Annotated[Network, OneOf(NETWORKS, OwnNetwork)]

@@ -7,7 +7,9 @@ from scaling.settings import Trial, changed
 from scaling.settings.recipes import ESC10_UNHEARD_MICROPHONES, IMPULSE_RESPONSES
 from sweeps.study import product
 
-QUESTION = "Does a device-adversarial head help on unseen microphones, beside impulse responses?"
+QUESTION = (
+    "Does a device-adversarial head help on unseen microphones, in addition to impulse responses?"
+)
 SOURCE = "ours; gradient reversal of Ganin et al. 2016 (lambda up to 1)"
 STRENGTHS = (0.0, 0.1, 1.0)  # largest lambda: none, a tenth of the published one, the published one
 CLAIMS = tuple(

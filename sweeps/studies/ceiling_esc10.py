@@ -7,7 +7,9 @@ from scaling.settings import Trial, changed
 from scaling.settings.recipes import ESC10_EVERY_MICROPHONE, ESC10_MN, ESC10_PASST
 from sweeps.study import product
 
-QUESTION = "How far below pretrained encoders are small networks, also on microphones never heard?"
+QUESTION = (
+    "How far do small networks fall short of pretrained encoders, on seen and unseen devices?"
+)
 SOURCE = "Schmid et al. 2023 (EfficientAT), Koutini et al. 2022 (PaSST), fine-tuned as published"
 FOLDS = (1, 2, 3, 4, 5)
 WIDTHS = (16, 32)  # of CP-ResNet

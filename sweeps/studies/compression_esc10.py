@@ -8,7 +8,7 @@ from scaling.settings.recipes import DAMPED, ESC10_EVERY_MICROPHONE
 from sweeps.arms import Arm, in_arm
 from sweeps.study import product
 
-QUESTION = "How much of the gap is the microphone's, how much that of the compression after it?"
+QUESTION = "How much of the gap is due to the microphone, and how much to the compression after it?"
 SOURCE = "ours; with the network of Koutini et al. 2021"
 ALIKE = Arm(
     "only the microphone differs",

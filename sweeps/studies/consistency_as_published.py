@@ -11,7 +11,7 @@ from sweeps.claimed import at_each
 from sweeps.studies.consistency_table import AGREEING, BATCHING, STANDARD, TRANSFORMS, VIEWED
 from sweeps.study import product, repeats
 
-QUESTION = "Does consistency gain what Table 1 says where every open point follows the paper?"
+QUESTION = "Does consistency learning gain what Table 1 reports, with every detail as in the paper?"
 SOURCE = "Iqbal et al. 2021 (ICASSP, arXiv 2102.05151), Table 1 and sections 3 and 4"
 ONE_PASS = Arm(
     "one pass",

@@ -8,7 +8,7 @@ from sweeps.studies import consistency_as_published as published
 from sweeps.study import product
 
 QUESTION = published.QUESTION
-SOURCE = "as Iqbal et al. 2021, Table 1, at CPU scale on ESC-10"
+SOURCE = "Iqbal et al. 2021, Table 1, at CPU scale on ESC-10"
 ARMS = published.ARMS
 TRANSFORMS = ("combination",)
 CLAIMS = tuple(published.claims(TRANSFORMS))

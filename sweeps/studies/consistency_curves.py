@@ -7,7 +7,9 @@ from scaling.settings.recipes import CONSISTENCY_ESC50
 from sweeps.studies.consistency_table import models
 from sweeps.study import repeats
 
-QUESTION = "Do copies of a clip come to be answered alike, trained to be or not?"
+QUESTION = (
+    "Do predictions for copies of a clip converge, with and without training for consistency?"
+)
 SOURCE = "Iqbal et al. 2021 (ICASSP, arXiv 2102.05151), Figure 1"
 
 

@@ -7,8 +7,10 @@ from scaling.settings.recipes import CONSISTENCY_ESC10
 from sweeps.studies.consistency_table import models
 from sweeps.study import product
 
-QUESTION = "Do copies of a clip come to be answered alike, trained to be or not?"
-SOURCE = "as Iqbal et al. 2021, Figure 1, at CPU scale on ESC-10"
+QUESTION = (
+    "Do predictions for copies of a clip converge, with and without training for consistency?"
+)
+SOURCE = "Iqbal et al. 2021, Figure 1, at CPU scale on ESC-10"
 
 
 def trials() -> Iterator[Trial]:

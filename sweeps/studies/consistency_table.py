@@ -10,7 +10,7 @@ from scaling.settings.recipes import BATCHED, CONSISTENCY_ESC50, CONSISTENT, VIE
 from sweeps.claimed import at_each
 from sweeps.study import product, repeats
 
-QUESTION = "Is it better to be told that copies of a clip are one clip than to be given them?"
+QUESTION = "Does consistency learning beat training on the same augmented copies without it?"
 SOURCE = "Iqbal et al. 2021 (ICASSP, arXiv 2102.05151), Table 1"
 TRANSFORMS = ("pitch", "reverb", "mask", "combination")
 AGREED = {"objective.kind": "consistency", "objective.weight": CONSISTENT.weight}

@@ -7,8 +7,8 @@ from scaling.settings.recipes import CONSISTENCY_ESC10
 from sweeps.studies import consistency_table
 from sweeps.study import product
 
-QUESTION = "Is it better to be told that copies of a clip are one clip than to be given them?"
-SOURCE = "as Iqbal et al. 2021, Table 1, at CPU scale on ESC-10"
+QUESTION = "Does consistency learning beat training on the same augmented copies without it?"
+SOURCE = "Iqbal et al. 2021, Table 1, at CPU scale on ESC-10"
 CLAIMS = consistency_table.CLAIMS
 
 

@@ -8,7 +8,7 @@ from scaling.settings.recipes import DAMPED, TAU2020
 from sweeps.claimed import base_and_damped
 from sweeps.study import product, repeats
 
-QUESTION = "Does depth, which widens the receptive field, hurt on devices that were never heard?"
+QUESTION = "Does depth, which widens the receptive field, hurt accuracy on unseen devices?"
 SOURCE = "Koutini et al. 2021, Figure 4, on TAU Urban Acoustic Scenes 2020 Mobile"
 
 

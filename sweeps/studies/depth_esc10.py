@@ -7,8 +7,8 @@ from scaling.settings.recipes import DAMPED, ESC10_EVERY_MICROPHONE
 from sweeps.studies.depth import claims
 from sweeps.study import product
 
-QUESTION = "Does depth, which widens the receptive field, hurt on devices that were never heard?"
-SOURCE = "as Koutini et al. 2021, Figure 4, at CPU scale on ESC-10 through microphones"
+QUESTION = "Does depth, which widens the receptive field, hurt accuracy on unseen devices?"
+SOURCE = "Koutini et al. 2021, Figure 4, at CPU scale on ESC-10 through microphones"
 CLAIMS = tuple(claims(3))
 
 

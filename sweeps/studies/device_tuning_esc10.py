@@ -16,7 +16,7 @@ from scaling.settings.recipes import (
 )
 from scaling.settings.sound import RECORDED_AS
 
-QUESTION = "Is a model tuned for one device better on it than the general model that it comes from?"
+QUESTION = "Does fine-tuning a general model for one device improve it on that device?"
 SOURCE = "ours; tuning as in DCASE 2025: 50 epochs at 5e-4, without Freq-MixStyle"
 HEARD = TRAINING_MICROPHONES[3:]
 DEVICES = (RECORDED_AS, *HEARD)

@@ -14,7 +14,7 @@ from scaling.settings.recipes import (
 )
 from sweeps.study import product, repeats
 
-QUESTION = "Which methods help on devices that were never heard, by how much, and do they add up?"
+QUESTION = "Which methods help on unseen devices, by how much, and do their gains add up?"
 SOURCE = "ours; methods of Schmid et al. 2023, Kim et al. 2021 and Koutini et al. 2021"
 WIDTHS = (16, 32)
 RESPONSES = {"microphones.share": DEVICES_CP_RESNET["microphones.share"]}

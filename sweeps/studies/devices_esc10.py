@@ -7,8 +7,8 @@ from scaling.settings.recipes import ESC10_UNHEARD_MICROPHONES, IMPULSE_RESPONSE
 from sweeps.studies import devices
 from sweeps.study import product
 
-QUESTION = "Which methods help on microphones that were never heard, and do they add up?"
-SOURCE = "as the study devices, at CPU scale on ESC-10 through microphones"
+QUESTION = "Which methods help on unseen microphones, and do their gains add up?"
+SOURCE = "the study devices, at CPU scale on ESC-10 through microphones"
 CLAIMS = devices.CLAIMS
 
 

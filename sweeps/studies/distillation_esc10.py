@@ -7,10 +7,8 @@ from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import ESC10
 
-QUESTION = (
-    "Does a narrow network learn more from wide ones than from labels alone, and from how many?"
-)
-SOURCE = "Schmid et al. 2023 (CP-Mobile, with lambda, T and mean as there), for CP-ResNet"
+QUESTION = "Does a narrow network learn more from wide teachers than from labels alone? How many?"
+SOURCE = "Schmid et al. 2023 (CP-Mobile; same lambda, T and mean), for CP-ResNet"
 FOLDS = (1, 2, 3, 4, 5)
 WIDE, NARROW = 32, 8
 SEEDS = (0, 1, 2)  # of the teachers

@@ -9,7 +9,7 @@ from scaling.settings.recipes import DAMPED, TAU2020
 from sweeps.claimed import base_and_damped
 from sweeps.study import repeats
 
-QUESTION = "Where does a network look, when it is damped, wider, deeper, or cut?"
+QUESTION = "How do damping, width, depth and pruning change the effective receptive field?"
 SOURCE = "Koutini et al. 2021, Figures 7 to 16, on TAU Urban Acoustic Scenes 2020 Mobile"
 
 DENSE = {"pruning.kind": "none"}

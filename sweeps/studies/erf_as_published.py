@@ -10,7 +10,9 @@ from sweeps.studies.erf import models
 from sweeps.studies.sparse_width import of_fields
 from sweeps.study import repeats
 
-QUESTION = "Where does a cut network look, beside a dense one that was trained as long?"
+QUESTION = (
+    "Does pruning change the receptive field, compared with dense training of the same length?"
+)
 SOURCE = "Koutini et al. 2021, Figures 13 to 16, on TAU Urban Acoustic Scenes 2020 Mobile"
 AS_LONG = Arm(
     "dense as long",

@@ -7,8 +7,8 @@ from scaling.settings.recipes import ESC10_EVERY_MICROPHONE
 from sweeps.studies.erf import claims, models
 from sweeps.study import product
 
-QUESTION = "Where does a network look, when it is damped, wider, deeper, or cut?"
-SOURCE = "as Koutini et al. 2021, Figures 7 to 16, at CPU scale on ESC-10 through microphones"
+QUESTION = "How do damping, width, depth and pruning change the effective receptive field?"
+SOURCE = "Koutini et al. 2021, Figures 7 to 16, at CPU scale on ESC-10 through microphones"
 CLAIMS = tuple(claims((8, 16, 32), 1))
 
 

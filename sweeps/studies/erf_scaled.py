@@ -6,7 +6,7 @@ from scaling.settings import Trial, changed
 from scaling.settings.recipes import DAMPED, TAU2020
 from sweeps.study import product, repeats
 
-QUESTION = "How far does a network look by its depth, beside how far it could look?"
+QUESTION = "How does the effective receptive field grow with depth, compared with the maximum one?"
 SOURCE = "Koutini et al. 2021, Figure 7, on TAU Urban Acoustic Scenes 2020 Mobile"
 
 

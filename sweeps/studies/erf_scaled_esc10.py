@@ -6,8 +6,8 @@ from scaling.settings import Trial
 from scaling.settings.recipes import ESC10_EVERY_MICROPHONE
 from sweeps.studies.erf_scaled import variants
 
-QUESTION = "How far does a network look by its depth, beside how far it could look?"
-SOURCE = "as Koutini et al. 2021, Figure 7, at CPU scale on ESC-10 through microphones"
+QUESTION = "How does the effective receptive field grow with depth, compared with the maximum one?"
+SOURCE = "Koutini et al. 2021, Figure 7, at CPU scale on ESC-10 through microphones"
 
 
 def trials() -> Iterator[Trial]:

@@ -7,7 +7,7 @@ from scaling.settings import Trial
 from scaling.settings.recipes import ESC10
 from sweeps.study import product
 
-QUESTION = "How much does width buy on ten classes of real recordings?"
+QUESTION = "How much does width improve accuracy on ten classes of real recordings?"
 SOURCE = "ESC-10 (Piczak 2015) with the network of Koutini et al. 2021"
 CLAIMS = (Claim("width helps", {"network.width": 32}, {"network.width": 8}, on="test"),)
 

@@ -9,7 +9,7 @@ from scaling.settings.recipes import FEW_DATA, PROTOTYPES
 from sweeps.claimed import at_each
 from sweeps.study import product, repeats
 
-QUESTION = "How few clips can a network be trained on, and which kind needs the fewest?"
+QUESTION = "How few training clips are enough, and which method needs the fewest?"
 SOURCE = "Pons et al. 2019 (ICASSP, arXiv 1810.10274): regularized, prototypical, transfer"
 # clips of each class, and how often each number is drawn anew
 REPEATS = {1: 20, 2: 20, 5: 10, 10: 10, 20: 5, 50: 5, 100: 5}

@@ -24,7 +24,7 @@ from sweeps.studies.few_data import (
 )
 from sweeps.study import product, repeats
 
-QUESTION = "Do prototypes and transfer lead where every open point follows the public code?"
+QUESTION = "Do prototypes and transfer lead, with every detail as in the public code?"
 SOURCE = "Pons et al. 2019 (ICASSP, arXiv 1810.10274), and the authors' public code"
 FIVE = Arm(
     "5 queries a class",

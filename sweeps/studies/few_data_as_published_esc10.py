@@ -12,7 +12,7 @@ from sweeps.studies.few_data_esc10 import EPOCHS, TARGETS, TRANSFERRED, pretrain
 from sweeps.study import product
 
 QUESTION = published.QUESTION
-SOURCE = "as Pons et al. 2019, at CPU scale on five classes of ESC-10"
+SOURCE = "Pons et al. 2019, at CPU scale on five classes of ESC-10"
 ARMS = (FIVE, SOONER)
 CLAIMS = (
     *published.claims(),

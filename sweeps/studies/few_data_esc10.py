@@ -18,8 +18,8 @@ from sweeps.studies.few_data import (
 )
 from sweeps.study import product
 
-QUESTION = "How few clips can a network be trained on, and which kind needs the fewest?"
-SOURCE = "as Pons et al. 2019, at CPU scale on ESC-10, and CP-ResNet, VIB and CL beside them"
+QUESTION = "How few training clips are enough, and which method needs the fewest?"
+SOURCE = "Pons et al. 2019, at CPU scale on ESC-10, with CP-ResNet, VIB and consistency added"
 CLIPS = (1, 2, 5, 10, 20)
 EPOCHS = 100  # half of what is published, for time
 WIDTHS = {"sb_cnn": 12, "vgg5": 16, "timbre": 1}  # half of what is published, for time

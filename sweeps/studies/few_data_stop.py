@@ -6,8 +6,8 @@ from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
 from sweeps.studies.few_data import PATCHES, datasets, drawn, prototypical
 
-QUESTION = "Is it enough to stop once training clips are just fit?"
-SOURCE = "Pons et al. 2019, whose public code counts all epochs that were no better"
+QUESTION = "Can training stop as soon as the training clips are fitted?"
+SOURCE = "Pons et al. 2019, whose public code counts every epoch without improvement"
 JUST_FIT = {"training.patience_counts": "all"}
 
 

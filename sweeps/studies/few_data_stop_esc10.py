@@ -9,8 +9,8 @@ from sweeps.studies.few_data_esc10 import TARGETS
 from sweeps.studies.few_data_stop import claims, stops
 from sweeps.study import product
 
-QUESTION = "Is it enough to stop once training clips are just fit?"
-SOURCE = "as Pons et al. 2019, at CPU scale on five classes of ESC-10"
+QUESTION = "Can training stop as soon as the training clips are fitted?"
+SOURCE = "Pons et al. 2019, at CPU scale on five classes of ESC-10"
 CLAIMS = claims(20, 100)
 
 

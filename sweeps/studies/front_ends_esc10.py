@@ -10,7 +10,7 @@ from sweeps.claimed import at_each
 from sweeps.study import product
 
 QUESTION = "Does damping help through the paper's front end, if not through log-mel bands?"
-SOURCE = "as Koutini et al. 2021, section 5.1 and Figure 3, at CPU scale on ESC-10"
+SOURCE = "Koutini et al. 2021, section 5.1 and Figure 3, at CPU scale on ESC-10"
 PERCEPTUAL = Arm(
     "perceptual",
     {"sound.features.kind": "perceptual"},

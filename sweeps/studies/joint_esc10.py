@@ -8,7 +8,7 @@ from sweeps.studies import joint
 from sweeps.study import product
 
 QUESTION = "Does scaling width and depth together beat width alone?"
-SOURCE = "as Koutini et al. 2021, Figures 1 and 17, at CPU scale on ESC-10 through microphones"
+SOURCE = "Koutini et al. 2021, Figures 1 and 17, at CPU scale on ESC-10 through microphones"
 CLAIMS = joint.CLAIMS
 
 

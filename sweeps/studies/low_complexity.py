@@ -7,7 +7,7 @@ from scaling.settings import Trial, changed
 from scaling.settings.recipes import CP_MOBILE, DCASE_BASELINE
 from sweeps.study import product, repeats
 
-QUESTION = "How well do the challenge's small networks hear scenes, by how much they trained on?"
+QUESTION = "How well do the challenge's small networks classify scenes, by share of training clips?"
 SOURCE = "DCASE 2024, task 1 (arXiv 2405.10018); CP-Mobile of Schmid et al. 2023"
 PARTS = (
     *("tau2022_mobile_5", "tau2022_mobile_10", "tau2022_mobile_25"),

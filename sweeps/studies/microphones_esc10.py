@@ -12,7 +12,7 @@ from scaling.settings.recipes import (
 from sweeps.claimed import at_each
 from sweeps.study import product
 
-QUESTION = "Does training through some microphones help with others, at every width?"
+QUESTION = "Does training through some microphones help on others, at every width?"
 SOURCE = "ours; device augmentation on ESC-10, with the network of Koutini et al. 2021"
 WIDTHS = (8, 16, 32)
 HELPS = "training through microphones helps on others"

@@ -9,8 +9,8 @@ from sweeps.studies.consistency_table import AGREED, VIEWED
 from sweeps.studies.vib_table import BOTTLENECKED, PLAIN
 from sweeps.study import product, repeats
 
-QUESTION = "What should a network minimize to work on devices that it never heard?"
-SOURCE = "ours: the objectives of Hu et al. 2021 and Iqbal et al. 2021 on one network"
+QUESTION = "Which objective works best on unseen devices?"
+SOURCE = "ours; objectives of Hu et al. 2021 and Iqbal et al. 2021 on one network"
 TRANSFORM = "combination"
 CLAIMS = (
     Claim("a bottleneck helps on unseen devices", BOTTLENECKED, PLAIN),

@@ -7,8 +7,8 @@ from scaling.settings.recipes import ESC10_EVERY_MICROPHONE
 from sweeps.studies import objectives
 from sweeps.study import product
 
-QUESTION = "What should a network minimize to work on microphones that it never heard?"
-SOURCE = "ours: the objectives of Hu et al. 2021 and Iqbal et al. 2021 on one network"
+QUESTION = "Which objective works best on unseen microphones?"
+SOURCE = "ours; objectives of Hu et al. 2021 and Iqbal et al. 2021 on one network"
 CLAIMS = objectives.CLAIMS
 
 

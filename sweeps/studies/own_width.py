@@ -7,7 +7,7 @@ from scaling.settings import Trial, changed
 from scaling.settings.recipes import OWN
 from sweeps.study import product
 
-QUESTION = "How much does width buy on recordings of my own?"
+QUESTION = "How much does width improve accuracy on my own recordings?"
 SOURCE = "your recordings (--root), with the network of Koutini et al. 2021"
 CLAIMS = (Claim("width helps", {"network.width": 32}, {"network.width": 8}, on="test"),)
 

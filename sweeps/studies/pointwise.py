@@ -7,7 +7,7 @@ from scaling.settings import Trial
 from scaling.settings.recipes import DAMPED, TAU2020
 from sweeps.study import product, repeats
 
-QUESTION = "Does depth that leaves the receptive field as it is help?"
+QUESTION = "Does depth help if it leaves the receptive field unchanged?"
 SOURCE = "Koutini et al. 2021, Figure 5, on TAU Urban Acoustic Scenes 2020 Mobile"
 
 

@@ -7,8 +7,8 @@ from scaling.settings.recipes import DAMPED, ESC10_EVERY_MICROPHONE
 from sweeps.studies.pointwise import claims
 from sweeps.study import product
 
-QUESTION = "Does depth that leaves the receptive field as it is help?"
-SOURCE = "as Koutini et al. 2021, Figure 5, at CPU scale on ESC-10 through microphones"
+QUESTION = "Does depth help if it leaves the receptive field unchanged?"
+SOURCE = "Koutini et al. 2021, Figure 5, at CPU scale on ESC-10 through microphones"
 CLAIMS = tuple(claims(4))
 
 

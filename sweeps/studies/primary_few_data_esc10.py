@@ -23,8 +23,8 @@ from sweeps.studies.few_data_esc10 import (
 )
 from sweeps.study import product
 
-QUESTION = "How few clips can a network be trained on, and which kind needs the fewest?"
-SOURCE = "as Pons et al. 2019, at CPU scale on ESC-10, with CP-ResNet, at equal updates"
+QUESTION = "How few training clips are enough, and which method needs the fewest?"
+SOURCE = "Pons et al. 2019, at CPU scale on ESC-10, with CP-ResNet, at equal updates"
 CLAIMS = tuple(
     Claim(
         f"CP-ResNet leads at 1 to 20 clips a class and equal updates, against {name}",

@@ -9,7 +9,7 @@ from sweeps.claimed import at_each, base_and_damped
 from sweeps.studies import front_ends_esc10
 from sweeps.studies.front_ends_esc10 import FRONT_ENDS, WIDTHS
 
-QUESTION = "Does width help on devices that were never heard, more than on those that were?"
+QUESTION = "Does width help on unseen devices, and more than on seen ones?"
 SOURCE = "Koutini et al. 2021, section 5.1 and Figure 3, at CPU scale on ESC-10"
 
 

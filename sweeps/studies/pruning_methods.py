@@ -8,8 +8,8 @@ from scaling.settings import Trial, changed
 from scaling.settings.recipes import TAU2020
 from sweeps.study import product, repeats
 
-QUESTION = "Does any way of pruning beat the dense network of as many weights?"
-SOURCE = "ours; sources of the methods: docs/pruning.md"
+QUESTION = "Does any pruning method beat a dense network with the same number of weights?"
+SOURCE = "ours; docs/pruning.md gives the sources of the methods"
 WIDTHS = (8, 16, 32, 46)  # of W = 64: 2, 6, 25 and 52 % of its weights
 DENSE = {"pruning.kind": "none"}
 DENSITIES = ("largest", "uniform", "er", "erk", "magnitude")

@@ -7,8 +7,8 @@ from scaling.settings.recipes import ESC10_EVERY_MICROPHONE
 from sweeps.studies.pruning_methods import Epochs, claims, methods
 from sweeps.study import product
 
-QUESTION = "Does any way of pruning beat the dense network of as many weights?"
-SOURCE = "ours, at CPU scale on ESC-10; sources of the methods: docs/pruning.md"
+QUESTION = "Does any pruning method beat a dense network with the same number of weights?"
+SOURCE = "ours, at CPU scale on ESC-10; docs/pruning.md gives the sources of the methods"
 WIDTHS = (2, 4, 8, 12)  # of W = 16: 2, 7, 26 and 57 % of its weights
 WHEN = Epochs(start=5, slow=30, fast=10, period=15, rounds=2, early=6)
 CLAIMS = tuple(claims(WIDTHS, WHEN.early))

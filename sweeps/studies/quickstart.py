@@ -7,7 +7,7 @@ from scaling.settings import Trial
 from scaling.settings.recipes import DAMPED, QUICKSTART
 from sweeps.study import product, repeats
 
-QUESTION = "Does a wider network, or a damped one, hear better on devices it was not trained on?"
+QUESTION = "Is a wider network, or a damped one, better on devices it was not trained on?"
 SOURCE = "the question of Koutini et al. 2021 (Figure 3), on ten synthetic scenes"
 CLAIMS = (Claim("width helps on unseen devices", {"network.width": 16}, {"network.width": 4}),)
 

@@ -9,7 +9,7 @@ from scaling.settings.recipes import DAMPED, TAU2020
 from sweeps.claimed import base_and_damped
 from sweeps.study import product, repeats
 
-QUESTION = "From which width on does a network fit random labels?"
+QUESTION = "How wide must a network be to fit random labels?"
 SOURCE = "Koutini et al. 2021, section 4, on TAU Urban Acoustic Scenes 2020 Mobile"
 PLAIN = {"augment.roll": 0.0, "augment.mixup": 0.0, "evaluation.training_clips": True}
 WIDTHS = (16, 32, 64)

@@ -7,8 +7,8 @@ from scaling.settings.recipes import DAMPED, ESC10_MICROPHONES
 from sweeps.studies.random_labels import PLAIN, claims
 from sweeps.study import product
 
-QUESTION = "From which width on does a network fit random labels?"
-SOURCE = "as Koutini et al. 2021, section 4, at CPU scale on ESC-10 through microphones"
+QUESTION = "How wide must a network be to fit random labels?"
+SOURCE = "Koutini et al. 2021, section 4, at CPU scale on ESC-10 through microphones"
 WIDTHS = (2, 4, 8, 16)
 CLAIMS = tuple(claims(WIDTHS))
 

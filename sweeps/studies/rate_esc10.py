@@ -7,8 +7,8 @@ from scaling.settings.recipes import ESC10
 from sweeps.adaptive.early_stopping import Asha
 from sweeps.study import product
 
-QUESTION = "Does a wider network want a lower learning rate?"
-SOURCE = "ours; early stopping as Li et al. 2020, each width for itself"
+QUESTION = "Does a wider network need a lower learning rate?"
+SOURCE = "ours; early stopping as in Li et al. 2020, separately for each width"
 # The first rung lies behind the warm-up, in which all rates are alike.
 STOPPING = Asha(first=7, factor=2)
 

@@ -5,7 +5,7 @@ from scaling.settings.recipes import ESC10_MICROPHONES
 from sweeps.adaptive.early_stopping import Asha
 from sweeps.adaptive.search import LogUniform
 
-QUESTION = "Which distance and which rate suit sharpness-aware minimization?"
+QUESTION = "Which rho and which learning rate suit sharpness-aware minimization?"
 SOURCE = "ours; SAM of Foret et al. 2021, reported both ways on unseen devices"
 # Microphones of the test are scored, and choose nothing.
 BASE = changed(

@@ -5,7 +5,7 @@ from scaling.settings.recipes import ESC10
 from sweeps.adaptive.early_stopping import Asha
 from sweeps.adaptive.search import Choice, LogUniform, Uniform
 
-QUESTION = "How much do rate, batch, mixup and roll give, once they are chosen together?"
+QUESTION = "How much is gained by tuning learning rate, batch size, mixup and roll together?"
 SOURCE = "ours; the tree-structured Parzen estimator of Bergstra et al. 2011, as in Optuna"
 # Half the epochs of the recipe.
 HALVED = {"training.epochs": 30, "training.warmup": 5, "network.width": 16}

@@ -9,7 +9,7 @@ from scaling.settings import Trial, changed
 from scaling.settings.recipes import DAMPED, TAU2020
 from sweeps.study import product, repeats
 
-QUESTION = "Does width help when no weight is added?"
+QUESTION = "Does width help if the number of weights stays the same?"
 SOURCE = "Koutini et al. 2021, Figure 6, on TAU Urban Acoustic Scenes 2020 Mobile"
 WIDTHS = (128, 192, 256, 384, 512)
 

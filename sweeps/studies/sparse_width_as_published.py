@@ -10,7 +10,7 @@ from sweeps.arms import Arm, in_arm
 from sweeps.studies.sparse_width import WIDTHS
 from sweeps.study import product, repeats
 
-QUESTION = "Does Figure 6 hold without 1x1 blocks, from other first weights, without the guard?"
+QUESTION = "Does Figure 6 hold without 1x1 blocks, with other initial weights, without the guard?"
 SOURCE = "Koutini et al. 2021, Figure 6 and appendix A, on TAU Urban Acoustic Scenes 2020 Mobile"
 NO_BLOCKS = Arm(
     "K = 0",

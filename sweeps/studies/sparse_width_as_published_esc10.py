@@ -7,7 +7,7 @@ from scaling.settings.recipes import ESC10_EVERY_MICROPHONE
 from sweeps.studies import sparse_width_as_published as published
 
 QUESTION = published.QUESTION
-SOURCE = "as Koutini et al. 2021, Figure 6, at CPU scale on ESC-10 through microphones"
+SOURCE = "Koutini et al. 2021, Figure 6, at CPU scale on ESC-10 through microphones"
 ARMS = published.ARMS
 WIDTHS = (16, 32)
 CLAIMS = tuple(published.claims(8, WIDTHS, 1, WIDTHS))

@@ -8,8 +8,8 @@ from scaling.settings.recipes import DAMPED, ESC10_EVERY_MICROPHONE
 from sweeps.studies.sparse_width import claims
 from sweeps.study import product
 
-QUESTION = "Does width help when no weight is added?"
-SOURCE = "as Koutini et al. 2021, Figure 6, at CPU scale on ESC-10 through microphones"
+QUESTION = "Does width help if the number of weights stays the same?"
+SOURCE = "Koutini et al. 2021, Figure 6, at CPU scale on ESC-10 through microphones"
 CLAIMS = (
     *claims(8, (16, 32)),
     Claim(

@@ -9,7 +9,7 @@ from sweeps.arms import Arm, in_arm
 from sweeps.studies.vib_table import CHOSEN, at_fractions, models, over_baselines
 from sweeps.study import repeats
 
-QUESTION = "Does a bottleneck gain what Table 3 says where every open point follows the paper?"
+QUESTION = "Does a bottleneck gain what Table 3 reports, with every detail as in the paper?"
 SOURCE = "Hu et al. 2021 (Interspeech, arXiv 2107.04803), Table 3, and the authors' public code"
 KERAS = Arm(
     "Keras",

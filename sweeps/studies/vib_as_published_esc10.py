@@ -9,7 +9,7 @@ from sweeps.studies.vib_splits import turned
 from sweeps.studies.vib_table import models
 
 QUESTION = published.QUESTION
-SOURCE = "as Hu et al. 2021, Table 3, at CPU scale on ESC-10"
+SOURCE = "Hu et al. 2021, Table 3, at CPU scale on ESC-10"
 FOLDS = 5
 ARMS = (
     *(published.KERAS, published.BY_CHANCE),

@@ -8,7 +8,9 @@ from scaling.settings.recipes import BOTTLENECK
 from sweeps.studies.vib_table import datasets
 from sweeps.study import product, repeats
 
-QUESTION = "Which weight of the bottleneck neither overfits nor loses the classes?"
+QUESTION = (
+    "Which weight of the bottleneck avoids both overfitting and the loss of class information?"
+)
 SOURCE = "Hu et al. 2021 (Interspeech, arXiv 2107.04803), Figure 3"
 WEIGHTS = (0.0, 1e-5, 1e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.3, 1.0)
 CLAIMS = tuple(

@@ -7,8 +7,10 @@ from scaling.settings.recipes import BOTTLENECK, VIB_ESC10
 from sweeps.studies import vib_beta
 from sweeps.study import product
 
-QUESTION = "Which weight of the bottleneck neither overfits nor loses the classes?"
-SOURCE = "as Hu et al. 2021, Figure 3, at CPU scale on ESC-10"
+QUESTION = (
+    "Which weight of the bottleneck avoids both overfitting and the loss of class information?"
+)
+SOURCE = "Hu et al. 2021, Figure 3, at CPU scale on ESC-10"
 CLAIMS = vib_beta.CLAIMS
 
 

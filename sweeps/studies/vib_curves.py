@@ -8,7 +8,7 @@ from scaling.settings.recipes import BOTTLENECK
 from sweeps.studies.vib_table import BASELINE, BOTTLENECKED, datasets
 from sweeps.study import repeats
 
-QUESTION = "Does the bottleneck keep the validation loss from rising again?"
+QUESTION = "Does the bottleneck keep the validation loss from rising late in training?"
 SOURCE = "Hu et al. 2021 (Interspeech, arXiv 2107.04803), Figure 2"
 CLAIMS = (
     Claim(

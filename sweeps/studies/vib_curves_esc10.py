@@ -7,8 +7,8 @@ from scaling.settings.recipes import BOTTLENECK, VIB_ESC10
 from sweeps.studies import vib_curves
 from sweeps.study import product
 
-QUESTION = "Does the bottleneck keep the validation loss from rising again?"
-SOURCE = "as Hu et al. 2021, Figure 2, at CPU scale on ESC-10"
+QUESTION = "Does the bottleneck keep the validation loss from rising late in training?"
+SOURCE = "Hu et al. 2021, Figure 2, at CPU scale on ESC-10"
 CLAIMS = vib_curves.CLAIMS
 
 

@@ -12,7 +12,7 @@ from sweeps.studies import vib_table
 from sweeps.studies.vib_table import at_fractions, claims, models
 from sweeps.study import product
 
-QUESTION = "Does an information bottleneck help where training clips are few, whatever the split?"
+QUESTION = "Does an information bottleneck help with few training clips, however they are split?"
 SOURCE = vib_table.SOURCE
 FRACTIONS = (0.05, 0.1, 0.3, 1.0)
 CLAIMS = tuple(

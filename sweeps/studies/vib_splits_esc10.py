@@ -10,7 +10,7 @@ from sweeps.studies.vib_table import at_fractions, models
 from sweeps.study import product
 
 QUESTION = vib_splits.QUESTION
-SOURCE = "as Hu et al. 2021, Table 3, at CPU scale on ESC-10"
+SOURCE = "Hu et al. 2021, Table 3, at CPU scale on ESC-10"
 CLAIMS = vib_splits.CLAIMS
 
 

@@ -8,7 +8,7 @@ from scaling.settings import Trial, changed
 from scaling.settings.recipes import BETAS, BOTTLENECK, LATENTS, VIB_ESC50
 from sweeps.study import product, repeats
 
-QUESTION = "Does an information bottleneck help where training clips are few?"
+QUESTION = "Does an information bottleneck help with few training clips?"
 SOURCE = "Hu et al. 2021 (Interspeech, arXiv 2107.04803), Table 3"
 FRACTIONS = (0.05, 0.1, 0.3, 0.5, 1.0)
 DROPOUT, WEIGHT_DECAY = 0.2, 1e-4

@@ -8,8 +8,8 @@ from scaling.settings.recipes import VIB_ESC10
 from sweeps.studies.vib_table import BASELINE, BOTTLENECKED, CHOSEN, at_fractions, claims, models
 from sweeps.study import product
 
-QUESTION = "Does an information bottleneck help where training clips are few?"
-SOURCE = "as Hu et al. 2021, Table 3, at CPU scale on ESC-10"
+QUESTION = "Does an information bottleneck help with few training clips?"
+SOURCE = "Hu et al. 2021, Table 3, at CPU scale on ESC-10"
 CLAIMS = (
     *claims(
         {0.1: 0.047, 0.3: 0.060, 1.0: 0.029},

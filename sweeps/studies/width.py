@@ -8,7 +8,7 @@ from scaling.settings.recipes import DAMPED, TAU2020
 from sweeps.claimed import at_each, base_and_damped
 from sweeps.study import product, repeats
 
-QUESTION = "Does width help on devices that were never heard, more than on those that were?"
+QUESTION = "Does width help on unseen devices, and more than on seen ones?"
 SOURCE = "Koutini et al. 2021, Figure 3, on TAU Urban Acoustic Scenes 2020 Mobile"
 WIDTHS = (32, 64, 128, 192, 256, 384, 512)
 

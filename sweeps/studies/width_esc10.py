@@ -7,8 +7,8 @@ from scaling.settings.recipes import DAMPED, ESC10_EVERY_MICROPHONE
 from sweeps.studies.width import claims
 from sweeps.study import product
 
-QUESTION = "Does width help on devices that were never heard, more than on those that were?"
-SOURCE = "as Koutini et al. 2021, Figure 3, at CPU scale on ESC-10 through microphones"
+QUESTION = "Does width help on unseen devices, and more than on seen ones?"
+SOURCE = "Koutini et al. 2021, Figure 3, at CPU scale on ESC-10 through microphones"
 WIDTHS = (8, 16, 32, 64)
 CLAIMS = tuple(claims(WIDTHS))
 
