@@ -160,3 +160,12 @@ def test_the_logbook_says_what_its_findings_say(file: Path):
     mark = f"<!-- finding {file.stem} -->\n"
     assert mark in log, f"LOG.md does not tell of {file.name}"
     assert log.partition(mark)[2].startswith(reference.finding(file.stem))
+
+
+def test_every_entry_of_the_logbook_opens_with_its_verdict():
+    """But for the headings that only gather entries."""
+    lines = [line for line in (ROOT / "LOG.md").read_text().splitlines() if line]
+    headings = [place for place, line in enumerate(lines) if re.match("##+ ", line)]
+    for place, end in zip(headings, [*headings[1:], len(lines)], strict=True):
+        gathers = lines[place].startswith("## ") and "".join(lines[end : end + 1])[:4] == "### "
+        assert gathers or lines[place + 1].startswith("Verdict: "), lines[place]
