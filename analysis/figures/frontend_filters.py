@@ -29,7 +29,7 @@ from analysis.joined import Joined
 from analysis.listing import Listing, of_filters
 from scaling.results import weights_file
 from scaling.results.folder import Folder
-from scaling.settings.sound import power_of_two
+from scaling.settings.features import power_of_two
 
 TITLE = "Filters that learnt"
 TRAINABLE = "sound.features.trainable"

@@ -5,6 +5,8 @@ trial; a check that needs two parts stands with Trial; networks, objectives and 
 stand in packages of their own, and recommended values in recipes.
 """
 
+from scaling.settings.augment import Augment
+from scaling.settings.features import Features
 from scaling.settings.fields import (
     REQUIRED,
     Setting,
@@ -17,7 +19,9 @@ from scaling.settings.fields import (
     settings,
     unflat,
 )
-from scaling.settings.sound import Augment, Features, Microphones, Sound, Split
+from scaling.settings.microphones import Microphones
+from scaling.settings.sound import Sound
+from scaling.settings.split import Split
 from scaling.settings.training import Evaluation, Training
 from scaling.settings.transfer import Transfer
 from scaling.settings.trial import REVISIONS, Revision, Trial, earlier_ids, hashed

@@ -28,7 +28,10 @@ from scaling.pruning.channels import Channels
 from scaling.pruning.magnitude import Magnitude
 from scaling.pruning.none import Unpruned
 from scaling.pruning.pruning import Length
-from scaling.settings.sound import RECORDED_AS, Augment, Microphones, Sound, Split
+from scaling.settings.augment import Augment
+from scaling.settings.microphones import RECORDED_AS, Microphones
+from scaling.settings.sound import Sound
+from scaling.settings.split import Split
 from scaling.settings.training import Evaluation, Training
 from scaling.settings.transfer import Transfer
 from scaling.settings.transforms import TRANSFORMS, named

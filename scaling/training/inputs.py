@@ -17,7 +17,7 @@ from torch import Tensor
 
 from scaling.machine import Machine
 from scaling.settings import Trial
-from scaling.settings.sound import RECORDED_AS
+from scaling.settings.microphones import RECORDED_AS
 from scaling.sound import frontends, microphones, splits
 from scaling.sound.batches import Mapped, Uploaded, full_scale
 from scaling.sound.microphones import RECORDED

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from scaling.machine import Machine
 from scaling.settings import Trial
-from scaling.settings.sound import RECORDED_AS
+from scaling.settings.microphones import RECORDED_AS
 from scaling.sound import frontends
 from scaling.sound.microphones import RECORDED
 from scaling.sound.store import Store

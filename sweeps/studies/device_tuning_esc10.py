@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 from scaling.results.claims import Claim
 from scaling.settings import Trial, changed
+from scaling.settings.microphones import RECORDED_AS
 from scaling.settings.recipes import (
     ESC10_CP_RESNET_DEVICES,
     EVERY_MICROPHONE,
     TRAINING_MICROPHONES,
     tuned,
 )
-from scaling.settings.sound import RECORDED_AS
 
 QUESTION = "Does fine-tuning a general model for one device improve it on that device?"
 SOURCE = "ours; tuning as in DCASE 2025: 50 epochs at 5e-4, without Freq-MixStyle"

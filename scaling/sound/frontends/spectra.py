@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from scaling.settings import Features
-from scaling.settings.sound import power_of_two
+from scaling.settings.features import power_of_two
 
 INITIAL = "initial_"  # before the name of filters that learn: a copy as they began
 
