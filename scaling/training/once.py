@@ -5,8 +5,7 @@ transform, mask, moved band, patch, Freq-MixStyle or mixup, and no microphone or
 one. There, a student's teachers and a frozen encoder answer each clip before the first epoch, in
 batches as large as those of a step, so that on a CPU a step reads the very bits that it would have
 computed; on a GPU they are equal to rounding. A smaller last batch (training.partial) is still
-answered in its step. Contents: `repeat`, `encodes`, `numbers`, `kept`, `fits`; Once with
-`of_views`.
+answered in its step. Contents: `repeat`, `encodes`, `kept`, Once.
 """
 
 # B clips of a step, N training clips, S rows of the store
@@ -43,24 +42,29 @@ def encodes(trial: Trial) -> bool:
     return frozen and trial.objective.kind in LOGITS_ONLY and repeat(trial)
 
 
-def numbers(trial: Trial, classes: int) -> tuple[int, int]:
-    """How many numbers a clip's answers are: those of all teachers, and those of the encoder (0
-    where none is kept: not every network states its layers).
+def kept(trial: Trial, classes: int, clips: int, warns: bool = False) -> tuple[bool, bool]:
+    """Whether the answers of its teachers, and of its frozen encoder, to so many training clips are
+    kept: where they repeat and take at most KEPT bytes. Training, plans and forecasts all ask here.
+
+    With `warns`, a warning names those that repeat but take more.
     """
-    encoder = sizes.network_layers(trial, classes)[-1].inputs if encodes(trial) else 0
-    return len(trial.objective.sources) * classes, encoder
+    of_teachers = len(trial.objective.sources) * classes if repeat(trial) else 0
+    # not every network states its layers
+    of_encoder = sizes.network_layers(trial, classes)[-1].inputs if encodes(trial) else 0
+    taught = _fit("teachers", of_teachers, clips, warns)
+    return taught, _fit("frozen encoders", of_encoder, clips, warns)
 
 
-def kept(trial: Trial, classes: int, clips: int) -> tuple[bool, bool]:
-    """Whether what its teachers, and its encoder, answer to so many training clips is kept."""
-    of_teachers, of_encoder = numbers(trial, classes)
-    taught = bool(trial.objective.sources) and repeat(trial) and fits(of_teachers, clips)
-    return taught, encodes(trial) and fits(of_encoder, clips)
-
-
-def fits(each: int, clips: int) -> bool:
-    """Whether answers of so many numbers to so many clips are few enough to be kept."""
-    return 4 * each * clips <= KEPT
+def _fit(whose: str, each: int, clips: int, warns: bool) -> bool:
+    """Whether there are answers, of `each` numbers to a clip, and few enough to be kept."""
+    size = 4 * each * clips
+    if warns and size > KEPT:
+        warnings.warn(
+            f"{whose} answer {clips:,} clips with {each:,} numbers each, {size:,} bytes, more than "
+            f"the {KEPT:,} that are kept: computed in each step",
+            stacklevel=3,
+        )
+    return 0 < size <= KEPT
 
 
 class Once:
@@ -83,23 +87,6 @@ class Once:
             with torch.no_grad():
                 found.append([each[: len(clips)] for each in answer(view_BFN)])
         self.kept = [torch.cat(each) for each in zip(*found, strict=True)]
-
-    @classmethod
-    def of_views(
-        cls, views: Views, whose: str, each: int, answer: Callable[[Tensor], Sequence[Tensor]]
-    ) -> "Once | None":
-        """None where answers of so many numbers are too many to be kept, which is said in a line
-        that names `whose` they are.
-        """
-        clips = len(views.listener.parts["train"])
-        if fits(each, clips):
-            return cls(views, answer)
-        warnings.warn(
-            f"{whose} answer {clips:,} clips with {each:,} numbers each, {4 * each * clips:,} "
-            f"bytes, more than the {KEPT:,} that are kept: computed in each step",
-            stacklevel=3,
-        )
-        return None
 
     def of(self, view: DrawnView) -> list[Tensor] | None:
         """The answers to a step's view; None where it has fewer clips than others."""

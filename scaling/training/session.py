@@ -113,20 +113,20 @@ class Session:
 
     def _once(self) -> tuple[Once | None, Once | None]:
         """What teachers, and a frozen encoder, answer to all training clips, where that is kept."""
-        trial, taught, encoded = self.trial, None, None
-        of_teachers, of_encoder = once.numbers(trial, len(self.listener.labels))
-        if self.teachers.models and once.repeat(trial):
-            taught = Once.of_views(self.views, "teachers", of_teachers, self.teachers)
-        if once.encodes(trial):
+        classes, clips = len(self.listener.labels), len(self.train)
+        taught, encoded = once.kept(self.trial, classes, clips, warns=True)
+        of_teachers = Once(self.views, self.teachers) if taught else None
+        if not encoded:
+            return of_teachers, None
+        of_encoder = Once(self.views, self._embedded)
+        self.model.train()
+        return of_teachers, of_encoder
 
-            def embed(view_BFN: Tensor) -> list[Tensor]:
-                embedding_BE = self.model.eval().network_on(view_BFN).embedding_BE
-                assert embedding_BE is not None
-                return [embedding_BE]
-
-            encoded = Once.of_views(self.views, "frozen encoders", of_encoder, embed)
-            self.model.train()
-        return taught, encoded
+    def _embedded(self, view_BFN: Tensor) -> list[Tensor]:
+        """What the network makes of a view before its last layer, in evaluation mode: (B, E)."""
+        embedding_BE = self.model.eval().network_on(view_BFN).embedding_BE
+        assert embedding_BE is not None
+        return [embedding_BE]
 
     def epoch(self) -> Epoch:
         """Train the next epoch, then score what is held out."""
