@@ -169,11 +169,16 @@ def split_order(split: str) -> tuple[int, str]:
 
 
 def in_order(texts: Iterable[str]) -> list[str]:
-    """Each text once, sorted, where numbers within are compared as such: 9 % is before 10 %."""
+    """Each text once, sorted, where numbers within are compared as such: 9 % is before 10 %,
+    and 1,000 after both.
+    """
 
     def key(text: str) -> list[str | float]:
-        parts: list[str | float] = [*re.split(r"(\d+(?:\.\d+)?)", text)]
-        return [float(part) if place % 2 else part for place, part in enumerate(parts)]
+        parts: list[str | float] = [*re.split(r"(\d+(?:,\d{3})*(?:\.\d+)?)", text)]
+        return [
+            float(str(part).replace(",", "")) if place % 2 else part
+            for place, part in enumerate(parts)
+        ]
 
     return sorted(set(texts), key=key)
 

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Callable
 from functools import cache
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from pathlib import Path
 
 import matplotlib
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from test_analysis_table import (
     MAGNITUDE,
@@ -463,14 +464,39 @@ def test_sparse_width_beside_the_dense_network_of_as_many_weights(results: Resul
     assert set(dense["width"]) == {4}
     assert len(dense) == 4  # base and damped on two splits
     figure = sparse_width.draw(drawn)
-    assert legend(figure) == [
-        "base", "damped 0.99", "dense", "iterative", "static", "dense, as many weights",
-    ]  # fmt: skip
-    for panel, split in zip(figure.axes, ["seen", "unseen"], strict=True):
-        levels = [line.get_ydata()[0] for line in panel.lines if across(line)]
-        expected = 100 * dense.loc[dense["split"] == split, "mean"]
-        assert sorted(levels) == pytest.approx(sorted(expected))
+    assert legend(figure) == ["dense", "iterative", "static", "dense, as many weights"]
+    conditions = product(["base", "damped 0.99"], ["seen", "unseen"])
+    for panel, (condition, split) in zip(figure.axes, conditions, strict=True):
+        (level,) = (line.get_ydata()[0] for line in panel.lines if across(line))
+        damping = 0.0 if condition == "base" else 0.99
+        here = dense[(dense["split"] == split) & (dense["network.damping"] == damping)]
+        assert level == pytest.approx(100 * here["mean"].item())
+        assert f"{split.title()} devices: {condition}" in folded_title(panel)
     assert [t for t in texts(figure) if t.startswith("each network keeps 7,992 weights; one run")]
+
+
+def folded_title(panel: Axes) -> str:
+    """A panel's title in one line."""
+    return panel.get_title("left").replace("\n", " ")
+
+
+def test_methods_that_cut_one_width_are_named_by_size(results: Results) -> None:
+    """No curve joins two widths that methods do not share."""
+    cut = [
+        trial(network__width=16, **kind | {"pruning__target_width": w})
+        for kind in (STATIC, MAGNITUDE)
+        for w in (2, 4)
+    ]
+    dense = [trial(network__width=w) for w in (2, 4)]
+    figure = sparse_width.draw(sparse_width.points(scored(results, [*dense, *cut])))
+    panels = np.reshape(np.array(figure.axes), (2, 2))
+    for row, weights in zip(panels, ("3,992", "7,992"), strict=True):
+        assert all(f"{weights} weights" in folded_title(panel) for panel in row)
+        for panel in row:
+            assert [len(bars.lines[0].get_xdata()) for bars in panel.containers] == [1, 1, 1]
+    names = [tick.get_text() for tick in panels[0, 0].get_yticklabels()]
+    assert names == ["dense", "iterative", "static"]
+    assert [t for t in texts(figure) if t.startswith("width 16 before pruning; one run")]
 
 
 def test_sparse_width_without_a_dense_partner_has_no_reference(results: Results) -> None:

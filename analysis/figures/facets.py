@@ -40,6 +40,7 @@ DESCRIBED = {
 SHIFT = 3.0  # typographic points from colour to colour, at most
 SPREAD = 10.0  # from the first to the last, at most
 NAME = 24  # letters of a name along an axis, at most
+NAMED = 0.18  # inches that a line of a name takes up
 REACH = 3.0  # how far chance may lie below all points, over their range, and still be a line
 
 
@@ -138,7 +139,8 @@ def _draw_names(
         legend = _across(levels)
         caption = _caption(curves, note, style)
         shape = (len(rows), len(splits))
-        made = page(frame.title, caption, legend, shape, "all", style, names=longest)
+        tall = NAMED * sum(text.count("\n") + 1 for text in texts.values())
+        made = page(frame.title, caption, legend, shape, "all", style, names=longest, tall=tall)
         factor, usual = frame.measure.factor, _usual(curves)
         for row, beside_each_other in zip(rows, made.panels, strict=True):
             for split, panel in zip(splits, beside_each_other, strict=True):

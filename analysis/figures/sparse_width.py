@@ -21,6 +21,8 @@ from analysis.listing import Listing, of_points
 MEASURE = ACCURACY
 COLUMNS = ("split", "unpruned", "pruning", *DIMENSIONS, "kept_weights")
 ALIKE = ("network.depth", "network.pointwise")
+# what the number of weights says
+TARGETS = tuple(f"pruning.{name}" for name in ("target", "target_width", "keep", "limit"))
 
 
 def obstacle(data: Data) -> str | None:
@@ -44,19 +46,33 @@ def points(data: Data) -> pd.DataFrame:
 
 
 def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:
-    """One panel per split; colour by condition, marker by pruning; dashed: dense reference."""
-    markers = phrases([prunings(points), other_dimensions(points, "width")], points.index)
-    colours = labels(points, PRUNING)
-    curves = points.assign(row="", colour=colours, marker=markers, x=points["width"])
-    dense = curves["pruning.kind"] == "none"
+    """One panel per split, a row for each condition and number of weights; colour by pruning;
+    dashed: the dense reference. Methods that cut one width are named below each other.
+    """
+    dense = points["pruning.kind"] == "none"
+    told = prunings(points.drop(columns=[name for name in TARGETS if name in points]))
+    methods = phrases([told, other_dimensions(points, "width")], points.index)
+    sizes = _sizes(points["kept_weights"])
+    parts = [labels(points, PRUNING), sizes.map("{:,} weights".format)]
+    rows = phrases([part for part in parts if part.nunique() > 1], points.index)
+    curves = points.assign(row=rows, colour=methods, marker="", x=points["width"])
     levels = [
-        Level(row["split"], "", row["mean"], row["colour"], "dense, as many weights")
+        Level(row["split"], row["row"], row["mean"], row["colour"], "dense, as many weights")
         for row in curves[dense].to_dict("records")
     ]
-    kept = points.loc[~dense, "kept_weights"].unique()
-    note = f"each network keeps {kept[0]:,} weights" if len(kept) == 1 else ""
+    note = f"each network keeps {sizes.iloc[0]:,} weights" if sizes.nunique() == 1 else ""
     title, label = "Accuracy against width at equal kept weights", "Width before pruning"
+    if (widths := points.loc[~dense, "width"].unique()).size == 1:
+        curves["x"], label = widths[0], ""
+        note = "; ".join(filter(None, (f"width {widths[0]} before pruning", note)))
     return draw_facets(curves, Frame(title, label, logarithmic, note), levels, style)
+
+
+def _sizes(kept: "pd.Series[int]") -> "pd.Series[int]":
+    """The numbers of weights; those that are as many as each other by the smallest of them."""
+    known = pd.Series(sorted(kept.unique()))
+    first = known.where(~as_many(known, known.shift())).ffill().astype(int)
+    return kept.map(dict(zip(known, first, strict=True)))
 
 
 def listing(name: str, points: pd.DataFrame) -> Listing:
