@@ -502,7 +502,7 @@ def test_apparent_sources_and_the_pattern_that_keeps_them_together(
     found = own(*rows)
     line = sources.warning(found)
     assert f"{len(rows)} of {len(rows)} clips seem to come from {len(groups)} sources" in line
-    assert "no fold keeps them together" in line
+    assert "no folds keep them together" in line
     pattern = line.partition("--group-from '")[2].removesuffix("'")
     kept = grouped(Clips("x", Path(), found, lambda path: None), pattern).table  # type: ignore[arg-type, return-value]
     assert set(kept["source"]) == groups
@@ -521,6 +521,12 @@ def test_apparent_sources_and_the_pattern_that_keeps_them_together(
             (f"{'dog' if n % 2 else 'cat'}/{n * 7919 % 997}-{n}.wav", "dog" if n % 2 else "cat")
             for n in range(18)
         ],
+        # ESC-10's: a fold, a source, a take that is always A, a class
+        [
+            (f"{label}/{n % 5}-{n * 7919}-A-{code}.wav", label)
+            for code, label in enumerate(("dog", "cat"))
+            for n in range(20 * code, 20 * code + 20)
+        ],
     ],
 )
 def test_names_that_hint_at_nothing(rows: list[tuple[str, str]]):
@@ -530,7 +536,7 @@ def test_names_that_hint_at_nothing(rows: list[tuple[str, str]]):
 def test_folds_that_tear_or_keep_apparent_sources():
     apart = [{"clip": clip, "label": label, "fold": int(clip[-5])} for clip, label in SPEAKERS]
     line = sources.warning(table(apart))
-    assert "and 6 of them lie in more than one fold: what is tested may have been trained" in line
+    assert "and 6 of these are in more than one fold, so test clips may share their source" in line
     kept = [row | {"fold": int(str(row["clip"])[12])} for row in apart]
     assert sources.warning(table(kept)) == ""
 
@@ -540,7 +546,9 @@ def test_esc10_sources_are_found_by_name_alone(esc10: Path):
     clips = datasets.scan("esc10", esc10)
     blank = clips.table.assign(source="", fold=pd.NA)
     line = sources.warning(blank)
-    assert line.startswith("163 of 400 clips seem to come from 67 sources, as 5-198411 (audio/5-")
+    assert line.startswith(
+        "163 of 400 clips seem to come from 67 sources, such as 5-198411 (audio/5-"
+    )
     pattern = line.partition("--group-from '")[2].removesuffix("'")
     found = datasets.scan("esc10", esc10, Reading(group_from=pattern)).table["source"]
     published = clips.table["source"]
@@ -554,7 +562,7 @@ def test_groups_reach_check_describe_and_train(tmp_path: Path):
     place = ["--root", str(tmp_path)]
     for command in ("check", "describe"):
         with pytest.warns(
-            UserWarning, match=r"36 of 36 clips seem to come from 6 sources, as spk0"
+            UserWarning, match=r"36 of 36 clips seem to come from 6 sources, such as spk0"
         ):
             plain, _ = run("data", command, "folders", *place)
         with warnings.catch_warnings():

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from scaling.sound.clips import some
+
 WHO = re.compile(
     "(?:spk|spkr|speaker|subj|subject|sub|person|participant|patient|user|rec|recording|src|source"
     "|session|sess)[0-9]+",
@@ -21,6 +23,7 @@ TOKEN, GAP = "[^-_. /]+", "[-_. ]"
 # company: one name in ten that happens to be like another is no pattern.
 ALIKE, TOGETHER = 0.8, 0.25
 LOOKED_AT = 50_000  # clips
+BY_FOLDER = "([^/]+)/[^/]+$"
 
 
 class Apparent(NamedTuple):
@@ -49,18 +52,21 @@ def warning(table: pd.DataFrame) -> str:
     folds = table["fold"]
     torn = [rows for rows in found.groups.values() if folds.iloc[rows].nunique() > 1]
     where = (
-        f"{len(torn)} of them lie in more than one fold"
+        f"{len(torn)} of these are in more than one fold"
         if torn
-        else "no fold keeps them together"
+        else "no folds keep them together"
         if folds.isna().any()
         else ""
     )
     if not where:
         return ""
+    labels = table["label"].drop_duplicates().tolist()
+    classes = f"the classes here are {some(labels)}; " if found.pattern == BY_FOLDER else ""
     return (
-        f"{clips} of {len(table)} clips seem to come from {len(found.groups)} sources, as {name} "
-        f"({examples}), and {where}: what is tested may have been trained on. If the clips of one "
-        f"belong together, say --group-from '{found.pattern}'"
+        f"{clips} of {len(table)} clips seem to come from {len(found.groups)} sources, such as "
+        f"{name} ({examples}), and {where}, so test clips may share their source with training "
+        f"clips: {classes}if clips of one source belong together, add --group-from "
+        f"'{found.pattern}'"
     )
 
 
@@ -90,11 +96,24 @@ def _by_form(words: list[list[str]], labels: list[str]) -> Apparent | None:
         return None
     first, last = kept[0], kept[-1]
     keys = ["-".join(each[first : last + 1]) if each else "" for each in same]
+    if _numbers_folds(keys, [each[telling[-1]] if each else "" for each in same]):
+        return None
     before, group = TOKEN + GAP, TOKEN + _times(GAP + TOKEN, last - first)
     behind = _times(GAP + TOKEN, size - 1 - last)
     pattern = f"(?:^|/){_times(before, first)}({group}){behind}[.][^./]+$"
     found = _groups(keys, labels)
     return Apparent(found, pattern) if found else None
+
+
+def _numbers_folds(keys: list[str], lasts: list[str]) -> bool:
+    """Whether keys are plain numbers and what follows is a source by itself, as in ESC-10's
+    1-100032 and 1-110389: takes are counted from the same start for each source.
+    """
+    of: dict[str, set[str]] = defaultdict(set)
+    for key, last in zip(keys, lasts, strict=True):
+        if key:
+            of[last].add(key)
+    return all(key.isdigit() for key in keys if key) and all(len(each) == 1 for each in of.values())
 
 
 def _times(part: str, count: int) -> str:
@@ -106,7 +125,7 @@ def _by_folder(table: pd.DataFrame, labels: list[str]) -> Apparent | None:
     """Groups by the name of the folder that clips lie in, where a class has several."""
     keys = [clip.split("/")[-2] if "/" in clip else "" for clip in table["clip"]]
     found = _groups(keys, labels)
-    return Apparent(found, "([^/]+)/[^/]+$") if found else None
+    return Apparent(found, BY_FOLDER) if found else None
 
 
 def _tells(words: list[list[str] | None], labels: list[str], place: int) -> bool:
