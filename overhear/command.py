@@ -66,6 +66,7 @@ from scaling.shipping.command import Form  # noqa: E402
 from scaling.shipping.export_command import RATE, TwinOptions, check_int8  # noqa: E402
 from scaling.text import guarded, one_line  # noqa: E402
 from scaling.typed import filled, number, whole  # noqa: E402
+from scaling.warned import OURS, warner  # noqa: E402
 
 app = typer.Typer(
     name="overhear",
@@ -310,7 +311,6 @@ def claims(
     ledger.show(results, study, states, names(), alpha, unit, every, json, out, keep)
 
 
-OURS = ("analysis", "overhear", "scaling", "sweeps", "__main__")
 NOT_ASKED = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ResourceWarning)
 FAULT, INTERRUPTED, UNREAD = 70, 130, 141  # exit codes: see main
 # click's own error, wherever this version of typer keeps click
@@ -325,7 +325,7 @@ def _said_once() -> Callable[..., None]:
     said: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-        module = _warner()
+        module = warner()
         of = "" if module in OURS else f" of {module}"
         if str(message) in said or (of and issubclass(category, NOT_ASKED)):
             return
@@ -333,14 +333,6 @@ def _said_once() -> Callable[..., None]:
         print(f"overhear: warning{of}: {_told(message)}", file=sys.stderr)
 
     return show
-
-
-def _warner() -> str:
-    """The top-level module whose code warns; the line that a warning blames may be its caller's."""
-    frame = sys._getframe(2)
-    while frame.f_back and frame.f_globals["__name__"] in ("warnings", "_py_warnings"):
-        frame = frame.f_back
-    return str(frame.f_globals["__name__"]).partition(".")[0]
 
 
 def _debug() -> bool:

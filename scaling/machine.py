@@ -16,7 +16,54 @@ from functools import cache
 
 import torch
 
+# What CUDA and its libraries say of an error after which a process cannot use its GPU again: a
+# failed kernel is reported at every later call. torch raises AcceleratorError for that, and
+# RuntimeError with these words from its libraries.
+BROKEN = ("AcceleratorError:", "CUDA error", "cuDNN error", "No CUDA GPUs are available")
+ASSERTED = "device-side assert"  # what a trial's own code asks for, wherever it runs
+# and of memory that is short, by which nothing is broken
+SHORT = ("CUDA error: out of memory", "_STATUS_ALLOC_FAILED", "CUFFT_ALLOC_FAILED")
 LIBRARIES = ("torch", "torchaudio", "nnAudio", "numpy", "soxr", "overhear-study")
+
+
+class LostGpu(ValueError):
+    """A GPU that stopped answering this process. It is no trial's failure: another process
+    continues each one from its checkpoint.
+    """
+
+
+def broken(error: str | None) -> bool:
+    """Whether an error, by its kind and its words, means that this process cannot use its GPU
+    again.
+    """
+    if error is None or any(words in error for words in SHORT):
+        return False
+    return any(words in error for words in BROKEN)
+
+
+def short(error: BaseException) -> bool:
+    """Whether an error is a GPU's lack of memory, of torch's own or of a library of CUDA."""
+    return isinstance(error, torch.OutOfMemoryError) or any(w in str(error) for w in SHORT)
+
+
+def lost(error: BaseException) -> str | None:
+    """What a GPU that stopped answering said, in one line; None where it did answer, or where the
+    code that it ran asked for its end.
+    """
+    told = f"{type(error).__name__}: {error}"
+    return told.splitlines()[0][:200] if broken(told) and ASSERTED not in told else None
+
+
+def check_answers(machine: "Machine") -> None:
+    """Raises LostGpu where a GPU cannot add one to nothing."""
+    if machine.device.type != "cuda":
+        return
+    try:
+        torch.zeros(1, device=machine.device).add_(1).item()
+    except Exception as error:
+        if short(error):  # of what others take: a trial finds out
+            return
+        raise LostGpu(lost(error) or f"{type(error).__name__}: {error}".splitlines()[0]) from error
 
 
 @dataclass(frozen=True)

@@ -164,10 +164,10 @@ def sweep(
         str,
         typer.Option(
             metavar="auto|N|off",
-            help="Trials of one shape that train side by side, on what one takes; auto: 16 on a "
-            "GPU, else off. Not measured on a GPU yet.",
+            help="Trials of one shape that train side by side, on what one takes; auto: up to 16 "
+            "on a GPU, else off.",
         ),
-    ] = "off",
+    ] = "auto",
     device: Device = "auto",
     precision: Precision = "auto",
     frontend_backend: FrontendBackend = "auto",

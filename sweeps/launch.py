@@ -5,7 +5,7 @@ is checked by sweeps.engine.cluster. Contents: Compute, Recordings, Resources, `
 Launch.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scaling import optional
 from scaling.settings import Trial
@@ -124,3 +124,11 @@ class Launch:
     retry_failed: bool = False
     log_to: LogTo = NOWHERE
     plain: bool = False  # lines in place of a live display
+
+    @property
+    def computing(self) -> Compute:
+        """What workers compute with: the GPU that each is given, and no processor where that is
+        lost.
+        """
+        on_gpus = self.resources.gpus and self.compute.device == "auto"
+        return replace(self.compute, device="cuda") if on_gpus else self.compute

@@ -148,7 +148,7 @@ def _task(launch: Launch, stores: Mapping[str, Store]) -> Task:
         {key: str(store.folder) for key, store in stores.items()},
         Results(launch.results).address,
         launch.resources.cpus,
-        launch.compute,
+        launch.computing,
         launch.recordings,
         {key: store.glance for key, store in stores.items()},
         parts=sources.held(),

@@ -285,6 +285,25 @@ def test_what_cannot_be_captured_loses_nothing(
     assert_same(ours, [*run(one, store, OFF)])
 
 
+def test_an_epoch_that_cannot_be_drawn_ahead_is_drawn_as_it_goes(
+    small: Trial, store: Store, replays: list[int], monkeypatch: pytest.MonkeyPatch
+):
+    """As where an epoch's draws do not fit; what networks draw is drawn once more."""
+
+    def fill(self: capture.Rows, steps: Any) -> list[bool]:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(capture.Rows, "fill", fill)
+    small = changed(small, {"network.dropout": 0.2, "evaluation.every": 2})
+    several = [changed(small, {"seed": seed}) for seed in range(2)]
+    expected = side_by_side(several, store, OFF) | {"alone": [*run(small, store, OFF)]}
+    with pytest.warns(UserWarning, match="^OutOfMemoryError: CUDA out of memory: training steps"):
+        found = side_by_side(several, store, TWIN) | {"alone": [*run(small, store, TWIN)]}
+    assert not replays[2:], "answers alone are captured"
+    for name, epochs in found.items():
+        assert_same(epochs, expected[name])
+
+
 def test_what_is_not_finite_is_no_proof():
     """Where an uncaptured step has no number, as of a trial that diverged, others are compared."""
     start, nan = torch.zeros(2), torch.nan

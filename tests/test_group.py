@@ -1,6 +1,7 @@
 """Trials side by side as one trial of Tune: what Tune is told, and what becomes of each of them."""
 
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -62,11 +63,21 @@ def test_tune_is_done_when_the_last_of_them_is(
 
     told: list[dict[str, Any]] = []
     monkeypatch.setattr(tune, "report", told.append)
+    real = group.run_group
+
+    def run_group(*given: Any) -> Any:
+        for progress in real(*given):
+            warnings.warn("a line for the screen", stacklevel=2)
+            yield progress
+
+    run_group.__globals__["__name__"] = "scaling"
+    monkeypatch.setattr(group, "run_group", run_group)
     task = Task({"synthetic@16000": str(store.folder)}, str(tmp_path), 1, Compute("cpu", "float32"))
     ray_tune.work(group.configured(trials), task, limits.Limit())
     assert [each["trial"] for each in told] == 2 * [each.id for each in trials]
     assert [each["others"] for each in told] == [2, 2, 2, 2, 1, 0]
     assert [each["done"] for each in told] == [False] * 5 + [True]
+    assert {"a line for the screen"} == {line for each in told for line in each["said"]}
     assert Results(tmp_path).ended() == {each.id for each in trials}
 
 

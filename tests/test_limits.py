@@ -22,6 +22,7 @@ from test_sweep import study
 from typer.testing import CliRunner
 
 from overhear.command import app
+from scaling import machine
 from scaling.results import memory
 from scaling.results.manifest import Plan
 from scaling.results.manifest import plan as make_plan
@@ -296,7 +297,7 @@ def test_what_is_asked_for_arrives(trial: Trial, tmp_path: Path, monkeypatch: py
     words += "--frontend-backend", "torchaudio", "--stack", "auto", "--mps"
     CliRunner().invoke(app, ["sweep", path, "--out", str(tmp_path / "out"), *words])
     (task,) = (word for word in given if isinstance(word, Task))
-    assert task.compute == Compute(frontend="torchaudio")
+    assert task.compute == Compute("cuda", frontend="torchaudio"), "no processor instead"
     (resources,) = (word for word in given if isinstance(word, Resources))
     expected = Resources(gpus=0.25, memory=3 * 2**29, hours=0.5, stack=SIDE_BY_SIDE, mps=True)
     assert resources == expected
@@ -421,10 +422,11 @@ def test_this_machine_has_memory_in_use():
         ("AcceleratorError: CUDA error: device-side assert triggered", True),
         ("RuntimeError: CUDA error: CUBLAS_STATUS_EXECUTION_FAILED", True),
         ("RuntimeError: cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", True),
+        ("AcceleratorError: CUDA error: out of memory", False),
     ],
 )
 def test_errors_after_which_a_gpu_is_of_no_use(error: str | None, ends: bool):
-    assert limits.broken(error) == ends
+    assert machine.broken(error) == ends
 
 
 @pytest.mark.parametrize(

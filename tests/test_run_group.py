@@ -12,6 +12,7 @@ import torch
 
 from scaling import machine
 from scaling.networks.vib_cnn import VIBCNN
+from scaling.results import run_trial as run_trial_module
 from scaling.results import weights
 from scaling.results.outcome import Status
 from scaling.results.records import Refused, Results
@@ -19,6 +20,7 @@ from scaling.results.run_group import run_group
 from scaling.results.run_trial import run_trial, stop
 from scaling.settings import Augment, Features, Sound, Split, Training, Trial, changed
 from scaling.sound.store import Store
+from scaling.training import stacked
 from scaling.training.epoch import Diverged
 from scaling.training.session import Session
 from scaling.training.stack import Stack
@@ -145,10 +147,15 @@ def test_one_that_fails_or_is_stopped_leaves_the_others(
     monkeypatch.setattr(Session, "trained", trained)
     results = Results(tmp_path / "group")
     heard = []
-    for progress in run_group(trials, store, here, results):
-        heard.append((progress.trial, progress.epoch, progress.status))
-        if heard[-1] == (trials[1].id, 1, "running"):
-            stop(progress, results, "early stopping")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for progress in run_group(trials, store, here, results):
+            heard.append((progress.trial, progress.epoch, progress.status))
+            if heard[-1] == (trials[1].id, 1, "running"):
+                stop(progress, results, "early stopping")
+    assert [str(each.message) for each in told] == [
+        f"trial {trials[0].id}, side by side: Diverged: the loss became nan; continued alone"
+    ]
     assert [each for each in heard if each[0] == trials[0].id] == [
         (trials[0].id, 1, "running"),
         (trials[0].id, 1, "failed"),
@@ -157,7 +164,7 @@ def test_one_that_fails_or_is_stopped_leaves_the_others(
         (trials[1].id, 1, "running"),
         (trials[1].id, 1, "stopped"),
     ]
-    assert heard[-1] == (trials[2].id, 3, "complete")
+    assert heard[-2:] == [(trials[2].id, 3, "complete"), (trials[0].id, 1, "failed")]
     ends = {o["trial"]: (o["status"], o["error"]) for o in results.read("outcomes").to_pylist()}
     assert ends == {
         trials[0].id: ("failed", "Diverged: the loss became nan"),
@@ -186,7 +193,7 @@ def test_a_group_that_does_not_fit_is_halved(
 
     monkeypatch.setattr(Stack, "update", update)
     results = Results(tmp_path / "group")
-    with pytest.warns(UserWarning, match="3 trials side by side: not enough memory for so many"):
+    with pytest.warns(UserWarning, match="and 2 more, side by side: not enough memory for so many"):
         heard = [(p.trial, p.epoch) for p in run_group(trials, store, here, results)]
     assert set(sizes) == {3, 2}
     assert sorted(heard) == sorted((t.id, epoch) for t in trials for epoch in (1, 2, 3))
@@ -215,7 +222,7 @@ def test_a_group_that_a_dry_step_finds_too_large_is_halved_before_it_trains(
     monkeypatch.setattr(Stack, "dry_step", dry_step)
     monkeypatch.setattr(Stack, "replay", None)
     ours, none = Results(tmp_path / "ours"), Results(tmp_path / "none")
-    with pytest.warns(UserWarning, match="3 trials side by side: not enough memory for so many"):
+    with pytest.warns(UserWarning, match="and 2 more, side by side: not enough memory for so many"):
         heard = [(p.trial, p.epoch) for p in run_group(trials, store, twin, ours)]
     assert sizes == [3, 2]
     assert sorted(heard) == sorted((t.id, epoch) for t in trials for epoch in (1, 2, 3))
@@ -245,6 +252,80 @@ def test_what_cannot_be_stacked_runs_one_by_one(
         [*run_group(trials, store, here, results)]
     for each in trials:
         assert_as_alone(results, alone, each)
+
+
+def test_what_raises_among_others_is_judged_alone(
+    trials: list[Trial],
+    alone: Results,
+    store: Store,
+    here: machine.Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """NaN that a stack's kernels carry from one trial to another is no trial's failure."""
+    real = stacked._trained
+
+    def trained(own: Stack) -> list[Any]:
+        found = real(own)
+        if own.sessions[0].done == 1:
+            found[1] = Diverged("the loss became nan")
+        return found
+
+    monkeypatch.setattr(stacked, "_trained", trained)
+    results = Results(tmp_path / "group")
+    with pytest.warns(UserWarning, match=f"^trial {trials[1].id}, side by side: Diverged: "):
+        heard = [(p.trial, p.epoch) for p in run_group(trials, store, here, results)]
+    assert heard[-2:] == [(trials[1].id, 2), (trials[1].id, 3)], "from its checkpoint"
+    for each in trials:
+        assert_as_alone(results, alone, each)
+
+
+GONE = "CUDA error: unspecified launch failure\nmore of it"
+
+
+def test_a_gpu_that_stops_answering_loses_nothing(
+    trials: list[Trial],
+    alone: Results,
+    store: Store,
+    here: machine.Machine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """A group ends with one line; the next process runs its trials alone, without graphs; what
+    ends that one, too, is the trial's failure.
+    """
+    real = Stack.update
+
+    def update(self: Stack, *given: Any) -> None:
+        if self.sessions[0].done == 1:
+            raise torch.AcceleratorError(GONE)
+        real(self, *given)
+
+    monkeypatch.setattr(Stack, "update", update)
+    results = Results(tmp_path / "group")
+    line = r"^the GPU stopped answering \(.*: unspecified launch failure\): what is recorded stays"
+    with pytest.raises(machine.LostGpu, match=line):
+        [*run_group(trials, store, here, results)]
+    assert not results.ended()
+    used = []
+    run = run_trial_module.run
+
+    def ran(trial: Trial, store: Store, machine: machine.Machine, *rest: Any) -> Any:
+        used.append((trial.id, machine.capture))
+        for epoch in run(trial, store, machine, *rest):
+            if trial == trials[2] and epoch.number == 3:
+                raise torch.AcceleratorError(GONE)
+            yield epoch
+
+    monkeypatch.setattr(run_trial_module, "run", ran)
+    heard = [*run_group(trials, store, here, results)]
+    assert used == [(each.id, "off") for each in trials]
+    assert [p.epoch for p in heard if p.trial == trials[0].id] == [2, 3], "from its checkpoint"
+    for each in trials[:2]:
+        assert_as_alone(results, alone, each)
+    failed = results.outcome(trials[2].id)
+    assert failed is not None
+    assert failed.error == f"AcceleratorError: {GONE}"
 
 
 def test_what_is_not_alike_trains_apart(

@@ -23,12 +23,12 @@ class Excess(NamedTuple):
     reason: str  # of the last one
 
 
-def read(trial: str, results: Folder) -> Excess | None:
-    """What the workers of the trial of this id left; None: they left nothing, or, with a warning,
-    a note that is damaged. Raises Refused.
+def read(trial: str, results: Folder, file: str = FILE) -> Excess | None:
+    """What the workers of the trial of this id left in this file; None: they left nothing, or, with
+    a warning, a note that is damaged. Raises Refused.
     """
     try:
-        note = results.get("checkpoints", trial, FILE, most=LENGTH)
+        note = results.get("checkpoints", trial, file, most=LENGTH)
         if note is None:
             return None
         found = seal.noted(note)
@@ -38,16 +38,16 @@ def read(trial: str, results: Folder) -> Excess | None:
     except Refused:
         raise
     except ValueError as error:
-        warnings.warn(f"trial {trial}: its {FILE} is damaged ({error}) and ignored", stacklevel=2)
+        warnings.warn(f"trial {trial}: its {file} is damaged ({error}) and ignored", stacklevel=2)
         return None
     return Excess(times, brief(reason))
 
 
-def add(trial: str, results: Folder, reason: str) -> None:
+def add(trial: str, results: Folder, reason: str, file: str = FILE) -> None:
     """Note that a worker of this trial held too much, once more. Raises Refused."""
-    earlier = read(trial, results)
+    earlier = read(trial, results, file)
     note = Excess(earlier.times + 1 if earlier else 1, reason)
-    results.put(seal.note(note._asdict()), "checkpoints", trial, FILE)
+    results.put(seal.note(note._asdict()), "checkpoints", trial, file)
 
 
 def forget(trial: str, results: Folder) -> None:

@@ -12,12 +12,13 @@ too (scaling.results.run_group); `ended_before`, `last_report`, `outcome_here`, 
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from time import perf_counter
 from typing import Any, NamedTuple
 
 from scaling.machine import Machine, versions
 from scaling.networks.modules.state import Misfit
-from scaling.results import checkpoint, continuation, teachers, transfer, weights
+from scaling.results import checkpoint, continuation, lost_gpu, teachers, transfer, weights
 from scaling.results.continuation import Start
 from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Damaged, Refused, Results
@@ -56,11 +57,14 @@ def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) ->
 
     What the trial raises ends it as failed, with the reason in its outcome. What the results folder
     refuses (full, gone) is no trial's failure: Refused is raised, nothing that was complete is
-    lost, and the trial continues from its last epoch when it is run again.
+    lost, and the trial continues from its last epoch when it is run again. So does one whose GPU
+    stops answering: that is LostGpu (scaling.results.lost_gpu).
     """
     if ended := ended_before(trial, results):
         yield ended
         return
+    if lost_gpu.noted(trial, results):
+        machine = replace(machine, capture="off")
     machine.reset()
     attempt = Attempt(trial, store, machine, results)
     epochs = None
@@ -84,6 +88,7 @@ def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) ->
             continue
         except Exception as reason:  # noqa: BLE001
             # whatever a trial raises is its outcome, not the sweep's
+            lost_gpu.note(reason, [trial], results)
             yield attempt.failed(reason)
             return
         told = attempt.heard(epoch)

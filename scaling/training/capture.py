@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as trees
 
-from scaling.machine import Machine
+from scaling.machine import Machine, short
 from scaling.training.sums import Sums
 
 WARM = 3  # steps before the first capture: libraries choose and allocate
@@ -51,6 +51,9 @@ class Trainee(Protocol):
 
     def settle(self) -> None:
         """After an epoch's last step: be what training uncaptured would have left."""
+
+    def again(self) -> None:
+        """Before an epoch's first step: draw what `ahead` has drawn once more."""
 
     def learned(self) -> list[Tensor]:
         """Its weights."""
@@ -115,10 +118,17 @@ class Replay:
         self.warm = 0
         self.broken = False
 
-    def epoch(self) -> Sums:
-        """Train the next epoch."""
-        steps = [*self.trainee.ahead()]
-        alike = self.rows.fill(steps)
+    def epoch(self) -> Sums | None:
+        """Train the next epoch; None, with nothing done, where it cannot be drawn ahead."""
+        try:
+            steps = [*self.trainee.ahead()]
+            alike = self.rows.fill(steps)
+        except Exception as error:  # noqa: BLE001
+            # of memory, of a shape: should it be of the trial, its steps raise it, too
+            self._give_up(said(error))
+            self.trainee.settle()
+            self.trainee.again()
+            return None
         if self.call is None or self.key != self._key():
             self.call, self.sums = None, {}
             self.warm = min(self.warm, WARM - 1)  # a step, that what is made once is not captured
@@ -175,7 +185,10 @@ class Replay:
             return False
         try:
             self._step()
-        except torch.OutOfMemoryError as error:  # beside the graph, which is let go of
+        except Exception as error:
+            if not short(error):
+                raise
+            # beside the graph, which is let go of
             self._give_up(said(error))
             del call
             _restore(changed, before)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from scaling.machine import short
 from scaling.networks.modules.kernels import Prunable
 from scaling.networks.modules.stochastic import Stochastic
 from scaling.training.session import Session
@@ -43,7 +44,9 @@ def fit(session: Session, step: Callable[[Session], None] | None = None) -> bool
 def _fits(step: Callable[[Session], None], session: Session) -> bool:
     try:
         step(session)
-    except torch.OutOfMemoryError:
+    except Exception as error:
+        if not short(error):
+            raise
         fitted = False
     else:
         fitted = True

@@ -142,6 +142,10 @@ class Session:
         self.model.train()
         for part in self.frozen:
             part.eval()
+        self.reseed()
+
+    def reseed(self) -> None:
+        """Give what draws within the network the next epoch's streams."""
         seed, epoch = self.trial.seed, self.done
         reseed(self.model.network, lambda name: torch_stream(seed, "network", epoch, name))
         if self.trial.own:  # what a person's code draws comes from torch's own generator
@@ -259,14 +263,15 @@ class Session:
 
     def _train(self) -> dict[str, float]:
         """One epoch's passes over the training clips; see `trained`."""
-        if self.replay and not self.replay.broken:
-            (terms,) = self.replay.epoch().values()
+        sums = self.replay.epoch() if self.replay and not self.replay.broken else None
+        if sums is not None:
+            (terms,) = sums.values()
         else:
             terms = Terms()
             for step in self.steps():
                 terms.add(self.update(step))
-        sums = {name: float(value) for name, value in terms.values.items()}
-        return self.trained(sums, terms.minimized)
+        totals = {name: float(value) for name, value in terms.values.items()}
+        return self.trained(totals, terms.minimized)
 
     @cached_property
     def answers(self) -> ReplayedAnswers:

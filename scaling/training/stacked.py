@@ -8,9 +8,9 @@ from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
 
-import torch
 from torch import Tensor
 
+from scaling.machine import lost, short
 from scaling.training.epoch import Epoch
 from scaling.training.evaluation import Scoring
 from scaling.training.session import Session
@@ -86,9 +86,9 @@ def _trained(stack: Stack) -> list[Mapping[str, float] | Exception]:
     """
     errors: dict[int, Exception] = {}
     stack.refresh()
-    if (replay := stack.replay) and not replay.broken:
-        sums = replay.epoch()
-    else:
+    replay = stack.replay
+    sums = replay.epoch() if replay and not replay.broken else None
+    if sums is None:
         sums = _stepped(stack, errors)
     found: dict[int, Mapping[str, float]] = {}
     for which, terms in sums.items():
@@ -140,12 +140,12 @@ def _scored(stack: Stack, scorings: Mapping[int, Scoring[Epoch]]) -> dict[int, E
 
 @contextmanager
 def _kept(errors: dict[int, Exception], index: int) -> Iterator[None]:
-    """Keep what a trial raises, which is its own end, whatever it is, but for memory, which others
-    take as well.
+    """Keep what a trial raises, which is its own end, whatever it is, but for memory and a GPU that
+    it shares with others.
     """
     try:
         yield
-    except torch.OutOfMemoryError:
-        raise
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
+        if short(error) or lost(error):
+            raise
         errors[index] = error

@@ -73,3 +73,6 @@ class TakesSteps(Protocol):
 
     def rate(self, step: int) -> float:
         """The rate of a step of the next epoch."""
+
+    def reseed(self) -> None:
+        """Give what draws within the network the next epoch's streams."""

@@ -67,6 +67,10 @@ class Single:
         self.handed.back()
         _set_rates(self.session)
 
+    def again(self) -> None:
+        """See capture.Trainee."""
+        self.session.reseed()
+
     def learned(self) -> list[Tensor]:
         """See capture.Trainee."""
         return [*self.session.model.parameters()]
@@ -133,6 +137,11 @@ class Several:
         for session in self.stack.sessions:
             session.views.unseen_draws = False
             _set_rates(session)
+
+    def again(self) -> None:
+        """See capture.Trainee."""
+        for session in self.stack.sessions:
+            session.reseed()
 
     def learned(self) -> list[Tensor]:
         """See capture.Trainee."""

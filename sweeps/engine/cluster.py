@@ -69,6 +69,13 @@ def check(resources: Resources, compute: Compute) -> None:
     machine.here(compute.device, compute.precision, capture=compute.capture)
     import torch
 
+    if compute.device.startswith("cuda") and not resources.gpus:
+        raise ValueError(
+            f"--device {compute.device}: each trial sees only the GPUs that Ray gives it: name "
+            "--gpus-per-trial, too, as 1"
+        )
+    if compute.device == "auto" and not resources.gpus and torch.cuda.device_count():
+        warnings.warn("no trial uses this machine's GPU: --gpus-per-trial 1 does", stacklevel=2)
     there = {
         "CPU": resources.local_cpus or os.cpu_count() or 1,
         "GPU": torch.cuda.device_count(),

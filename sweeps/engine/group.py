@@ -6,6 +6,7 @@ Contents: `configured` and `planned`, its configuration; `name`; `attempt`, in i
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from scaling.machine import LostGpu
 from scaling.results import memory
 from scaling.results.outcome import Status
 from scaling.results.records import Refused, Results
@@ -57,7 +58,7 @@ def attempt(trials: Sequence[Trial], task: Task, limit: limits.Limit) -> Iterato
                 yield from run_group(trials, store, where, results)
             else:
                 yield from run_trial(first, store, where, results)
-    except (preflight.Unfit, Refused):
+    except (preflight.Unfit, Refused, LostGpu):
         raise
     except Exception as error:  # noqa: BLE001
         # of whatever kind: it is recorded, as what the training raises is

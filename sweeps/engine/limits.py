@@ -4,8 +4,7 @@ A worker whose trial holds too much ends itself, so that neither the kernel ends
 nor Ray's memory monitor the sweep (Ray 2.60: its kill of one trial ends all). The reason is left
 beside the trial's checkpoint, where every driver and every node finds it. Conventions: sizes in
 bytes, of pages that only this process has: those of mapped clips are shared by all workers.
-Contents: `memory_per_trial`, Limit, `watched`, Excess, `excess`, `forget`, `broken`, `monitored`,
-`control_groups`, `occupied`.
+Contents: `memory_per_trial`, Limit, `watched`, `monitored`, `control_groups`, `occupied`.
 """
 
 import ctypes
@@ -66,16 +65,6 @@ def watched(trial: str, results: Results, limit: Limit) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-
-
-def broken(error: str | None) -> bool:
-    """Whether a trial ended with an error after which its process cannot use its GPU again.
-
-    Source: CUDA reports a failed kernel at every later call, until the process ends; torch raises
-    AcceleratorError for that, and RuntimeError with these words from its libraries.
-    """
-    words = ("AcceleratorError:", "CUDA error", "cuDNN error")
-    return error is not None and any(word in error for word in words)
 
 
 def monitored() -> bool:

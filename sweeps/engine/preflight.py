@@ -184,18 +184,25 @@ def _read(task: Task) -> tuple[str | None, bool, Reading]:
 def machine_of(task: Task) -> machine.Machine:
     """Where a trial of this task computes: this worker's machine.
 
-    Raises Unfit where a cluster's node lacks what another one may have, ValueError where all is on
-    the driver's own machine.
+    Raises Unfit where a cluster's node lacks what another one may have, Refused where the driver's
+    own machine has lost its GPU, else ValueError.
     """
     compute = task.compute
     threads = min(task.cpus, os.cpu_count() or 1)  # Ray's count of a node may be a person's
     try:
         how = compute.frontend, compute.capture
-        return machine.here(compute.device, compute.precision, threads, *how)
+        found = machine.here(compute.device, compute.precision, threads, *how)
+        machine.check_answers(found)
     except ValueError as error:
-        if task.driver is None:
-            raise
-        raise Unfit(f"{error}") from None
+        if task.driver is not None:
+            raise Unfit(f"{error}") from None
+        if compute.device.startswith("cuda"):  # it was there when the sweep began
+            raise Refused(
+                f"this machine's GPU is lost ({error}): what is recorded stays; mend the GPU "
+                "(nvidia-smi shows its state)"
+            ) from None
+        raise
+    return found
 
 
 def distinct(trials: Iterable[Trial]) -> list[Trial]:

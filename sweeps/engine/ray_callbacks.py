@@ -10,6 +10,7 @@ from time import monotonic
 from typing import Any
 
 from scaling.interruption import interrupt
+from scaling.machine import LostGpu
 from scaling.results import memory
 from scaling.results.outcome import Status
 from scaling.results.records import Refused, Results
@@ -179,6 +180,8 @@ def listener(display: Display, where: str, hours: float | None = None) -> Any:
         def on_trial_result(
             self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
         ) -> None:
+            for line in result.get("said", ()):
+                warnings.warn(line, stacklevel=2)
             self.account.heard(Progress(*(result[field] for field in Progress._fields)))
 
         def on_trial_recover(
@@ -190,6 +193,8 @@ def listener(display: Display, where: str, hours: float | None = None) -> Any:
             elif isinstance(error, preflight.Unfit):
                 warnings.warn(str(error), stacklevel=2)
             else:
+                if isinstance(error, LostGpu):
+                    warnings.warn(str(error), stacklevel=2)
                 for planned in lost:
                     self.account.lost(planned)
 

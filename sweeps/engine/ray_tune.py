@@ -19,8 +19,9 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from scaling import interruption
+from scaling import interruption, machine, warned
 from scaling.results.records import Refused, Results
+from scaling.results.run_trial import Progress
 from scaling.settings import Trial
 from scaling.storage import shown
 from sweeps.adaptive.early_stopping import Watch
@@ -189,20 +190,31 @@ def work(config: dict[str, Any], task: Task, limit: limits.Limit) -> None:
     trials = group.planned(config)
     left = {trial.id for trial in trials}
     try:
-        for progress in group.attempt(trials, task, limit):
+        for progress, said in _attempt(trials, task, limit):
             # 0 s: another worker's report, which has ended itself for it
-            if progress.seconds > 0 and limits.broken(progress.error):
+            if progress.seconds > 0 and machine.broken(progress.error):
                 os._exit(limits.EXIT)  # it is recorded; the next worker reports it
             others = left - {progress.trial}
             left = others if progress.status.ended else left
             # done: Tune need not come back to be told so
-            tune.report({**progress._asdict(), "others": len(others), "done": not left})
+            more = {"others": len(others), "done": not left, "said": said}
+            tune.report({**progress._asdict(), **more})
     except (preflight.Unfit, Refused) as lack:
         if task.driver is None:
             raise
         here = ray.get_runtime_context().get_node_id()
         (name,) = (cluster.label(node) for node in cluster.nodes() if node["NodeID"] == here)
         raise type(lack)(f"node {name}: {lack}") from None
+
+
+def _attempt(
+    trials: Sequence[Trial], task: Task, limit: limits.Limit
+) -> Iterator[tuple[Progress, list[str]]]:
+    """The progress of a group, and what was warned of since the last; a worker has no screen."""
+    with warned.kept() as said:
+        for progress in group.attempt(trials, task, limit):
+            yield progress, [*said]
+            said.clear()
 
 
 def _listed(groups: Sequence[Sequence[Trial]]) -> Any:
