@@ -2,23 +2,26 @@
 
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 from rich.console import Console
 
+from scaling import machine
 from scaling.results import memory
 from scaling.results.manifest import plan
 from scaling.results.outcome import Status
-from scaling.results.records import Results
+from scaling.results.records import Refused, Results
 from scaling.results.run_trial import Progress, outcome_here
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 from sweeps import dry_run, schedule
 from sweeps.adaptive.early_stopping import Asha, Watch
-from sweeps.engine import group, limits, ray_adaptive, ray_callbacks, ray_tune
+from sweeps.engine import group, limits, preflight, ray_adaptive, ray_callbacks, ray_tune
 from sweeps.engine.display import Display
 from sweeps.engine.preflight import Task
 from sweeps.launch import SIDE_BY_SIDE, Compute, Resources, stack
@@ -183,3 +186,32 @@ def test_a_dry_run_says_the_groups(trials: list[Trial], store: Store):
     assert dry_run._side_by_side(found) == (
         "side by side: 1 x 2, 2 alone; a trial's time is its share of its group's"
     )
+
+
+def test_a_gpu_that_is_lost_ends_the_sweep_and_no_trial(
+    trials: list[Trial], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Where a new worker does not find it, or cannot use it; a machine of a cluster is unfit."""
+    results = str(tmp_path / "out")
+    task = Task({"synthetic@16000": str(store.folder)}, results, 1, Compute("cuda", "float32"))
+    line = (
+        r"^this machine's GPU is lost \(device=cuda: torch sees no GPU here .*\): what is recorded"
+    )
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(Refused, match=line):
+        ray_tune.work(group.configured(trials), task, limits.Limit())
+    assert not Results(results).ended()
+    monkeypatch.setattr(machine, "here", lambda *_: machine.Machine(torch.device("cuda"), None, 1))
+    monkeypatch.setattr("torch.zeros", raised("CUDA error: unknown error\nmore"))
+    with pytest.raises(Refused, match=r"is lost \(AcceleratorError: CUDA error: unknown error\): "):
+        preflight.machine_of(task)
+    driver = preflight.Reference("mark", {}, {})
+    with pytest.raises(preflight.Unfit, match=r"^AcceleratorError: CUDA error: unknown error$"):
+        preflight.machine_of(replace(task, driver=driver))
+
+
+def raised(words: str) -> Any:
+    def raises(*given: Any, **more: Any) -> Any:
+        raise torch.AcceleratorError(words)
+
+    return raises

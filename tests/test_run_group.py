@@ -283,6 +283,11 @@ def test_what_raises_among_others_is_judged_alone(
 GONE = "CUDA error: unspecified launch failure\nmore of it"
 
 
+@pytest.mark.fault(
+    "a GPU stops answering",
+    "a new worker resumes its trials, each alone and without CUDA graphs; one that ends it again "
+    "fails, and where it cannot use the GPU at all, the sweep ends with one line",
+)
 def test_a_gpu_that_stops_answering_loses_nothing(
     trials: list[Trial],
     alone: Results,
