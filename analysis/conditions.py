@@ -302,6 +302,7 @@ def _phrase(name: str) -> Callable[[Any], str]:
     said: dict[str, Callable[[Any], str]] = {
         "network.damping": lambda value: f"damped {_text(value)}" if value else "base",
         "network.initialization": str,
+        FRONTEND: lambda value: str(value).replace("_", "-"),
         "split.labels": LABELS.__getitem__,
         "split.fraction": lambda value: f"{100 * value:.15g} % of the clips",
         "training.patience_counts": lambda value: f"counting {value}",

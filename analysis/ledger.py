@@ -2,7 +2,7 @@
 
 Conventions: effects are percentage points, of other metrics what scaling.results.claims.unit_of
 says; intervals are of one claim, p is corrected.
-Contents: show, of_claims, told, remarks.
+Contents: show, of_claims, of_components, told, remarks.
 """
 
 import itertools
@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from analysis import console, files, findings, sequential, units
+from analysis import console, files, findings, sequential, units, variance
 from analysis.claims import Verdict, judge, recorded
 from analysis.coverage import conservative
 from analysis.data import Data, opened
@@ -23,6 +23,13 @@ from scaling.results.claims import POINTS, Claim, unit_of
 from scaling.results.records import Results
 from scaling.results.statements import Stated
 
+SOURCES = {
+    "fold": "fold",
+    "device": "device",
+    "device_in_fold": "device x fold",
+    "seed": "seed",
+    "clips": "clips, at most",
+}
 States = Callable[[str], tuple[str, tuple[Claim, ...]]]  # a study's name and claims, by either
 
 
@@ -74,14 +81,19 @@ def _of_finding(file: str, unit: str, alpha: float) -> pd.DataFrame:
 
 def _show(judged: pd.DataFrame, alpha: float, every: bool, json: bool, folder: Path | None) -> None:
     """Print judged claims, and write them where there is a folder."""
-    if json:
-        print(*console.json_lines(judged, {"table": "claims"}), sep="\n")
-    else:
-        console.show(console.listed(of_claims(judged, alpha), every, "claims.csv"))
-        console.show(console.lines(remarks(judged if every else judged.head(console.MOST))))
     if folder is not None:
         with files.writing(folder):
             files.write_csv(judged, folder / "claims.csv")
+    if json:
+        print(*console.json_lines(judged, {"table": "claims"}), sep="\n")
+    else:
+        shown = judged if every else judged.head(console.MOST)
+        console.show(console.listed(of_claims(judged, alpha), every, "claims.csv"))
+        console.show(console.lines(remarks(shown)))
+        undecided = shown[(shown["remedy"] != "") & shown[[*SOURCES]].notna().any(axis="columns")]
+        if len(undecided):
+            console.show(console.listed(of_components(undecided), every, "claims.csv"))
+    if folder is not None:
         print(f"claims: {folder / 'claims.csv'}", file=sys.stderr if json else sys.stdout)
 
 
@@ -146,6 +158,11 @@ def of_claims(judged: pd.DataFrame, alpha: float) -> Listing:
     if others := [m for m in judged["metric"].unique() if unit_of(m) != POINTS]:
         units = ", ".join(f"of {metric} {unit_of(metric).name}" for metric in others)
         result += f"; effects are points, {units}"
+    if judged["detectable"].notna().any():
+        result += (
+            "; MDE: the smallest effect, beyond the claimed one, that this design detects with "
+            f"a power of {100 * variance.POWER:g} % (for a single claim)"
+        )
     levels = judged["worse"] == ""
     said = {conservative(judged[levels]), conservative(judged[~levels], apart=True)}
     result = "; ".join([result, *sorted(said - {""})])
@@ -161,6 +178,7 @@ def of_claims(judged: pd.DataFrame, alpha: float) -> Listing:
             "n", tuple(f"{row['n']} {row['unit']}" if row["n"] else "-" for row in rows), folds=True
         ),
         Column("p, Holm", tuple(map(_p, rows))),
+        Column("MDE", tuple(_effect({**row, "worse": ""}, row["detectable"]) for row in rows)),
     ]
     if (judged["at_least"] != 0).any() or judged["within"].notna().any():
         heading = "claimed" if judged["within"].notna().any() else "at least"
@@ -195,26 +213,27 @@ def told(judged: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 def remarks(judged: pd.DataFrame) -> Iterator[str]:
     """What would decide the undecided claims, and what a reader has to know of any."""
     rows = judged.to_dict("records")
-    for heading, said in {
-        "What would decide": [f"{r['remedy']}{_parts(r)}" if r["remedy"] else "" for r in rows],
-        "To know": [row["note"] for row in rows],
-    }.items():
+    power = f"with a power of {100 * variance.POWER:g} %"
+    for heading, name in {f"What would decide, {power}": "remedy", "To know": "note"}.items():
+        said = [row[name] for row in rows]
         if any(said):
             yield f"{heading}:"
             yield from (f"- {r['claim']}: {s}" for r, s in zip(rows, said, strict=True) if s)
 
 
-def _parts(row: Mapping[Any, Any]) -> str:
-    """`; a pair varies by 5.1 points from fold to fold, 2.0 from seed to seed`."""
-    places = {name: f" from {name} to {name}" for name in ("fold", "device", "seed")}
-    places |= {"device_in_fold": " of a device in a fold", "clips": " by its clips at most"}
-    unit = f" {unit_of(row['metric']).name}"
-    said = []
-    for name, place in places.items():
-        if not math.isnan(row[name]):
-            said.append(f"{_effect({**row, 'worse': ''}, row[name]).lstrip('+')}{unit}{place}")
-            unit = ""
-    return f"; a {'pair' if row['worse'] else 'run'} varies by {', '.join(said)}" if said else ""
+def of_components(judged: pd.DataFrame) -> Listing:
+    """What a single difference (or a run, of a level) varies by, by where that comes from."""
+    rows = judged.to_dict("records")
+    units = ", ".join(dict.fromkeys(unit_of(metric).name for metric in judged["metric"]))
+    what = "run" if (judged["worse"] == "").all() else "pair"
+    result = f"standard deviation of one {what} ({units}), by source; 0 where it does not show"
+    values = [
+        Column(heading, tuple(_effect({**row, "worse": ""}, row[name]) for row in rows))
+        for name, heading in SOURCES.items()
+        if judged[name].notna().any()
+    ]
+    about = Column("claim", tuple(judged["claim"]), left=True, folds=True)
+    return Listing("variance", result, (about,), tuple(values))
 
 
 def _effect(row: Mapping[Any, Any], value: float) -> str:

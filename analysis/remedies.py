@@ -4,7 +4,7 @@ Contents: needed, too_few.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis import variance
@@ -30,17 +30,16 @@ def needed(row: Mapping[str, Any], parts: Components, unit: str, alpha: float) -
     if not would:
         count, kinds = variance.of_each(parts, unit, *wanted)
         if len(kinds) > 1 and math.isfinite(count):
-            would = {" and ".join(kinds): count}
-            price[" and ".join(kinds)] = 0.0
+            together = _listed(kinds, "and")
+            would, price[together] = {together: count}, 0.0
     cheapest = min(would, key=lambda kind: (would[kind] * price[kind], kind), default="")
     of = unit_of(row["metric"])
-    cut = f" (negative components cut at 0: {', '.join(parts.cut)})" if parts.cut else ""
     whose = "published" if published else "observed"
-    effect = f"{of.text(target)} {of.name}"
+    effect = f"if the effect is the {whose} {of.text(target)} {of.name}"
     return {
         "needed": would.get(cheapest, math.nan),
         "needed_unit": cheapest,
-        "remedy": f"at the {whose} effect of {effect}, {_words(found | would)}{cut}",
+        "remedy": _words(found | would, effect),
     }
 
 
@@ -57,21 +56,26 @@ def too_few(n: int, unit: str, layout: DesignSize) -> dict[str, Any]:
     }
 
 
-def _words(found: Mapping[str, float]) -> str:
-    """`3 more folds or 40 more seeds would decide; no number of devices would`."""
-    would = [
-        _counted(n, kind, " more" if " and " not in kind else " more each of")
-        for kind, n in found.items()
-        if math.isfinite(n)
-    ]
+def _words(found: Mapping[str, float], effect: str) -> str:
+    """`3 more folds or 40 more seeds would decide, if the effect is the published 2.0 points; no
+    number of devices would`; of several kinds together `9 more folds, seeds and devices each`.
+    """
+    would = [_counted(n, kind, " more") for kind, n in found.items() if math.isfinite(n)]
     never = [kind for kind, count in found.items() if math.isinf(count)]
     untold = [kind for kind, count in found.items() if math.isnan(count)]
-    parts = [f"{' or '.join(would)} would decide"] if would else []
-    if never:
-        alone = " alone" if any(" and " in kind for kind in found) else ""
-        parts.append(f"no number of {' or '.join(never)}{alone} would{'' if would else ' decide'}")
+    together = any(" and " in kind for kind in found)
+    parts = [f"{' or '.join(would)}{' each' * together} would decide, {effect}"] if would else []
+    if never and would:
+        parts.append("none alone would" if together else f"no number of {_listed(never)} would")
+    elif never:
+        parts.append(f"no number of {_listed(never)} would decide, {effect}")
     parts += [f"one {kind.removesuffix('s')} does not tell what more would do" for kind in untold]
     return "; ".join(parts)
+
+
+def _listed(kinds: Sequence[str], last: str = "or") -> str:
+    """`folds, seeds or devices`."""
+    return f" {last} ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
 
 
 def _counted(count: float, kind: str, more: str = "") -> str:

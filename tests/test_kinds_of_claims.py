@@ -131,7 +131,7 @@ def test_what_would_decide_a_margin_is_said(results: Results):
     row = only(results, claim(within=0.02))
     assert row["detectable"] > 0.02
     assert re.match(
-        r"at the observed effect of 0.0 points, \d+ more folds would decide", row["remedy"]
+        r"\d+ more folds would decide, if the effect is the observed 0.0 points", row["remedy"]
     )
     more = int(row["needed"])
     deviation = np.std([0.01, -0.03, 0.02], ddof=1)

@@ -168,7 +168,7 @@ def test_a_spent_budget_says_what_may_decide(results: Results, capsys: pytest.Ca
         r"folds; needs p <= \.05, is \.\d+\)",
         said[1],
     )
-    assert said[3] == "the budget is spent: more folds, devices or recordings may"
+    assert said[3] == "the budget is spent; more folds, devices or recordings may decide the rest"
 
 
 def test_more_repeats_that_cannot_decide_are_not_run(
@@ -183,7 +183,7 @@ def test_more_repeats_that_cannot_decide_are_not_run(
     )
     assert looks(results)[-1].findings[0].outlook < 0.05
     assert "0 of 1 claims decided, 3 of at most 12 repeats" in said
-    assert "more repeats decide no other: more folds, devices or recordings may" in said
+    assert "more repeats are unlikely to decide the rest; more folds, devices" in said
 
 
 def test_what_is_decided_stays_decided(results: Results, capsys: pytest.CaptureFixture[str]):

@@ -146,8 +146,8 @@ def test_where_no_unit_alone_decides_more_of_each_may():
     row["within"] = math.nan
     said = remedies.needed(row, found, "devices", 0.05)["remedy"]
     assert said == (
-        f"at the observed effect of 4.0 points, {count:g} more each of folds and seeds and devices "
-        "would decide; no number of folds or seeds or devices alone would"
+        f"{count:g} more folds, seeds and devices each would decide, if the effect is the observed "
+        "4.0 points; none alone would"
     )
 
 

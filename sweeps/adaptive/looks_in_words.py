@@ -43,8 +43,12 @@ def ended(look: LookRecord, where: str) -> Iterator[str]:
     most, total = look.course.counts[-1], len(look.findings)
     yield f"{total - len(left)} of {total} claims decided, {look.repeats} of at most {most} repeats"
     if left:
-        spent = "the budget is spent" if look.repeats == most else "more repeats decide no other"
-        yield f"{spent}: more folds, devices or recordings may"
+        yield (
+            "the budget is spent; more folds, devices or recordings may decide the rest"
+            if look.repeats == most
+            else "more repeats are unlikely to decide the rest; more folds, devices or recordings "
+            "may"
+        )
     yield f"next: overhear claims {shlex.quote(where)}"
 
 
