@@ -29,7 +29,7 @@ from analysis import again, choose_command
 from analysis.choose import LIMITED, candidates, choose
 from analysis.data import Data
 from analysis.report.configurations import configurations
-from scaling.cli import pairs
+from scaling.commands.options import pairs
 from scaling.results.presets import PRESETS
 from scaling.results.records import Results
 from scaling.seeds import stream

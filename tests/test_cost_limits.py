@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scaling.cli import train
+from scaling.commands.train import train
 from scaling.results import limits
 from scaling.results.manifest import Price, price_unseen
 from scaling.settings import Trial, changed

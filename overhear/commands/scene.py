@@ -9,13 +9,15 @@ from typing import Annotated
 import typer
 
 import analysis.cli
-import scaling.cli
+from scaling.commands.groups import grouped
+from scaling.commands.options import ClipOptions, RecipeOptions, Threads
 from scaling.typed import filled
 
 
+@grouped
 def scene(
-    settings: scaling.cli.Settings = None,
-    recipe: scaling.cli.Recipe = "quickstart",
+    chosen: RecipeOptions,
+    *,
     clip: Annotated[str, typer.Option(help="Name of the clip to draw (default: the first).")] = "",
     device: Annotated[
         list[str] | None,
@@ -25,14 +27,12 @@ def scene(
             "(default: the first two).",
         ),
     ] = None,
-    root: scaling.cli.Root = None,
-    column: scaling.cli.Column = None,
-    group_from: scaling.cli.GroupFrom = None,
+    where: ClipOptions,
     out: Annotated[str, typer.Option(metavar="DIR", help="Local folder.")] = "figures",
     format: Annotated[  # noqa: A002
         analysis.cli.Format, typer.Option(help="File format of the figure.")
     ] = analysis.cli.Format.PNG,
-    threads: scaling.cli.Threads = 0,
+    threads: Threads = 0,
 ) -> None:
     """Draw the features of one clip through two devices, and their difference."""
     import numpy as np
@@ -42,16 +42,14 @@ def scene(
     from analysis.figures.layout import PLAIN
     from analysis.figures.scene import bands, draw
     from scaling import machine
-    from scaling.settings import changed, recipes
     from scaling.sound import prepare
-    from scaling.sound.datasets.reading import reading
     from scaling.text import file_name
     from scaling.training.scene import through
 
-    filled(root=root, out=out)
+    filled(root=where.root, out=out)
     here = machine.here("cpu", "float32", threads)
-    trial = changed(recipes.find(recipe, f"--recipe {recipe}"), scaling.cli.pairs(settings))
-    clips = prepare.scan([trial], root, reading(column, group_from))
+    trial = chosen.trial()
+    clips = prepare.scan([trial], where.root, where.reading)
     (store,) = prepare.stores([trial], clips).values()
     found = through(trial, store, here, clip, device or ())
     sound, features = trial.sound, trial.sound.features

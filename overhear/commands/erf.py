@@ -4,55 +4,55 @@ Heavy imports happen inside the functions, so that --help is instant. Contents: 
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import analysis.cli
-import scaling.cli
+from scaling.commands.groups import grouped
+from scaling.commands.maps import compute_maps
+from scaling.commands.options import ClipOptions, Device, Threads
 from scaling.typed import filled, whole
 
 if TYPE_CHECKING:
     from scaling.receptive_field.modules import NoiseMap
+    from scaling.receptive_field.runs import Wanted
 
 MODULE = "Of a module"  # the panel of its options in the help
 
 
-def erf(
-    results: Annotated[
-        str | None,
-        typer.Argument(help="Results folder or URI of a sweep (or use --module)."),
-    ] = None,
-    trial: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ID", help="Draw this trial; repeatable (default: all with weights)."),
-    ] = None,
-    study: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="Only the trials of this study; repeatable."),
-    ] = None,
+@dataclass(frozen=True)
+class TargetOptions:
+    """What is differentiated, on which clips."""
+
     split: Annotated[
         str, typer.Option(help="Split whose clips are used (default: unseen, else test).")
-    ] = "",
+    ] = ""
     kind: Annotated[
         str, typer.Option(help="Output to differentiate: feature, logits or class.")
-    ] = "feature",
+    ] = "feature"
     label: Annotated[
         str | None, typer.Option(metavar="CLASS", help="With --kind class: the class.")
-    ] = None,
-    root: scaling.cli.Root = None,
-    column: scaling.cli.Column = None,
-    group_from: scaling.cli.GroupFrom = None,
-    out: Annotated[
-        str | None,
-        typer.Option(help="Local folder (default: RESULTS/figures; of a module, figures)."),
-    ] = None,
-    format: Annotated[  # noqa: A002
-        analysis.cli.Format, typer.Option(help="File format of the figures.")
-    ] = analysis.cli.Format.PNG,
-    device: scaling.cli.Device = "auto",
-    threads: scaling.cli.Threads = 0,
+    ] = None
+
+    def wanted(self) -> "Wanted":
+        """The map. Raises ValueError where kind and label do not go together."""
+        from scaling.receptive_field.runs import Wanted
+
+        if (self.kind == "class") != (self.label is not None):
+            raise ValueError(
+                f"--kind {self.kind} with --label {self.label}: --kind class needs a label, and no "
+                "other kind takes one"
+            )
+        return Wanted(self.split, self.kind, self.label)
+
+
+@dataclass(frozen=True)
+class ModuleOptions:
+    """A person's own module in place of a results folder's networks."""
+
     module: Annotated[
         str | None,
         typer.Option(
@@ -61,7 +61,7 @@ def erf(
             "logits, or both (logits, map), in place of RESULTS.",
             rich_help_panel=MODULE,
         ),
-    ] = None,
+    ] = None
     arg: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,7 +69,7 @@ def erf(
             help="Argument of its constructor; repeatable.",
             rich_help_panel=MODULE,
         ),
-    ] = None,
+    ] = None
     size: Annotated[
         str | None,
         typer.Option(
@@ -78,14 +78,14 @@ def erf(
             help="Size of its inputs, rows x columns, such as 128x431; inputs are normal noise.",
             rich_help_panel=MODULE,
         ),
-    ] = None,
+    ] = None
     layer: Annotated[
         str,
         typer.Option(
             help="Submodule whose output is differentiated (default: the module's output).",
             rich_help_panel=MODULE,
         ),
-    ] = "",
+    ] = ""
     weights: Annotated[
         str | None,
         typer.Option(
@@ -93,42 +93,73 @@ def erf(
             help="Weights as .safetensors (default: initial weights, seed 0).",
             rich_help_panel=MODULE,
         ),
-    ] = None,
+    ] = None
     clips: Annotated[
         int,
         typer.Option(
             metavar="N", parser=whole(1), help="Number of inputs.", rich_help_panel=MODULE
         ),
-    ] = 32,
+    ] = 32
+
+    def check_unused(self) -> None:
+        """Raises ValueError for an option that is of a module, where none is named."""
+        stated = {"--arg": self.arg, "--input": self.size, "--layer": self.layer}
+        for name, value in (stated | {"--weights": self.weights}).items():
+            if value:
+                raise ValueError(f"{name} is of a --module: leave it out, or name one")
+
+
+@grouped
+def erf(
+    results: Annotated[
+        str | None,
+        typer.Argument(help="Results folder or URI of a sweep (or use --module)."),
+    ] = None,
+    *,
+    trial: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="Draw this trial; repeatable (default: all with weights)."),
+    ] = None,
+    study: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only the trials of this study; repeatable."),
+    ] = None,
+    target: TargetOptions,
+    where: ClipOptions,
+    out: Annotated[
+        str | None,
+        typer.Option(help="Local folder (default: RESULTS/figures; of a module, figures)."),
+    ] = None,
+    format: Annotated[  # noqa: A002
+        analysis.cli.Format, typer.Option(help="File format of the figures.")
+    ] = analysis.cli.Format.PNG,
+    device: Device = "auto",
+    threads: Threads = 0,
+    other: ModuleOptions,
 ) -> None:
     """Compute and draw effective receptive fields (ERF) of trained networks or of any module."""
-    filled(out=out, module=module, weights=weights)
-    beside = {"--arg": arg, "--input": size, "--layer": layer, "--weights": weights}
-    if module is not None:
+    from scaling import machine
+
+    filled(out=out, module=other.module, weights=other.weights)
+    if other.module is not None:
         for name, value in {"RESULTS": results, "--trial": trial, "--study": study}.items():
             if value:
-                raise ValueError(f"--module {module} with {name}: name one of the two")
-        if size is None:
-            raise ValueError(f"--module {module} needs --input FxN, rows x columns, as 128x431")
-        _of_module(module, arg or [], _size(size), clips, layer, weights, out, format)
+                raise ValueError(f"--module {other.module} with {name}: name one of the two")
+        if other.size is None:
+            raise ValueError(
+                f"--module {other.module} needs --input FxN, rows x columns, as 128x431"
+            )
+        _of_module(other.module, _size(other.size), other, out, format)
         return
     if results is None:
         raise ValueError("name a results folder, or --module MODULE:CLASS with --input FxN")
-    for name, value in beside.items():
-        if value:
-            raise ValueError(f"{name} is of a --module: leave it out, or name one")
-    if (kind == "class") != (label is not None):
-        raise ValueError(
-            f"--kind {kind} with --label {label}: --kind class needs a label, and no other kind "
-            "takes one"
-        )
+    other.check_unused()
+    wanted = target.wanted()
     analysis.cli.figures_folder(results, out)  # before what takes long
     trials = analysis.cli.trials_of(results, study, trial)
-    where = (device, "float32", threads)
-    wanted, read = (split, kind, label), (column, group_from)
-    split = scaling.cli.compute_maps(results, trials, wanted, root, where, read)
-    name = kind if label is None else f"class {label}"
-    analysis.cli.draw_fields(results, trials, split, name, out, format)
+    here = machine.here(device, "float32", threads)
+    split = compute_maps(results, trials, wanted, where, here)
+    analysis.cli.draw_fields(results, trials, split, wanted.name, out, format)
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -141,11 +172,8 @@ def _size(text: str) -> tuple[int, int]:
 
 def _of_module(
     kind: str,
-    words: list[str],
     size: tuple[int, int],
-    clips: int,
-    layer: str,
-    weights: str | None,
+    asked: ModuleOptions,
     out: str | None,
     format_: analysis.cli.Format,
 ) -> None:
@@ -159,7 +187,8 @@ def _of_module(
     from scaling.receptive_field.modules import of_module
     from scaling.text import file_name
 
-    found = of_module(kind, words, size, clips, layer=layer, weights=weights)
+    layer, weights, clips = asked.layer, asked.weights, asked.clips
+    found = of_module(kind, asked.arg or [], size, clips, layer=layer, weights=weights)
     values_FN, centre = found.map.values_FN, (found.numbers.row, found.numbers.column)
     held = squares(values_FN, centre)
     folder, stem = Path(out or "figures"), f"effective_field-{file_name(kind.replace(':', '-'))}"

@@ -9,27 +9,27 @@ from typing import Annotated
 import typer
 
 import analysis.cli
-import scaling.cli
+from scaling.commands.groups import grouped
+from scaling.commands.options import ClipOptions, RecipeOptions, Threads
 from scaling.typed import filled, whole
 
 WIDTHS = "8,16,32,64"
 
 
+@grouped
 def coordinates(
-    settings: scaling.cli.Settings = None,
-    recipe: scaling.cli.Recipe = "quickstart",
+    chosen: RecipeOptions,
+    *,
     widths: Annotated[
         str, typer.Option(metavar="W,W,...", help="Widths; the smallest is the base width of mup.")
     ] = WIDTHS,
     steps: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Training steps.")] = 4,
-    root: scaling.cli.Root = None,
-    column: scaling.cli.Column = None,
-    group_from: scaling.cli.GroupFrom = None,
+    where: ClipOptions,
     out: Annotated[str, typer.Option(metavar="DIR", help="Local folder.")] = "figures",
     format: Annotated[  # noqa: A002
         analysis.cli.Format, typer.Option(help="File format of the figure.")
     ] = analysis.cli.Format.PNG,
-    threads: scaling.cli.Threads = 0,
+    threads: Threads = 0,
 ) -> None:
     """Run mup's coordinate check: do layers move equally at all widths?"""
     import pandas as pd
@@ -38,17 +38,13 @@ def coordinates(
     from analysis.figures.coordinates import draw
     from analysis.figures.layout import PLAIN
     from scaling import machine
-    from scaling.settings import changed, recipes
+    from scaling.settings import changed
     from scaling.sound import prepare
-    from scaling.sound.datasets.reading import reading
     from scaling.training.coordinates import coordinates as moves
 
-    filled(root=root, out=out)
+    filled(root=where.root, out=out)
     here = machine.here("cpu", "float32", threads)
-    trial = changed(
-        recipes.find(recipe, f"--recipe {recipe}"),
-        {"network.initialization": "he"} | scaling.cli.pairs(settings),
-    )
+    trial = chosen.trial({"network.initialization": "he"})
     base, *others = sizes_of(widths)
     ways = {
         "standard": {"network.parametrization": "standard", "network.base_width": 8},
@@ -59,7 +55,7 @@ def coordinates(
         for way, stated in ways.items()
         for width in (base, *others)
     }
-    clips = prepare.scan([trial], root, reading(column, group_from))
+    clips = prepare.scan([trial], where.root, where.reading)
     (store,) = prepare.stores([trial], clips).values()
     found = pd.DataFrame(
         {**move._asdict(), "parametrization": way}

@@ -1,0 +1,66 @@
+"""`overhear predict`: a trained model's answers to recordings.
+
+Heavy imports happen inside the function, so that --help is instant. Contents: predict.
+"""
+
+from typing import Annotated
+
+import typer
+
+from scaling.commands.options import Device, Threads
+from scaling.commands.own_code import say_own
+from scaling.shipping.command import Form, show
+from scaling.typed import filled, number, whole
+
+
+def predict(
+    results: Annotated[str, typer.Argument(help="Results folder or URI of a sweep.")],
+    clips: Annotated[
+        list[str],
+        typer.Argument(metavar="CLIP|FOLDER...", help="Recordings, or folders of them."),
+    ],
+    trial: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID",
+            help="Trial to use, by its id or the start of it (default: the best trial of what "
+            "overhear choose takes).",
+        ),
+    ] = None,
+    hop: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Hop between windows of recordings that are longer than a clip (default: a "
+            "clip's length).",
+            parser=number,
+        ),
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            metavar="K",
+            help="Print only the K most probable classes (default: 3 in the table, else all).",
+            parser=whole(1),
+        ),
+    ] = None,
+    format: Annotated[  # noqa: A002
+        Form, typer.Option(help="Output format.")
+    ] = Form.TABLE,
+    device: Device = "auto",
+    threads: Threads = 0,
+) -> None:
+    """Classify recordings with a trained model: labels and their probabilities."""
+    from analysis.pick import pick
+    from scaling import machine
+    from scaling.results.records import Results
+    from scaling.shipping.model import load
+
+    filled(trial=trial)
+    here = machine.here(device, "float32", threads)
+    picked = pick(Results(results), trial or "")
+    model = load(Results(results), picked.trial, here, picked.temperature)
+    say_own([model.trial])
+    typer.echo(f"{picked.why}\nprobabilities: {picked.calibration}", err=True)
+    if show(model, clips, hop, top, format):
+        raise typer.Exit(1)

@@ -1,0 +1,167 @@
+"""Options that several commands share, alone and in groups of those that go together.
+
+Heavy libraries are imported when a command runs, so that help is instant. Contents: the options;
+RecipeOptions, ClipOptions, MachineOptions (see scaling.commands.groups); `pairs`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scaling.typed import whole
+
+if TYPE_CHECKING:
+    from scaling.machine import Machine
+    from scaling.settings import Trial
+    from scaling.sound.datasets.reading import Reading
+
+
+def _setting_names(incomplete: str) -> list[str]:
+    """For shell completion."""
+    from scaling.settings import leaves
+
+    return [f"{name}=" for name in leaves() if name.startswith(incomplete)]
+
+
+def _recipe_names(incomplete: str) -> list[str]:
+    """For shell completion."""
+    from scaling.settings.recipes import RECIPES
+
+    return [name for name in RECIPES if name.startswith(incomplete)]
+
+
+Settings = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="KEY=VALUE",
+        help="Settings to change, such as network.width=64 (see overhear settings).",
+        autocompletion=_setting_names,
+    ),
+]
+Root = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR", help="The dataset's folder (default: looked for in OVERHEAR_DATA)."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
+FrontendBackend = Annotated[
+    str,
+    typer.Option(help="Library for the features: auto, overhear, torchaudio or nnaudio."),
+]
+Capture = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|off",
+        help="Replay training steps as CUDA graphs: auto, on a GPU where a trial allows it. Not "
+        "measured on a GPU yet.",
+    ),
+]
+Column = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="OURS=YOURS",
+        help="Your name for a column of the manifest, such as label=species; repeatable.",
+    ),
+]
+GroupFrom = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGEX",
+        help="Keep clips in one fold if the first group matches the same text in their paths.",
+    ),
+]
+Skip = Annotated[
+    bool,
+    typer.Option("--skip-unreadable", help="Skip unreadable recordings and print how many."),
+]
+Recipe = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Settings to start from (see overhear recipes).",
+        autocompletion=_recipe_names,
+    ),
+]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME|COST=VALUE",
+        help="Refuse trials that cost more: dcase (128,000 parameters, 30 million multiply-adds "
+        "as the challenge counts), or as parameters=50000; repeatable.",
+    ),
+]
+Threads = Annotated[int, typer.Option(parser=whole(0), metavar="N", help="CPU threads (0: all).")]
+
+
+@dataclass(frozen=True)
+class RecipeOptions:
+    """A trial, as a recipe with changes."""
+
+    settings: Settings = None
+    recipe: Recipe = "quickstart"
+
+    def trial(self, besides: Mapping[str, str] | None = None) -> "Trial":
+        """The trial, changed `besides` where its settings do not say otherwise. Raises
+        ValueError.
+        """
+        from scaling.settings import changed
+        from scaling.settings.recipes import find
+
+        found = find(self.recipe, f"--recipe {self.recipe}")
+        return changed(found, {**(besides or {}), **pairs(self.settings)})
+
+
+@dataclass(frozen=True)
+class ClipOptions:
+    """Where a dataset lies and how its clips are read."""
+
+    root: Root = None
+    column: Column = None
+    group_from: GroupFrom = None
+
+    @property
+    def reading(self) -> "Reading":
+        """How they are read. Raises ValueError."""
+        from scaling.sound.datasets.reading import reading
+
+        return reading(self.column, self.group_from)
+
+
+@dataclass(frozen=True)
+class MachineOptions:
+    """What a trial computes with here."""
+
+    device: Device = "auto"
+    precision: Precision = "auto"
+    threads: Threads = 0
+    frontend_backend: FrontendBackend = "auto"
+    capture: Capture = "auto"
+
+    def here(self) -> "Machine":
+        """This machine, so used. Raises ValueError."""
+        from scaling import machine
+
+        return machine.here(
+            self.device, self.precision, self.threads, self.frontend_backend, self.capture
+        )
+
+
+def pairs(settings: list[str] | None) -> dict[str, str]:
+    """`key=value` words as a mapping. Raises ValueError for a word without `=`, and for a key that
+    has two values.
+    """
+    found: dict[str, str] = {}
+    for word in settings or []:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise ValueError(f"{word}: settings are written key=value, as network.width=64")
+        if found.get(key, value) != value:
+            raise ValueError(f"{key} is set to {found[key]} and to {value}: name it once")
+        found[key] = value
+    return found
