@@ -25,6 +25,7 @@ from scipy.special import ndtri, stdtrit
 
 CONFIDENCE = 0.95
 FEWEST = 3  # units that an interval needs: two say next to nothing of how units differ
+NARROWER = 1 / 3  # of the way between two crossed intervals: half misses 7.5 % over three rows
 FEW = 4.0  # wrong answers (or right ones) so few that how units differ does not show in them
 
 Array = npt.NDArray[np.float64]
@@ -68,11 +69,7 @@ def crossed(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Limits:
     """The interval of the mean of values (R, C, ...), where another draw would have other rows and
     other columns; of one row, t over columns.
 
-    Between rows and between columns what is left over counts, too: it is taken off once. The error
-    is no smaller than over rows alone, or over columns alone: where few rows are alike by luck,
-    Satterthwaite's degrees of freedom are those of the columns, and of intervals over 3 rows x 12
-    columns 7 % miss. With this, at most 5.5 % do. Where rows and columns are three or four each and
-    matter alike, or where neither matters, up to 99 % hold the truth: so few do not tell which.
+    See `joined` for the error, and for why it is what it is.
     """
     value_RC = np.asarray(values, dtype=np.float64)
     return _around(value_RC.mean(axis=(0, 1)), half_crossed(value_RC, confidence))
@@ -107,9 +104,16 @@ def joined(
     column_freedom: Any,
     confidence: float = CONFIDENCE,
 ) -> Error:
-    """The error by the variances of the mean over rows alone and over columns alone. What is left
-    over is in both, so it is taken off once. Of this error and those of both alone, it is the one
-    of the widest interval.
+    """The error by the variances of the mean over rows alone and over columns alone, of which what
+    is left `over` is in both; its size is right at this confidence.
+
+    Satterthwaite's error takes what is left over off once. Where few rows are alike by luck, its
+    degrees of freedom are those of the columns, and at 95 % up to 8 % miss, at 99.9 % up to 16
+    times what they promise. The widest of it, of t over rows alone and of t over columns alone
+    misses no more than it promises, but where neither rows nor columns differ, 99 % hold the truth.
+    So the interval lies between: at 95 % a third of the way from the widest to Satterthwaite's, and
+    nearer to the widest where more is promised. Over five rows or more by four columns or more, 3.5
+    to 6 % miss whatever matters; over three rows, 2 to 6.5 %.
     """
     both = of_rows + of_columns
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -118,8 +122,15 @@ def joined(
     freedoms = (np.where(both > 0, freedom, column_freedom), row_freedom, column_freedom)
     parts = np.broadcast_arrays(*np.sqrt(variances), *freedoms)
     size_W, freedom_W = np.stack(parts[:3]), np.stack(parts[3:])
-    widest = (stdtrit(freedom_W, (1 + confidence) / 2) * size_W).argmax(axis=0)[None]
-    return Error(*(np.take_along_axis(each, widest, 0)[0] for each in (size_W, freedom_W)))
+    half_W = stdtrit(freedom_W, (1 + confidence) / 2) * size_W
+    widest = half_W.argmax(axis=0)[None]
+    size, freedom, half = (
+        np.take_along_axis(each, widest, 0)[0] for each in (size_W, freedom_W, half_W)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        narrower = np.where(half > 0, 1 - half_W[0] / half, 0.0)
+    spared = NARROWER * min((1 - confidence) / (1 - CONFIDENCE), 1.0) ** 2
+    return Error(size * (1 - spared * narrower), freedom)
 
 
 def of_share(mean: Any, half: Any, floor: Any = 0.0) -> Limits:

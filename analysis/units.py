@@ -203,7 +203,7 @@ def _limits(mean: Any, design: Design, unit: str, confidence: float) -> tuple[Li
     """The interval: no narrower than its clips allow, and within what is possible."""
     half, n, over = _HALVES[unit](design, confidence)
     lowest, highest, share = design.scale
-    known = design.answers if share else None
+    known = _answers(design, unit) if share else None
     if (lowest, highest) == (0.0, 1.0):
         floor = 0.0 if known is None else least(mean, known, confidence)
         return of_share(mean, half, floor), n, over
@@ -217,6 +217,16 @@ def _limits(mean: Any, design: Design, unit: str, confidence: float) -> tuple[Li
         low = np.minimum(low, np.where(mean > 0, near, -far))
         high = np.maximum(high, np.where(mean < 0, -near, far))
     return Limits(np.maximum(low, lowest), np.minimum(high, highest)), n, over
+
+
+def _answers(design: Design, unit: str) -> Answers | None:
+    """From what a share was counted. Trainings of the same clips, by which alone repeats and rows
+    of one split differ, answer each of them independently: they count one by one.
+    """
+    known, same = design.answers, unit == "repeats" or len(design.value_FS) == 1
+    if known is None or unit == "clips" or not same:
+        return known
+    return Answers(known.clips * known.each)
 
 
 def _design(runs: pd.DataFrame, scale: Scale) -> Design:

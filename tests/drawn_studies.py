@@ -10,25 +10,31 @@ A second model shares nothing with it but these sizes: rules that were chosen on
 checked on the second. There an answer is wrong where a sum of skewed effects passes a threshold:
 devices and folds are exponential (one bad microphone, many good ones), trainings gamma, clips of
 two kinds, easy and hard, and the noise is Gumbel's (a complementary log-log link).
-Contents: Design, coverage.
+
+On one split the truth is that of its clips: the mean of endlessly many trainings and devices.
+An answer is right where the noise's exponential exceeds that of minus the margin, so one draw of
+noise serves all accuracies at once: it is divided by what the clip adds, and compared.
+Contents: Design, Covered, coverage, coverages, answered.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import expit
+from scipy.special import ndtri
 
-from analysis.units import DIFFERENCE, OF_DIFFERENCES, SHARE, estimates
+from analysis.units import DIFFERENCE, OF_DIFFERENCES, SHARE, Scale, estimates
 from scaling.seeds import stream
 
-# E draws, F folds, S seeds, D devices, C clips
+# T truths, E draws, F folds, S seeds, D devices, C clips
 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
 CLIP = 1.5  # deviation of the logit from clip to clip
 HARD, KINDS = 0.3, (-1.5, 1.5)  # share of hard clips; what each kind moves the margin by
-ANSWERS = 4_000_000  # that are drawn at once
+ANSWERS = 250_000  # that are drawn at once: they stay in a processor's cache
+MANY = 20_000  # draws of effects that stand for all of them
 
 
 class Design(NamedTuple):
@@ -44,31 +50,59 @@ class Design(NamedTuple):
     than: float | None = None  # of two differences: the other one
 
 
-def coverage(design: Design, truth: float, draws: int) -> tuple[float, set[str]]:
-    """The share of 95 % intervals that hold the truth, and what they are over."""
-    draw = stream(1, "coverage", str(design), str(truth))
-    values = _right(design, truth, draws, draw, paired := _shared(design, draws, draw))
-    scale, true = SHARE, truth
-    if design.apart is not None:
-        values = _right(design, truth + design.apart, draws, draw, paired) - values
-        scale, true = DIFFERENCE, design.apart
-    if design.apart is not None and design.than is not None:
-        sides = (_right(design, truth + by, draws, draw, paired) for by in (design.than, 0.0))
-        values = values - (next(sides) - next(sides))
-        scale, true = OF_DIFFERENCES, design.apart - design.than
+class Covered(NamedTuple):
+    """How often intervals hold the truth, and what they are over."""
+
+    share: float
+    over: set[str]
+
+
+def coverage(design: Design, truth: float, draws: int) -> Covered:
+    """The share of 95 % intervals that hold the truth."""
+    return coverages(design, (truth,), draws)[0]
+
+
+def coverages(design: Design, truths: Sequence[float], draws: int) -> list[Covered]:
+    """`coverage` at each of these true accuracies, of the same draws."""
+    values_T, true_T, scale = answered(design, truths, draws)
     folds, seeds = (each.ravel() for each in np.indices((design.folds, design.seeds)))
-    value_NDE = np.moveaxis(values, 0, -1).reshape(len(folds), design.devices, draws)
     heard = design.devices > 1
-    found = estimates(
-        value_NDE if heard else value_NDE[:, 0],
-        folds,
-        seeds,
-        scale,
-        np.full(len(folds), design.clips),
-        "unseen" if heard else "test",
-    )
-    held = (found["low"] <= true) & (found["high"] >= true)
-    return float(held.mean()), set(found["n"].astype(str) + " " + found["unit"])
+    clips_N, split = np.full(len(folds), design.clips), "unseen" if heard else "test"
+    found = []
+    for values, true in zip(values_T, true_T, strict=True):
+        value_NDE = np.moveaxis(values, 0, -1).reshape(len(folds), design.devices, draws)
+        value_N = value_NDE if heard else value_NDE[:, 0]
+        each = estimates(value_N, folds, seeds, scale, clips_N, split)
+        held = (each["low"] <= true) & (each["high"] >= true)
+        over = set(each["n"].astype(str) + " " + each["unit"])
+        found.append(Covered(float(held.mean()), over))
+    return found
+
+
+def answered(
+    design: Design, truths: Sequence[float], draws: int
+) -> tuple[np.ndarray, np.ndarray, Scale]:
+    """Values (T, E, F, S, D) at each of these accuracies, their truths (T, E), their scale."""
+    draw = stream(1, "coverage", str(design), str(truths))
+    effects, hard = _effects(design, draws, draw), _clips(design, draws, draw)
+    first = np.asarray(truths, dtype=np.float64)
+
+    def side(by: float = 0.0) -> np.ndarray:
+        own = _effects(design, draws, draw)
+        total = effects + own if design.skewed else np.sqrt(0.5) * (effects + own)
+        middle_T = np.array([_middle(design, float(truth)) for truth in first + by])
+        return _right(design, total, hard, middle_T, draw)
+
+    if design.apart is None:
+        values, true = side(), np.broadcast_to(first[:, None], (len(first), draws))
+        if design.folds == 1 and max(design[1:3]) > 1:
+            true = _of_split(design, hard, first)
+        return values, true, SHARE
+    values, true, scale = side(design.apart) - side(), design.apart, DIFFERENCE
+    if design.than is not None:
+        values = values - (side(design.than) - side())
+        true, scale = design.apart - design.than, OF_DIFFERENCES
+    return values, np.full((len(first), draws), true), scale
 
 
 def _deviations(design: Design) -> dict[str, float]:
@@ -82,7 +116,9 @@ AXES = {"fold": (0,), "device": (2,), "both": (0, 2), "seed": (0, 1), "rest": (0
 
 
 def _effects(design: Design, draws: int, draw: np.random.Generator) -> np.ndarray:
-    """What moves the logit (E, F, S, D), but for the clip."""
+    """What moves the logit (E, F, S, D), but for the clip: one of the two halves of it, of which
+    sides that are paired share one.
+    """
     total = np.zeros((draws, 1, 1, 1))
     for name, deviation in _deviations(design).items():
         size = [n if axis in AXES[name] else 1 for axis, n in enumerate(design[:3])]
@@ -100,65 +136,78 @@ def _effect(
     return (shape - draw.gamma(shape, size=size)) / np.sqrt(2 * shape)
 
 
-def _shared(design: Design, draws: int, draw: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """What both sides of a difference share: half of the variance of each effect, and the clips."""
+def _clips(design: Design, draws: int, draw: np.random.Generator) -> np.ndarray:
+    """What each clip moves the margin by (E, F, C)."""
     size = (draws, design.folds, design.clips)
     if design.skewed:
-        hard = np.where(draw.random(size, dtype=np.float32) < HARD, *KINDS).astype(np.float32)
-        return _effects(design, draws, draw), hard
-    hard = draw.standard_normal(size, dtype=np.float32)
-    return _effects(design, draws, draw) * np.sqrt(0.5), CLIP * hard
+        return np.where(draw.random(size, dtype=np.float32) < HARD, *KINDS).astype(np.float32)
+    return CLIP * draw.standard_normal(size, dtype=np.float32)
 
 
 def _right(
     design: Design,
-    truth: float,
-    draws: int,
+    effects: np.ndarray,
+    hard: np.ndarray,
+    middle_T: np.ndarray,
     draw: np.random.Generator,
-    shared: tuple[np.ndarray, ...],
 ) -> np.ndarray:
-    """Shares of right answers (E, F, S, D)."""
-    common, hard = shared
+    """Shares of right answers (T, E, F, S, D) where margins lie around these."""
+    shares = np.empty((len(middle_T), *effects.shape), dtype=np.float32)
+    edge = np.exp(-effects)[..., None].astype(np.float32)
+    factor_T, clip = np.exp(-middle_T).astype(np.float32), np.exp(hard)[:, :, None, None]
+    step = max(1, ANSWERS // (effects[0].size * hard.shape[-1]))
+    for first in range(0, len(effects), step):
+        part = slice(first, first + step)
+        noise = _noise(design, (*edge[part].shape[:-1], hard.shape[-1]), draw) * clip[part]
+        for number, factor in enumerate(factor_T):
+            right = noise > factor * edge[part]
+            shares[number, part] = np.count_nonzero(right, axis=-1) / np.float32(hard.shape[-1])
+    return shares.astype(np.float64)
+
+
+def _noise(design: Design, size: tuple[int, ...], draw: np.random.Generator) -> np.ndarray:
+    """Exponentials of the margin's noise: Gumbel's, or logistic."""
     if design.skewed:
-        margin = common + _effects(design, draws, draw)
-        return _asked(margin + _threshold(design, truth), hard, draw, _cloglog)
-    logit = common + _effects(design, draws, draw) * np.sqrt(0.5)
-    deviation = np.sqrt(CLIP**2 + sum(d**2 for d in _deviations(design).values()))
+        return draw.standard_exponential(size, dtype=np.float32)
+    return 1 / np.maximum(draw.random(size, dtype=np.float32), np.float32(1e-12)) - 1
+
+
+def _chance(design: Design, margin: np.ndarray) -> np.ndarray:
+    """The probability that an answer with this margin is right."""
+    return np.exp(-np.exp(-margin)) if design.skewed else 1 / (1 + np.exp(-margin))
+
+
+@cache
+def _middle(design: Design, truth: float) -> float:
+    """The margin around which so many answers are right on average."""
+    of_clip = NODES * CLIP
+    if design.skewed:
+        of_clip, weights = np.array(KINDS), np.array((HARD, 1 - HARD))
+    else:
+        weights = WEIGHTS / WEIGHTS.sum()
+    moved = (_any_effects(design) + of_clip[:, None]).astype(np.float64)
 
     def beyond(middle: float) -> float:
-        return float(WEIGHTS @ expit(middle + deviation * NODES) / WEIGHTS.sum() - truth)
+        return float(weights @ _chance(design, moved + middle).mean(axis=1) - truth)
 
-    return _asked(logit + brentq(beyond, -30, 30), hard, draw, expit)
+    return float(brentq(beyond, -30, 30, xtol=1e-6))
 
 
-def _threshold(design: Design, truth: float) -> float:
-    """The margin at which so many answers are right on average, by a large draw."""
-    draw, many = stream(2, "threshold", str(design._replace(folds=0))), 200_000
-    alone = design._replace(folds=1, seeds=1, devices=1, clips=1)
-    total = np.where(draw.random(many) < HARD, *KINDS)
+def _any_effects(design: Design) -> np.ndarray:
+    """A sample of all that moves a margin, but for the clip."""
+    if not design.skewed:
+        deviation = np.sqrt(sum(d**2 for d in _deviations(design).values()))
+        return deviation * ndtri((np.arange(200) + 0.5) / 200)
+    draw = stream(2, "effects", str(design._replace(folds=min(design.folds, 2))))
+    total = np.zeros(MANY)
     for name, deviation in _deviations(design).items():
-        halves = (_effect(alone, name, draw, (many,)) for _ in range(2))
-        total = total + deviation * sum(halves)
-    return float(brentq(lambda at: float(_cloglog(total + at).mean()) - truth, -60, 60))
+        total = total + deviation * sum(_effect(design, name, draw, (MANY,)) for _ in range(2))
+    return total
 
 
-def _cloglog(margin: np.ndarray) -> np.ndarray:
-    """The probability that an answer with this margin is right, with Gumbel's noise."""
-    return np.exp(-np.exp(-margin))
-
-
-def _asked(
-    margin: np.ndarray,
-    hard: np.ndarray,
-    draw: np.random.Generator,
-    chance_of: Callable[[np.ndarray], np.ndarray],
-) -> np.ndarray:
-    """Shares of right answers (E, F, S, D) to clips of which each moves the margin by its own."""
-    margin = margin.astype(np.float32)
-    shares = np.empty(margin.shape)
-    step = max(1, ANSWERS // (margin[0].size * hard.shape[-1]))
-    for first in range(0, len(margin), step):
-        part = slice(first, first + step)
-        chance = chance_of(margin[part, ..., None] + hard[part, :, None, None])
-        shares[part] = (draw.random(chance.shape, dtype=np.float32) < chance).mean(axis=-1)
-    return shares
+def _of_split(design: Design, hard: np.ndarray, truths: np.ndarray) -> np.ndarray:
+    """What of each split's clips is right on average (T, E)."""
+    at = np.array(sorted(KINDS)) if design.skewed else np.linspace(-5, 5, 201) * CLIP
+    moved = at[:, None] + _any_effects(design)
+    chances = (_chance(design, moved + _middle(design, float(truth))) for truth in truths)
+    return np.stack([np.interp(hard, at, c.mean(axis=1)).mean(axis=(1, 2)) for c in chances])
