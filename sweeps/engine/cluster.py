@@ -21,6 +21,7 @@ from scaling.settings import Trial
 from sweeps.engine import addresses, limits, local, mps, preflight
 from sweeps.engine.preflight import Task
 from sweeps.engine.ray_callbacks import cause, summary
+from sweeps.engine.ray_private import undisturbed
 from sweeps.launch import Compute, Resources
 
 # Set before Ray is imported, and handed on to its workers. Sources: Ray 2.60 as installed, tried
@@ -132,7 +133,7 @@ def session(resources: Resources, places: Sequence[str], own: Path) -> Iterator[
     try:
         addresses.check(resources.address, _has_token())
         try:
-            with local.undisturbed(here=False):
+            with undisturbed(here=False):
                 ray.init(address=resources.address, **quiet)
         except (ConnectionError, ray.exceptions.AuthenticationError) as error:
             none = "none runs on this machine" if resources.address == "auto" else ""

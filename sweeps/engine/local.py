@@ -4,8 +4,7 @@ It listens on the loopback interface only and asks for a token that nobody else 
 that only this user can enter (Ray opens its own folders to everybody). Its processes have sessions
 of their own, so that a signal to the sweep's process group reaches the sweep alone, which then ends
 them in order; and they do not inherit credentials that no trial needs. Temporary files of a killed
-sweep are removed when the next one starts. Contents: `folder`, `started`, `undisturbed`,
-`shut_down`.
+sweep are removed when the next one starts. Contents: `folder`, `started`, `shut_down`.
 """
 
 import functools
@@ -26,6 +25,7 @@ import psutil
 from scaling import interruption
 from scaling.results import lock_file
 from sweeps.engine import mps
+from sweeps.engine.ray_private import undisturbed
 
 PREFIX = "overhear-"
 OWNER = "owner.json"
@@ -37,7 +37,6 @@ NAME = len(PREFIX) + 8  # of a folder of ours, as tempfile names it
 AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 LONGEST = SOCKET - BEHIND - NAME - 1  # of the folder that ours is made in
 LOOPBACK = "127.0.0.1"
-NEEDLESS = ("api_server", "log_monitor", "monitor")  # processes of Ray's, each a Python
 PATIENCE = 5  # seconds in which Ray's processes must have ended when they were told to
 # Names of environment variables that hold what opens a door: of clouds, whose stores need theirs,
 # and of everything else, which no trial needs.
@@ -152,37 +151,6 @@ def _set_environment(values: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-
-
-@contextmanager
-def undisturbed(here: bool) -> Iterator[None]:
-    """While this process joins Ray, it keeps its own answer to signals, which is given after that.
-    Of a Ray that starts `here` all processes get sessions of their own, the node's address stays
-    the loopback one, and processes that nobody needs are not started: of a dashboard that shows
-    nothing, of logs for a driver that prints none, and of nodes that could be added. Ray 2.60 has
-    no options for these.
-    """
-    import ray._private.node as node
-    import ray._private.services as services
-    import ray._private.utils as utils
-
-    popen = functools.partial(services.ConsolePopen, start_new_session=True)
-    replaced: list[tuple[Any, str, Any]] = [(utils, "set_sigterm_handler", lambda _: None)]
-    if here:
-        replaced += [
-            (services, "ConsolePopen", popen),
-            (services, "resolve_ip_for_localhost", lambda host: host),
-            *((node.Node, f"start_{name}", lambda *_, **__: None) for name in NEEDLESS),
-        ]
-    before = [getattr(module, name) for module, name, _ in replaced]
-    for module, name, value in replaced:
-        setattr(module, name, value)
-    try:
-        with interruption.deferred():
-            yield
-    finally:
-        for (module, name, _), value in zip(replaced, before, strict=True):
-            setattr(module, name, value)
 
 
 def shut_down() -> None:
