@@ -1,4 +1,8 @@
-"""What helps on devices never heard: four methods, each with and without, on TAU 2020 Mobile."""
+"""What helps on devices never heard, on TAU 2020 Mobile: all combinations of four methods.
+
+Seven more stand beside impulse responses alone. A model tuned for each device that it
+heard is the study device_tuning_esc10.
+"""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,11 +16,17 @@ from scaling.settings.recipes import (
     TAU2020,
     TAU2020_DEVICES,
 )
+from sweeps.arms import Arm, in_arm
 from sweeps.study import product, repeats
 
 QUESTION = "Which methods help on unseen devices, by how much, and do their gains add up?"
 SOURCE = "ours; methods of Schmid et al. 2023, Kim et al. 2021 and Koutini et al. 2021"
-WIDTHS = (16, 32)
+NETWORKS: tuple[dict[str, Any], ...] = (
+    {"network.width": 16},
+    {"network.width": 32},
+    {"network.kind": "cp_mobile", "network.width": 32},
+    {"network.kind": "tf_sepnet", "network.width": 64},
+)
 RESPONSES = {"microphones.share": DEVICES_CP_RESNET["microphones.share"]}
 MIXED = {"augment.freq_mixstyle": FREQ_MIXSTYLE["augment.freq_mixstyle"]}
 NORMALIZED = {"network.normalization": "residual"}
@@ -29,14 +39,43 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 
 
+ARMS = (
+    Arm(
+        "device-adversarial head",
+        {"training.adversarial": 1.0},
+        "Ganin et al. 2016: gradient reversal, lambda up to 1",
+    ),
+    Arm("frequency mask", {"augment.band_mask": 48}, "CP-Mobile's public code: up to 48 bands"),
+    Arm(
+        "jitter of the mel range",
+        {"augment.low_jitter": 1.0, "augment.high_jitter": 1000.0},
+        "CP-Mobile's public code: 1 Hz and 1,000 Hz",
+    ),
+    Arm("pre-emphasis", {"sound.features.preemphasis": 0.97}, "Schmid et al. 2023"),
+    Arm("SAM", {"training.sam": 0.05}, "Foret et al. 2021: rho .05"),
+    Arm(
+        "adaptive SAM",
+        {"training.sam": 0.5, "training.sam_adaptive": True},
+        "Kwon et al. 2021: rho .5",
+    ),
+    Arm(
+        "adaptive residual normalization",
+        {"network.normalization": "adaptive"},
+        "Kim et al. 2021: rho from .5, trained",
+    ),
+)
+
+
 def without(method: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a method where it is left out."""
-    return {name: "none" if isinstance(value, str) else 0.0 for name, value in method.items()}
+    return {
+        name: "none" if isinstance(value, str) else type(value)() for name, value in method.items()
+    }
 
 
 def claims() -> Iterator[Claim]:
     """Each method over all that it is combined with; two that are said to complement each other;
-    and all against none.
+    all against none; and each arm against impulse responses alone.
     """
     for name, method in METHODS.items():
         yield Claim(f"helps on unseen devices: {name}", method, without(method))
@@ -49,6 +88,9 @@ def claims() -> Iterator[Claim]:
     every = {k: v for method in METHODS.values() for k, v in method.items()}
     yield Claim("all four beat none", every, without(every))
     yield Claim("all four close the gap", every, without(every), on="unseen - seen")
+    for arm in ARMS:
+        text = f"{arm.name} helps beside impulse responses"
+        yield Claim(text, arm.changes, without(arm.changes), where=RESPONSES, source=arm.source)
 
 
 CLAIMS = tuple(claims())
@@ -66,9 +108,13 @@ def factorial(recorded: Trial, through: Trial) -> Iterator[Trial]:
 
 
 def trials() -> Iterator[Trial]:
-    """Sixteen combinations at two widths, three seeds."""
+    """Sixteen combinations on four networks, and seven arms on the first; three seeds. All are
+    trained as CP-ResNet is.
+    """
     still = {"augment.freq_mixstyle": 0.0, "augment.freq_mixstyle_alpha": 0.3}
     through = changed(TAU2020_DEVICES, still)
-    for width in WIDTHS:
-        both = (changed(each, {"network.width": width}) for each in (TAU2020, through))
+    for network in NETWORKS:
+        both = (changed(each, network) for each in (TAU2020, through))
         yield from repeats(factorial(*both), 3)
+    for arm in ARMS:
+        yield from repeats(in_arm(arm, [changed(through, NETWORKS[0])]), 3)
