@@ -25,7 +25,7 @@ from scaling.training.inputs import Listener
 from scaling.training.methods import run
 from scaling.training.session import Session
 from scaling.training.shape import shape
-from scaling.training.views import Draws
+from scaling.training.stages import Draws
 
 DEVICES = {"split.train_devices": ("a", "b"), "training.adversarial": 0.7}
 

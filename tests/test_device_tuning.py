@@ -19,7 +19,7 @@ from scaling.sound import prepare
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
 from scaling.training.session import Session
-from scaling.training.views import Draws
+from scaling.training.stages import Draws
 from sweeps.lineage import stages
 from sweeps.study import find, trials_of
 

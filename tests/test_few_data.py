@@ -20,7 +20,8 @@ from scaling.training import classifier, optimizer
 from scaling.training.epoch import Epoch
 from scaling.training.inputs import Listener
 from scaling.training.methods import run
-from scaling.training.views import Copy, Views
+from scaling.training.stages import Copy
+from scaling.training.views import Views
 
 CLASSES = ("field", "kitchen", "street")
 

@@ -13,7 +13,8 @@ from scaling.sound.freq_mixstyle import StyleMix, mixed
 from scaling.sound.frontends import Standardize
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
-from scaling.training.views import Draws, Views, as_recorded
+from scaling.training.stages import Draws, as_recorded
+from scaling.training.views import Views
 
 
 @pytest.fixture

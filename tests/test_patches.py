@@ -16,7 +16,7 @@ from scaling.training import views
 from scaling.training.epoch import Epoch
 from scaling.training.inputs import Listener
 from scaling.training.methods import run
-from scaling.training.views import Draws
+from scaling.training.stages import Draws
 
 FRAMES, PATCH = 63, 32  # of one second, and of half of it
 

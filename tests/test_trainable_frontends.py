@@ -22,7 +22,8 @@ from scaling.sound.store import Store
 from scaling.training import classifier, optimizer
 from scaling.training.inputs import Listener
 from scaling.training.methods import run
-from scaling.training.views import Draws, Views, as_recorded
+from scaling.training.stages import Draws, as_recorded
+from scaling.training.views import Views
 from sweeps.engine import preflight
 from sweeps.launch import Compute
 

@@ -19,10 +19,11 @@ from scaling.sound import augment
 from scaling.sound.store import Store
 from scaling.sound.transforms import TRANSFORMS, pitch, reverb
 from scaling.sound.transforms.reverb import Rooms
-from scaling.training import classifier, views
+from scaling.training import classifier, stages
 from scaling.training.inputs import Listener
 from scaling.training.methods import run
-from scaling.training.views import Draws, Views
+from scaling.training.stages import Draws, Stage
+from scaling.training.views import Views
 
 CONSISTENT = {
     "objective.kind": "consistency",
@@ -298,7 +299,7 @@ def test_a_stage_of_the_wave_is_heard_though_it_is_new(
     """Without a roll, features used to be kept as recorded whatever another stage did."""
     still = changed(trial, {"augment.roll": 0, "augment.mixup": 0})
     plain = batch_of(still, store, here, monkeypatch)
-    louder = views.Stage("wave", lambda _: True, lambda _, waves_BT, __: 1.5 * waves_BT.roll(7, 1))
-    monkeypatch.setattr(views, "STAGES", (louder, *views.STAGES))
-    assert not views.as_recorded(still)
+    louder = Stage("wave", lambda _: True, lambda _, waves_BT, __: 1.5 * waves_BT.roll(7, 1))
+    monkeypatch.setattr(stages, "STAGES", (louder, *stages.STAGES))
+    assert not stages.as_recorded(still)
     assert not torch.equal(batch_of(still, store, here, monkeypatch), plain)

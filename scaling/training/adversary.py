@@ -31,7 +31,7 @@ from scaling.training import optimizer
 from scaling.training.classifier import Classifier
 from scaling.training.inputs import Listener, through_one
 from scaling.training.resume import take_up
-from scaling.training.views import Copy
+from scaling.training.stages import Copy
 
 HIDDEN = 100  # units, as for digits in Ganin et al. 2016
 STEEPNESS = 10.0  # of the schedule: gamma there

@@ -18,7 +18,8 @@ from scaling.training.classifier import Classifier
 from scaling.training.epoch import Metric, Prediction
 from scaling.training.evaluation import Scoring
 from scaling.training.inputs import EvaluationSet, Listener
-from scaling.training.views import Draws, Views
+from scaling.training.stages import Draws
+from scaling.training.views import Views
 
 
 def scored(

@@ -18,8 +18,10 @@ import torch
 from torch import Tensor
 
 from scaling.settings import Trial, sizes
+from scaling.training import stages
 from scaling.training.inputs import through_one
-from scaling.training.views import COMPRESS, MICROPHONE, STAGES, DrawnView, Draws, Views
+from scaling.training.stages import COMPRESS, MICROPHONE, Draws
+from scaling.training.views import DrawnView, Views
 
 KEPT = 2**29  # bytes of answers that are kept: of teachers, and of an encoder
 LOGITS_ONLY = ("cross_entropy", "distillation")  # objectives that read nothing but logits
@@ -30,8 +32,7 @@ def repeat(trial: Trial) -> bool:
     if trial.sound.features.trainable != "none" or trial.augment.mixup > 0:
         return False
     fixed = [COMPRESS, *([MICROPHONE] if through_one(trial) else [])]
-    drawn = [stage for stage in STAGES if stage not in fixed]
-    return trial.objective.views == 1 and not any(stage.used(trial) for stage in drawn)
+    return trial.objective.views == 1 and all(stage in fixed for stage in stages.used(trial))
 
 
 def encodes(trial: Trial) -> bool:

@@ -47,11 +47,12 @@ from scaling.training.inputs import EvaluationSet, Listener, own_microphone
 from scaling.training.once import Once
 from scaling.training.optimizer import Patience, learning_rate
 from scaling.training.resume import take_up
+from scaling.training.stages import Draws
 from scaling.training.steps import DrawnStep, Step
 from scaling.training.sums import Terms
 from scaling.training.teachers import Teacher, Teachers
 from scaling.training.trainees import Single
-from scaling.training.views import Draws, Views
+from scaling.training.views import Views
 
 
 class Session:

@@ -23,7 +23,7 @@ from scaling.results.records import Results
 from scaling.training import evaluation, once
 from scaling.training.inputs import fits
 from scaling.training.optimizer import steps_of
-from scaling.training.views import as_recorded
+from scaling.training.stages import as_recorded
 from sweeps.timing import step_times
 from sweeps.timing.benchmark import Way, measure
 from sweeps.timing.step_times import Probe, Speed

@@ -31,7 +31,7 @@ from scaling.results.run_trial import Progress, run_trial
 from scaling.settings import Trial
 from scaling.training import classifier, evaluation, once
 from scaling.training.inputs import Listener, through_one
-from scaling.training.views import as_recorded
+from scaling.training.stages import as_recorded
 from sweeps.timing import synthetic_store
 
 EPOCHS = 5  # of a probe at most; the first warms up, the last leaves weights and predictions
