@@ -67,7 +67,7 @@ def test_settings_say_type_bound_default_and_meaning():
         said.splitlines()[0]
         == "network.damping: float; 0 to 1; default 0.0; of all but mfcc, passt"
     )
-    assert said.splitlines()[1].startswith("    0: plain kernels; 1: ")
+    assert said.splitlines()[1].startswith("    damping of the kernels along frequency; 0: none")
     assert run("settings", "network.width").startswith("network.width: int; 1 to 4,096; required\n")
     facts = [json.loads(line) for line in run("settings", "--json").splitlines()]
     assert [fact["name"] for fact in facts] == list(leaves())
@@ -100,7 +100,7 @@ def test_studies_are_listed_without_building_a_trial(monkeypatch: pytest.MonkeyP
     """The list takes a moment; 14,000 trials would take seconds."""
     monkeypatch.setattr("sweeps.study.trials_of", None)
     listed = run("studies").splitlines()
-    assert listed[listed.index("quickstart") + 1].startswith("  Does a wider network")
+    assert listed[listed.index("quickstart") + 1].startswith("  Is a wider network")
 
 
 def test_train_dry_run_is_the_published_cost():

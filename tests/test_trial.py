@@ -12,7 +12,7 @@ from scaling import machine
 from scaling.objectives.cross_entropy import CrossEntropy
 from scaling.settings import Trial, changed
 from scaling.sound.store import Store
-from scaling.training import classifier, views
+from scaling.training import classifier, stages
 from scaling.training import session as training
 from scaling.training.epoch import Diverged, Epoch
 from scaling.training.methods import run
@@ -82,7 +82,7 @@ def test_each_purpose_has_its_own_stream(
         (training, "stream"),
         (training, "torch_stream"),
         (classifier, "torch_stream"),
-        (views, "stream"),
+        (stages, "stream"),
     ):
         real = getattr(module, name)
 

@@ -6,7 +6,7 @@ transforms of features (masks). Each step is a Stage that says whether it change
 features of it, or changes those. A stage first draws, on the CPU, then is applied on the device, so
 that the draws of a whole epoch can be made and uploaded before it. A new one is its functions and a
 line in STAGES. Sources: Koutini et al. 2021 (roll), Iqbal et al. 2021 (pitch, rooms, masks), Pons
-et al. 2019 (patches). Contents: Draws, Copy, Way, Stage and STAGES, `used`, `as_recorded`.
+et al. 2019 (patches). Contents: Draws, Copy, StageContext, Stage and STAGES, `used`, `as_recorded`.
 """
 
 # B clips, T samples, F mel bands, N frames (of the clip, or of a patch of it)
@@ -51,7 +51,7 @@ class Copy(NamedTuple):
     microphones_B: Tensor  # which microphone each is heard through, or RECORDED
 
 
-class Way(Protocol):
+class StageContext(Protocol):
     """What stages know of the views that they make (scaling.training.views)."""
 
     trial: Trial
@@ -67,9 +67,9 @@ class Stage(NamedTuple):
     changes: Literal["wave", "frontend", "features"]
     used: Callable[[Trial], bool]  # whether it can change any training clip of this trial
     # (views, (B, T) or (B, F, N), drawn) -> the same, changed; of `frontend` waves to features
-    apply: Callable[[Way, Tensor, Any], Tensor]
+    apply: Callable[[StageContext, Tensor, Any], Tensor]
     # tensors of fixed shapes; without, `apply` is given the copy, and draws from its streams
-    draw: Callable[[Way, Copy], Any] | None = None
+    draw: Callable[[StageContext, Copy], Any] | None = None
 
     @property
     def ahead(self) -> bool:
@@ -77,7 +77,7 @@ class Stage(NamedTuple):
         return self.draw is not None
 
 
-def _transform(name: str, views: Way, x_B: Tensor, copy: Copy) -> Tensor:
+def _transform(name: str, views: StageContext, x_B: Tensor, copy: Copy) -> Tensor:
     if name not in copy.variants:
         return x_B
     rows_B = views.listener.at[copy.clips]
@@ -85,7 +85,7 @@ def _transform(name: str, views: Way, x_B: Tensor, copy: Copy) -> Tensor:
     return views.transforms[name].apply(x_B, batch) if batch.chosen_B.any() else x_B
 
 
-def _draw_mask(views: Way, copy: Copy) -> tuple[Tensor, Masks] | None:
+def _draw_mask(views: StageContext, copy: Copy) -> tuple[Tensor, Masks] | None:
     if "mask" not in copy.variants:
         return None
     chosen_B = copy.variants["mask"] != UNCHANGED
@@ -93,7 +93,7 @@ def _draw_mask(views: Way, copy: Copy) -> tuple[Tensor, Masks] | None:
     return chosen_B, draw_masks(draws, len(chosen_B), *views.trial.sound.shape)
 
 
-def _mask(views: Way, view_BFN: Tensor, drawn: tuple[Tensor, Masks] | None) -> Tensor:
+def _mask(views: StageContext, view_BFN: Tensor, drawn: tuple[Tensor, Masks] | None) -> Tensor:
     if drawn is None or not (views.unseen_draws or drawn[0].any()):
         return view_BFN
     return mask(view_BFN, drawn[1], where_B=drawn[0])
@@ -118,7 +118,7 @@ def _own(changes: Literal["wave", "features"]) -> Stage:
         names = filter(is_own, named(trial.augment.transform))
         return any(transforms.of(trial, name).changes == changes for name in names)
 
-    def apply(views: Way, x_B: Tensor, copy: Copy) -> Tensor:
+    def apply(views: StageContext, x_B: Tensor, copy: Copy) -> Tensor:
         for name in filter(is_own, copy.variants):
             if views.transforms[name].changes == changes:
                 x_B = _transform(name, views, x_B, copy)
@@ -127,16 +127,16 @@ def _own(changes: Literal["wave", "features"]) -> Stage:
     return Stage(changes, used, apply)
 
 
-def _draw_nothing(_: Way, copy: Copy) -> Tensor:
+def _draw_nothing(_: StageContext, copy: Copy) -> Tensor:
     """Heard through no microphone, but compressed."""
     return torch.full((len(copy.clips),), RECORDED)
 
 
-def _draw_microphone(_: Way, copy: Copy) -> Tensor:
+def _draw_microphone(_: StageContext, copy: Copy) -> Tensor:
     return copy.microphones_B
 
 
-def _hear_through(views: Way, waves_BT: Tensor, which_B: Tensor) -> Tensor:
+def _hear_through(views: StageContext, waves_BT: Tensor, which_B: Tensor) -> Tensor:
     bank = views.listener.bank
     if views.unseen_draws:
         return bank.all_through(waves_BT, which_B)
@@ -144,11 +144,11 @@ def _hear_through(views: Way, waves_BT: Tensor, which_B: Tensor) -> Tensor:
     return through_BT
 
 
-def _draw_roll(views: Way, copy: Copy) -> Tensor:
+def _draw_roll(views: StageContext, copy: Copy) -> Tensor:
     return augment.draw_roll(copy.draws["roll"], len(copy.clips), _roll_limit(views.trial))
 
 
-def _roll(_: Way, waves_BT: Tensor, shifts_B: Tensor) -> Tensor:
+def _roll(_: StageContext, waves_BT: Tensor, shifts_B: Tensor) -> Tensor:
     return augment.roll(waves_BT, shifts_B)
 
 
@@ -157,16 +157,16 @@ def _roll_limit(trial: Trial) -> int:
     return round(trial.augment.roll * trial.sound.rate)
 
 
-def _draw_patch(views: Way, copy: Copy) -> Tensor:
+def _draw_patch(views: StageContext, copy: Copy) -> Tensor:
     sound = views.trial.sound
     return augment.draw_patch(copy.draws["patch"], len(copy.clips), sound.frames - sound.patch)
 
 
-def _cut_patch(views: Way, view_BFN: Tensor, starts_B: Tensor) -> Tensor:
+def _cut_patch(views: StageContext, view_BFN: Tensor, starts_B: Tensor) -> Tensor:
     return augment.patch(view_BFN, starts_B, views.trial.sound.patch)
 
 
-def _move_bands(views: Way, waves_BT: Tensor, copy: Copy) -> Tensor:
+def _move_bands(views: StageContext, waves_BT: Tensor, copy: Copy) -> Tensor:
     augment, features = views.trial.augment, views.trial.sound.features
     limits = augment.low_jitter, augment.high_jitter
     moved = jitter.draw(copy.draws["range"], features, views.trial.sound.rate, *limits)
@@ -181,7 +181,7 @@ class _Styles(NamedTuple):
     mix: freq_mixstyle.StyleMix
 
 
-def _draw_styles(views: Way, copy: Copy) -> _Styles:
+def _draw_styles(views: StageContext, copy: Copy) -> _Styles:
     augment, clips = views.trial.augment, len(copy.clips)
     mix = freq_mixstyle.draw(
         copy.draws["freq_mixstyle"],
@@ -194,18 +194,18 @@ def _draw_styles(views: Way, copy: Copy) -> _Styles:
     return _Styles(torch.tensor(mix is not None), mix or nothing)
 
 
-def _mix_styles(views: Way, view_BFN: Tensor, drawn: _Styles) -> Tensor:
+def _mix_styles(views: StageContext, view_BFN: Tensor, drawn: _Styles) -> Tensor:
     if views.unseen_draws:
         return torch.where(drawn.mixed, freq_mixstyle.mixed(view_BFN, drawn.mix), view_BFN)
     return freq_mixstyle.mixed(view_BFN, drawn.mix) if drawn.mixed else view_BFN
 
 
-def _draw_band_masks(views: Way, copy: Copy) -> Masks:
+def _draw_band_masks(views: StageContext, copy: Copy) -> Masks:
     widest, (bands, frames) = views.trial.augment.band_mask, views.trial.sound.shape
     return draw_masks(copy.draws["band_mask"], len(copy.clips), bands, frames, 1, 0, widest)
 
 
-def _mask_bands(_: Way, view_BFN: Tensor, masks: Masks) -> Tensor:
+def _mask_bands(_: StageContext, view_BFN: Tensor, masks: Masks) -> Tensor:
     return mask(view_BFN, masks)
 
 
