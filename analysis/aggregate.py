@@ -37,7 +37,8 @@ class Measure(NamedTuple):
 
     def text(self, value: float, sign: str = "") -> str:
         """The value as printed, without its unit."""
-        return f"{self.factor * value:{sign}z.{self.digits}f}"
+        # 78.75 may be 78.7499999999999 by the order of a sum: equal means are to be said alike
+        return f"{round(self.factor * value, self.digits + 5):{sign}z.{self.digits}f}"
 
 
 ACCURACY = Measure("accuracy", "Accuracy (%)", "accuracy %", "points", 100, 1, True)

@@ -335,14 +335,15 @@ def _cheapest(
             why = (
                 f"The cheapest that cannot be told apart from it is {row['label']}: {mean} points "
                 f"({low} to {high}) over {apart.n} {apart.unit}, with "
-                f"{100 * row[cost] / best[cost]:.0f} % of its {cost}."
+                f"{100 * row[cost] / best[cost]:.0f} % of its {cost.replace('_', ' ')}."
             )
             return row, apart, why
     if untold:
         why = f"{untold} cheaper ones share too few runs with it for an interval: sweep three folds"
         return best, None, f"{why} or seeds to learn whether they are as good."
     if len(cheaper):
-        return best, None, f"Each of the {len(cheaper)} that take less ({cost}) is worse."
+        fewer = f"fewer {cost.replace('_', ' ')}"
+        return best, None, f"None of the {len(cheaper)} that have {fewer} is as good."
     return best, None, ""
 
 

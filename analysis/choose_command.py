@@ -177,14 +177,28 @@ def _listing(choice: "ModelChoice", marked: "pd.DataFrame") -> "Listing":
 
 def _scored(row: dict[Any, Any], split: str) -> tuple[str, str, str]:
     """A mean, its interval in percent, and its units; a dash for what there is not."""
+    from analysis.aggregate import ACCURACY
+
     value, low, high, n, unit = (
         row[f"{split}_{name}" if split and name != "value" else split or name]
         for name in ("value", "low", "high", "n", "unit")
     )
     if math.isnan(value):
         return "-", "-", "-"
-    between = "-" if math.isnan(low) else f"{100 * low:.1f} to {100 * high:.1f}"
-    return f"{100 * value:.1f}", between, f"{n:g} {unit}"
+    between = "-" if math.isnan(low) else f"{ACCURACY.text(low)} to {ACCURACY.text(high)}"
+    return ACCURACY.text(value), between, f"{n:g} {unit}"
+
+
+def _held_out(choice: "ModelChoice", row: dict[Any, Any]) -> str:
+    """`unseen 71.3 % (67.9 to 74.6 over 5 folds)`, of each split that did not choose."""
+    said = []
+    for name in choice.candidates:
+        split = str(name).removesuffix("_unit")
+        if split not in (name, choice.on) and not math.isnan(row[split]):
+            value, between, counted = _scored(row, split)
+            limits = counted if between == "-" else f"{between} over {counted}"
+            said.append(f"{split} {value} % ({limits})")
+    return ", ".join(said)
 
 
 def _made_again(choice: "ModelChoice", data: "Data") -> list[str]:
@@ -204,6 +218,8 @@ def _made_again(choice: "ModelChoice", data: "Data") -> list[str]:
         trials = row["trials"].split()
         more = f" and {len(trials) - FEW} more" if len(trials) > FEW else ""
         lines.append(f"\n{chosen}: {row['label']}" + (f" ({said})" if said else ""))
+        held_out = _held_out(choice, row.to_dict())
+        lines += [f"  held out: {held_out}"] if held_out else []
         lines.append(f"  trials: {' '.join(trials[:FEW])}{more}")
         if line := again.command(manifest.loc[trials[0]].to_dict()):
             lines.append(f"  again: {line}")

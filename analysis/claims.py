@@ -123,7 +123,9 @@ def assessed(found: Evidence, claim: Claim, unit: str = "", alpha: float = 0.05)
         raise Unjudged(str(error)) from None
     if effect.unit == ON_ONE_SPLIT:  # too few seeds: devices alone tell of these trainings
         seeds = runs[SEED].nunique()
-        effect = effect._replace(low=NAN, high=NAN, n=seeds, unit="seeds on one split")
+        effect = effect._replace(
+            low=NAN, high=NAN, n=seeds, unit=f"seed{'s' * (seeds > 1)} on one split"
+        )
     row = effect._asdict() | {"effect": effect.mean, "pairs": len(runs)}
     parts = variance.components(runs)
     row |= {name: math.sqrt(getattr(parts, part)) for name, part in PARTS.items()}
@@ -243,7 +245,7 @@ def _scale(claim: Claim) -> Scale:
 
 def _kind(effect: Estimate) -> str:
     """The unit of an estimate in one word; "" for clips and single runs."""
-    if effect.unit.startswith("seeds"):
+    if effect.unit.startswith("seed"):
         return "repeats"
     return next((kind for kind in KINDS if effect.unit.startswith(kind)), "")
 

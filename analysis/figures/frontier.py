@@ -157,7 +157,8 @@ def _panel(
     ahead = rows[rows["on_frontier"]].sort_values(cost)
     panel.plot(ahead[cost], 100 * ahead["error"], color=GREY, linewidth=1, zorder=1,
                drawstyle="steps-post")  # fmt: skip
-    for row in rows.to_dict("records"):
+    written = _written(rows, cost)
+    for place, row in zip(rows.index, rows.to_dict("records"), strict=True):
         colour, marker = looks[row["family"]]
         away = SHIFT * ([*looks].index(row["family"]) - (len(looks) - 1) / 2)
         shift = ScaledTranslation(away / 72, 0, panel.figure.dpi_scale_trans)
@@ -178,13 +179,12 @@ def _panel(
         )
         for edge in (error, low, high):  # matplotlib takes no limits from shifted artists
             panel.update_datalim([(row[cost], edge)])
-        if row["on_frontier"] or row["often"] >= SAID:
-            if np.isnan(row["often"]):
-                continue
+        if place in written:
+            beyond = SHIFT * (len(looks) - 1) / 2  # to the right of all that cost as much
             panel.annotate(
                 f"{100 * row['often']:.0f}",
                 (row[cost], error),
-                xytext=(away + 5, -10 if row["on_frontier"] else 3),
+                xytext=(beyond + 5, -10 if row["on_frontier"] else 3),
                 textcoords="offset points",
                 fontsize="small",
                 color=colour,
@@ -195,6 +195,16 @@ def _panel(
     panel.grid(axis="y", color="0.9", linewidth=0.6)
     panel.set_axisbelow(True)
     sns.despine(ax=panel)
+
+
+def _written(rows: pd.DataFrame, cost: str) -> set[int]:
+    """The points beside which a share is written: those on the frontier, and of the others that
+    cost the same, as there is room for one, the one that is on it most often.
+    """
+    known = rows[rows["often"].notna()]
+    others = known[~known["on_frontier"] & (known["often"] >= SAID)].sort_values("often")
+    ahead = known.index[known["on_frontier"]]
+    return {*ahead, *others.drop_duplicates(cost, keep="last").index}
 
 
 def _name(panel: Axes, rows: pd.DataFrame, points: pd.DataFrame, made: Page, style: Style) -> None:

@@ -28,9 +28,8 @@ COSTS = {
     "latency_ms": "milliseconds a clip",
 }
 NO_VALIDATION = (
-    "No validation clips were scored, so models are chosen here by the clips that also judge them "
-    "({on}): what is chosen looks better than it is. Sweep with split.validation_fold to choose by "
-    "others."
+    "No validation clips were scored: models are chosen by the clips that also judge them ({on}). "
+    "Sweep with split.validation_fold to choose by others."
 )
 
 

@@ -22,7 +22,8 @@ POINTS = "value", "low", "high"
 def section(data: Data) -> list[dict[str, Any]]:
     """A table per split with several devices: split, unit (what intervals are over), devices
     (their names), left (models and devices without room), rows: label, mean, tenth (percentile
-    over devices), worst (name) and cells, one for each device: value, low, high (fractions).
+    over devices), worst (name), least (its accuracy) and cells, one for each device: value, low,
+    high (fractions).
     """
     if data.scores().empty or obstacle(data):
         return []
@@ -52,4 +53,5 @@ def _row(here: Any, whole: Mapping[Any, Any], names: list[str]) -> dict[str, Any
     known = here.set_index("device")[[*POINTS]].to_dict("index")
     nothing = dict.fromkeys(POINTS, math.nan)
     about = {name: whole[name] for name in ("label", "mean", "tenth", "worst")}
+    about["least"] = here["value"].min()
     return about | {"cells": [known.get(name, nothing) for name in names]}

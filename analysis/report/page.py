@@ -20,7 +20,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from analysis import table
-from analysis.aggregate import split_order
+from analysis.aggregate import ACCURACY, split_order
 from analysis.data import Data
 from analysis.figures.facets import DESCRIBED
 from analysis.report import claims, details, devices, facts, rows
@@ -29,6 +29,7 @@ from analysis.report.embedded import embedded
 from scaling.text import printable
 
 LIMIT = 1_500_000  # bytes
+DIGITS = 8  # of shares: rounded to fewer, some would be said otherwise than in tables
 SPARE = 1_000  # of which for the sentence that says what is coarser than recorded
 SCRIPTS = ("dom", "figure", "frontier", "table", "trial", "main")
 
@@ -116,7 +117,7 @@ def _compact(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | None:
-    return None if math.isnan(value) else round(float(value), 4)
+    return None if math.isnan(value) else round(float(value), DIGITS)
 
 
 def _digest(text: str) -> str:
@@ -143,6 +144,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["share"] = lambda value: "-" if math.isnan(value) else f"{100 * value:.1f}"
+    made.filters["share"] = lambda value: "-" if math.isnan(value) else ACCURACY.text(value)
     made.filters["count"] = lambda value: f"{value:,.15g}"
     return made

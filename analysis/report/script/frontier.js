@@ -26,8 +26,8 @@ function chooser(place) {
   if (!scored.length) return;
   const chosen = make("output", { class: "chosen", "aria-live": "polite" });
   const hint = make("p", { class: "hint quiet" });
-  const across = select("Across", costs.map((cost) => [cost, data.costs[cost]]), refresh);
-  const upwards = select("Upwards, accuracy on", scored.map((split) => [split, describe(split)]), refresh);
+  const across = select("Cost", costs.map((cost) => [cost, data.costs[cost]]), refresh);
+  const upwards = select("Accuracy on", scored.map((split) => [split, describe(split)]), refresh);
   upwards.control.value = data.on;
   const figure = make("div", { class: "figure" });
   const table = make("tbody");

@@ -11,15 +11,15 @@ const TABLES = {
     words: (row) => `${row.label} ${row.trials.join(" ")} ${row.trials.map((id) => trials.get(id).status).join(" ")}`,
     columns: [
       { name: "Configuration", value: (row) => row.label, cell: (row) => link(row) },
-      { name: "Trials", number: true, value: (row) => row.trials.length, text: count },
-      ...costColumns((row) => row),
       ...data.splits.map((split) => ({
         name: `${split} %`, number: true, value: (row) => row.values[split]?.[0],
         text: (value, row) => {
-          const [mean, low, high] = row.values[split].map((each) => (typeof each === "number" ? (100 * each).toFixed(1) : each));
+          const [mean, low, high] = row.values[split].slice(0, 3).map((each) => (each === null ? each : tenths(each)));
           return low === null ? mean : `${mean} (${low} to ${high})`;
         },
       })),
+      ...costColumns((row) => row),
+      { name: "Trials", number: true, value: (row) => row.trials.length, text: count },
     ],
   },
   trials: {
@@ -29,8 +29,8 @@ const TABLES = {
       { name: "Trial", value: (row) => row.label, cell: (row) => make("a", { href: `#trial=${row.id}` }, row.label) },
       { name: "Id", value: (row) => row.id },
       { name: "Status", value: (row) => row.status },
+      ...data.splits.map((split, place) => ({ name: `${split} %`, number: true, value: (row) => row.shares[place], text: (value) => tenths(value / SHARE) })),
       ...costColumns((row) => data.configurations[row.configuration]),
-      ...data.splits.map((split, place) => ({ name: `${split} %`, number: true, value: (row) => row.shares[place], text: (value) => ((100 * value) / SHARE).toFixed(1) })),
       { name: "Epochs", number: true, value: (row) => row.epochs, text: count },
       { name: "Seconds", number: true, value: (row) => row.seconds, text: count },
     ],
