@@ -312,7 +312,9 @@ def test_the_command_prints_choice_costs_and_how_to_train_it(
     assert said.startswith(f"best: {best['label']}, {100 * best['value']:.1f} % of the validation")
     within = "4 of 6 configurations within parameters <= 128,000 and dcase_macs <= 30,000,000 and "
     assert f"{within}macs <= 120,000" in " ".join(said.split())
-    (line,) = re.findall(f"best: {best['label']} .*\n  trials: (.*) and 5 more", said)
+    (line,) = re.findall(
+        f"best: {best['label']} .*\n  held out: .*\n  trials: (.*) and 5 more", said
+    )
     assert line.split() == best["trials"].split()[:5]
     assert "  again: overhear train --recipe quickstart " in said
     written = pd.read_csv(tmp_path / "out" / "choose.csv", keep_default_na=False)
