@@ -343,7 +343,7 @@ def _cheapest(
         return best, None, f"{why} or seeds to learn whether they are as good."
     if len(cheaper):
         fewer = f"fewer {cost.replace('_', ' ')}"
-        return best, None, f"None of the {len(cheaper)} that have {fewer} is as good."
+        return best, None, f"No candidate with {fewer} is as good."
     return best, None, ""
 
 

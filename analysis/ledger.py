@@ -173,7 +173,7 @@ def of_claims(judged: pd.DataFrame, alpha: float) -> Listing:
     values = [
         Column("verdict", tuple(judged["verdict"]), left=True),
         Column("effect", tuple(_effect(row, row["effect"]) for row in rows)),
-        Column(f"{100 * (1 - alpha):g} %", tuple(map(_interval, rows))),
+        Column(f"{100 * (1 - alpha):g} %", tuple(map(_interval, rows)), folds=True),
         Column(
             "n", tuple(f"{row['n']} {row['unit']}" if row["n"] else "-" for row in rows), folds=True
         ),
