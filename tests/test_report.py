@@ -17,6 +17,7 @@ from test_analysis_table import complete, end, measure, plan, results, trial
 from typer.testing import CliRunner
 
 from analysis.again import command
+from analysis.aggregate import ACCURACY
 from analysis.choose import choose
 from analysis.data import Data
 from analysis.report import details
@@ -178,6 +179,7 @@ def test_claims_come_first_with_their_verdicts(results: Results) -> None:
     said = [each.strip() for each in re.findall(r'<li class="(\w+)">', text)]
     assert said == ["supported", "contradicted", "undecided"]
     assert "1 supported, 1 contradicted, 1 undecided" in text
+    assert text.count('<circle class="effect"') == 2  # of the third nothing was measured
     # the mean of .21, .21, .19, .22, .22
     assert "Difference in accuracy on unseen: +21.0 points" in text
     assert text.index("width helps") < text.index("Which model")
@@ -293,6 +295,9 @@ def test_a_page_that_would_be_too_big_says_what_it_leaves_out(
 
 def test_columns_sort_and_words_filter(opened: Callable[..., Any], study: Results) -> None:
     shown = opened(page(Data(study)))
+    shares = [0.7825, 0.7875, 0.78749999999999, 0.7835, 0.2, 1.0, 0.00049]
+    said = [ACCURACY.text(share) for share in shares]  # as tables say them, ties among them
+    assert shown.evaluate("(shares) => shares.map(tenths)", shares) == said
     shown.get_by_role("button", name="validation %").click()
     assert shown.locator("#rows th[aria-sort]").get_attribute("aria-sort") == "descending"
     best = models(shown)
