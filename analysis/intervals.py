@@ -69,7 +69,7 @@ def crossed(values: npt.ArrayLike, confidence: float = CONFIDENCE) -> Limits:
     """The interval of the mean of values (R, C, ...), where another draw would have other rows and
     other columns; of one row, t over columns.
 
-    See `joined` for the error, and for why it is what it is.
+    The error, and why it is this one: `joined`.
     """
     value_RC = np.asarray(values, dtype=np.float64)
     return _around(value_RC.mean(axis=(0, 1)), half_crossed(value_RC, confidence))
