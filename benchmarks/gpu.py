@@ -4,13 +4,16 @@ One call of at most 8 minutes on a data-centre GPU. It needs torch, torchaudio, 
 trials run without Ray. Each figure stands beside what one would write instead, measured in the same
 run: the plain float32 loop and plain autocast on features at hand, torchaudio's mel spectrogram,
 our own steps uncaptured, the same trials one after the other, uncaptured. ESC-10 is heard where
-OVERHEAR_DATA has it, else synthetic sounds. Where no GPU is, it says so, and exits 0;
-`--device cpu --quick` runs the same code small.
+OVERHEAR_DATA has it, else synthetic sounds. What matters most comes first; each part prints its
+figures when it has them, and one that fails, or for which no time is left, costs its own alone.
+Where no GPU is, it says so, and exits 0; `--device cpu --quick` runs the same code small.
 """
 
 import argparse
+import gc
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -44,6 +47,7 @@ PAPER = ("width", "depth", "pointwise", "joint", "random_labels", "erf")
 TAU2020 = 13_962  # training clips (facts, cp_resnet)
 ALONE = {(32, 10): (4.0, 2.8), (32, 64): (None, 1.8)}  # over plain float32, over plain autocast
 OF_CEILING = 0.6  # aimed at, at W = 512
+TIME = 420.0  # seconds after which no part begins; the longest, the study, comes early
 
 
 class Scale(NamedTuple):
@@ -53,7 +57,7 @@ class Scale(NamedTuple):
     batches: tuple[int, ...] = (10, 64)
     stacked: tuple[int, ...] = (8, 16, 32)
     trials: tuple[int, ...] = (1, 4, 16, 40)
-    clips: int = 8  # of each class
+    clips: int = 32  # of each class, as ESC-10 has
     repeats: int = 5
     front: tuple[int, int] = (gpu_front_ends.CLIPS, gpu_front_ends.SAMPLES)
     study: tuple[int, ...] = (8, 16, 32, 64)  # widths
@@ -91,49 +95,49 @@ class Alone(NamedTuple):
     rate: float  # clips a second
 
 
-def alone(here: Machine, scale: Scale, found: list[Alone]) -> Iterator[Result]:
+def alone(
+    here: Machine, scale: Scale, width: int, batch: int, found: list[Alone]
+) -> Iterator[Result]:
     """Epochs of one trial, clips to optimizer, beside plain loops on features at hand."""
     plain = machine.here(str(here.device), "float32")
-    for width, batch in product(scale.widths, scale.batches):
-        count = max(scale.clips, -(-batch // 10))
-        (trial,) = stacking.trials(width, 1, batch, count, 10_000)
-        store = packed([trial])
-        sessions = [
-            Session(trial, Listener(trial, store, how), how, None, None)
-            for how in (here, replace(here, capture="off"))
-        ]
-        session = sessions[0]
-        network = trial.network
-        assert isinstance(network, CPResNet)
-        makes = partial(step, network, batch=batch, shape=trial.sound.shape)
-        peers = {"float32": makes(plain, plain=True), "autocast": makes(here, plain=False)}
-        calls: dict[str, Callable[[], object]] = {"ours": partial(epoch, session)}
-        calls["uncaptured"] = partial(epoch, sessions[1])
-        calls |= {name: partial(several, call, session.count) for name, call in peers.items()}
-        seconds = rounds(calls, scale.repeats)
-        clips = session.count * batch
-        rate = clips / float(np.median(seconds["ours"]))
-        macs = sizes.cost(trial, 10).macs
-        found.append(Alone(macs, batch, rate))
-        share = 6 * macs * rate / ceiling(here)
-        print(f"W = {width}, batch {batch}: {rate:,.0f} clips/s, {share:.1%} of the ceiling")
-        over_float32, over_autocast = ALONE.get((width, batch), (None, None))
-        named = f"W = {width}, batch {batch}, an epoch against"
-        yield timed(f"{named} float32", seconds["ours"], seconds["float32"], over_float32)
-        yield timed(f"{named} autocast", seconds["ours"], seconds["autocast"], over_autocast)
-        if session.replay and not session.replay.broken:
-            yield timed(f"{named} ours uncaptured", seconds["ours"], seconds["uncaptured"])
-        if width == max(scale.widths):
-            named = f"W = {width}, batch {batch}, share of the ceiling"
-            yield Result(named, share, OF_CEILING, share / OF_CEILING, 1.0)
+    count = max(scale.clips, -(-batch // 10))
+    (trial,) = stacking.trials(width, 1, batch, count, 10_000)
+    store = packed([trial])
+    sessions = [
+        Session(trial, Listener(trial, store, how), how, None, None)
+        for how in (here, replace(here, capture="off"))
+    ]
+    session = sessions[0]
+    network = trial.network
+    assert isinstance(network, CPResNet)
+    makes = partial(step, network, batch=batch, shape=trial.sound.shape)
+    peers = {"float32": makes(plain, plain=True), "autocast": makes(here, plain=False)}
+    calls: dict[str, Callable[[], object]] = {"ours": partial(epoch, session)}
+    calls["uncaptured"] = partial(epoch, sessions[1])
+    calls |= {name: partial(several, call, session.count) for name, call in peers.items()}
+    seconds = rounds(calls, scale.repeats)
+    clips = session.count * batch
+    rate = clips / float(np.median(seconds["ours"]))
+    macs = sizes.cost(trial, 10).macs
+    found.append(Alone(macs, batch, rate))
+    share = 6 * macs * rate / ceiling(here)
+    print(f"W = {width}, batch {batch}: {rate:,.0f} clips/s, {share:.1%} of the ceiling")
+    over_float32, over_autocast = ALONE.get((width, batch), (None, None))
+    named = f"W = {width}, batch {batch}, an epoch against"
+    yield timed(f"{named} float32", seconds["ours"], seconds["float32"], over_float32)
+    yield timed(f"{named} autocast", seconds["ours"], seconds["autocast"], over_autocast)
+    if session.replay and not session.replay.broken:
+        yield timed(f"{named} ours uncaptured", seconds["ours"], seconds["uncaptured"])
+    if width == max(scale.widths):
+        named = f"W = {width}, batch {batch}, share of the ceiling"
+        yield Result(named, share, OF_CEILING, share / OF_CEILING, 1.0)
 
 
 def epoch(session: Session) -> None:
     """Train one epoch, captured where its machine captures; score nothing."""
     session.begin()
-    if session.replay and not session.replay.broken:
-        session.replay.epoch()
-    else:
+    sums = session.replay.epoch() if session.replay and not session.replay.broken else None
+    if sums is None:
         for each in session.steps():
             session.update(each)
     session.done += 1
@@ -152,15 +156,13 @@ def packed(trials: Sequence[Trial]) -> Store:
     return store
 
 
-def side_by_side(here: Machine, scale: Scale) -> Iterator[Result]:
-    """Trials side by side beside the same one after the other; a stack of one is skipped."""
-    for width, count in product(scale.stacked, scale.trials):
-        if count > 1:
-            each = stacking.trials(width, count, 16, scale.clips, 2)
-            yield stacking.compared(each, packed(each), here, 2)
+def side_by_side(here: Machine, width: int, count: int) -> Iterator[Result]:
+    """Trials side by side beside the same one after the other."""
+    each = stacking.trials(width, count, 16, 8, 2)
+    yield stacking.compared(each, packed(each), here, 2)
 
 
-def whole_study(here: Machine, scale: Scale) -> Result:
+def whole_study(here: Machine, scale: Scale) -> Iterator[Result]:
     """A study end to end: base and damped CP-ResNets, folds x seeds, stacked, beside the same
     trials one after the other, of which one of each configuration is run.
     """
@@ -204,7 +206,7 @@ def whole_study(here: Machine, scale: Scale) -> Result:
             for _ in run_trial(trial, store, replace(here, capture="off"), Results(folder)):
                 pass
         peer = each * (perf_counter() - begun)
-    return Result(f"{len(trials)} trials, {scale.epochs} epochs, s", ours, peer, peer / ours)
+    yield Result(f"{len(trials)} trials, {scale.epochs} epochs, s", ours, peer, peer / ours)
 
 
 def of_the_paper(found: Sequence[Alone]) -> None:
@@ -224,6 +226,55 @@ def of_the_paper(found: Sequence[Alone]) -> None:
     print(f"the paper: {count} trials on TAU 2020, about {total:,.0f} hours of this card, one each")
 
 
+Part = tuple[str, Callable[[], Iterable[Result]]]
+
+
+def parts(here: Machine, scale: Scale, found: list[Alone]) -> list[Part]:
+    """What is measured, what matters most first. A stack of one is a trial alone."""
+    front = partial(gpu_front_ends.front_ends, here, *scale.front, scale.repeats)
+    sizes = list(product(scale.widths, scale.batches))
+    few, many = sizes[: len(scale.batches)], sizes[len(scale.batches) :]
+    stacks = [each for each in product(scale.stacked, scale.trials) if each[1] > 1]
+    stacks.sort(key=lambda each: each[1] != 16)  # of which something is aimed at
+
+    def trial(width: int, batch: int) -> Part:
+        return f"W = {width}, batch {batch}", partial(alone, here, scale, width, batch, found)
+
+    return [
+        ("front ends", front),
+        *(trial(*each) for each in few),
+        *((f"{n} trials, W = {w}", partial(side_by_side, here, w, n)) for w, n in stacks[:3]),
+        ("a study", partial(whole_study, here, scale)),
+        *(trial(*each) for each in many),
+        *((f"{n} trials, W = {w}", partial(side_by_side, here, w, n)) for w, n in stacks[3:]),
+    ]
+
+
+def measured(parts: Iterable[Part], time: float = TIME) -> list[Result]:
+    """The figures of all parts, each printed when it is there. What a part raises, and a part that
+    would begin after so many seconds, is one line.
+    """
+    begun, results = perf_counter(), list[Result]()
+    for name, part in parts:
+        if perf_counter() - begun > time:
+            print(f"{name}: not measured, {time:g} s are over", flush=True)
+            continue
+        try:
+            for each in part():
+                results.append(each)
+                print(
+                    f"{each.name}: {each.ours:,.2f}, {each.ratio:,.2f} times the peer", flush=True
+                )
+        except Exception as error:  # noqa: BLE001
+            # of memory, of a compiler, of the GPU: the other parts are worth their time
+            said = f"{type(error).__name__}: {error}".splitlines()[0]
+            print(f"{name}: not measured, {said}", flush=True)
+        gc.collect()
+        with suppress(RuntimeError):  # of a GPU that is of no more use
+            torch.cuda.empty_cache()
+    return results
+
+
 def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda")
@@ -235,13 +286,8 @@ def main(words: Sequence[str] | None = None) -> None:
     scale, here = QUICK if chosen.quick else Scale(), machine.here(chosen.device)
     ceilings(here)
     found: list[Alone] = []
-    results = [
-        *gpu_front_ends.front_ends(here, *scale.front, scale.repeats),
-        *alone(here, scale, found),
-        *side_by_side(here, scale),
-    ]
-    results.append(whole_study(here, scale))
-    if not chosen.quick:
+    results = measured(parts(here, scale, found))
+    if found and not chosen.quick:
         of_the_paper(found)
     report(f"A GPU for studies, {here.precision_name}", results)
 

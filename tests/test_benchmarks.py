@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -51,6 +52,25 @@ def test_what_a_gpu_will_run_runs_on_a_cpu(beside: Path, capsys: pytest.CaptureF
         assert any(part in name for name in names), part
     assert "2 trials, 1 epochs, s" in names
     assert "ceilings" in capsys.readouterr().out
+
+
+def test_a_part_that_fails_costs_its_own_figures_alone(capsys: pytest.CaptureFixture[str]):
+    import gpu
+    from common import Result
+
+    def fails() -> Iterator[Result]:
+        yield Result("first", 1.0, 2.0, 2.0)
+        raise torch.OutOfMemoryError("CUDA out of memory\nmore of it")
+
+    def last() -> Iterator[Result]:
+        yield Result("last", 1.0, 2.0, 2.0)
+
+    found = gpu.measured([("one", fails), ("other", last)])
+    assert [each.name for each in found] == ["first", "last"]
+    assert not gpu.measured([("late", last)], time=-1.0)
+    said = capsys.readouterr().out
+    assert "one: not measured, OutOfMemoryError: CUDA out of memory\n" in said
+    assert "late: not measured, -1 s are over\n" in said
 
 
 def test_parts_and_block_sizes_of_the_fused_pass(

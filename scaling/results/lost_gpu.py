@@ -1,8 +1,8 @@
 """Lost GPU: the note `gpu.json` beside the checkpoint of a trial whose GPU stopped answering.
 
 CUDA reports a failed kernel at every later call of a process, so another one continues the trial:
-alone and without CUDA graphs, as either may have been what the GPU broke at. If it happens once
-more, it is the trial's failure. Contents: `noted`, `note`.
+alone, without CUDA graphs and fused kernels, as each may have been what the GPU broke at. If it
+happens once more, it is the trial's failure. Contents: `noted`, `note`.
 """
 
 from collections.abc import Iterable
@@ -31,5 +31,5 @@ def note(error: BaseException, trials: Iterable[Trial], results: Folder) -> None
     if new:
         raise LostGpu(
             f"the GPU stopped answering ({said}): what is recorded stays, and a new process "
-            "resumes from it, without CUDA graphs"
+            "resumes from it, without CUDA graphs and fused kernels"
         ) from error

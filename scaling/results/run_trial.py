@@ -24,6 +24,7 @@ from scaling.results.outcome import Outcome, Status
 from scaling.results.records import Damaged, Refused, Results
 from scaling.settings import Trial
 from scaling.sound import splits
+from scaling.sound.frontends import fused
 from scaling.sound.store import Store
 from scaling.storage import brief
 from scaling.training.epoch import Epoch, Metric, Prediction
@@ -64,6 +65,7 @@ def run_trial(trial: Trial, store: Store, machine: Machine, results: Results) ->
         yield ended
         return
     if lost_gpu.noted(trial, results):
+        fused.doubt("a GPU that stopped answering")
         machine = replace(machine, capture="off")
     machine.reset()
     attempt = Attempt(trial, store, machine, results)

@@ -7,11 +7,12 @@ differ, or Triton is missing or fails, one line says so and the plain path compu
 One frame is one real FFT. Two frames as one complex FFT would move as many bytes, and leave the
 rounding of the loud one in the quiet one (at a range of 80 dB twice the error on real clips,
 measured).
-Contents: `fusible`, `packed`, `fused`, `launched`.
+Contents: `fusible`, `packed`, `fused`, `doubt`, `launched`.
 """
 
 # Shapes as of the package; G groups of bands, K rows of packed weights
 
+import os
 import warnings
 from collections.abc import Callable
 from importlib import import_module
@@ -24,6 +25,7 @@ from torch import Tensor
 
 from scaling.seeds import torch_stream
 from scaling.settings import Features
+from scaling.sound import cache
 from scaling.sound.frontends.plain import QUIETEST, TWOFOLD, Plain
 
 KINDS = ("log_mel", "perceptual")
@@ -32,6 +34,7 @@ TILE = 1024  # samples of a frame, or values of a clip, of one program
 APART = 1e-2  # dB from the plain path, the mean over noise: far more than rounding, less than wrong
 
 _agree: dict[tuple[object, ...], bool] = {}  # by sizes and device: whether Triton computes them
+_doubted: list[str] = []  # why nothing is computed by Triton in this process
 
 
 def fusible(features: Features) -> bool:
@@ -62,6 +65,8 @@ def packed(mel_FQ: NDArray[np.floating[Any]]) -> dict[str, Tensor]:
 
 def fused(front: Plain, waves_BT: Tensor, plain: Callable[[Tensor], Tensor]) -> Tensor:
     """Features of waves by a front end with the buffers of `packed`; by `plain` where need be."""
+    if _doubted:
+        return plain(waves_BT)
     f = front.features
     sizes = f.window, f.fft, f.hop, f.mels, waves_BT.shape[1]
     key = (f.kind, f.floor, f.range_db > 0, *sizes, waves_BT.device)
@@ -70,6 +75,11 @@ def fused(front: Plain, waves_BT: Tensor, plain: Callable[[Tensor], Tensor]) -> 
             return plain(waves_BT)  # nothing may be compiled or waited for now
         _agree[key] = _checked(front, waves_BT, plain)
     return launched(front, waves_BT) if _agree[key] else plain(waves_BT)
+
+
+def doubt(reason: str) -> None:
+    """Let the plain path compute all that follows in this process."""
+    _doubted.append(reason)
 
 
 def _checked(front: Plain, waves_BT: Tensor, plain: Callable[[Tensor], Tensor]) -> bool:
@@ -94,7 +104,10 @@ def _checked(front: Plain, waves_BT: Tensor, plain: Callable[[Tensor], Tensor]) 
 
 
 def launched(front: Plain, waves_BT: Tensor) -> Tensor:
-    """Features of waves by Triton's kernels. Raises whatever a compiler does."""
+    """Features of waves by Triton's kernels, which are compiled once for all processes that share
+    the cache. Raises whatever a compiler does.
+    """
+    os.environ.setdefault("TRITON_CACHE_DIR", str(cache.place() / "triton"))
     kernels = import_module("scaling.sound.frontends.fused_kernels")
     mels, frames = front.features.mels, 1 + waves_BT.shape[1] // front.features.hop
     features_BFN = waves_BT.new_empty(len(waves_BT), mels, frames)
