@@ -39,7 +39,6 @@ def coordinates(
     from analysis.figures.layout import PLAIN
     from scaling import machine
     from scaling.settings import changed
-    from scaling.sound import prepare
     from scaling.training.coordinates import coordinates as moves
 
     filled(root=where.root, out=out)
@@ -55,8 +54,7 @@ def coordinates(
         for way, stated in ways.items()
         for width in (base, *others)
     }
-    clips = prepare.scan([trial], where.root, where.reading)
-    (store,) = prepare.stores([trial], clips).values()
+    store = where.store(trial)
     found = pd.DataFrame(
         {**move._asdict(), "parametrization": way}
         for (way, _), made in each.items()

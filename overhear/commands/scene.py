@@ -42,15 +42,13 @@ def scene(
     from analysis.figures.layout import PLAIN
     from analysis.figures.scene import bands, draw
     from scaling import machine
-    from scaling.sound import prepare
     from scaling.text import file_name
     from scaling.training.scene import through
 
     filled(root=where.root, out=out)
     here = machine.here("cpu", "float32", threads)
     trial = chosen.trial()
-    clips = prepare.scan([trial], where.root, where.reading)
-    (store,) = prepare.stores([trial], clips).values()
+    store = where.store(trial)
     found = through(trial, store, here, clip, device or ())
     sound, features = trial.sound, trial.sound.features
     high = features.high or sound.rate / 2

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scaling.machine import Machine
     from scaling.settings import Trial
     from scaling.sound.datasets.reading import Reading
+    from scaling.sound.store import Store
 
 
 def _setting_names(incomplete: str) -> list[str]:
@@ -131,6 +132,14 @@ class ClipOptions:
         from scaling.sound.datasets.reading import reading
 
         return reading(self.column, self.group_from)
+
+    def store(self, trial: "Trial") -> "Store":
+        """The packed clips of a trial, packed now where they are not yet. Raises ValueError."""
+        from scaling.sound import prepare
+
+        clips = prepare.scan([trial], self.root, self.reading)
+        (found,) = prepare.stores([trial], clips).values()
+        return found
 
 
 @dataclass(frozen=True)

@@ -28,27 +28,11 @@ from scaling.training import capture, classifier, memory, optimizer, sharpness
 from scaling.training.answers import ReplayedAnswers
 from scaling.training.grouped import grouped
 from scaling.training.handed import Handed
+from scaling.training.rows import Tensors, joined_moments, layout, statistics
 from scaling.training.session import Session
 from scaling.training.steps import Step
 from scaling.training.sums import Sums, Terms
 from scaling.training.trainees import Several
-
-Tensors = dict[str, Tensor]
-
-
-def layout(session: Session) -> list[list[tuple[str, Tensor]]]:
-    """A trial's parameters by the groups of its optimizer, in their order, each with its name in
-    the network.
-    """
-    names = {id(each): name for name, each in session.model.network.named_parameters()}
-    groups = session.optimizer.param_groups
-    return [[(names[id(each)], each) for each in group["params"]] for group in groups]
-
-
-def statistics(session: Session) -> Tensors:
-    """What a trial's network holds beside its parameters and the constants of its kernels."""
-    held = session.model.network.named_buffers()
-    return {name: each for name, each in held if name.rpartition(".")[2] not in ("factor", "mask")}
 
 
 class Stack:
@@ -126,7 +110,7 @@ class Stack:
                 assert self.flat_SP.grad is not None
                 row_P.grad = self.flat_SP.grad[index, part]
                 groups.append({**group, "params": [row_P]})
-                if moments := _joined_moments(one.optimizer, [each for _, each in own]):
+                if moments := joined_moments(one.optimizer, [each for _, each in own]):
                     states[row_P] = moments
         kind = type(self.sessions[0].optimizer)
         self.optimizer = kind(groups, fused=True)  # type: ignore[call-arg]
@@ -360,43 +344,3 @@ class Stack:
 def _factor(layer: nn.Module) -> Tensor | None:
     assert isinstance(layer, Convolution)
     return layer.factor
-
-
-def _joined_moments(own: torch.optim.Optimizer, parameters: Sequence[Tensor]) -> dict[str, Any]:
-    """The state of an optimizer for a row of these parameters, which from then on see their part of
-    it.
-    """
-    if isinstance(own, torch.optim.SGD):  # without momentum, it remembers nothing
-        return {}
-    for each in parameters:
-        if not own.state.get(each):  # as torch begins
-            zeros = {"exp_avg": torch.zeros_like(each), "exp_avg_sq": torch.zeros_like(each)}
-            own.state[each] = {"step": torch.zeros((), device=each.device), **zeros}
-    row = {
-        name: torch.cat([own.state[each][name].reshape(-1) for each in parameters])
-        for name in ("exp_avg", "exp_avg_sq")
-    }
-    step = own.state[parameters[0]]["step"].clone()
-    at = 0
-    for each in parameters:
-        part = slice(at, at + each.numel())
-        at = part.stop
-        views = {name: whole[part].view(each.shape) for name, whole in row.items()}
-        own.state[each] = {"step": step, **views}
-    return {"step": step, **row}
-
-
-def detached(state: Mapping[str, Any]) -> dict[str, Any]:
-    """An Epoch's state in memory of its own, laid out as a network that trains alone lays it out,
-    as fused optimizers read moments in the order of their parameter's memory.
-    """
-
-    def copied(value: Any) -> Any:
-        if isinstance(value, Tensor):
-            layout = torch.channels_last if value.ndim == 4 else torch.contiguous_format
-            return value.clone(memory_format=layout)
-        if isinstance(value, dict):
-            return {name: copied(each) for name, each in value.items()}
-        return value
-
-    return {name: copied(value) for name, value in state.items()}

@@ -13,9 +13,10 @@ from torch import Tensor
 from scaling.machine import lost, short
 from scaling.training.epoch import Epoch
 from scaling.training.evaluation import Scoring
+from scaling.training.rows import detached, layout, statistics
 from scaling.training.session import Session
 from scaling.training.shape import shape
-from scaling.training.stack import Stack, detached, layout, statistics
+from scaling.training.stack import Stack
 from scaling.training.steps import Step
 from scaling.training.sums import Sums
 
