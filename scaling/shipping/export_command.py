@@ -89,7 +89,7 @@ def ship(
     found = agreement.agree(export.runner(content, target), model, heard)
     if not found.holds:
         raise ValueError(_refused(found, target))
-    twin = also(content) if also else None
+    twin = also(content) if also else None  # first, as what it measures is among the facts
     said = facts.facts(model, results, record) | {
         "int8": twin,
         "file": place.stem + place.ending,
@@ -105,18 +105,7 @@ def ship(
             "batches": list(agreement.BATCHES),
             "largest_logit_difference": found.largest,
         },
-        "command": shlex.join(
-            [
-                "overhear",
-                "export",
-                results.where,
-                "--trial",
-                model.id,
-                "--to",
-                target,
-                *_twin_words(twin),
-            ]
-        ),
+        "command": _command(results.where, model.id, target, twin),
     }
     written = page(said)
     where = place.put(content, place.ending)
@@ -130,6 +119,12 @@ def ship(
     if heard.reason:
         typer.echo(f"its own clips were not here: {heard.reason}")
     typer.echo(f"card: {' and '.join(cards)}")
+
+
+def _command(results: str, trial: str, target: str, twin: Mapping[str, Any] | None) -> str:
+    """The command that makes this file again."""
+    words = ["overhear", "export", results, "--trial", trial, "--to", target]
+    return shlex.join([*words, *_twin_words(twin)])
 
 
 def _twin_words(twin: Mapping[str, Any] | None) -> list[str]:
