@@ -6,9 +6,10 @@ A label names only settings with more than one value among the rows that it is m
 the kind of network, whether it starts from the weights of another (`transferred`), what is
 minimized and what else regularizes (`dropout 0.2`, `batched pitch`). What follows from these, such
 as a batch size that each has its own of, is not named; nor is what follows from the front end, such
-as a window that one lacks. Then, in the order of scaling.settings.Trial, damping, taught labels,
-share of the clips, microphones of the training clips, when training ends and pruning in words of
-their own (`base, static`), every other setting by its shortest unambiguous name (`mixup=0.3`).
+as a window that one lacks, nor, where many settings differ, those that are off. Then, in the order
+of scaling.settings.Trial, damping, taught labels, share of the clips, microphones of the training
+clips, when training ends and pruning in words of their own (`base, static`), every other setting by
+its shortest unambiguous name (`mixup=0.3`).
 Contents: SIZE, REPEAT, OBJECTIVE, FOLLOWING, CONTEXT, marked, varied, labels, words, objectives,
 prunings, phrases.
 """
@@ -68,6 +69,8 @@ KINDS = {
     "rigl": "RigL",
     "rewinding": "rewinding",
 }
+MANY = 4  # settings that a label names, be they on or off
+OFF = (0, "none")
 LABELS = {"true": "true labels", "uniform": "random labels", "permuted": "permuted labels"}
 
 
@@ -124,7 +127,7 @@ def words(frame: pd.DataFrame, but: Sequence[str] = ()) -> "pd.Series[str]":
     told = _telling(frame, but)
     special = {*STOPS, *HEARD, *PRUNING, *OBJECTIVE, "network.kind", TRANSFERRED}
     parts = [_kinds(frame, but)]
-    parts += [frame[name].map(_phrase(name)) for name in told if name not in special]
+    parts += _settings(frame, [name for name in told if name not in special])
     if told & set(STOPS):
         parts.append(_stops(frame, but))
     if told & set(HEARD):
@@ -132,6 +135,21 @@ def words(frame: pd.DataFrame, but: Sequence[str] = ()) -> "pd.Series[str]":
     if told & set(PRUNING):
         parts.append(prunings(frame))
     return phrases(parts, frame.index)
+
+
+def _settings(frame: pd.DataFrame, told: Sequence[str]) -> "list[pd.Series[Any]]":
+    """Each of these settings in words; of more than MANY only those that are on, and of what
+    belongs to another (`sam_adaptive`) only where that is on.
+    """
+    parts = [frame[name].map(_phrase(name)) for name in told]
+    if len(told) <= MANY:
+        return parts
+    on = {name: ~frame[name].isin(OFF) for name in told}
+    for name in told:
+        for other in told:
+            if name.startswith(f"{other}_"):
+                on[name] &= on[other]
+    return [part.where(on[name], "") for name, part in zip(told, parts, strict=True)]
 
 
 def _completed(frame: pd.DataFrame) -> pd.DataFrame:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 import pytest
 from test_analysis_table import plan, results, trial
 
 from analysis import table
-from analysis.conditions import OBJECTIVE, words
+from analysis.conditions import OBJECTIVE, TRANSFERRED, labels, words
 from scaling.results.records import Results
 
 __all__ = ["results"]  # the fixture
@@ -167,3 +168,24 @@ def test_what_follows_from_the_front_end_is_not_said(results: Results) -> None:
         "log-mel, hop=256", "log-mel, hop=128",
         "cqt, hop=256",
     ]  # fmt: skip
+
+
+def test_of_many_settings_those_that_are_off_are_not_named():
+    """What belongs to one that is off is not named either; of few settings each is."""
+    on = {
+        "augment.freq_mixstyle": [0.0, 0.8, 0.0],
+        "augment.freq_mixstyle_alpha": [0.3, 0.4, 0.3],
+        "augment.band_mask": [0, 0, 48],
+        "training.sam": [0.0, 0.0, 0.05],
+        "network.normalization": ["none", "residual", "none"],
+    }
+    few = {"augment.band_mask": on["augment.band_mask"]}
+    alike = {"network.kind": "cp_resnet", TRANSFERRED: False}
+    frame = pd.DataFrame(on).assign(**alike)
+    assert [*labels(frame)] == [
+        "cp_resnet",
+        "normalization=residual, freq_mixstyle=0.8, freq_mixstyle_alpha=0.4",
+        "sam=0.05, band_mask=48",
+    ]
+    frame = pd.DataFrame(few).assign(**alike)
+    assert [*labels(frame)] == ["band_mask=0", "band_mask=0", "band_mask=48"]

@@ -4,7 +4,7 @@ Conventions: curves are a table, one row per point: split (a panel), row (a row 
 there is one), colour and marker (texts, the marker "" where there is one), x, and mean, low, high,
 n, unit, epochs and chance of analysis.aggregate; accuracies are fractions there and percent in the
 drawing. Where a line has two points at one x, `mark` says what tells them apart. Curves that all
-have one x are no lines: their means stand below each other, by name.
+have one x, or nearly, are no lines: their means stand below each other, by name.
 Contents: Frame, Level, draw_facets.
 """
 
@@ -39,7 +39,8 @@ DESCRIBED = {
 }
 SHIFT = 3.0  # typographic points from colour to colour, at most
 SPREAD = 10.0  # from the first to the last, at most
-NAME = 24  # letters of a name along an axis, at most
+NAME = 32  # letters of a name along an axis, at most
+ONE_SIZE = 1.01  # sizes that differ by less are no axis
 NAMED = 0.18  # inches that a line of a name takes up
 REACH = 3.0  # how far chance may lie below all points, over their range, and still be a line
 
@@ -90,7 +91,7 @@ def draw_facets(
     chances, beyond = _chances(curves, frame)
     levels = [*levels, *chances]
     frame = frame._replace(note="; ".join(filter(None, (frame.note, beyond))))
-    if curves["x"].nunique() == 1:
+    if curves["x"].max() <= ONE_SIZE * curves["x"].min():
         return _draw_names(curves, frame, levels, style)
     splits, rows = list(curves["split"].unique()), in_order(curves["row"])
     looks, usual = _looks(curves, frame), _usual(curves)
@@ -121,7 +122,7 @@ def draw_facets(
 def _draw_names(
     curves: pd.DataFrame, frame: Frame, levels: Sequence[Level], style: Style
 ) -> Figure:
-    """Of curves of one x the means by name, from the top down, with their intervals."""
+    """Of curves of one size the means by name, from the top down, with their intervals."""
     splits, rows = list(curves["split"].unique()), in_order(curves["row"])
     looks = _looks(curves, frame)
     several = [len({key[part] for key in looks}) > 1 for part in (0, 1)]
@@ -132,14 +133,14 @@ def _draw_names(
     # names of ticks are set anew when a figure is drawn: what is escaped later does not last
     texts = {key: folded(printable(text), NAME) if text else "" for key, text in named.items()}
     longest = max(len(line) for text in texts.values() for line in text.split("\n"))
-    only = float(curves["x"].iloc[0])
-    at = f"{frame.label} {only:,.15g}" if frame.label else ""
+    only = " to ".join(f"{x:,.15g}" for x in sorted({curves["x"].min(), curves["x"].max()}))
+    at = f"{frame.label} {only}" if frame.label else ""
     with drawing(style):
         note = "; ".join(filter(None, (frame.note, at)))
         legend = _across(levels)
         caption = _caption(curves, note, style)
         shape = (len(rows), len(splits))
-        tall = NAMED * sum(text.count("\n") + 1 for text in texts.values())
+        tall = NAMED * len(texts) * max(text.count("\n") + 1 for text in texts.values())
         made = page(frame.title, caption, legend, shape, "all", style, names=longest, tall=tall)
         factor, usual = frame.measure.factor, _usual(curves)
         for row, beside_each_other in zip(rows, made.panels, strict=True):
