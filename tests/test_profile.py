@@ -124,6 +124,8 @@ def test_the_command_writes_tables_and_a_trace(tmp_path: Path):
     assert max(len(line) for line in lines if "/" not in line) <= 80
     names = {path.name.partition(".")[2] for path in (tmp_path / "profiles").iterdir()}
     assert names == {"phases.csv", "layers.csv", "trace.json.gz"}
+    (trace,) = (tmp_path / "profiles").glob("*.gz")
+    assert json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"], "compressed once"
     assert not (tmp_path / "outcomes").exists()
     both = CliRunner().invoke(app, [*words, "--dry-run"])
     assert both.exit_code != 0

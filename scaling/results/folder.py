@@ -150,7 +150,7 @@ class Folder:
         return found
 
     def _stream(self, content: bytes | memoryview, path: str) -> None:
-        with self.filesystem.open_output_stream(path) as stream:
+        with self.filesystem.open_output_stream(path, compression=None) as stream:
             stream.write(content)
 
     def get(self, *parts: str, most: int = LARGEST) -> bytes | None:
