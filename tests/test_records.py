@@ -132,7 +132,7 @@ class _FullDisk:
     def __getattr__(self, name: str) -> object:
         return getattr(self.real, name)
 
-    def open_output_stream(self, path: str) -> object:
+    def open_output_stream(self, path: str, compression: None) -> object:
         Path(path).touch()
         return open("/dev/full", "wb", buffering=0)  # noqa: PTH123
 
