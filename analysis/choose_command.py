@@ -12,6 +12,7 @@ import typer
 
 from analysis import console, files
 from analysis.cli import Joined, Last, Studies, Unit
+from scaling.typed import folder
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +68,12 @@ def choose(
     unit: Unit = "",
     last: Last = None,
     out: Annotated[
-        str | None, typer.Option(help="Local folder for the table as CSV. Default: not written.")
+        str | None,
+        typer.Option(
+            parser=folder,
+            metavar="FOLDER",
+            help="Local folder for the table as CSV. Default: not written.",
+        ),
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Print all candidates, not only the first 20.")
@@ -85,7 +91,7 @@ def choose(
     limits = _preset(preset) | _numbers("--max", most, "macs=30e6")
     floors = _numbers("--min", least, "unseen=0.7")
     where = [Results(each) for each in results]
-    folder = files.folder(where, out) if out is not None else None
+    place = files.folder(where, out) if out is not None else None
     data = opened(where, last, units.asked(unit), study or (), machine)
     choice = choosing.choose(data, limits, floors, on)
     marked = _marked(choice)
@@ -100,10 +106,10 @@ def choose(
         console.show(console.lines(["", choice.reason]))
     for line in _made_again(choice, data):
         print(line, file=aside)
-    if folder is not None:
-        with files.writing(folder):
-            files.write_csv(marked, folder / "choose.csv")
-        print(f"candidates: {folder / 'choose.csv'}", file=aside)
+    if place is not None:
+        with files.writing(place):
+            files.write_csv(marked, place / "choose.csv")
+        print(f"candidates: {place / 'choose.csv'}", file=aside)
 
 
 def _preset(name: str) -> dict[str, float]:

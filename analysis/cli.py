@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from analysis import console, files
+from analysis.unit_names import UNITS
+from scaling import typed
 from scaling.results.outcome import Status
 from scaling.text import behind, file_name
 
@@ -40,23 +42,28 @@ JOINED = (
 )
 OUT = "Local folder for the figures. Default: RESULTS/figures. Required for several RESULTS."
 # what commands that read scores have in common
-Joined = Annotated[list[str], typer.Argument(help=JOINED)]
+Joined = Annotated[list[str], typer.Argument(parser=typed.results, metavar="RESULTS", help=JOINED)]
 Studies = Annotated[
     list[str] | None,
-    typer.Option(help="Only the trials of this study. Repeatable. Default: all studies."),
+    typer.Option(
+        metavar="STUDY", help="Only the trials of this study. Repeatable. Default: all studies."
+    ),
 ]
 Last = Annotated[
     int | None,
     typer.Option(
+        parser=typed.whole(1),
+        metavar="N",
         help="Average over the last N evaluated epochs. Default: evaluation.last if all "
-        "trials agree on it, else 1."
+        "trials agree on it, else 1.",
     ),
 ]
 Unit = Annotated[
     str,
     typer.Option(
-        help="Unit of the intervals: folds, repeats, devices or clips. Default: the widest "
-        "claim that the design allows."
+        parser=typed.word(*UNITS),
+        metavar="|".join(UNITS),
+        help="Unit of the intervals. Default: the widest claim that the design allows.",
     ),
 ]
 
@@ -72,7 +79,8 @@ class Format(StrEnum):
 def analyze(
     results: Joined,
     figure: Annotated[
-        list[str] | None, typer.Option(help="Figure to draw. Repeatable. Default: all that apply.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Figure to draw. Repeatable. Default: all that apply."),
     ] = None,
     study: Studies = None,
     differences: Annotated[
@@ -85,25 +93,37 @@ def analyze(
         bool,
         typer.Option("--challenge", help="Add accuracy by class and device as DCASE prints it."),
     ] = False,
-    out: Annotated[str | None, typer.Option(help=OUT)] = None,
+    out: Annotated[
+        str | None, typer.Option(parser=typed.folder, metavar="FOLDER", help=OUT)
+    ] = None,
     format: Annotated[Format, typer.Option(help="File format of the figures.")] = Format.PNG,  # noqa: A002
     width: Annotated[
-        str | None,
+        float | None,
         typer.Option(
+            parser=typed.size,
+            metavar="SIZE",
             help="Width of the figures, such as 3.3in, 84mm or 240pt. Default: as wide as they "
-            "need."
+            "need.",
         ),
     ] = None,
     height: Annotated[
-        str | None, typer.Option(help="Height of the figures. Default: from their width.")
+        float | None,
+        typer.Option(
+            parser=typed.size,
+            metavar="SIZE",
+            help="Height of the figures. Default: from their width.",
+        ),
     ] = None,
-    dpi: Annotated[int, typer.Option(help="Dots per inch of a PNG.", min=30, max=2400)] = 200,
+    dpi: Annotated[
+        int,
+        typer.Option(parser=typed.whole(30, 2400), metavar="N", help="Dots per inch of a PNG."),
+    ] = 200,
     font_size: Annotated[
         float | None,
         typer.Option(
-            help="Size of labels in points. Default: 9.6, and 8 in a figure narrower than 5in.",
-            min=2,
-            max=72,
+            parser=typed.bounded(least=2, most=72),
+            metavar="POINTS",
+            help="Size of labels. Default: 9.6, and 8 in a figure narrower than 5in.",
         ),
     ] = None,
     title: Annotated[
@@ -112,7 +132,8 @@ def analyze(
     label: Annotated[
         list[str] | None,
         typer.Option(
-            help="Rename a text in the figures: OLD=NEW, as in 'base=Baseline'. Repeatable."
+            metavar="OLD=NEW",
+            help="Rename a text in the figures: OLD=NEW, as in 'base=Baseline'. Repeatable.",
         ),
     ] = None,
     last: Last = None,
@@ -188,19 +209,18 @@ def analyze(
 
 
 def _style(
-    width: str | None,
-    height: str | None,
+    width: float | None,
+    height: float | None,
     dpi: int,
     font_size: float | None,
     title: bool,
     labels: list[str],
 ) -> "Style":
     """How figures are to look. Raises ValueError for a size or label that cannot be meant."""
-    from analysis.figures.layout import Style, inches
+    from analysis.figures.layout import Style
 
     renamed = dict(_renamed(label) for label in labels)
-    wide, high = (None if size is None else inches(size) for size in (width, height))
-    return Style(wide, high, dpi, font_size, title, renamed)
+    return Style(width, height, dpi, font_size, title, renamed)
 
 
 def _renamed(label: str) -> tuple[str, str]:
@@ -258,7 +278,8 @@ def report(
     out: Annotated[
         str | None,
         typer.Option(
-            help="Output file. Default: RESULTS/report.html. Required for several RESULTS."
+            metavar="FILE.html",
+            help="Output file. Default: RESULTS/report.html. Required for several RESULTS.",
         ),
     ] = None,
 ) -> None:
@@ -281,7 +302,7 @@ def report(
 
 
 def status(
-    results: Annotated[str, typer.Argument(help=RESULTS)],
+    results: Annotated[str, typer.Argument(parser=typed.results, metavar="RESULTS", help=RESULTS)],
     watch: Annotated[
         bool, typer.Option("--watch", help="Repeat every 2 seconds until all trials have ended.")
     ] = False,

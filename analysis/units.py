@@ -15,7 +15,7 @@ estimate first averages what shares a unit, then looks at how units differ:
 
 How wide an interval over such units is follows from analysis.intervals.
 Conventions: two units give no interval. Shares stay within 0 and 1, differences of shares within
--1 and 1, differences of two of these within -2 and 2. Contents: Estimate, UNITS, Scale and its
+-1 and 1, differences of two of these within -2 and 2. Contents: Estimate, Scale and its
 values, scale_of, asked, over, estimate, estimated, estimates, p_value, by_device, same_devices.
 """
 
@@ -39,8 +39,8 @@ from analysis.intervals import (
     least,
     of_share,
 )
+from analysis.unit_names import UNITS
 
-UNITS = ("folds", "repeats", "devices", "clips")
 SMALLEST = 1e-12  # p that is told from 0
 PRECISION = 1e-6  # of the logarithm of p
 CLAIMS_DEVICES = ("unseen", "unseen - seen")  # splits whose claims are about devices

@@ -39,11 +39,12 @@ from overhear.commands.export import export  # noqa: E402
 from overhear.commands.measure import measure  # noqa: E402
 from overhear.commands.predict import predict  # noqa: E402
 from overhear.commands.scene import scene  # noqa: E402
+from scaling.commands.app import App  # noqa: E402
 from scaling.commands.settings import recipes, settings  # noqa: E402
 from scaling.commands.train import train  # noqa: E402
 from scaling.text import guarded  # noqa: E402
 
-app = typer.Typer(
+app = App(
     name="overhear",
     help="Study how large, how biased and how pruned audio classifiers should be to work on "
     "recording devices that training never heard.",

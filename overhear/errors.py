@@ -55,7 +55,7 @@ def ran(app: typer.Typer, debug: bool) -> int:
         return code if isinstance(code, int) else 0
     except USAGE as error:
         asked = error.ctx.command_path if error.ctx else "overhear"
-        if line := error.format_message():  # else its help has been printed
+        if line := _usage(error):  # else its help has been printed
             return _say(f"{line.rstrip('.')} (see {asked} --help)", 2)
         return 2
     except SystemExit as ended:
@@ -85,6 +85,15 @@ def ran(app: typer.Typer, debug: bool) -> int:
             "the command and the traceback that --debug prints",
             FAULT,
         )
+
+
+def _usage(error: typer.BadParameter) -> str:
+    """What is wrong on the command line: `--hop 'x' is not a number, such as 0.5`."""
+    param = getattr(error, "param", None)
+    if type(error) is not typer.BadParameter or param is None:
+        return error.format_message()
+    name = param.metavar if param.param_type_name == "argument" else param.opts[0]
+    return f"{name} {error.message.removeprefix('Value error, ')}"
 
 
 def _told(message: object) -> str:

@@ -13,7 +13,7 @@ import typer
 
 from scaling.commands.groups import grouped
 from scaling.commands.options import ClipOptions, Json, Limit, Skip
-from scaling.typed import filled
+from scaling.typed import folder
 from sweeps.options import (
     ComputeOptions,
     ForecastOptions,
@@ -72,7 +72,10 @@ def sweep(
     *,
     where: ClipOptions,
     out: Annotated[
-        str | None, typer.Option(help="Results folder or URI (default: results/STUDY).")
+        str | None,
+        typer.Option(
+            parser=folder, metavar="FOLDER", help="Results folder or URI (default: results/STUDY)."
+        ),
     ] = None,
     which: TrialOptions,
     limit: Limit = None,
@@ -92,6 +95,12 @@ def sweep(
     """Run a study's missing trials on Ray Tune and record them in a results folder."""
     if sys.stderr.isatty() or not forecast.dry_run:  # what is imported now takes a second or two
         print("planning the study", file=sys.stderr, flush=True)  # not its name: it is unchecked
+    from sweeps.study import find, trials_of
+
+    # what a person may have mistyped, before what takes seconds to import
+    _check(which, forecast)
+    found = find(study)
+    trials = tuple(trials_of(found, which.changes(data), which.repeats))
     from scaling.results import limits as costs
     from scaling.sound import frontends
     from sweeps.adaptive import early_stopping
@@ -99,19 +108,13 @@ def sweep(
     from sweeps.engine import cluster
     from sweeps.launch import Launch, Recordings
     from sweeps.run import run, run_until_decided
-    from sweeps.study import find, trials_of
-    from sweeps.timing.launch_forecast import check_speed
 
-    filled(data=data, root=where.root, out=out, address=each.address)
-    filled(tensorboard=log.tensorboard, mlflow=log.mlflow, wandb=log.wandb)
-    filled(device=used.device, precision=used.precision)
-    check_speed(forecast.speed)
+    most = costs.parsed(limit or ())
     compute, resources = used.compute(), each.resources(used.device)
     cluster.check(resources, compute)
-    found = find(study)
     launch = Launch(
         found,
-        tuple(trials_of(found, which.changes(data), which.repeats)),
+        trials,
         out or f"results/{found.name}",
         compute,
         Recordings(where.root, where.reading, skip_unreadable),
@@ -124,28 +127,32 @@ def sweep(
     course = _course(launch, which, data)
     if course:
         launch = replace(launch, trials=course.upcoming)
-    costs.check(launch.trials, costs.parsed(limit or ()), where.root, launch.recordings.reading)
+    costs.check(launch.trials, most, where.root, launch.recordings.reading)
     for features in {trial.sound.features for trial in launch.trials}:
         frontends.backend_for(features, used.frontend_backend)
     if forecast.dry_run:
         dry_run(launch, forecast.speed, as_json, course)
         return
-    if forecast.speed is not None:
-        raise ValueError(f"--speed {forecast.speed:g}: only --dry-run predicts times, name it too")
     if not (run_until_decided(launch, course) if course else run(launch)):
         raise typer.Exit(1)
+
+
+def _check(which: TrialOptions, forecast: ForecastOptions) -> None:
+    """Raises ValueError for an option without the one that it belongs to."""
+    if which.at_most is not None and not which.until_decided:
+        raise ValueError(
+            f"--at-most {which.at_most} needs --until-decided: add it, or leave it out"
+        )
+    if forecast.speed is not None and not forecast.dry_run:
+        raise ValueError(f"--speed {forecast.speed:g} needs --dry-run: add it, or leave it out")
 
 
 def _course(launch: "Launch", which: TrialOptions, data: str | None) -> "Until | None":
     """The looks at a study's claims, where it runs until they are decided."""
     if not which.until_decided:
-        if which.at_most is not None:
-            raise ValueError(
-                f"--at-most {which.at_most}: only --until-decided has a budget, name it too"
-            )
         return None
     if launch.rule:
-        raise ValueError("--until-decided compares whole trials: --stop none")
+        raise ValueError("--until-decided compares whole trials: add --stop none")
     from scaling.results.records import Results
     from sweeps.adaptive import until_decided as until
     from sweeps.study import trials_of

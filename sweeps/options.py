@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaling.commands.options import Capture, Device, FrontendBackend, Precision, pairs
-from scaling.typed import number, whole
+from scaling.typed import bounded, folder, pair, whole, word
 
 if TYPE_CHECKING:
     from sweeps.launch import Compute, LogTo, Resources
@@ -23,7 +23,10 @@ class TrialOptions:
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a setting of every trial; repeatable."
+            "--set",
+            parser=pair,
+            metavar="KEY=VALUE",
+            help="Change a setting of every trial; repeatable.",
         ),
     ] = None
     repeats: Annotated[
@@ -33,6 +36,7 @@ class TrialOptions:
     stop: Annotated[
         str | None,
         typer.Option(
+            parser=word("asha", "median", "none"),
             metavar="RULE",
             help="Stop weak trials early: asha or median; none overrides the study's rule.",
         ),
@@ -68,7 +72,7 @@ class ForecastOptions:
     speed: Annotated[
         float | None,
         typer.Option(
-            parser=number,
+            parser=bounded(least=1e-6, most=1e9),  # a microcontroller, all machines
             metavar="G",
             help="With --dry-run: assume G x 10^9 multiply-adds per second instead of measuring.",
         ),
@@ -92,7 +96,9 @@ class ResourceOptions:
     gpus_per_trial: Annotated[
         float,
         typer.Option(
-            parser=number, metavar="X", help="GPUs per trial; with 0.25, four trials share one."
+            parser=bounded(least=0),
+            metavar="X",
+            help="GPUs per trial; with 0.25, four trials share one.",
         ),
     ] = 0.0
     memory_per_trial: Annotated[
@@ -105,7 +111,7 @@ class ResourceOptions:
     hours_per_trial: Annotated[
         float | None,
         typer.Option(
-            parser=number,
+            parser=bounded(above=0, most=100_000),
             metavar="X",
             help="Time limit; a trial that exceeds it fails and keeps its checkpoint.",
         ),
@@ -166,7 +172,10 @@ class LogOptions:
     """Where metrics go besides the records."""
 
     tensorboard: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Also write metrics as TensorBoard files.")
+        str | None,
+        typer.Option(
+            parser=folder, metavar="FOLDER", help="Also write metrics as TensorBoard files."
+        ),
     ] = None
     mlflow: Annotated[
         str | None, typer.Option(metavar="URI|FOLDER", help="Also log metrics to MLflow.")

@@ -545,8 +545,6 @@ def test_a_label_that_no_figure_has_is_named(results: Results) -> None:
         cli.analyze([whole(results)], figure=[NAME], label=["bsae=Baseline"])
     with pytest.raises(ValueError, match=r"^--label 'base': write OLD=NEW"):
         cli.analyze([whole(results)], label=["base"])
-    with pytest.raises(ValueError, match=r"^'wide' is no size from 1in to 50in"):
-        cli.analyze([whole(results)], width="wide")
 
 
 def test_every_option_has_help() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import typer
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from test_analysis_table import (
@@ -38,9 +39,9 @@ from analysis.figures.accuracy_vs_dimension import DEPTH, POINTWISE, WIDTH, Accu
 from analysis.figures.accuracy_vs_parameters import draw, points
 from analysis.figures.accuracy_vs_training_clips import CLIPS, FRACTION
 from analysis.figures.facets import DESCRIBED, Frame, draw_facets
-from analysis.figures.layout import Style, inches
+from analysis.figures.layout import Style
 from analysis.figures.registry import FIGURES
-from scaling import settings
+from scaling import settings, typed
 from scaling.results.records import Results
 from scaling.seeds import torch_stream
 from scaling.settings import Trial
@@ -946,13 +947,13 @@ def test_labels_are_renamed_wherever_they_stand(results: Results) -> None:
     [("3.3in", 3.3), ("84mm", 84 / 25.4), ("8.4cm", 8.4 / 2.54), ("240pt", 240 / 72), ("7", 7)],
 )
 def test_sizes_have_units(text: str, size: float) -> None:
-    assert inches(text) == pytest.approx(size)
+    assert typed.size(text) == pytest.approx(size)
 
 
 @pytest.mark.parametrize("text", ["", "wide", "3.3ft", "-3in", "0.5in", "99in", "3,3in"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"is no size from 1in to 50in: write it as 3\.3in"):
-        inches(text)
+    with pytest.raises(typer.BadParameter, match=r"is not a size from 1in to 50in: write it as 3"):
+        typed.size(text)
 
 
 VALUES = {"frontier": "error", "next": "predicted"}

@@ -146,7 +146,7 @@ def test_the_command_judges_a_finding(kept: Path):
     assert told.exit_code == 0, told.output
     rows = [json.loads(line) for line in told.output.splitlines() if line.startswith("{")]
     assert [row["claim"] for row in rows] == [claim.text for claim in CLAIMS]
-    mixed = CliRunner().invoke(app, ["claims", str(kept), "results"])
+    mixed = CliRunner().invoke(app, ["claims", str(kept), "s3://b/results"])
     assert mixed.exit_code != 0
 
 

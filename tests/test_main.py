@@ -72,11 +72,11 @@ def test_a_fault_of_ours_is_one_line_that_says_so(act, said, raising, monkeypatc
 
 
 def test_debug_shows_its_traceback_but_no_sequence(tmp_path):
-    words = ["--debug", "status", "nowhere\x1b[2J"]
+    words = ["--debug", "data", "describe", "nowhere\x1b[2J"]
     ended = subprocess.run([*PROCESS, *words], capture_output=True, cwd=tmp_path, check=False)
     assert ended.returncode == 1
     assert b"Traceback" in ended.stderr
-    assert b"nowhere?[2J is not a results folder" in ended.stderr
+    assert b"no such dataset" in ended.stderr
     assert b"\x1b" not in ended.stderr
 
 
@@ -146,10 +146,10 @@ def test_debug_is_a_switch_before_two_dashes_and_a_word_behind_them(monkeypatch,
     monkeypatch.chdir(tmp_path)
     code, _, err = main(["status", "--", "--debug"], monkeypatch, capsys)
     assert code == 2
-    assert err.startswith("overhear: --debug is not a results folder")
-    for words in (["--debug", "status", "x"], ["status", "x", "--debug"]):
+    assert err.startswith("overhear: RESULTS --debug is not a results folder")
+    for words in (["--debug", "settings", "x"], ["settings", "x", "--debug"]):
         monkeypatch.setattr(sys, "argv", ["overhear", *words])
-        with pytest.raises(ValueError, match="x is not a results folder"):
+        with pytest.raises(ValueError, match="x: no such setting"):
             command.main()
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+import typer
 from test_analysis_table import complete, end, measure, plan, results, trial
 from typer.testing import CliRunner
 
@@ -498,7 +499,7 @@ def test_a_thousand_trials_are_usable_within_two_seconds(
 
 
 def run(*words: str) -> Any:
-    return CliRunner().invoke(app, ["report", *words])
+    return CliRunner().invoke(app, ["report", *words], standalone_mode=False)
 
 
 def test_the_command_writes_the_page_beside_the_records(study: Results, tmp_path: Path) -> None:
@@ -518,7 +519,7 @@ def test_the_command_writes_the_page_beside_the_records(study: Results, tmp_path
     [
         ((".",), "not a results folder"),
         (("memory://results",), "memory://results"),
-        (("{study}", "--out", " "), "is empty: name a file"),
+        (("{study}", "--out", " "), "is empty: give it a value"),
         (("{study}", "--out", "{study}"), "is a folder: name a file in it"),
         (("{study}", "--out", "s3://bucket/page.html"), "is not on this machine"),
         (("{study}", "--out", "{study}/manifest/launch.parquet/page.html"), "cannot be written"),
@@ -529,7 +530,7 @@ def test_bad_input_is_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     done = run(*(word.format(study=study.path()) for word in words))
-    assert isinstance(done.exception, ValueError)
+    assert isinstance(done.exception, ValueError | typer.BadParameter)
     assert said in str(done.exception)
     assert "\n" not in str(done.exception)
 

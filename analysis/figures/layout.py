@@ -3,10 +3,9 @@
 Conventions: sizes are inches, fonts points; texts are folded here, so that all words stand on the
 page. Without a width a page is as wide as its panels need, its legend beside them; with one, panels
 shrink and stack, the legend below them.
-Contents: Style, inches, drawing, palette, ruled, Page, page, folded.
+Contents: Style, drawing, palette, ruled, Page, page, folded.
 """
 
-import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,7 +31,6 @@ AXIS = 0.55  # wide: ticks and label of a vertical axis, in FONT
 WORDS = 40  # letters in a line of the legend or of a panel's title, at most
 COLOURS = 10  # in seaborn's colour-blind-safe palette
 GREY = "0.35"
-UNITS = {"": 1.0, "in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4, "pt": 1 / 72}
 
 
 @dataclass(frozen=True)
@@ -63,18 +61,6 @@ class Style:
 
 
 PLAIN = Style()
-
-
-def inches(text: str) -> float:
-    """`3.3in`, `84mm`, `8.4cm`, `240pt`, or inches without a unit, as inches.
-
-    Raises ValueError for what is none of these, or not between 1 and 50 inches.
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*(in|cm|mm|pt|)\s*", text)
-    size = float(found[1]) * UNITS[found[2]] if found else 0.0
-    if not 1 <= size <= 50:
-        raise ValueError(f"{text!r} is no size from 1in to 50in: write it as 3.3in, 84mm or 240pt")
-    return size
 
 
 @contextmanager

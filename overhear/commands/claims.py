@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import analysis.cli
+from analysis.unit_names import UNITS
+from scaling.typed import bounded, ending, folder, word
 
 if TYPE_CHECKING:
     from scaling.results.claims import Claim
@@ -24,13 +26,20 @@ def claims(
         ),
     ] = None,
     alpha: Annotated[
-        float, typer.Option(help="Family-wise error rate over a study's claims.")
+        float,
+        typer.Option(
+            parser=bounded(above=0, most=0.5),
+            metavar="P",
+            help="Family-wise error rate over a study's claims.",
+        ),
     ] = 0.05,
     unit: Annotated[
         str,
         typer.Option(
-            help="Unit of the intervals of claims that name none: folds, repeats or devices "
-            "(default: the widest claim that the design allows)."
+            parser=word(*UNITS),
+            metavar="|".join(UNITS),
+            help="Unit of the intervals of claims that name none (default: the widest claim that "
+            "the design allows).",
         ),
     ] = "",
     every: Annotated[
@@ -38,11 +47,17 @@ def claims(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the claims as JSON lines.")] = False,
     out: Annotated[
-        str | None, typer.Option(help="Local folder of claims.csv (default: RESULTS/figures).")
+        str | None,
+        typer.Option(
+            parser=folder,
+            metavar="FOLDER",
+            help="Local folder of claims.csv (default: RESULTS/figures).",
+        ),
     ] = None,
     keep: Annotated[
         str | None,
         typer.Option(
+            parser=ending(".csv"),
             metavar="FILE.csv",
             help="Write the evidence to a small file, which claims reads instead of RESULTS.",
         ),

@@ -11,7 +11,7 @@ import typer
 import analysis.cli
 from scaling.commands.groups import grouped
 from scaling.commands.options import ClipOptions, RecipeOptions, Threads
-from scaling.typed import filled, whole
+from scaling.typed import folder, whole
 
 WIDTHS = "8,16,32,64"
 
@@ -25,7 +25,9 @@ def coordinates(
     ] = WIDTHS,
     steps: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Training steps.")] = 4,
     where: ClipOptions,
-    out: Annotated[str, typer.Option(metavar="DIR", help="Local folder.")] = "figures",
+    out: Annotated[
+        str, typer.Option(parser=folder, metavar="FOLDER", help="Local folder.")
+    ] = "figures",
     format: Annotated[  # noqa: A002
         analysis.cli.Format, typer.Option(help="File format of the figure.")
     ] = analysis.cli.Format.PNG,
@@ -41,7 +43,6 @@ def coordinates(
     from scaling.settings import changed
     from scaling.training.coordinates import coordinates as moves
 
-    filled(root=where.root, out=out)
     here = machine.here("cpu", "float32", threads)
     trial = chosen.trial({"network.initialization": "he"})
     base, *others = sizes_of(widths)
@@ -60,10 +61,10 @@ def coordinates(
         for (way, _), made in each.items()
         for move in moves(made, store, here, steps)
     )
-    folder = Path(out)
-    with files.writing(folder):
-        files.write_csv(found, folder / "coordinates.csv")
-        files.write_drawing(draw(found), folder / f"coordinates.{format}", PLAIN.dpi)
+    place = Path(out)
+    with files.writing(place):
+        files.write_csv(found, place / "coordinates.csv")
+        files.write_drawing(draw(found), place / f"coordinates.{format}", PLAIN.dpi)
     last = found[found["step"] == steps].pivot_table(
         index=["parametrization", "layer"], columns="width", values="size", sort=False
     )
@@ -72,7 +73,7 @@ def coordinates(
             f"{way}: from W = {base} to {max(others)} layers move {rows.min():.2f} to "
             f"{rows.max():.2f} times as far, {rows.median():.2f} in the middle"
         )
-    typer.echo(f"{folder / 'coordinates'}.{format}\n{folder / 'coordinates.csv'}")
+    typer.echo(f"{place / 'coordinates'}.{format}\n{place / 'coordinates.csv'}")
 
 
 def sizes_of(widths: str) -> list[int]:

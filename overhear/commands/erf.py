@@ -14,12 +14,14 @@ import analysis.cli
 from scaling.commands.groups import grouped
 from scaling.commands.maps import compute_maps
 from scaling.commands.options import ClipOptions, Device, Threads
-from scaling.typed import filled, whole
+from scaling.typed import folder, whole, word
+from scaling.typed import results as results_folder
 
 if TYPE_CHECKING:
     from scaling.receptive_field.modules import NoiseMap
     from scaling.receptive_field.runs import Wanted
 
+KINDS = ("feature", "logits", "class")
 MODULE = "Of a module"  # the panel of its options in the help
 
 
@@ -28,10 +30,14 @@ class TargetOptions:
     """What is differentiated, on which clips."""
 
     split: Annotated[
-        str, typer.Option(help="Split whose clips are used (default: unseen, else test).")
+        str,
+        typer.Option(
+            metavar="SPLIT", help="Split whose clips are used (default: unseen, else test)."
+        ),
     ] = ""
     kind: Annotated[
-        str, typer.Option(help="Output to differentiate: feature, logits or class.")
+        str,
+        typer.Option(parser=word(*KINDS), metavar="|".join(KINDS), help="Output to differentiate."),
     ] = "feature"
     label: Annotated[
         str | None, typer.Option(metavar="CLASS", help="With --kind class: the class.")
@@ -82,6 +88,7 @@ class ModuleOptions:
     layer: Annotated[
         str,
         typer.Option(
+            metavar="NAME",
             help="Submodule whose output is differentiated (default: the module's output).",
             rich_help_panel=MODULE,
         ),
@@ -113,7 +120,11 @@ class ModuleOptions:
 def erf(
     results: Annotated[
         str | None,
-        typer.Argument(help="Results folder or URI of a sweep (or use --module)."),
+        typer.Argument(
+            parser=results_folder,
+            metavar="RESULTS",
+            help="Results folder or URI of a sweep (or use --module).",
+        ),
     ] = None,
     *,
     trial: Annotated[
@@ -128,7 +139,11 @@ def erf(
     where: ClipOptions,
     out: Annotated[
         str | None,
-        typer.Option(help="Local folder (default: RESULTS/figures; of a module, figures)."),
+        typer.Option(
+            parser=folder,
+            metavar="FOLDER",
+            help="Local folder (default: RESULTS/figures; of a module, figures).",
+        ),
     ] = None,
     format: Annotated[  # noqa: A002
         analysis.cli.Format, typer.Option(help="File format of the figures.")
@@ -140,7 +155,6 @@ def erf(
     """Compute and draw effective receptive fields (ERF) of trained networks or of any module."""
     from scaling import machine
 
-    filled(out=out, module=other.module, weights=other.weights)
     if other.module is not None:
         for name, value in {"RESULTS": results, "--trial": trial, "--study": study}.items():
             if value:

@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 
 from scaling.commands.groups import grouped
-from scaling.commands.options import ClipOptions, Threads
+from scaling.commands.options import ClipOptions, ResultsFolder, Threads
 from scaling.commands.own_code import say_own
 from scaling.shipping import export_command
-from scaling.shipping.export_command import RATE, TwinOptions, check_int8
-from scaling.typed import filled, number, whole
+from scaling.shipping.export_command import FASTEST, RATE, TwinOptions, check_int8
+from scaling.typed import bounded, whole, word
+
+TARGETS = ("onnx", "torch", "executorch")
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,19 @@ class Int8Options:
         ),
     ] = 0
     finetune_rate: Annotated[
-        float, typer.Option(metavar="RATE", parser=number, help="Learning rate of --finetune.")
+        float,
+        typer.Option(
+            metavar="RATE",
+            parser=bounded(above=0, most=FASTEST),
+            help="Learning rate of --finetune.",
+        ),
     ] = RATE
     most_lost: Annotated[
         float,
         typer.Option(
             "--max-loss",
             metavar="POINTS",
-            parser=number,
+            parser=bounded(least=0),
             help="Largest loss of accuracy, in points, that int8 may cause on any device.",
         ),
     ] = 2.0
@@ -57,7 +64,7 @@ class Int8Options:
 
 @grouped
 def export(
-    results: Annotated[str, typer.Argument(help="Results folder or URI of a sweep.")],
+    results: ResultsFolder,
     *,
     trial: Annotated[
         str | None,
@@ -67,7 +74,10 @@ def export(
             "overhear choose takes).",
         ),
     ] = None,
-    to: Annotated[str, typer.Option(metavar="TARGET", help="onnx, torch or executorch.")] = "onnx",
+    to: Annotated[
+        str,
+        typer.Option(parser=word(*TARGETS), metavar="|".join(TARGETS), help="Format of the file."),
+    ] = "onnx",
     opset: Annotated[
         int, typer.Option(metavar="N", help="ONNX operator set.", parser=whole(1))
     ] = 18,
@@ -88,7 +98,6 @@ def export(
     from scaling.shipping import agreement, model
     from scaling.shipping import export as exporting
 
-    filled(trial=trial, to=to, out=out, root=where.root)
     wanted = asked.wanted(opset)
     check_int8(asked.int8, to, asked.force, wanted)
     here, folder = machine.here("cpu", "float32", threads), Results(results)

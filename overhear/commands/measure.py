@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scaling.typed import filled, whole
+from scaling.commands.options import ResultsFolder
+from scaling.typed import whole
 
 if TYPE_CHECKING:
     from analysis.listing import Listing
@@ -22,7 +23,7 @@ FEWEST_REPEATS = 20  # of fewer, no 95th percentile can be told
 
 
 def measure(
-    results: Annotated[str, typer.Argument(help="Results folder or URI of a sweep.")],
+    results: ResultsFolder,
     trial: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,7 +55,6 @@ def measure(
     from scaling.results.records import Results
     from scaling.shipping import latency
 
-    filled(results=results)
     latency.check_threads(threads)
     folder = Results(results)
     trials = pick.several(folder, trial or (), study or (), every)

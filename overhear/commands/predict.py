@@ -7,17 +7,19 @@ from typing import Annotated
 
 import typer
 
-from scaling.commands.options import Device, Threads
+from scaling.commands.options import Device, ResultsFolder, Threads
 from scaling.commands.own_code import say_own
 from scaling.shipping.command import Form, show
-from scaling.typed import filled, number, whole
+from scaling.typed import bounded, recording, whole
 
 
 def predict(
-    results: Annotated[str, typer.Argument(help="Results folder or URI of a sweep.")],
+    results: ResultsFolder,
     clips: Annotated[
         list[str],
-        typer.Argument(metavar="CLIP|FOLDER...", help="Recordings, or folders of them."),
+        typer.Argument(
+            parser=recording, metavar="CLIP|FOLDER", help="Recordings, or folders of them."
+        ),
     ],
     trial: Annotated[
         str | None,
@@ -33,7 +35,7 @@ def predict(
             metavar="SECONDS",
             help="Hop between windows of recordings that are longer than a clip (default: a "
             "clip's length).",
-            parser=number,
+            parser=bounded(above=0),
         ),
     ] = None,
     top: Annotated[
@@ -56,7 +58,6 @@ def predict(
     from scaling.results.records import Results
     from scaling.shipping.model import load
 
-    filled(trial=trial)
     here = machine.here(device, "float32", threads)
     picked = pick(Results(results), trial or "")
     model = load(Results(results), picked.trial, here, picked.temperature)

@@ -11,14 +11,16 @@ import typer
 import analysis.cli
 from scaling.commands.groups import grouped
 from scaling.commands.options import ClipOptions, RecipeOptions, Threads
-from scaling.typed import filled
+from scaling.typed import folder
 
 
 @grouped
 def scene(
     chosen: RecipeOptions,
     *,
-    clip: Annotated[str, typer.Option(help="Name of the clip to draw (default: the first).")] = "",
+    clip: Annotated[
+        str, typer.Option(metavar="NAME", help="Name of the clip to draw (default: the first).")
+    ] = "",
     device: Annotated[
         list[str] | None,
         typer.Option(
@@ -28,7 +30,9 @@ def scene(
         ),
     ] = None,
     where: ClipOptions,
-    out: Annotated[str, typer.Option(metavar="DIR", help="Local folder.")] = "figures",
+    out: Annotated[
+        str, typer.Option(parser=folder, metavar="FOLDER", help="Local folder.")
+    ] = "figures",
     format: Annotated[  # noqa: A002
         analysis.cli.Format, typer.Option(help="File format of the figure.")
     ] = analysis.cli.Format.PNG,
@@ -45,7 +49,6 @@ def scene(
     from scaling.text import file_name
     from scaling.training.scene import through
 
-    filled(root=where.root, out=out)
     here = machine.here("cpu", "float32", threads)
     trial = chosen.trial()
     store = where.store(trial)
@@ -54,11 +57,11 @@ def scene(
     high = features.high or sound.rate / 2
     rows = Bands(features.kind, features.mels, features.low, high, features.bins_per_octave)
     title = f"{found.label}: {found.clips[0]}"
-    folder, stem = Path(out), "scene-" + file_name("-".join(found.devices))
+    place, stem = Path(out), "scene-" + file_name("-".join(found.devices))
     drawn = draw(found.features_2FN, found.devices, title, rows, features.hop / sound.rate)
-    with files.writing(folder):
-        files.write_csv(bands(found.features_2FN, found.devices), folder / f"{stem}.csv")
-        files.write_drawing(drawn, folder / f"{stem}.{format}", PLAIN.dpi)
+    with files.writing(place):
+        files.write_csv(bands(found.features_2FN, found.devices), place / f"{stem}.csv")
+        files.write_drawing(drawn, place / f"{stem}.{format}", PLAIN.dpi)
     apart_FN = found.features_2FN[1] - found.features_2FN[0]
     by_band = apart_FN.mean(axis=1)
     typer.echo(f"{found.devices[0]}: {found.clips[0]}\n{found.devices[1]}: {found.clips[1]}")
@@ -66,4 +69,4 @@ def scene(
         f"apart by {np.abs(apart_FN).mean():.2f} standard deviations of the training clips "
         f"(mean of sizes), by band {by_band.min():+.2f} to {by_band.max():+.2f}"
     )
-    typer.echo(f"{folder / stem}.{format}\n{folder / stem}.csv")
+    typer.echo(f"{place / stem}.{format}\n{place / stem}.csv")

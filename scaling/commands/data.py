@@ -9,11 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from scaling.commands.app import App
 from scaling.commands.groups import grouped
 from scaling.commands.options import ClipOptions, Json
 
-app = typer.Typer(help="List, describe, download or check a dataset.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="Dataset (see overhear data list).")]
+app = App(help="List, describe, download or check a dataset.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Dataset (see overhear data list).")]
 
 
 @app.command("list")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scaling.typed import whole
+from scaling.typed import device, pair, results, whole, word
 
 if TYPE_CHECKING:
     from scaling.machine import Machine
@@ -36,10 +36,15 @@ def _recipe_names(incomplete: str) -> list[str]:
 Settings = Annotated[
     list[str] | None,
     typer.Argument(
+        parser=pair,
         metavar="KEY=VALUE",
         help="Settings to change, such as network.width=64 (see overhear settings).",
         autocompletion=_setting_names,
     ),
+]
+ResultsFolder = Annotated[
+    str,
+    typer.Argument(parser=results, metavar="RESULTS", help="Results folder or URI of a sweep."),
 ]
 Root = Annotated[
     str | None,
@@ -48,15 +53,27 @@ Root = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Precision = Annotated[str, typer.Option(help="auto, float32 or bfloat16.")]
+Device = Annotated[
+    str, typer.Option(parser=device, metavar="DEVICE", help="auto, cpu, cuda or cuda:N.")
+]
+PRECISIONS = ("auto", "float32", "bfloat16")
+Precision = Annotated[
+    str,
+    typer.Option(
+        parser=word(*PRECISIONS), metavar="|".join(PRECISIONS), help="Precision of the computation."
+    ),
+]
+BACKENDS = ("auto", "overhear", "torchaudio", "nnaudio")
 FrontendBackend = Annotated[
     str,
-    typer.Option(help="Library for the features: auto, overhear, torchaudio or nnaudio."),
+    typer.Option(
+        parser=word(*BACKENDS), metavar="|".join(BACKENDS), help="Library for the features."
+    ),
 ]
 Capture = Annotated[
     str,
     typer.Option(
+        parser=word("auto", "off"),
         metavar="auto|off",
         help="Replay training steps as CUDA graphs: auto, on a GPU where a trial allows it. Not "
         "measured on a GPU yet.",
@@ -166,10 +183,10 @@ def pairs(settings: list[str] | None) -> dict[str, str]:
     has two values.
     """
     found: dict[str, str] = {}
-    for word in settings or []:
-        key, equals, value = word.partition("=")
+    for each in settings or []:
+        key, equals, value = each.partition("=")
         if not equals or not key:
-            raise ValueError(f"{word}: settings are written key=value, as network.width=64")
+            raise ValueError(f"{each}: settings are written key=value, as network.width=64")
         if found.get(key, value) != value:
             raise ValueError(f"{key} is set to {found[key]} and to {value}: name it once")
         found[key] = value

@@ -19,7 +19,7 @@ from scaling.commands.options import (
     RecipeOptions,
     Skip,
 )
-from scaling.typed import filled
+from scaling.typed import folder
 
 if TYPE_CHECKING:
     from scaling.machine import Machine
@@ -34,7 +34,9 @@ def train(
     chosen: RecipeOptions,
     *,
     where: ClipOptions,
-    out: Annotated[str, typer.Option(help="Results folder or URI.")] = "results/train",
+    out: Annotated[
+        str, typer.Option(parser=folder, metavar="FOLDER", help="Results folder or URI.")
+    ] = "results/train",
     machine: MachineOptions,
     skip_unreadable: Skip = False,
     limit: Limit = None,
@@ -54,7 +56,6 @@ def train(
     from scaling.sound import frontends, prepare
     from scaling.sound.download import remedy
 
-    filled(root=where.root, out=out, device=machine.device, precision=machine.precision)
     if profile and dry_run:
         raise ValueError("--dry-run trains nothing and --profile trains two epochs: name one")
     # before what takes long
