@@ -4,6 +4,7 @@ import importlib.util
 import os
 import re
 import shlex
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -78,7 +79,8 @@ def parse(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize("line", sorted({*documented()}), ids=str)
-def test_documented_commands_parse(line: str):
+def test_documented_commands_parse(line: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("scaling.typed._mode", lambda path, asked: not asked(stat.S_IFREG))
     parse(shlex.split(line, comments=True))
 
 
