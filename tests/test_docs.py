@@ -80,7 +80,7 @@ def parse(words: list[str]) -> None:
 
 @pytest.mark.parametrize("line", sorted({*documented()}), ids=str)
 def test_documented_commands_parse(line: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("scaling.typed._mode", lambda path, asked: not asked(stat.S_IFREG))
+    monkeypatch.setattr("scaling.typed._mode", lambda path, asked: asked is not stat.S_ISREG)
     parse(shlex.split(line, comments=True))
 
 
