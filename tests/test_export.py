@@ -302,7 +302,6 @@ def test_a_layer_that_onnx_has_no_operator_for_is_found():
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--to", "onx"], "--to onx: no such target.*onnx"),
         (["--opset", "11"], "--opset 11 is too old: 18 to 23"),
         (["--opset", "99"], "--opset 99 is too new"),
         (["--trial", "zz"], "--trial zz: no trial of"),

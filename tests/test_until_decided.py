@@ -282,9 +282,9 @@ def test_the_cost_is_said_beforehand():
 
 
 def test_the_command_refuses_what_has_no_course(tmp_path: Path):
-    with pytest.raises(ValueError, match="--at-most 5: only --until-decided has a budget"):
+    with pytest.raises(ValueError, match="--at-most 5 needs --until-decided"):
         cli.sweep("quickstart", at_most=5, out=str(tmp_path))
-    with pytest.raises(ValueError, match="--until-decided compares whole trials: --stop none"):
+    with pytest.raises(ValueError, match="--until-decided compares whole trials: add --stop none"):
         cli.sweep("rate_esc10", until_decided=True, out=str(tmp_path), repeats=None)
 
 
