@@ -266,14 +266,6 @@ def test_a_whole_gpu_each_runs_one_at_once_on_the_threads_it_asked_for(
         (("--memory-per-trial", "abc"), "--memory-per-trial 'abc' is no size: a number and its"),
         (("--memory-per-trial", "4"), "--memory-per-trial '4' is no size: a number and its unit"),
         (("--memory-per-trial", "0GiB"), "--memory-per-trial 0GiB: a worker holds 400 MiB before"),
-        (
-            ("--hours-per-trial", "0"),
-            "--hours-per-trial 0: above 0, at most 100,000; leave",
-        ),
-        (
-            ("--hours-per-trial", "-2"),
-            "--hours-per-trial -2: above 0, at most 100,000; leave",
-        ),
         (("--gpus-per-trial", "1.5"), "--gpus-per-trial 1.5: a share of one GPU, as 0.25, or a wh"),
     ],
 )

@@ -9,7 +9,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from overhear.erf import erf
+from overhear.commands.erf import erf
 from overhear.library import effective_receptive_field
 from scaling.receptive_field.modules import of_module
 

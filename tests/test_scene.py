@@ -9,7 +9,7 @@ import torch
 
 from analysis.figures import scene as figure
 from analysis.figures.bands import Bands
-from overhear.scene import scene
+from overhear.commands.scene import scene
 from scaling import machine
 from scaling.settings import Trial
 from scaling.sound.store import Store
