@@ -13,7 +13,7 @@ from scaling.settings.recipes import DAMPED
 from sweeps.claimed import base_and_damped
 from sweeps.study import product
 
-QUESTION = "Do depth and 1x1 blocks help or hurt on microphones that were never heard?"
+QUESTION = "Do depth and 1x1 blocks help or hurt on unseen microphones?"
 SOURCE = "the questions of Koutini et al. 2021, Figures 4 and 5, at CPU scale on ESC-10"
 D, K = "network.depth", "network.pointwise"
 DEEP: dict[str, Any] = {D: 3, K: 1}

@@ -9,7 +9,7 @@ from scaling.settings import Trial, changed
 from scaling.settings.recipes import ESC10_MICROPHONES, FREQ_MIXSTYLE, IMPULSE_RESPONSES
 from sweeps.study import product
 
-QUESTION = "Which methods help on microphones that were never heard, and do they add up?"
+QUESTION = "Which methods help on unseen microphones, and do they add up?"
 SOURCE = "methods and their probabilities as in the facts (unseen devices), at CPU scale"
 HEARD, STYLES, RESIDUAL = "microphones.share", "augment.freq_mixstyle", "network.normalization"
 RESPONSES = {HEARD: IMPULSE_RESPONSES[HEARD]}, {HEARD: 0.0}

@@ -10,7 +10,7 @@ from scaling.settings.recipes import DAMPED, ESC10_EVERY_MICROPHONE
 from sweeps.claimed import at_each
 from sweeps.study import product
 
-QUESTION = "Do width and damping help on microphones that were never heard?"
+QUESTION = "Do width and damping help on unseen microphones?"
 SOURCE = "the questions of Koutini et al. 2021, Figure 3, at CPU scale on ESC-10"
 SHORT = changed(
     ESC10_EVERY_MICROPHONE, {"training.epochs": 20, "training.warmup": 4, "evaluation.every": 20}
