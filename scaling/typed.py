@@ -153,12 +153,14 @@ def folder(value: Any) -> str:
 
 
 def ending(suffix: str) -> Callable[[Any], str]:
-    """A parser of files to write, of one ending."""
+    """A parser of files to write, of one ending; one that stands there is replaced."""
 
     def file(value: Any) -> str:
         if not text(value).endswith(suffix):
             raise typer.BadParameter(f"{value} does not end in {suffix}: name a {suffix} file")
-        return folder(value)
+        if _mode(value, stat.S_ISDIR):
+            raise typer.BadParameter(f"{value} is a folder: name a {suffix} file")
+        return str(value)
 
     return file
 

@@ -150,6 +150,23 @@ def test_the_command_judges_a_finding(kept: Path):
     assert mixed.exit_code != 0
 
 
+def test_a_finding_that_is_there_is_replaced(width: Path, kept: Path, tmp_path: Path):
+    study, file = tmp_path / "s.py", tmp_path / "f.csv"
+    study.write_text(
+        "from scaling.results.claims import Claim\n"
+        "from scaling.settings.recipes import ESC10\n"
+        f"QUESTION, SOURCE, CLAIMS = 'Q?', 'S', ({CLAIMS[0]!r},)\n"
+        "def trials():\n    yield ESC10\n"
+    )
+    words = ["claims", str(width), "--study", str(study), "--out", str(tmp_path), "--keep"]
+    file.write_text("of before")
+    told = CliRunner().invoke(app, [*words, str(file)])
+    assert told.exit_code == 0, told.output
+    assert file.read_text().startswith(kept.read_text().split(",")[0])
+    (tmp_path / "d.csv").mkdir()
+    assert CliRunner().invoke(app, [*words, str(tmp_path / "d.csv")]).exit_code == 2
+
+
 @pytest.mark.parametrize("file", FINDINGS, ids=lambda file: file.stem)
 def test_the_logbook_says_what_its_findings_say(file: Path):
     """After a line `<!-- finding NAME -->` LOG.md has the table that `docs/reference.py` makes."""
