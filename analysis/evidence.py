@@ -3,8 +3,8 @@
 Conventions: a pair shares its seed, its fold and every setting that varies within a side and that
 the claim does not name; two pairs whose differences are compared share the same. What is constant
 within each side may differ between them, and is told. Of fields, trials that collapsed
-(analysis.fields) are left out, and counted. Contents: Unjudged, Evidence, evidence,
-of_side.
+(analysis.fields) are left out, and counted. Contents: Unjudged, Evidence,
+evidence, of_side.
 """
 
 import itertools

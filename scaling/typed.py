@@ -34,9 +34,8 @@ def whole(least: int, most: int | None = None) -> Callable[[Any], int]:
 
     def number(value: Any) -> int:
         text = str(value)
-        if not WHOLE.fullmatch(text) or len(text) > DIGITS or int(text) < least:
-            raise typer.BadParameter(f"{text!r:.40} is not a whole number{bound}")
-        if most is not None and int(text) > most:
+        readable = WHOLE.fullmatch(text) and len(text) <= DIGITS
+        if not readable or not least <= int(text) <= (math.inf if most is None else most):
             raise typer.BadParameter(f"{text!r:.40} is not a whole number{bound}")
         return int(text)
 

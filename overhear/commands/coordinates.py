@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-import analysis.cli
+from overhear.commands.drawing import DrawingOptions
 from scaling.commands.groups import grouped
-from scaling.commands.options import ClipOptions, RecipeOptions, Threads
-from scaling.typed import folder, whole
+from scaling.commands.options import ClipOptions, RecipeOptions
+from scaling.typed import whole
 
 WIDTHS = "8,16,32,64"
 
@@ -25,13 +25,7 @@ def coordinates(
     ] = WIDTHS,
     steps: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Training steps.")] = 4,
     where: ClipOptions,
-    out: Annotated[
-        str, typer.Option(parser=folder, metavar="FOLDER", help="Local folder.")
-    ] = "figures",
-    format: Annotated[  # noqa: A002
-        analysis.cli.Format, typer.Option(help="File format of the figure.")
-    ] = analysis.cli.Format.PNG,
-    threads: Threads = 0,
+    drawing: DrawingOptions,
 ) -> None:
     """Run mup's coordinate check: do layers move equally at all widths?"""
     import pandas as pd
@@ -43,7 +37,7 @@ def coordinates(
     from scaling.settings import changed
     from scaling.training.coordinates import coordinates as moves
 
-    here = machine.here("cpu", "float32", threads)
+    here = machine.here("cpu", "float32", drawing.threads)
     trial = chosen.trial({"network.initialization": "he"})
     base, *others = sizes_of(widths)
     ways = {
@@ -61,10 +55,10 @@ def coordinates(
         for (way, _), made in each.items()
         for move in moves(made, store, here, steps)
     )
-    place = Path(out)
+    place = Path(drawing.out)
     with files.writing(place):
         files.write_csv(found, place / "coordinates.csv")
-        files.write_drawing(draw(found), place / f"coordinates.{format}", PLAIN.dpi)
+        files.write_drawing(draw(found), place / f"coordinates.{drawing.format}", PLAIN.dpi)
     last = found[found["step"] == steps].pivot_table(
         index=["parametrization", "layer"], columns="width", values="size", sort=False
     )
@@ -73,7 +67,7 @@ def coordinates(
             f"{way}: from W = {base} to {max(others)} layers move {rows.min():.2f} to "
             f"{rows.max():.2f} times as far, {rows.median():.2f} in the middle"
         )
-    typer.echo(f"{place / 'coordinates'}.{format}\n{place / 'coordinates.csv'}")
+    typer.echo(f"{place / 'coordinates'}.{drawing.format}\n{place / 'coordinates.csv'}")
 
 
 def sizes_of(widths: str) -> list[int]:

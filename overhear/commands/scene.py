@@ -8,10 +8,9 @@ from typing import Annotated
 
 import typer
 
-import analysis.cli
+from overhear.commands.drawing import DrawingOptions
 from scaling.commands.groups import grouped
-from scaling.commands.options import ClipOptions, RecipeOptions, Threads
-from scaling.typed import folder
+from scaling.commands.options import ClipOptions, RecipeOptions
 
 
 @grouped
@@ -30,13 +29,7 @@ def scene(
         ),
     ] = None,
     where: ClipOptions,
-    out: Annotated[
-        str, typer.Option(parser=folder, metavar="FOLDER", help="Local folder.")
-    ] = "figures",
-    format: Annotated[  # noqa: A002
-        analysis.cli.Format, typer.Option(help="File format of the figure.")
-    ] = analysis.cli.Format.PNG,
-    threads: Threads = 0,
+    drawing: DrawingOptions,
 ) -> None:
     """Draw the features of one clip through two devices, and their difference."""
     import numpy as np
@@ -49,7 +42,7 @@ def scene(
     from scaling.text import file_name
     from scaling.training.scene import through
 
-    here = machine.here("cpu", "float32", threads)
+    here = machine.here("cpu", "float32", drawing.threads)
     trial = chosen.trial()
     store = where.store(trial)
     found = through(trial, store, here, clip, device or ())
@@ -57,11 +50,11 @@ def scene(
     high = features.high or sound.rate / 2
     rows = Bands(features.kind, features.mels, features.low, high, features.bins_per_octave)
     title = f"{found.label}: {found.clips[0]}"
-    place, stem = Path(out), "scene-" + file_name("-".join(found.devices))
+    place, stem = Path(drawing.out), "scene-" + file_name("-".join(found.devices))
     drawn = draw(found.features_2FN, found.devices, title, rows, features.hop / sound.rate)
     with files.writing(place):
         files.write_csv(bands(found.features_2FN, found.devices), place / f"{stem}.csv")
-        files.write_drawing(drawn, place / f"{stem}.{format}", PLAIN.dpi)
+        files.write_drawing(drawn, place / f"{stem}.{drawing.format}", PLAIN.dpi)
     apart_FN = found.features_2FN[1] - found.features_2FN[0]
     by_band = apart_FN.mean(axis=1)
     typer.echo(f"{found.devices[0]}: {found.clips[0]}\n{found.devices[1]}: {found.clips[1]}")
@@ -69,4 +62,4 @@ def scene(
         f"apart by {np.abs(apart_FN).mean():.2f} standard deviations of the training clips "
         f"(mean of sizes), by band {by_band.min():+.2f} to {by_band.max():+.2f}"
     )
-    typer.echo(f"{place / stem}.{format}\n{place / stem}.csv")
+    typer.echo(f"{place / stem}.{drawing.format}\n{place / stem}.csv")

@@ -80,24 +80,28 @@ def claims() -> Iterator[Claim]:
     alone = {k: v for arm in ARMS for k, v in without(arm.changes).items()}
     combined = {**alone, "network.normalization": ("none", "residual")}
     for name, method in METHODS.items():
-        where = {key: value for key, value in combined.items() if key not in method}
-        yield Claim(f"helps on unseen devices: {name}", method, without(method), where=where)
+        yield _claim(f"helps on unseen devices: {name}", method, combined)
     for name, method, beside in (
         ("Freq-MixStyle", MIXED, RESPONSES),
         ("residual normalization", NORMALIZED, MIXED),
     ):
         other = "impulse responses" if beside is RESPONSES else "Freq-MixStyle"
-        where = {key: value for key, value in {**combined, **beside}.items() if key not in method}
-        yield Claim(f"{name} helps beside {other}", method, without(method), where=where)
+        yield _claim(f"{name} helps beside {other}", method, {**combined, **beside})
     every = {k: v for method in METHODS.values() for k, v in method.items()}
     yield Claim("all four beat none", every, without(every))
     yield Claim("all four close the gap", every, without(every), on="unseen - seen")
     plain = {k: v for method in (MIXED, DAMPING) for k, v in without(method).items()}
+    where = {**alone, **plain, **RESPONSES, "network.kind": "cp_resnet", "network.width": 16}
     for arm in ARMS[:2]:
-        where = {**alone, **plain, **RESPONSES, "network.kind": "cp_resnet", "network.width": 16}
-        where = {key: value for key, value in where.items() if key not in arm.changes}
-        text = f"{arm.name} helps beside impulse responses"
-        yield Claim(text, arm.changes, without(arm.changes), where=where, source=arm.source)
+        yield _claim(f"{arm.name} helps beside impulse responses", arm.changes, where, arm.source)
+
+
+def _claim(
+    text: str, method: Mapping[str, Any], where: Mapping[str, Any], source: str = ""
+) -> Claim:
+    """That a method helps, where both sides have what the method leaves open of `where`."""
+    shared = {key: value for key, value in where.items() if key not in method}
+    return Claim(text, method, without(method), where=shared, source=source)
 
 
 CLAIMS = tuple(claims())
