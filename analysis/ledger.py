@@ -190,8 +190,10 @@ def of_claims(judged: pd.DataFrame, alpha: float) -> Listing:
 
 
 def told(judged: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Claims as the head and the rows of a table in a document."""
-    head = ["claim", "verdict", "effect", "95 %", "unit", "p, Holm"]
+    """Claims as the head and the rows of a table in a document; `more needed` is the cheapest
+    addition that would decide a claim with a power of 80 %.
+    """
+    head = ["claim", "verdict", "effect", "95 %", "unit", "p, Holm", "MDE", "more needed"]
     rows = [
         [
             row["claim"],
@@ -200,6 +202,8 @@ def told(judged: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
             _interval(row),
             f"{row['n']} {row['unit']}",
             _p(row),
+            _effect({**row, "worse": ""}, row["detectable"]),
+            _needed(row),
         ]
         for row in judged.to_dict("records")
     ]
@@ -241,6 +245,18 @@ def _effect(row: Mapping[Any, Any], value: float) -> str:
     if math.isnan(value):
         return "-"
     return unit_of(row["metric"]).text(value, "+" if row["worse"] else "")
+
+
+def _needed(row: Mapping[Any, Any]) -> str:
+    """`9 folds`, `37 folds and seeds each`; of a claim that no number would decide `no number`."""
+    if row["verdict"] != Verdict.UNDECIDED:
+        return "-"
+    count, unit = row["needed"], row["needed_unit"]
+    if not unit:
+        return "no number"
+    if " and " in unit:
+        return f"{count:,.0f} {unit} each"
+    return f"{count:,.0f} {unit if count != 1 else unit.removesuffix('s')}"
 
 
 def _claimed(row: Mapping[Any, Any]) -> str:

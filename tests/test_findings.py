@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from analysis.claims import judge
 from analysis.data import opened
 from analysis.findings import MOST, Kept, keep
+from analysis.ledger import told
 from overhear.command import app
 from scaling.results.claims import Claim
 from scaling.results.records import Results
@@ -186,3 +187,19 @@ def test_every_entry_of_the_logbook_opens_with_its_verdict():
     for place, end in zip(headings, [*headings[1:], len(lines)], strict=True):
         gathers = lines[place].startswith("## ") and "".join(lines[end : end + 1])[:4] == "### "
         assert gathers or lines[place + 1].startswith("Verdict: "), lines[place]
+
+
+@pytest.mark.parametrize("file", FINDINGS, ids=lambda file: file.stem)
+def test_its_table_says_what_would_decide(file: Path):
+    """Each undecided claim has the smallest addition that would decide it, a decided one none."""
+    found = Kept(file)
+    judged = judge(found, {found.study: found.claims})
+    head, rows = told(judged)
+    at = head.index("more needed")
+    for cells, row in zip(rows, judged.to_dict("records"), strict=True):
+        if row["verdict"] != "undecided":
+            assert cells[at] == "-"
+        elif row["needed_unit"]:
+            assert cells[at].startswith(f"{row['needed']:,.0f} {row['needed_unit'][:4]}")
+        else:
+            assert cells[at] == "no number"
