@@ -47,33 +47,34 @@ from scaling.text import guarded  # noqa: E402
 app = App(
     name="overhear",
     help="Study how large, how biased and how pruned audio classifiers should be to work on "
-    "recording devices that training never heard.",
+    "recording devices that were not in their training data.",
     epilog="--debug anywhere shows the traceback of an error.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (  # as help lists them
-    sweeps.cli.studies,
-    sweeps.cli.sweep,
-    analysis.cli.status,
-    analysis.cli.analyze,
-    analysis.choose_command.choose,
-    measure,
-    analysis.cli.report,
-    train,
-    recipes,
-    settings,
-    erf,
-    scene,
-    coordinates,
-    predict,
-    export,
-    claims,
-)
-for command in COMMANDS:
-    app.command()(command)
-app.add_typer(scaling.commands.data.app, name="data")
+COMMANDS = {  # as help lists them, by what they are about
+    "Run a study": (
+        sweeps.cli.studies,
+        sweeps.cli.sweep,
+        analysis.cli.status,
+        train,
+        recipes,
+        settings,
+    ),
+    "Read the results": (
+        analysis.cli.analyze,
+        claims,
+        analysis.choose_command.choose,
+        analysis.cli.report,
+    ),
+    "Use a model": (predict, export, measure),
+    "Look inside": (erf, scene, coordinates),
+}
+for heading, commands in COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=heading)(command)
+app.add_typer(scaling.commands.data.app, name="data", rich_help_panel="Run a study")
 
 
 def _print_version(wanted: bool) -> None:

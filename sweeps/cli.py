@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaling.commands.groups import grouped
-from scaling.commands.options import ClipOptions, Json, Limit, Skip
+from scaling.commands.options import RECORDINGS, TRIALS, ClipOptions, Json, Limit, Skip
 from scaling.typed import folder
 from sweeps.options import (
     ComputeOptions,
@@ -67,7 +67,12 @@ def sweep(
         ),
     ],
     data: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Use this dataset instead of the study's.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Use this dataset instead of the study's.",
+            rich_help_panel=RECORDINGS,
+        ),
     ] = None,
     *,
     where: ClipOptions,
@@ -81,7 +86,12 @@ def sweep(
     limit: Limit = None,
     forecast: ForecastOptions,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Run failed trials again.")
+        bool,
+        typer.Option(
+            "--retry-failed",
+            help="Run failed trials again.",
+            rich_help_panel=TRIALS,
+        ),
     ] = False,
     each: ResourceOptions,
     used: ComputeOptions,

@@ -5,11 +5,19 @@ ForecastOptions, ResourceOptions, ComputeOptions, LogOptions.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from scaling.commands.options import Capture, Device, FrontendBackend, Precision, pairs
+from scaling.commands.options import (
+    COMPUTATION,
+    TRIALS,
+    Capture,
+    Device,
+    FrontendBackend,
+    Precision,
+    pairs,
+)
 from scaling.typed import bounded, folder, pair, whole, word
 
 if TYPE_CHECKING:
@@ -19,6 +27,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class TrialOptions:
     """Which trials of a study run, and what ends them before their last epoch or repeat."""
+
+    HEADING: ClassVar[str] = TRIALS
 
     settings: Annotated[
         list[str] | None,
@@ -66,6 +76,8 @@ class TrialOptions:
 class ForecastOptions:
     """Whether times are predicted and nothing runs."""
 
+    HEADING: ClassVar[str] = "Forecast"
+
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List the trials and predict their time; run none.")
     ] = False
@@ -82,6 +94,8 @@ class ForecastOptions:
 @dataclass(frozen=True)
 class ResourceOptions:
     """Where trials run, and what each may take."""
+
+    HEADING: ClassVar[str] = "Where trials run"
 
     address: Annotated[
         str | None,
@@ -155,6 +169,8 @@ class ResourceOptions:
 class ComputeOptions:
     """What a trial computes with."""
 
+    HEADING: ClassVar[str] = COMPUTATION
+
     device: Device = "auto"
     precision: Precision = "auto"
     frontend_backend: FrontendBackend = "auto"
@@ -170,6 +186,8 @@ class ComputeOptions:
 @dataclass(frozen=True)
 class LogOptions:
     """Where metrics go besides the records."""
+
+    HEADING: ClassVar[str] = "Loggers"
 
     tensorboard: Annotated[
         str | None,

@@ -1,7 +1,7 @@
 """Groups of options: flat on the command line, dataclasses for the command."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import pytest
 import typer
@@ -49,3 +49,32 @@ def test_names_are_of_one_option():
 
     with pytest.raises(AssertionError, match="share a name"):
         grouped(command)
+
+
+def test_help_shows_a_group_under_its_heading():
+    """But an option that has one of its own; the same option elsewhere is left alone."""
+    shared = typer.Option(help="the middle")
+    own = typer.Option(rich_help_panel="Elsewhere")
+
+    @dataclass(frozen=True)
+    class Headed:
+        HEADING: ClassVar[str] = "Ends"
+        middle: Annotated[float, shared] = 0.5
+        far: Annotated[float, own] = 1.0
+
+    @grouped
+    def command(ends: Headed, *, alone: Annotated[bool, typer.Option()] = False) -> None:
+        """What it does."""
+
+    app = typer.Typer()
+    app.command()(command)
+    said = CliRunner().invoke(app, ["--help"], terminal_width=80).output
+    panels = said.split("╭─ ")
+    of = {
+        option: panel.split(" ")[0]
+        for panel in panels
+        for option in panel.split()
+        if "--" in option
+    }
+    assert (of["--middle"], of["--far"], of["--alone"]) == ("Ends", "Elsewhere", "Options")
+    assert shared.rich_help_panel is None

@@ -4,7 +4,7 @@ Contents: DrawingOptions.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -16,6 +16,8 @@ from scaling.typed import folder
 @dataclass(frozen=True)
 class DrawingOptions:
     """Where a figure goes, in which format, and how many threads compute it."""
+
+    HEADING: ClassVar[str] = "Drawing"
 
     out: Annotated[str, typer.Option(parser=folder, metavar="FOLDER", help="Local folder.")] = (
         "figures"

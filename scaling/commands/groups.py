@@ -1,14 +1,18 @@
 """Groups of options: a command takes a few dataclasses, and its command line stays flat.
 
 Typer reads options from a function's signature, one parameter each. `grouped` shows it the fields
-of a parameter's dataclass in the place of that parameter, with their annotations and defaults.
+of a parameter's dataclass in the place of that parameter, with their annotations and defaults; help
+shows them under the dataclass's HEADING, if it has one.
 """
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter, signature
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
+
+from typer.models import OptionInfo
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
@@ -43,4 +47,19 @@ def _flat(parameter: Parameter) -> Iterator[Parameter]:
         return
     for field in fields(parameter.annotation):
         default = Parameter.empty if field.default is MISSING else field.default
-        yield parameter.replace(name=field.name, annotation=field.type, default=default)
+        shown = _under(getattr(parameter.annotation, "HEADING", None), field.type)
+        yield parameter.replace(name=field.name, annotation=shown, default=default)
+
+
+def _under(heading: str | None, annotation: Any) -> Any:
+    """The annotation, its option under a heading of help unless it has one: a copy, as other
+    commands may share the option.
+    """
+    if heading is None or get_origin(annotation) is not Annotated:
+        return annotation
+    kind, *about = get_args(annotation)
+    for place, each in enumerate(about):
+        if isinstance(each, OptionInfo) and each.rich_help_panel is None:
+            about[place] = copy(each)
+            about[place].rich_help_panel = heading
+    return Annotated[kind, *about]

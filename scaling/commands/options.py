@@ -6,7 +6,7 @@ RecipeOptions, ClipOptions, MachineOptions (see scaling.commands.groups); `pairs
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from scaling.settings import Trial
     from scaling.sound.datasets.reading import Reading
     from scaling.sound.store import Store
+
+TRIALS, RECORDINGS, COMPUTATION = "Trials", "Recordings", "Computation"  # headings of help
 
 
 def _setting_names(incomplete: str) -> list[str]:
@@ -96,7 +98,11 @@ GroupFrom = Annotated[
 ]
 Skip = Annotated[
     bool,
-    typer.Option("--skip-unreadable", help="Skip unreadable recordings and print how many."),
+    typer.Option(
+        "--skip-unreadable",
+        help="Skip unreadable recordings and print how many.",
+        rich_help_panel=RECORDINGS,
+    ),
 ]
 Recipe = Annotated[
     str,
@@ -112,6 +118,7 @@ Limit = Annotated[
         metavar="NAME|COST=VALUE",
         help="Refuse trials that cost more: dcase (128,000 parameters, 30 million multiply-adds "
         "as the challenge counts), or as parameters=50000; repeatable.",
+        rich_help_panel=TRIALS,
     ),
 ]
 Threads = Annotated[int, typer.Option(parser=whole(0), metavar="N", help="CPU threads (0: all).")]
@@ -120,6 +127,8 @@ Threads = Annotated[int, typer.Option(parser=whole(0), metavar="N", help="CPU th
 @dataclass(frozen=True)
 class RecipeOptions:
     """A trial, as a recipe with changes."""
+
+    HEADING: ClassVar[str] = TRIALS
 
     settings: Settings = None
     recipe: Recipe = "quickstart"
@@ -138,6 +147,8 @@ class RecipeOptions:
 @dataclass(frozen=True)
 class ClipOptions:
     """Where a dataset lies and how its clips are read."""
+
+    HEADING: ClassVar[str] = RECORDINGS
 
     root: Root = None
     column: Column = None
@@ -162,6 +173,8 @@ class ClipOptions:
 @dataclass(frozen=True)
 class MachineOptions:
     """What a trial computes with here."""
+
+    HEADING: ClassVar[str] = COMPUTATION
 
     device: Device = "auto"
     precision: Precision = "auto"
