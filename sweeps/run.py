@@ -33,6 +33,7 @@ from sweeps.engine.lock import Lock, held
 from sweeps.engine.log_to import logged
 from sweeps.engine.preflight import Task
 from sweeps.engine.ray_adaptive import Proposals
+from sweeps.engine.ray_session import RaySession, places
 from sweeps.launch import Launch
 from sweeps.timing import launch_forecast
 
@@ -41,7 +42,7 @@ class Shared(NamedTuple):
     """What several launches into one results folder share."""
 
     lock: Lock
-    session: ray_tune.RaySession
+    session: RaySession
 
 
 def run(launch: Launch, shared: Shared | None = None) -> bool:
@@ -69,7 +70,7 @@ def run_until_decided(launch: Launch, until: Until) -> bool:
     """
     prepare.scan(launch.trials, launch.recordings.root, launch.recordings.reading)
     with _alone(launch) as lock, ExitStack() as stack:
-        shared = Shared(lock, ray_tune.RaySession(stack))
+        shared = Shared(lock, RaySession(stack))
 
         def repeats(trials: tuple[Trial, ...]) -> bool:
             return run(replace(launch, trials=trials), shared)
@@ -99,47 +100,71 @@ def _run(
     clips: dict[str, Clips],
     ledger: Ledger | None,
     lock: Lock,
-    session: ray_tune.RaySession | None,
+    session: RaySession | None,
 ) -> tuple[Plan, int]:
-    """Run what has not ended; the plan as it is then, and how many trials there are to be."""
-    results = Results(launch.results)
-    stores = prepare.stores(plan.trials, clips, launch.recordings.skip_unreadable)
+    """Run what has not ended; the plan as it is then, and how many trials there are to be. Ray
+    starts beside the packing of clips.
+    """
+    results, asked = Results(launch.results), plan.trials
     plan = ledger.plan if ledger else plan
-    digests = prepare.digests(plan.trials, stores)
-    record(plan, digests, results, prepare.glances(plan.trials, stores))
-    to_run = schedule.pending(plan, results, launch.retry_failed)
-    ended = len(results.ended(trial.id for trial in plan.trials))
-    statements.state(launch.study.name, launch.study.claims, ended, results)
-    already = len(plan.trials) - len(to_run)
     total = max(len(plan.trials), ledger.search.samples if ledger else 0)
-    if already:
-        typer.echo(f"{already} of {total} trials ended earlier and are skipped")
-    for line in counted(plan.parts):
-        typer.echo(line)
+    with ExitStack() as alone:
+        session = session or RaySession(alone)
+        if len(results.ended(trial.id for trial in plan.trials)) < total:
+            session.begin(launch.resources, places(results.address, launch.recordings))
+        stores = prepare.stores(asked, clips, launch.recordings.skip_unreadable)
+        digests = prepare.digests(plan.trials, stores)
+        record(plan, digests, results, prepare.glances(plan.trials, stores))
+        to_run = schedule.pending(plan, results, launch.retry_failed)
+        ended = len(results.ended(trial.id for trial in plan.trials))
+        statements.state(launch.study.name, launch.study.claims, ended, results)
+        already = len(plan.trials) - len(to_run)
+        if already:
+            typer.echo(f"{already} of {total} trials ended earlier and are skipped")
+        for line in counted(plan.parts):
+            typer.echo(line)
+        begun = monotonic()
+        if already < total:
+            _sweep(launch, plan, to_run, total - already, stores, ledger, lock, session)
+    if already < total:
+        launch_forecast.say_error(results, plan, to_run, monotonic() - begun)
+    return ledger.plan if ledger else plan, total
+
+
+def _sweep(
+    launch: Launch,
+    plan: Plan,
+    to_run: list[int],
+    expected: int,
+    stores: dict[str, Store],
+    ledger: Ledger | None,
+    lock: Lock,
+    session: RaySession,
+) -> None:
+    """Hand these of the plan's trials to Ray, and show how it goes; `expected` are to run in all,
+    those that a search is yet to propose among them.
+    """
+    results = Results(launch.results)
     watch = Watch(launch.rule) if launch.rule else None
     if watch:
         watch.add(plan, results)
-    begun = monotonic()
-    if already < total:
-        proposals = Proposals(ledger, stores, watch) if ledger else None
-        macs = {plan.trials[index].id: plan.epoch_work(index) for index in to_run}
-        trials = [plan.trials[index] for index in to_run]
-        side_by_side = launch.resources.stack > 1 and not proposals
-        grouped = partial(schedule.groups, plan, launch.resources) if side_by_side else None
-        predicted = launch_forecast.predicted(results)
-        screen = Console(file=behind(sys.stderr))
-        with Display(trials, macs, screen, launch.plain, predicted) as display:
-            display.expected = total - already
-            display.loggers = logged(launch, results, display.trials)
-            for stage in [trials] if proposals else lineage.stages(trials):
-                task = _task(launch, stores)
-                ray_tune.sweep(
-                    stage, task, launch.resources, display, watch, proposals, lock, grouped, session
-                )
-                if len(results.ended(trial.id for trial in stage)) < len(stage):
-                    break  # stopped by Ctrl-C: trials that take over from these have to wait
-        launch_forecast.say_error(results, plan, to_run, monotonic() - begun)
-    return ledger.plan if ledger else plan, total
+    proposals = Proposals(ledger, stores, watch) if ledger else None
+    macs = {plan.trials[index].id: plan.epoch_work(index) for index in to_run}
+    trials = [plan.trials[index] for index in to_run]
+    side_by_side = launch.resources.stack > 1 and not proposals
+    grouped = partial(schedule.groups, plan, launch.resources) if side_by_side else None
+    predicted = launch_forecast.predicted(results)
+    screen = Console(file=behind(sys.stderr))
+    with Display(trials, macs, screen, launch.plain, predicted) as display:
+        display.expected = expected
+        display.loggers = logged(launch, results, display.trials)
+        for stage in [trials] if proposals else lineage.stages(trials):
+            task = _task(launch, stores)
+            ray_tune.sweep(
+                stage, task, launch.resources, display, watch, proposals, lock, grouped, session
+            )
+            if len(results.ended(trial.id for trial in stage)) < len(stage):
+                break  # stopped by Ctrl-C: trials that take over from these have to wait
 
 
 def _task(launch: Launch, stores: Mapping[str, Store]) -> Task:

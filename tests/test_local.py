@@ -23,7 +23,8 @@ import sys
 from sweeps.engine import cluster, local
 resources = cluster.Resources(local_cpus=1)
 cluster.prepare_environment(resources)
-with local.folder(sockets=True) as own, cluster.session(resources, ("s3://b/r",), own):
+with local.folder(sockets=True) as own, cluster.session(resources, ("s3://b/r",), own) as ready:
+    ready()
     import ray
     ray.get(ray.remote(lambda: None).remote())  # one worker, which stays
     print(ray.get_runtime_context().gcs_address, own, flush=True)

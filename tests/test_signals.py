@@ -24,6 +24,7 @@ from test_sweep import alone, brief, command, overhear, study
 from scaling.interruption import GRACE
 from scaling.settings import Trial, changed
 from scaling.settings.recipes import RECIPES
+from scaling.sound.checksums import WRITING
 from sweeps.engine import local
 
 pytestmark = pytest.mark.skipif(
@@ -91,6 +92,10 @@ def starting(process: psutil.Process) -> bool:
     return any("gcs_server" in each.name() for each in process.children())
 
 
+def packing(cache: Path) -> bool:
+    return any(cache.glob(f"{WRITING}*"))
+
+
 @pytest.mark.fault(
     "driver told to end by Ctrl-C, SIGTERM (Slurm, Kubernetes, timeout) or a closed terminal, at "
     "any moment, alone or with its process group",
@@ -119,6 +124,27 @@ def test_the_group_is_told_and_the_same_command_goes_on(trial: Trial, tmp_path: 
     alone(trials, tmp_path / "alone")
     assert kept(out, trials) == kept(tmp_path / "alone", trials)
     check_once(out)
+
+
+def test_ctrl_c_while_ray_starts_beside_the_packing_loses_nothing(
+    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Neither process nor folder nor half a store is left, and what is packed and recorded then is
+    what an undisturbed run has.
+    """
+    cache, out = tmp_path / "cache", tmp_path / "results"
+    path, trials = study(tmp_path, changed(brief(trial), {"training.epochs": 2}), [{}])
+    alone(trials, tmp_path / "alone")
+    monkeypatch.setenv("OVERHEAR_CACHE", str(cache))
+    words = command("sweep", path, "--out", str(out), "--precision", "float32", "--plain")
+    end = told(words, lambda one: packing(cache) and starting(one), signal.SIGINT)
+    check(end, 130)
+    assert end.said.index("starting Ray") < end.said.index("packing synthetic")
+    assert "starting 1 worker" not in end.said
+    assert not packing(cache)
+    assert not any(out.glob("metrics/*"))
+    assert "1 of 1 trials complete" in overhear(*words[3:]).stdout
+    assert kept(out, trials) == kept(tmp_path / "alone", trials)
 
 
 def test_train_is_told_and_the_same_command_goes_on(tmp_path: Path):

@@ -26,7 +26,7 @@ from sweeps import cli
 from sweeps.adaptive.until_decided import Own, Until, asked, described, follow
 from sweeps.engine import cluster
 from sweeps.engine.display import Display
-from sweeps.engine.ray_tune import RaySession
+from sweeps.engine.ray_session import RaySession
 from sweeps.launch import Resources
 
 __all__ = ["results"]  # the fixture
@@ -326,9 +326,9 @@ def test_ray_starts_once_for_all_looks(monkeypatch: pytest.MonkeyPatch):
     told: list[str] = []
 
     @contextmanager
-    def counted(*_: object) -> Iterator[None]:
+    def counted(*_: object) -> Iterator[Callable[[], None]]:
         told.append("up")
-        yield
+        yield lambda: told.append("there")
         told.append("down")
 
     monkeypatch.setattr(cluster, "session", counted)
@@ -338,9 +338,9 @@ def test_ray_starts_once_for_all_looks(monkeypatch: pytest.MonkeyPatch):
         session = RaySession(stack)
         assert not told, "a course that is over starts none"
         folders = {session.started(Resources(), (), display) for _ in range(2)}
-        assert told == ["up"]
+        assert told == ["up", "there", "there"]
         assert [folder.is_dir() for folder in folders] == [True]
-    assert told == ["up", "down"]
+    assert told == ["up", "there", "there", "down"]
     assert stream.getvalue() == "starting Ray\n"
     assert not any(folder.exists() for folder in folders)
 

@@ -7,7 +7,7 @@ Contents: `check`, `prepare_environment`, `session`, `checked`, `slots`, `nodes`
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from scaling import interruption
 from scaling.byte_size import memory_size
 from scaling.results.records import Results
 from scaling.settings import Trial
@@ -102,8 +103,9 @@ def prepare_environment(resources: Resources) -> str | None:
 
 
 @contextmanager
-def session(resources: Resources, places: Sequence[str], own: Path) -> Iterator[None]:
-    """A Ray to run in: the cluster at an address, or one started here and stopped again.
+def session(resources: Resources, places: Sequence[str], own: Path) -> Iterator[Callable[[], None]]:
+    """A Ray to run in: the cluster at an address, or one that starts here while the block goes on,
+    and is stopped after it; yields what waits until it is there.
 
     `places` are the folders and URIs that trials read and write, `own` is a folder that only this
     user can enter. Raises ValueError where no Ray answers at the address.
@@ -127,21 +129,25 @@ def session(resources: Resources, places: Sequence[str], own: Path) -> Iterator[
     }
     if resources.address is None:
         served = mps.served(own) if resources.mps else nullcontext()
-        with served, local.started(own, resources.local_cpus, places, **quiet):
-            yield
+        with served, local.starting(own, resources.local_cpus, places, **quiet) as ready:
+            yield ready
         return
     try:
         addresses.check(resources.address, _has_token())
         try:
-            with undisturbed(here=False):
+            with undisturbed(here=False), interruption.deferred():
                 ray.init(address=resources.address, **quiet)
         except (ConnectionError, ray.exceptions.AuthenticationError) as error:
             none = "none runs on this machine" if resources.address == "auto" else ""
             reason = none or str(error).splitlines()[0]
             raise addresses.silent(resources.address, reason) from None
-        yield
+        yield _there
     finally:
         local.shut_down()
+
+
+def _there() -> None:
+    """What is waited for has come."""
 
 
 def _job() -> Any:

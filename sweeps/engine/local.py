@@ -4,10 +4,11 @@ It listens on the loopback interface only and asks for a token that nobody else 
 that only this user can enter (Ray opens its own folders to everybody). Its processes have sessions
 of their own, so that a signal to the sweep's process group reaches the sweep alone, which then ends
 them in order; and they do not inherit credentials that no trial needs. Temporary files of a killed
-sweep are removed when the next one starts. Contents: `folder`, `started`, `shut_down`.
+sweep are removed when the next one starts. Contents: `folder`, `starting`, `shut_down`.
 """
 
 import functools
+import importlib
 import os
 import re
 import secrets
@@ -15,9 +16,10 @@ import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import psutil
@@ -37,6 +39,7 @@ NAME = len(PREFIX) + 8  # of a folder of ours, as tempfile names it
 AUTHENTICATION = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 LONGEST = SOCKET - BEHIND - NAME - 1  # of the folder that ours is made in
 LOOPBACK = "127.0.0.1"
+BREAKPOINT = "PYTHONBREAKPOINT"  # the one variable that ray.init sets
 PATIENCE = 5  # seconds in which Ray's processes must have ended when they were told to
 # Names of environment variables that hold what opens a door: of clouds, whose stores need theirs,
 # and of everything else, which no trial needs.
@@ -47,13 +50,16 @@ SECRET = re.compile(
 
 
 @contextmanager
-def started(own: Path, cpus: int | None, places: Iterable[str], **options: Any) -> Iterator[None]:
-    """A Ray here, with `cpus` (all for None), in a folder that only this user can enter.
+def starting(
+    own: Path, cpus: int | None, places: Iterable[str], **options: Any
+) -> Iterator[Callable[[], None]]:
+    """A Ray that starts here while the block goes on, with `cpus` (all for None), in a folder that
+    only this user can enter; yields what waits until it is there, and raises what its start raised.
 
     `places` are the folders and URIs that trials read and write: credentials of their clouds reach
     the workers. `options` go to ray.init.
     """
-    import ray
+    import ray  # here, as it sets variables: while threads run, none is added to the environment
     from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
     def forget_token() -> None:
@@ -61,19 +67,8 @@ def started(own: Path, cpus: int | None, places: Iterable[str], **options: Any) 
         AuthenticationTokenLoader.instance().reset_cache()
         Config.initialize("")
 
-    token = own / "token"
-    token.touch(mode=0o600)
-    token.write_text(secrets.token_hex(32))
-    before = set(psutil.Process().children(recursive=True))
-    with ExitStack() as undo:
-        undo.callback(forget_token)
-        # the token itself in the environment would come before that of the file
-        mode = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_AUTH_TOKEN": None}
-        undo.enter_context(_environment(mode))
-        forget_token()
-        undo.callback(_end, before)
-        undo.callback(shut_down)
-        with _environment(dict.fromkeys(_secrets(places))), undisturbed(here=True):
+    def start() -> None:
+        with undisturbed(here=True, hidden=hidden):
             ray.init(
                 address="local",  # whatever RAY_ADDRESS says
                 num_cpus=cpus,
@@ -83,7 +78,63 @@ def started(own: Path, cpus: int | None, places: Iterable[str], **options: Any) 
                 _temp_dir=str(own / "r"),
                 **options,
             )
-        yield
+        importlib.import_module("ray.tune")  # which takes a second, too
+
+    token = own / "token"
+    token.touch(mode=0o600)
+    token.write_text(secrets.token_hex(32))
+    before = set(psutil.Process().children(recursive=True))
+    hidden = frozenset(_secrets(places))
+    with ExitStack() as undo:
+        undo.callback(forget_token)
+        # the token itself in the environment would come before that of the file
+        mode = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(token), "RAY_AUTH_TOKEN": None}
+        undo.enter_context(_environment({**mode, BREAKPOINT: os.environ.get(BREAKPOINT, "")}))
+        forget_token()
+        thread = _Start(start)
+        with interruption.deferred():  # else a thread could be waited for that was never started
+            for each in (thread.release, functools.partial(_end, before), shut_down, thread.settle):
+                undo.callback(each)
+            thread.start()
+        yield thread.wait
+
+
+class _Start(Thread):
+    """Starts Ray, and lives as long as that: Linux ends Ray's processes with the thread that began
+    them. Signals are answered by the main thread, which goes on meanwhile.
+    """
+
+    def __init__(self, start: Callable[[], None]) -> None:
+        super().__init__(name="Ray", daemon=True)
+        self._start_ray, self._error = start, list[BaseException]()
+        self._begun, self._over = Event(), Event()
+
+    def run(self) -> None:
+        """Start Ray, then wait until it is no longer needed."""
+        try:
+            self._start_ray()
+        except BaseException as error:  # noqa: BLE001
+            # for the main thread, which may be doing something else
+            self._error.append(error)
+        finally:
+            self._begun.set()
+        self._over.wait()
+
+    def wait(self) -> None:
+        """Wait until Ray is there. Raises what its start raised."""
+        self._begun.wait()
+        if self._error:
+            raise self._error[0]
+
+    def settle(self) -> None:
+        """Wait until the start is over, whatever it came to: what is half there cannot be ended."""
+        with interruption.deferred():
+            self._begun.wait()
+
+    def release(self) -> None:
+        """Let the thread end, after Ray's processes."""
+        self._over.set()
+        self.join()
 
 
 @contextmanager

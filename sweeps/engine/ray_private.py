@@ -9,13 +9,11 @@ if it is as expected; otherwise it stays as Ray has it, and a warning names it. 
 
 import importlib
 import inspect
+import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import Any, NamedTuple
-
-from scaling import interruption
 
 
 class _Part(NamedTuple):
@@ -24,7 +22,8 @@ class _Part(NamedTuple):
     module: str  # of ray._private
     name: str  # in it, dotted
     parameter: str  # that it takes, if it is what we know
-    instead: Callable[[Any], Any]  # from what stands there to what takes its place
+    # from what stands there, and variables to be hidden from processes, to what takes its place
+    instead: Callable[[Any, Collection[str]], Any]
 
     def place(self) -> tuple[Any, str, Any] | None:
         """Its owner, its name there and itself; None if it is not as expected."""
@@ -40,8 +39,22 @@ class _Part(NamedTuple):
         return (owner, name, found) if known else None
 
 
-def _nothing(_: Any) -> Callable[..., None]:
+def _nothing(_: Any, __: Collection[str]) -> Callable[..., None]:
     return lambda *_, **__: None
+
+
+def _apart(popen: Any, hidden: Collection[str]) -> Callable[..., Any]:
+    """Starts a process in a session of its own, without the variables that are hidden from it.
+
+    This process keeps them: it may be reading them in another thread.
+    """
+
+    def start(*args: Any, env: Mapping[str, str] | None = None, **options: Any) -> Any:
+        whole = os.environ if env is None else env
+        kept = {name: value for name, value in whole.items() if name not in hidden}
+        return popen(*args, env=kept, **{**options, "start_new_session": True})
+
+    return start
 
 
 # This process keeps its own answer to SIGTERM.
@@ -52,13 +65,8 @@ JOINING = (_Part("utils", "set_sigterm_handler", "sigterm_handler", _nothing),)
 # that could be added.
 STARTING = (
     *JOINING,
-    _Part(
-        "services",
-        "ConsolePopen",
-        "start_new_session",
-        lambda popen: partial(popen, start_new_session=True),
-    ),
-    _Part("services", "resolve_ip_for_localhost", "host", lambda _: lambda host: host),
+    _Part("services", "ConsolePopen", "start_new_session", _apart),
+    _Part("services", "resolve_ip_for_localhost", "host", lambda _, __: lambda host: host),
     _Part("node", "Node.start_api_server", "include_dashboard", _nothing),
     _Part("node", "Node.start_log_monitor", "self", _nothing),
     _Part("node", "Node.start_monitor", "self", _nothing),
@@ -66,9 +74,9 @@ STARTING = (
 
 
 @contextmanager
-def undisturbed(here: bool) -> Iterator[None]:
+def undisturbed(here: bool, hidden: Collection[str] = ()) -> Iterator[None]:
     """A block in which this process joins Ray, or starts one `here`: it keeps its answer to
-    signals, which is given after the block, and Ray starts no more than a sweep needs.
+    signals, and Ray starts no more than a sweep needs, without the `hidden` variables.
     """
     missing = []
     with ExitStack() as undo:
@@ -76,7 +84,7 @@ def undisturbed(here: bool) -> Iterator[None]:
             if found := part.place():
                 owner, name, value = found
                 undo.callback(setattr, owner, name, value)
-                setattr(owner, name, part.instead(value))
+                setattr(owner, name, part.instead(value, hidden))
             else:
                 missing.append(f"{part.module}.{part.name}")
         if missing:
@@ -85,8 +93,7 @@ def undisturbed(here: bool) -> Iterator[None]:
                 "changes there is left as it is; please report this",
                 stacklevel=3,
             )
-        with interruption.deferred():
-            yield
+        yield
 
 
 def _version() -> str:

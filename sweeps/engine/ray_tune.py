@@ -5,8 +5,7 @@ hands a fresh Tuner the trials that are not done (a Tuner restored from a snapsh
 trials again); those that train side by side are one trial to it (sweeps.engine.group). A trial
 whose worker dies is retried and resumes from its own checkpoint; a trial that raises has recorded
 that itself and is not retried. Actors are reused, so that a small trial does not pay for starting
-Python and torch; scaling.machine resets what reuse would leak. Contents: RaySession, `sweep`,
-`work`.
+Python and torch; scaling.machine resets what reuse would leak. Contents: `sweep`, `work`.
 """
 
 import functools
@@ -23,36 +22,15 @@ from scaling import interruption, machine, warned
 from scaling.results.records import Refused, Results
 from scaling.results.run_trial import Progress
 from scaling.settings import Trial
-from scaling.storage import shown
 from sweeps.adaptive.early_stopping import Watch
-from sweeps.engine import cluster, group, head_watchdog, limits, local, preflight
+from sweeps.engine import cluster, group, head_watchdog, limits, preflight
 from sweeps.engine.display import Display
 from sweeps.engine.lock import Lock
 from sweeps.engine.preflight import Task
 from sweeps.engine.ray_adaptive import Proposals, searcher, stopper
 from sweeps.engine.ray_callbacks import ATTEMPTS, listener
+from sweeps.engine.ray_session import RaySession, places
 from sweeps.launch import Resources
-
-
-class RaySession:
-    """A Ray for one sweep after the other, until `stack` is closed: a start takes ten seconds."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self._own: Path | None = None
-
-    def started(self, resources: Resources, places: Sequence[str], display: Display) -> Path:
-        """Its temporary folder; the first call starts it, which the display says. Arguments and
-        errors are those of cluster.session.
-        """
-        if self._own is None:
-            at = resources.address
-            display.waiting(f"connecting to Ray at {shown(at)}" if at else "starting Ray")
-            self._stack.enter_context(interruption.handled())
-            own = self._stack.enter_context(local.folder(sockets=resources.address is None))
-            self._stack.enter_context(cluster.session(resources, places, own))
-            self._own = own
-        return self._own
 
 
 def sweep(
@@ -79,10 +57,10 @@ def sweep(
     process ends, with a line.
     """
     auth = cluster.prepare_environment(resources)
-    places = task.results, task.recordings.root or "", os.environ.get("OVERHEAR_DATA", "")
+    where = places(task.results, task.recordings)
     with (
         ExitStack() as alone,
-        nullcontext((session or RaySession(alone)).started(resources, places, display)) as own,
+        nullcontext((session or RaySession(alone)).started(resources, where, display)) as own,
         _minding(resources, display, lock, own),
         cluster.checked(
             [proposals.ledger.search.base] if proposals else trials, task, resources, auth
