@@ -6,20 +6,12 @@ stand in packages of their own, and recommended values in recipes.
 """
 
 from scaling.settings.augment import Augment
+from scaling.settings.changes import changed
+from scaling.settings.checked import explain
 from scaling.settings.features import Features
-from scaling.settings.fields import (
-    REQUIRED,
-    Setting,
-    admits,
-    changed,
-    explain,
-    flat,
-    leaves,
-    plain,
-    settings,
-    unflat,
-)
+from scaling.settings.fields import REQUIRED, Setting, admits, leaves, settings
 from scaling.settings.microphones import Microphones
+from scaling.settings.rows import flat, plain, unflat
 from scaling.settings.sound import Sound
 from scaling.settings.split import Split
 from scaling.settings.training import Evaluation, Training

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scaling.settings.catalog import defaults
-from scaling.settings.fields import flat
+from scaling.settings.rows import flat
 from scaling.settings.trial import Trial
 
 LONGEST = 32  # characters of a label: beside id, size and time it fits 80 columns

@@ -10,8 +10,8 @@ from typing import Any
 
 from scaling.settings.departures import bottleneck, consistency, few_data, over_parameterization
 from scaling.settings.departures.departure import Paper
-from scaling.settings.fields import flat
 from scaling.settings.recipes import RECIPES
+from scaling.settings.rows import flat
 
 PAPERS = (
     over_parameterization.PAPER,
