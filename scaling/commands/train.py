@@ -6,6 +6,7 @@ Heavy libraries are imported when the command runs, so that help is instant.
 import json
 import shlex
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -122,6 +123,7 @@ def _train(
     planned: "Plan", clips: "dict[str, Clips]", out: str, here: "Machine", skip_unreadable: bool
 ) -> None:
     """Train a plan's one trial, a line for each epoch."""
+    from scaling import awaited
     from scaling.results import alone
     from scaling.results.manifest import counted
     from scaling.results.records import Results
@@ -136,14 +138,15 @@ def _train(
     for line in counted(planned.parts):
         typer.echo(line)
     whose = HEADLINE[headline(trial)]
-    for progress in running:
-        heard = ""
-        if progress.accuracy is not None:
-            heard = f", accuracy {progress.accuracy:.3f} on {whose}"
-        state = f"epoch {progress.epoch}/{progress.epochs}{heard}, {progress.seconds:.1f} s"
-        typer.echo(f"{progress.status}: {state}" if progress.status.ended else state)
-        if progress.error:
-            raise ValueError(f"trial {called} failed: {progress.error}")
+    with awaited.shown(partial(typer.echo, err=True)):
+        for progress in running:
+            heard = ""
+            if progress.accuracy is not None:
+                heard = f", accuracy {progress.accuracy:.3f} on {whose}"
+            state = f"epoch {progress.epoch}/{progress.epochs}{heard}, {progress.seconds:.1f} s"
+            typer.echo(f"{progress.status}: {state}" if progress.status.ended else state)
+            if progress.error:
+                raise ValueError(f"trial {called} failed: {progress.error}")
     typer.echo(f"records in {results.where}")
     typer.echo(f"next: overhear analyze {shlex.quote(results.where)}")
 

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as trees
 
+from scaling import awaited
 from scaling.machine import Machine, short
 from scaling.training.sums import Sums
 
@@ -42,6 +43,9 @@ class Trainee(Protocol):
 
     def obstacle(self) -> str | None:
         """Why its steps cannot be captured, in a few words."""
+
+    def size(self) -> str:
+        """What its steps depend on most, in a few words."""
 
     def ahead(self) -> Iterator[Any]:
         """What the steps of the next epoch draw: tensors and numbers, nested."""
@@ -120,6 +124,8 @@ class Replay:
 
     def epoch(self) -> Sums | None:
         """Train the next epoch; None, with nothing done, where it cannot be drawn ahead."""
+        if self.warm == 0:
+            awaited.say(f"compiling {self.trainee.size()}")
         try:
             steps = [*self.trainee.ahead()]
             alike = self.rows.fill(steps)

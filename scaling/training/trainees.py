@@ -46,6 +46,11 @@ class Single:
             return "clips that do not fit into the GPU's memory"
         return None
 
+    def size(self) -> str:
+        """See capture.Trainee."""
+        network = self.session.trial.network
+        return f"W{network.width}" if hasattr(network, "width") else network.kind
+
     def ahead(self) -> Iterator[tuple[DrawnStep, list[Tensor]]]:
         """What is drawn for the views of clips, and within the network."""
         for drawn in self.session.drawn():
@@ -116,6 +121,11 @@ class Several:
         """That of the first that has one."""
         found = (Single(each).obstacle() for each in self.stack.sessions)
         return next(filter(None, found), None)
+
+    def size(self) -> str:
+        """See capture.Trainee."""
+        sessions = self.stack.sessions
+        return f"{Single(sessions[0]).size()}, {len(sessions)} trials side by side"
 
     def ahead(self) -> Iterator[tuple[list[DrawnStep], list[Tensor]]]:
         """What each trial draws, and what their networks do, stacked."""

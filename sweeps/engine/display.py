@@ -60,6 +60,7 @@ class Display:
         self.best: Score | None = None  # on validation clips, which alone may choose
         self.latest: Score | None = None
         self.labels = trial_labels(trials)
+        self.told: set[str] = set()  # what workers waited for
         self.loggers: Loggers | None = None  # are told of the same
         self.console = console
         live = console.is_terminal and not plain
@@ -88,6 +89,12 @@ class Display:
             self.live.update(Text(printable(what), overflow="ellipsis", no_wrap=True))
         else:
             self._print(what)
+
+    def awaited(self, what: str) -> None:
+        """Show what a worker waits for, once, until a trial reports: then others are trained."""
+        if not self.last and what not in self.told:
+            self.told.add(what)
+            self.waiting(what)
 
     def heard(self, progress: Progress) -> None:
         """Take in one report and show it."""

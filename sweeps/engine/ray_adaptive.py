@@ -18,6 +18,7 @@ from scaling.sound.store import Store
 from sweeps.adaptive.early_stopping import METRICS, Watch
 from sweeps.adaptive.search import Choice, Dimension, Ended, Integer, Ledger, LogUniform
 from sweeps.engine.display import Display
+from sweeps.engine.ray_callbacks import AWAITED
 
 TRIES = 100  # suggestions in a row that bring no new trial, after which a search has converged
 
@@ -35,6 +36,8 @@ def stopper(watch: Watch, where: str) -> Any:
             return {}  # Tune pickles it for a restore that never comes
 
         def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+            if AWAITED in result:
+                return False
             progress = Progress(*(result[field] for field in Progress._fields))
             if progress.status.ended:
                 return False

@@ -21,6 +21,7 @@ from sweeps.engine.display import Display
 
 ATTEMPTS = 3  # a trial whose worker dies this often has failed
 TRIES_FOR_MEMORY = 2
+AWAITED = "awaited"  # in a report of what takes long in a worker, and of nothing else
 
 
 class Account:
@@ -180,6 +181,9 @@ def listener(display: Display, where: str, hours: float | None = None) -> Any:
         def on_trial_result(
             self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
         ) -> None:
+            if AWAITED in result:
+                self.account.display.awaited(result[AWAITED])
+                return
             for line in result.get("said", ()):
                 warnings.warn(line, stacklevel=2)
             self.account.heard(Progress(*(result[field] for field in Progress._fields)))

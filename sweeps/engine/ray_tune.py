@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from scaling import interruption, machine, warned
+from scaling import awaited, interruption, machine, warned
 from scaling.results.records import Refused, Results
 from scaling.results.run_trial import Progress
 from scaling.settings import Trial
@@ -28,7 +28,7 @@ from sweeps.engine.display import Display
 from sweeps.engine.lock import Lock
 from sweeps.engine.preflight import Task
 from sweeps.engine.ray_adaptive import Proposals, searcher, stopper
-from sweeps.engine.ray_callbacks import ATTEMPTS, listener
+from sweeps.engine.ray_callbacks import ATTEMPTS, AWAITED, listener
 from sweeps.engine.ray_session import RaySession, places
 from sweeps.launch import Resources
 
@@ -168,7 +168,7 @@ def work(config: dict[str, Any], task: Task, limit: limits.Limit) -> None:
     trials = group.planned(config)
     left = {trial.id for trial in trials}
     try:
-        for progress, said in _attempt(trials, task, limit):
+        for progress, said in _attempt(trials, task, limit, tune.report):
             # 0 s: another worker's report, which has ended itself for it
             if progress.seconds > 0 and machine.broken(progress.error):
                 os._exit(limits.EXIT)  # it is recorded; the next worker reports it
@@ -186,10 +186,15 @@ def work(config: dict[str, Any], task: Task, limit: limits.Limit) -> None:
 
 
 def _attempt(
-    trials: Sequence[Trial], task: Task, limit: limits.Limit
+    trials: Sequence[Trial],
+    task: Task,
+    limit: limits.Limit,
+    report: Callable[[dict[str, Any]], None],
 ) -> Iterator[tuple[Progress, list[str]]]:
-    """The progress of a group, and what was warned of since the last; a worker has no screen."""
-    with warned.kept() as said:
+    """The progress of a group, and what was warned of since the last; a worker has no screen, and
+    reports what is waited for.
+    """
+    with warned.kept() as said, awaited.shown(lambda what: report({AWAITED: what})):
         for progress in group.attempt(trials, task, limit):
             yield progress, [*said]
             said.clear()

@@ -23,6 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scaling import awaited
 from scaling.seeds import torch_stream
 from scaling.settings import Features
 from scaling.sound import cache
@@ -84,6 +85,7 @@ def doubt(reason: str) -> None:
 
 def _checked(front: Plain, waves_BT: Tensor, plain: Callable[[Tensor], Tensor]) -> bool:
     """Whether Triton and the plain path agree on noise that fades; if not, one line says why."""
+    awaited.say(f"compiling the front end ({front.features.kind})")
     samples = waves_BT.shape[1]
     noise_BT = torch.randn(2, samples, generator=torch_stream(0, "fused"))
     noise_BT *= torch.logspace(0, -4, samples) * torch.tensor([[0.3], [0.01]])
