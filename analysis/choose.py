@@ -12,6 +12,7 @@ Contents: LIMITED, candidates, configurations, named, ModelChoice, choose.
 """
 
 import math
+import shlex
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -162,10 +163,12 @@ def _runs(data: Data, on: str) -> pd.DataFrame:
             f"ask for --on {splits[-1] if splits else 'test'}, which the answer then owns up to"
         )
     for name in SAME:
-        if len(several := sorted(str(each) or "(none)" for each in scores[name].unique())) > 1:
+        if len(several := sorted(map(str, scores[name].unique()))) > 1:
+            said = " and ".join(each or "(none)" for each in several)
             raise ValueError(
-                f"these trials have {name}={' and '.join(several)}: accuracies compare on the same "
-                "clips only; name one study with --study"
+                f"these trials have {name}={said}: accuracies compare on the same clips only; "
+                f"choose among some of them with --where {shlex.quote(f'{name}={several[-1]}')} or "
+                "--study"
             )
     scores = scores.assign(configuration=configurations(scores))
     scored = scores.loc[scores["split"] == on, "configuration"]

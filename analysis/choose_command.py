@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from analysis import console, files
-from analysis.cli import Joined, Last, Studies, Unit
+from analysis.cli import Joined, Last, Studies, Unit, Where
 from scaling.typed import folder
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def choose(
         ),
     ] = "",
     study: Studies = None,
+    where: Where = None,
     unit: Unit = "",
     last: Last = None,
     out: Annotated[
@@ -84,15 +85,16 @@ def choose(
 ) -> None:
     """Choose the best model within a budget, by validation clips, and the cheapest as good."""
     from analysis import choose as choosing
-    from analysis import units
+    from analysis import selectors, units
     from analysis.data import opened
     from scaling.results.records import Results
 
     limits = _preset(preset) | _numbers("--max", most, "macs=30e6")
     floors = _numbers("--min", least, "unseen=0.7")
-    where = [Results(each) for each in results]
-    place = files.folder(where, out) if out is not None else None
-    data = opened(where, last, units.asked(unit), study or (), machine)
+    wanted = selectors.parsed(where or ())
+    folders = [Results(each) for each in results]
+    place = files.folder(folders, out) if out is not None else None
+    data = opened(folders, last, units.asked(unit), study or (), machine, wanted)
     choice = choosing.choose(data, limits, floors, on)
     marked = _marked(choice)
     aside = sys.stderr if json else sys.stdout

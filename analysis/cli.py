@@ -49,6 +49,15 @@ Studies = Annotated[
         metavar="STUDY", help="Only the trials of this study. Repeatable. Default: all studies."
     ),
 ]
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        parser=typed.pair,
+        metavar="KEY=VALUE",
+        help="Only the trials with this setting, such as split.fraction=0.5. Repeatable: all "
+        "settings must hold, or one of the values of a setting that is repeated.",
+    ),
+]
 Last = Annotated[
     int | None,
     typer.Option(
@@ -83,6 +92,7 @@ def analyze(
         typer.Option(metavar="NAME", help="Figure to draw. Repeatable. Default: all that apply."),
     ] = None,
     study: Studies = None,
+    where: Where = None,
     differences: Annotated[
         bool, typer.Option("--differences", help="Add the table of paired differences.")
     ] = False,
@@ -147,7 +157,7 @@ def analyze(
     json: Annotated[bool, typer.Option("--json", help="Print the points as JSON lines.")] = False,
 ) -> None:
     """Draw a study's figures, and print their points and write them as CSV."""
-    from analysis import listing, next_size, table, units
+    from analysis import listing, next_size, selectors, table, units
     from analysis.data import opened
     from analysis.figures import registry
     from analysis.metrics import Unrecorded
@@ -155,9 +165,10 @@ def analyze(
 
     registry.known(figure or [])
     style = _style(width, height, dpi, font_size, title, label or [])
-    where = [Results(each) for each in results]
-    folder = files.folder(where, out)
-    data = opened(where, last, units.asked(unit), study or ())
+    folders = [Results(each) for each in results]
+    folder = files.folder(folders, out)
+    wanted = selectors.parsed(where or ())
+    data = opened(folders, last, units.asked(unit), study or (), where=wanted)
     planned, averaged, scores = data.snapshot, data.last, data.scores()
     tally = table.counts(table.progress(planned))
     if scores.empty:

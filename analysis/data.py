@@ -13,6 +13,7 @@ from analysis import fields, table
 from analysis.aggregate import MEASURES
 from analysis.latency import Latencies, latencies
 from analysis.metrics import Recorded, WantedMetrics
+from analysis.selectors import Selector
 from analysis.table import Source
 from scaling.results.records import Results
 
@@ -27,15 +28,17 @@ def opened(
     unit: str = "",
     studies: Sequence[str] = (),
     machine: str = "",
+    where: Selector | None = None,
 ) -> "Data":
     """The results folders at these paths or URIs as one: one id is one trial, whose records must
-    agree. `last` None: as evaluation.last of all trials says, else 1. `machine`: whose latencies
-    count, else those of the one that measured most.
+    agree. `last` None: as evaluation.last of all trials says, else 1. `studies` and `where`: only
+    their trials, and those with these settings. `machine`: whose latencies count, else those of the
+    one that measured most.
 
     Errors: those of table.load.
     """
     folders = [each if isinstance(each, Results) else Results(each) for each in locations]
-    planned = table.load(folders, studies)
+    planned = table.load(folders, studies, where)
     return Data(planned, table.stated_last(planned) if last is None else last, unit, machine)
 
 

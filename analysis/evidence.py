@@ -3,8 +3,7 @@
 Conventions: a pair shares its seed, its fold and every setting that varies within a side and that
 the claim does not name; two pairs whose differences are compared share the same. What is constant
 within each side may differ between them, and is told. Of fields, trials that collapsed
-(analysis.fields) are left out, and counted. Contents: Unjudged, Evidence,
-evidence, of_side.
+(analysis.fields) are left out, and counted. Contents: Unjudged, Evidence, evidence.
 """
 
 import itertools
@@ -16,11 +15,11 @@ import pandas as pd
 from analysis import fields
 from analysis.data import Data
 from analysis.selection import select
+from analysis.selectors import Selector, Unmet, narrowed
 from analysis.tables.differences import EITHER, apart, gaps
 from analysis.units import FOLD, SEED
 from scaling import settings
 from scaling.results.claims import GAP, Claim, selected
-from scaling.spelling import nearest
 
 # what trials take over differs from fold to fold, and from side to side, as it must
 NEVER_SHARED = (SEED, FOLD, "transfer.trial", "objective.teachers")
@@ -90,43 +89,12 @@ def _run(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**{n: pd.Series(each, rows.index, "object") for n, each in singles.items()})
 
 
-def _planned(manifest: pd.DataFrame, selector: Mapping[str, Any], side: str) -> list[str]:
+def _planned(manifest: pd.DataFrame, selector: Selector, side: str) -> list[str]:
     """The ids of a side's planned trials, of which there is at least one."""
-    left, passed = manifest, ""
-    for name, value in selector.items():
-        rows = of_side(left, {name: value})
-        if rows.empty:
-            raise Unjudged(
-                f"{side}: no trial has {selected({name: value})}{passed}"
-                f"{_nearest(left[name], value)}"
-            )
-        left, passed = rows, f"{passed or ' where'} {selected({name: value})}"
-    return left["trial"].tolist()
-
-
-def of_side(rows: pd.DataFrame, selector: Mapping[str, Any]) -> pd.DataFrame:
-    """Those of these rows, with a column for each setting, that have the settings of a side."""
-    for name, value in selector.items():
-        rows = rows[_holds(rows[name], value)]
-    return rows
-
-
-def _holds(values: "pd.Series[Any]", wanted: Any) -> "pd.Series[bool]":
-    """Whether each value is one of those wanted; None is a missing one."""
-    listed = wanted if isinstance(wanted, tuple) else (wanted,)
-    held = values.isin([each for each in listed if each is not None])
-    return (held.fillna(False) | (values.isna() & (None in listed))).astype(bool)
-
-
-def _nearest(values: "pd.Series[Any]", wanted: Any) -> str:
-    """` (nearest: 64)`, of the values that there are."""
-    known = values.dropna().unique().tolist()
-    first = next((each for each in (wanted if isinstance(wanted, tuple) else (wanted,))), None)
-    number = isinstance(first, int | float) and not isinstance(first, bool)
-    if number and known and not isinstance(known[0], bool):
-        close = min(known, key=lambda each: abs(each - first))
-        return f" (the nearest is {close})"
-    return nearest(str(first), sorted({str(each) if each != "" else "(empty)" for each in known}))
+    try:
+        return narrowed(manifest, selector)["trial"].tolist()
+    except Unmet as error:
+        raise Unjudged(f"{side}: {error}") from None
 
 
 def _scored(data: Data, claim: Claim, side: str, trials: list[str]) -> _Scored:

@@ -21,8 +21,8 @@ import pandas as pd
 
 from analysis import table
 from analysis.data import Data
-from analysis.evidence import of_side
 from analysis.metrics import Unrecorded
+from analysis.selectors import having
 from scaling import settings
 from scaling.results.claims import FIELDS, GAP, METRICS, Claim
 from scaling.results.schemas import SCHEMAS
@@ -181,7 +181,7 @@ def _read_by(scores: pd.DataFrame, claims: Sequence[Claim]) -> pd.DataFrame:
     for claim in claims:
         measured = scores[scores[claim.metric].notna()]
         for side in claim.sides.values():
-            read |= {*of_side(measured, side)["trial"]}
+            read |= {*having(measured, side)["trial"]}
     if not read:
         raise ValueError("no complete trial has the settings and the metric that these claims name")
     return scores[scores["trial"].isin(read)]

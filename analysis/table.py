@@ -23,6 +23,7 @@ from analysis.conditions import marked
 from analysis.joined import Held, Joined, joined
 from analysis.metrics import Recorded, WantedMetrics
 from analysis.metrics import Unrecorded as Unrecorded
+from analysis.selectors import Selector, Unmet, narrowed
 from scaling import settings
 from scaling.results.outcome import Status
 from scaling.results.records import Results
@@ -49,18 +50,20 @@ KEPT = ("kept_weights", "kept_parameters", "kept_macs")  # counts of what prunin
 Source = Results | Sequence[Results] | Snapshot
 
 
-def load(results: Source, studies: Sequence[str] = ()) -> Snapshot:
+def load(results: Source, studies: Sequence[str] = (), where: Selector | None = None) -> Snapshot:
     """What was planned and what became of it; a Snapshot is returned as it is.
 
     Several studies may share a folder, and trials: `studies` names whose trials are looked at, all
-    unless given. Raises ValueError when one of these is no results folder, or one that cannot be
-    read, when no folder has such a study, and when folders hold other metrics of one trial.
+    unless given, and `where` the settings that these have. Raises ValueError when one of these is
+    no results folder, or one that cannot be read, when no folder has such a study or no trial such
+    settings, and when folders hold other metrics of one trial.
     """
     if isinstance(results, Snapshot):
         return results
     folders = [results] if isinstance(results, Results) else [*results]
     made = Joined(folders)
-    launches = () if studies else tuple(made.names("manifest"))  # first: more may be written now
+    some = bool(studies or where)
+    launches = () if some else tuple(made.names("manifest"))  # first: more may be written now
     planned = _planned(folders, studies)
     ended = [_frame(_read(folder, "outcomes")) for folder in folders]
     if len(folders) > 1:
@@ -68,8 +71,8 @@ def load(results: Source, studies: Sequence[str] = ()) -> Snapshot:
         made, latest, now = joined([*held])
     else:
         (latest,), (now,) = planned, ended
-    latest = _told(latest)
-    if studies:
+    latest = _told(_selected(latest, where, made.where) if where else latest)
+    if some:
         now = now[now["trial"].isin(latest["trial"])].reset_index(drop=True)
     return Snapshot(made, _as_cut(made, latest, now), now, launches)
 
@@ -150,6 +153,16 @@ def _planned(folders: Sequence[Results | Joined], studies: Sequence[str]) -> lis
         frame = _frame(table).sort_values("planned", kind="stable")
         found.append(frame.drop_duplicates("trial", keep="last"))
     return found
+
+
+def _selected(planned: pd.DataFrame, where: Selector, place: str) -> pd.DataFrame:
+    """The planned trials with these settings, of which there is at least one."""
+    try:
+        return narrowed(planned, where)
+    except Unmet as error:
+        raise ValueError(
+            f"--where: {error}: name another value, or sweep this one into {place}"
+        ) from None
 
 
 def _told(planned: pd.DataFrame) -> pd.DataFrame:

@@ -27,14 +27,17 @@ if TYPE_CHECKING:
 Location = str | os.PathLike[str]
 
 
-def load_results(*locations: Location, studies: Sequence[str] = ()) -> "Data":
+def load_results(
+    *locations: Location, studies: Sequence[str] = (), where: Mapping[str, Any] | None = None
+) -> "Data":
     """One or several results folders (paths or URIs) as one: one id is one trial, whose records
     must agree.
 
     `.manifest` is a DataFrame of one row per trial with all its settings; `.scores()`,
     `.evaluations()`, `.predictions()` and `.maps()` give what was recorded. `studies` keeps only
-    the trials of these. Raises ValueError for a folder without results, or with records that
-    contradict each other.
+    the trials of these, `where` those with these settings (`{"split.fraction": 0.5}`; of a tuple,
+    any value will do). Raises ValueError for a folder without results or such trials, or with
+    records that contradict each other.
 
     >>> results = load_results(folder)
     >>> results.manifest["network.width"].tolist()
@@ -42,7 +45,7 @@ def load_results(*locations: Location, studies: Sequence[str] = ()) -> "Data":
     """
     from analysis.data import opened
 
-    return opened(locations, studies=studies)
+    return opened(locations, studies=studies, where=where)
 
 
 def scores(results: "Data | Location", metric: str = "accuracy", unit: str = "") -> "pd.DataFrame":

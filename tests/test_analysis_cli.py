@@ -46,6 +46,13 @@ def whole(results: Results) -> str:
     return results.where
 
 
+def test_analyze_draws_only_trials_with_certain_settings(results: Results) -> None:
+    cli.analyze([whole(results)], where=["network.width=16"])
+    drawn = pd.read_csv(results.path("figures", f"{NAME}.csv"))
+    everything = points(Data(results))
+    assert set(drawn["parameters"]) == {everything["parameters"].max()}
+
+
 def test_analyze_writes_each_figure_that_applies_with_its_points(results: Results) -> None:
     cli.analyze([whole(results)])
     folder = Path(results.path("figures"))

@@ -25,7 +25,7 @@ from test_analysis_table import (
     trial,
 )
 
-from analysis import again, choose_command
+from analysis import again, choose_command, table
 from analysis.choose import LIMITED, candidates, choose
 from analysis.data import Data
 from analysis.report.configurations import configurations
@@ -270,8 +270,10 @@ def test_a_run_without_validation_is_another_configuration(results: Results) -> 
 def test_datasets_are_not_mixed(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     esc = {"sound__dataset": "esc10", "split__train_devices": ""}
     data = scored(results, {run(8, 1): {"validation": 1}, run(8, 1, **esc): {"validation": 0}})
-    with pytest.raises(ValueError, match=r"^these trials have sound.dataset=esc10 and synthetic:"):
+    mixed = "these trials have sound.dataset=esc10 and synthetic: accuracies compare on the same "
+    with pytest.raises(ValueError, match=f"^{mixed}.* with --where sound.dataset=synthetic or"):
         choose(data, {}, {})
+    assert choose(Data(table.load(results, where={"sound.dataset": "esc10"})), {}, {}).on
     scores = data.scores()
     folds = scores["sound.dataset"].map({"esc10": "folds=3"}).fillna("")
     own = scores.assign(**{"sound.dataset": "birds:make", "sound.options": folds})
@@ -328,6 +330,33 @@ def test_the_command_prints_choice_costs_and_how_to_train_it(
     assert {"label", "bytes", "value", "low", "high", "n", "unit", "unseen"} <= lines[0].keys()
     assert lines[0]["latency_ms"] is None
     assert "Chosen by validation clips among 6." in caught.err
+
+
+def test_a_choice_among_trials_of_one_share_of_the_clips(
+    results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As if no others had been planned: all clips make every configuration better."""
+    alone = Results(tmp_path / "alone")
+    alone.prepare()
+    random = stream(7, "accuracies")
+    values = {
+        run(w, f, split__fraction=part): {"validation": part * w / 16 - random.random() / 50}
+        for w in (4, 8)
+        for f in FOLDS
+        for part in (0.3, 1.0)
+    }
+    scored(results, values)
+    scored(alone, {t: v for t, v in values.items() if t.split.fraction == 0.3})
+    said = []
+    for where, asked in ((results, ["split.fraction=0.3"]), (alone, None)):
+        choose_command.choose([where.where], most=["parameters=20000"], where=asked)
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    assert "among 2 of 2 configurations" in said[0]
+    choose_command.choose([results.where])
+    assert "among 4." in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"^--where: no trial has split.fraction=0.5 "):
+        choose_command.choose([results.where], where=["split.fraction=0.5"])
 
 
 def test_words_that_are_no_limits(results: Results) -> None:

@@ -6,7 +6,7 @@ stand in packages of their own, and recommended values in recipes.
 """
 
 from scaling.settings.augment import Augment
-from scaling.settings.changes import changed
+from scaling.settings.changes import as_recorded, changed
 from scaling.settings.checked import explain
 from scaling.settings.features import Features
 from scaling.settings.fields import REQUIRED, Setting, admits, leaves, settings
@@ -33,6 +33,7 @@ __all__ = [
     "Transfer",
     "Trial",
     "admits",
+    "as_recorded",
     "changed",
     "earlier_ids",
     "explain",

@@ -1,17 +1,19 @@
 """Changes: a Trial with some settings set, as a person types them or as JSON would hold them.
 
-Contents: `changed`.
+Contents: `changed`; `as_recorded`, one setting that a person types, as a manifest holds it.
 """
 
 import re
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import TypeAdapter
 
 from scaling.own.names import family
 from scaling.own.settled import settled
 from scaling.part import without_effect
 from scaling.settings.checked import checked
-from scaling.settings.fields import kind_of, settings, words
+from scaling.settings.fields import joined, kind_of, settings, words
 from scaling.settings.trial import Trial
 from scaling.spelling import nearest, shortened
 
@@ -50,6 +52,21 @@ def changed(trial: Trial, changes: Mapping[str, Any]) -> Trial:
         typed.pop(name, None)
     stated |= typed
     return checked(stated)
+
+
+def as_recorded(name: str, text: str) -> Any:
+    """A setting's value as a person types it (`"0.3"`, `"a,b"`, `"null"`), as a manifest holds it.
+
+    Raises ValueError for what is no setting, and for text that is no value of its type.
+    """
+    known = settings()
+    if name not in known:
+        raise ValueError(f"{name[:60]}: no such setting{nearest(name, known)}")
+    kind = known[name].type
+    value = _typed(name, kind, text)
+    if isinstance(value, tuple):
+        return joined(value)
+    return value if get_origin(kind) is Literal else TypeAdapter(kind).validate_python(value)
 
 
 def _now(trial: Trial, name: str) -> Any:
