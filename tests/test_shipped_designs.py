@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from drawn_studies import Design, coverage, coverages
 
+from analysis import units
 from analysis.coverage import conservative
-from analysis.intervals import FEWEST
+from analysis.intervals import CONFIDENCE, FEWEST, Answers, binomial
 from scaling.results.claims import FIELDS, GAP, Claim
 from scaling.settings import Trial, flat
 from sweeps.study import Study, shipped
@@ -98,6 +100,34 @@ def test_intervals_of_every_shipped_design_hold_the_truth():
                 found[made, truth] = share
                 assert 0.93 - beside(0.93) <= share <= at_most + beside(at_most), (made, truth)
     assert 0.945 <= np.mean([*found.values()]) <= 0.965
+
+
+def test_no_narrower_interval_would_hold(monkeypatch: pytest.MonkeyPatch):
+    """Near 99 % two intervals hold more than .975 of truths, and can only be as wide as they are:
+    of differences it is Student's t itself that does; of means over three seeds, t alone holds far
+    too few, and with the least floor that five folds bear still too many.
+    """
+
+    def held(design: Design, truth: float, floor: Any) -> float:
+        monkeypatch.setattr(units, "least", floor)
+        return coverage(design, truth, DRAWS).share
+
+    def spared(of: float) -> Any:
+        """Where no answer was wrong, this share of the binomial floor; elsewhere half of it."""
+
+        def floor(mean: Any, answers: Answers, confidence: float = CONFIDENCE) -> Any:
+            return binomial(0.5, answers.clips, confidence) * np.where(mean == 1, of, 0.5)
+
+        return floor
+
+    whole, none = units.least, lambda *_: 0.0
+    for skewed in (False, True):
+        of_few = Design(5, clips=40, apart=0.0, skewed=skewed)
+        assert held(of_few, 0.99, none) == held(of_few, 0.99, whole) > 0.975
+        of_seeds = Design(1, 3, skewed=skewed)
+        assert held(of_seeds, 0.99, none) < 0.9
+        assert held(of_seeds, 0.99, spared(0.9)) > 0.975
+        assert held(Design(5, skewed=skewed), 0.9925, spared(0.85)) < 0.93
 
 
 def test_two_units_have_no_interval():
