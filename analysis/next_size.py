@@ -62,8 +62,9 @@ def keep(data: Data) -> str | None:
 
 def came(data: Data) -> pd.DataFrame:
     """Each size that was trained after a law was kept that did not know it: one row, of the last
-    such law: label, split, metric, made, sizes, largest, size; predicted, low, high; observed,
-    observed_low, observed_high, n, unit; off (predicted - observed). Empty where there is none.
+    such law: label, split, metric, made, sizes, largest, size; predicted, low, high, over_n and
+    over_unit (units of its band); observed, observed_low, observed_high, n, unit; off (predicted -
+    observed). Empty where there is none.
     """
     kept = data.snapshot.results.read(KIND).to_pandas()
     rows = []
@@ -126,6 +127,7 @@ def _compared(law: pd.DataFrame, runs: Runs, size: float, values: Any) -> dict[s
         **{name: first[name] for name in ("label", "split", "metric", "made", "sizes", "largest")},
         "size": size,
         **{"predicted": mean, "low": low, "high": high},
+        **{"over_n": first["n"], "over_unit": first["unit"]},
         "observed": observed,
         "observed_low": max(limits.low, 0.0),
         "observed_high": limits.high,

@@ -1,6 +1,7 @@
 """analysis.laws: exponents come back, E and A are never negative, three sizes make no law."""
 
 import math
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -252,7 +253,7 @@ def test_a_prediction_is_kept_once_and_held_against_what_came(
     swept(results, law_of, WIDTHS[:4])
     cli.analyze([results.where], figure=["next_size"])
     said = capsys.readouterr().out
-    assert "no predicted size has been trained yet" in said
+    assert "no predicted size has been trained yet: sweep a larger one" in said
     (name,) = results.names("laws")
     assert f"laws/{name}.parquet" in said
     cli.analyze([results.where], figure=["next_size"])
@@ -284,11 +285,31 @@ def test_a_prediction_is_kept_once_and_held_against_what_came(
     assert runs.size_M[-1] == 64_000
     points = next_figure.points(data)
     assert list(points["size"]) == [48_000, 64_000, 128_000]
-    assert "2 predicted sizes have been trained since, the farthest off by" in (
-        next_figure.listing("next_size", points).result
-    )
-    texts = {t.get_text() for t in next_figure.draw(points, Style(width=3.3)).findobj(Text)}
+    told = next_figure.listing("next_size", points).result
+    assert told.startswith("2 predicted sizes have been trained since, the farthest off by")
+    assert told.endswith("; 2 of 2 within their bands")
+    drawn = next_figure.draw(points, Style(width=3.3))
+    texts = {t.get_text() for t in drawn.findobj(Text)}
     assert {"128,000 parameters", "predicted", "observed since"} <= texts
+    caption = " ".join(" ".join(texts).split())
+    assert "95 % bands over 3 to 4 folds" in caption
+    assert "1 of 3 not trained yet" in caption
+
+
+def test_a_single_prediction_says_whether_its_band_held(results: Results) -> None:
+    swept(results, law_of, WIDTHS[:4])
+    next_size.keep(Data(results))
+    for fold in (1, 2, 3):
+        one = trial(network__width=32, split__fold=fold)
+        plan(results, f"wider{fold}", [one])
+        measure(results, one, {"test": [law_of(64_000)]})  # a nat more than the law has
+        end(results, one)
+    points = next_figure.points(Data(results))
+    told = next_figure.listing("next_size", points).result
+    assert re.fullmatch(
+        r"1 predicted size has been trained since, off by -\d.\d{3} nats \(.*\); outside its band",
+        told,
+    )
 
 
 def test_a_look_at_some_studies_keeps_nothing(results: Results) -> None:

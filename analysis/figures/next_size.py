@@ -26,9 +26,11 @@ from analysis.laws import RESAMPLES
 from analysis.listing import DESCRIBED as ON
 from analysis.listing import Column, Listing
 from analysis.next_size import FACTORS, NEXT, came, foretold
+from analysis.units import over
 
 LETTERS = 26  # of a name along the axis, at most
 KEPT = ["label", "split", "metric", "sizes", "largest", "size", "predicted", "low", "high"]
+KEPT += ["over_n", "over_unit"]  # of the band of what is predicted
 OBSERVED = ["observed", "observed_low", "observed_high", "n", "unit", "off", "made"]
 
 
@@ -43,7 +45,7 @@ def points(data: Data) -> pd.DataFrame:
     """
     ahead = foretold(data)
     ahead = ahead[np.isclose(ahead["size"], ahead["largest"] * FACTORS[NEXT - 1])]
-    parts = [came(data), ahead.drop(columns=["n", "unit"])]
+    parts = [came(data), ahead.rename(columns={"n": "over_n", "unit": "over_unit"})]
     rows = pd.concat([part for part in parts if len(part)], ignore_index=True)
     rows = rows.reindex(columns=[*KEPT, *OBSERVED])
     order = rows["split"].map(split_order)
@@ -80,17 +82,7 @@ def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:
 def listing(name: str, points: pd.DataFrame) -> Listing:
     """What is printed of the points."""
     rows, measure = points.to_dict("records"), _measure(points)
-    ran = points.dropna(subset=["observed"])
     unit = "points" if measure is ACCURACY else "nats"
-    result = "no predicted size has been trained yet"
-    if len(ran):
-        worst = max(ran.to_dict("records"), key=lambda row: float(abs(row["off"])))
-        where = "on " + ON.get(worst["split"], f"{worst['split']} clips")
-        result = (
-            f"{len(ran)} predicted sizes have been trained since, the farthest off by "
-            f"{measure.text(worst['off'], '+')} {unit} ({worst['label']}, {worst['size']:,.0f} "
-            f"parameters, {where})"
-        )
     about = (
         Column("split", tuple(points["split"]), left=True, folds=True),
         Column("family", tuple(points["label"]), left=True, folds=True),
@@ -103,7 +95,27 @@ def listing(name: str, points: pd.DataFrame) -> Listing:
         Column("observed", tuple(_text(row["observed"], measure) for row in rows)),
         Column(f"off, {unit}", tuple(_text(row["off"], measure, "+") for row in rows)),
     )
-    return Listing(name, result, about, values)
+    return Listing(name, _result(points, measure, unit), about, values)
+
+
+def _result(points: pd.DataFrame, measure: Measure, unit: str) -> str:
+    """How many predicted sizes have been trained, how far off the worst is, how many bands held."""
+    ran = points.dropna(subset=["observed"])
+    if ran.empty:
+        return "no predicted size has been trained yet: sweep a larger one and analyze again"
+    worst = max(ran.to_dict("records"), key=lambda row: float(abs(row["off"])))
+    far = f"off by {measure.text(worst['off'], '+')} {unit}"
+    which = f"{worst['label']}, {worst['size']:,.0f} parameters, "
+    which += "on " + ON.get(worst["split"], f"{worst['split']} clips")
+    said = "1 predicted size has been trained since, "
+    if len(ran) > 1:
+        said = f"{len(ran)} predicted sizes have been trained since, the farthest "
+    banded = ran.dropna(subset=["low"])
+    held = int(banded["observed"].between(banded["low"], banded["high"]).sum())
+    within = f"; {held} of {len(banded)} within their bands" if len(banded) else ""
+    if len(banded) == len(ran) == 1:
+        within = "; within its band" if held else "; outside its band"
+    return f"{said}{far} ({which}){within}"
 
 
 def _lines(points: pd.DataFrame) -> list[str]:
@@ -160,9 +172,11 @@ def _caption(points: pd.DataFrame) -> str:
     fitted = "1 - accuracy" if _measure(points) is ACCURACY else "cross-entropy"
     said = f"E + A N^-alpha of the {fitted} of smaller sizes"
     if points["low"].notna().any():
-        said += f"; 95 % bands: {RESAMPLES:,} resamples of folds or repeats; {LAWS}"
+        banded = points.dropna(subset=["low"])[["over_n", "over_unit"]]
+        counted = over(banded.set_axis(["n", "unit"], axis="columns"))
+        said += f"; 95 % bands over {counted}, of {RESAMPLES:,} resamples; {LAWS}"
     waiting = int(points["observed"].isna().sum())
-    return f"{said}; {waiting} of {len(points)} have not been trained" if waiting else said
+    return f"{said}; {waiting} of {len(points)} not trained yet" if waiting else said
 
 
 def _measure(points: pd.DataFrame) -> Measure:
