@@ -85,14 +85,16 @@ def of_points(
         ]
         heading = f"above {points['rise_above'].iloc[0]}"
         values.append(_values(heading, [_value(rise["mean"], measure, "+") for rise in rises]))
-        values += _intervals(rises, measure, counted, "+")
+        # of as many runs as the points themselves, unless some lack a partner
+        values += [each for each in _intervals(rises, measure, counted, "+") if each not in values]
     else:
         for name, heading in SCATTER.items():
             cells = [_value(row[name], measure) for row in rows]
             if set(cells) != {"-"}:
                 values.append(_values(f"{heading}, {measure.unit}", cells, optional=True))
     about = _about(points, columns)
-    return Listing(title, _said(_extremes(points, columns, measure), points), about, tuple(values))
+    result = _said(_extremes(points, columns, measure), points.assign(metric=measure.metric))
+    return Listing(title, result, about, tuple(values))
 
 
 def of_curves(title: str, summary: pd.DataFrame) -> Listing:
@@ -137,9 +139,9 @@ def of_differences(differences: pd.DataFrame) -> Listing:
     return Listing("differences", _said(result, differences, True), about, tuple(values))
 
 
-def of_published(title: str, beside: pd.DataFrame) -> Listing:
+def of_published(title: str, beside: pd.DataFrame, theirs: str = "") -> Listing:
     """Published numbers and ours, in percent; how far ours are off where both are of one dataset;
-    standard errors where the paper has them.
+    standard errors where the paper has them; `theirs` in words where none is of our sizes.
     """
     errors = beside["standard_error"].notna().any()
     told = _shared(beside)
@@ -147,8 +149,8 @@ def of_published(title: str, beside: pd.DataFrame) -> Listing:
         told[ERRORS], told["error"] = "", float("nan")
     rows = told.to_dict("records")
     counted = _counted(beside)
-    theirs = [_with_error(row["published"], row["standard_error"]) for row in rows]
-    values = [_values("published", theirs)]
+    published = [_with_error(row["published"], row["standard_error"]) for row in rows]
+    values = [_values("published", published)]
     values += [_values("ours", [_with_error(row["mean"], row["error"]) for row in rows])]
     values += _intervals(rows, ACCURACY, counted)
     differs = beside["difference"].dropna()
@@ -160,7 +162,7 @@ def of_published(title: str, beside: pd.DataFrame) -> Listing:
         result = f"ours less the published is {low} to {high} points in {len(differs)} cells"
         result += f", {within} of which are as published within their intervals"
     elif beside["published"].isna().all():
-        result = "the paper has no number of these sizes"
+        result = "the paper has no number of these sizes" + f" ({theirs})" * bool(theirs)
     if errors:
         result += "; ± is a standard error over repeats"
     result = _said(result, beside)

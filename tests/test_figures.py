@@ -620,6 +620,10 @@ def test_loss_against_beta_with_its_rise_above_the_lowest(results: Results) -> N
     assert list(held_out["rise_n"]) == [3, 3, 3]
     assert held_out.loc[lowest, ["rise_low", "rise_high"]].isna().all()
     assert set(drawn["rise_above"]) == {"the lowest"}
+    # losses above .97 are no accuracies near 1; n is told once, as rises are of as many pairs
+    told = vib_beta.listing("vib_beta", drawn)
+    assert "conservative" not in " ".join([told.result, *texts(vib_beta.draw(drawn))])
+    assert [each.heading for each in told.values].count("n, seeds on one split") == 1
 
 
 def test_test_clips_choose_no_beta(results: Results) -> None:

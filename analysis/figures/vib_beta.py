@@ -80,7 +80,9 @@ def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:
     )
     colour = varying(whose, ["dataset", "family", "latent", "size"])
     marker = points["split"].map(lambda split: DESCRIBED.get(split, split))
-    curves = points.assign(row="", colour=colour, marker=marker, x=points["beta"])
+    curves = points.assign(
+        row="", colour=colour, marker=marker, x=points["beta"], metric=MEASURE.metric
+    )
     training = curves["split"] == TRAINING
     held_out = curves[~training]
     # beside every held-out split stands the same training
