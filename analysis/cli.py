@@ -254,12 +254,12 @@ def _published(data: "Data") -> "dict[str, tuple[pd.DataFrame, Listing]]":
     """
     from analysis import listing
     from analysis.tables import gains, published
-    from analysis.tables.papers import PUBLISHED
+    from analysis.tables.papers import PUBLISHED, told
 
     scores = data.scores()
     reasons = {name: published.obstacle(name, scores) for name in PUBLISHED}
     if all(reasons.values()):
-        raise ValueError(f"--published: {'; '.join(filter(None, reasons.values()))}")
+        raise ValueError(f"--published: {published.nothing_fits(scores)}")
     kinds = {*scores["network.kind"]}
     for name, reason in reasons.items():
         if reason and PUBLISHED[name].network in kinds:  # else no one expects it
@@ -268,7 +268,8 @@ def _published(data: "Data") -> "dict[str, tuple[pd.DataFrame, Listing]]":
     papers = {}
     for name in (name for name, reason in reasons.items() if not reason):
         beside = published.beside(name, scores, macro_f1)
-        papers[name] = beside, listing.of_published(name, beside)
+        theirs = told(name) if PUBLISHED[name].sizes else ""
+        papers[name] = beside, listing.of_published(name, beside, theirs)
         gained = gains.gains(name, scores, macro_f1)
         if len(gained):
             title = f"{name}_gains"

@@ -280,6 +280,21 @@ def test_what_cannot_be_drawn_says_why_in_one_line(results: Results) -> None:
         cli.analyze([results.where], differences=True)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nexxt_size", "--figure 'nexxt_size': no such figure (did you mean next_size?); docs/ref"),
+        ("zzz", "--figure 'zzz': no such figure; docs/reference/figures.md lists all "),
+    ],
+)
+def test_an_unknown_figure_names_the_nearest_and_where_all_are(
+    results: Results, name: str, said: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}") as caught:
+        cli.analyze([results.where], figure=[name])
+    assert len(str(caught.value)) < 200  # no list of forty names
+
+
 def test_what_is_not_complete_is_counted_aloud(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -332,8 +347,6 @@ def test_errors_are_one_line(results: Results, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no complete trial to draw \(1 trials: 0 complete"):
         cli.analyze([results.where])
     where = whole(results)
-    with pytest.raises(ValueError, match=f"figure accuracy_vs_parameter: no .*mean {NAME}"):
-        cli.analyze([where], figure=["accuracy_vs_parameter"])
     with pytest.raises(ValueError, match=r"s3://bucket/study\S* is not on this machine: .*--out"):
         cli.analyze(["s3://bucket/study?region=eu-west-1"])
     with pytest.raises(ValueError, match=r"s3://bucket/figures is not on this machine: .*--out"):

@@ -1,6 +1,7 @@
 """analysis.tables: the papers' numbers as printed, beside the right trials of ours; their gains."""
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -21,14 +22,17 @@ from test_analysis_table import (
     trial,
 )
 
-from analysis import table
+from analysis import cli, table
 from analysis.console import listed
+from analysis.figures.registry import FIGURES
 from analysis.listing import of_gains, of_published
 from analysis.tables.gains import BEST, GAINS, gains
 from analysis.tables.papers import PUBLISHED, numbers
-from analysis.tables.published import beside, obstacle
+from analysis.tables.published import beside, nothing_fits, obstacle
+from scaling import settings
 from scaling.results.records import Results
 from scaling.settings import Trial
+from sweeps.study import find
 
 __all__ = ["results"]  # the fixture
 
@@ -192,7 +196,57 @@ def test_what_is_no_model_of_vib_is_left_out(results: Results, other: Trial) -> 
     assert list(beside("vib_table3", scores)["n"]) == [1]
     alone = scores[scores["trial"] == other.id]
     assert beside("vib_table3", alone).empty
-    assert "no trial of these is a model of vib_table3" in str(obstacle("vib_table3", alone))
+    reason = str(obstacle("vib_table3", alone))
+    assert reason.startswith("vib_table3 takes no trial of these: ")
+
+
+@pytest.mark.parametrize(
+    ("one", "reason"),
+    [
+        (trial(network__kind="vib_cnn", sound__dataset="urbansound8k", **BARE),
+         "vib_table3 takes no trial of these: it is of the datasets fsdd, esc50, tess, "
+         "tut2017_development, audiomnist, esc10, tut2017"),
+        (cnn(augment__mixup=0.3, augment__roll=0.5),
+         "vib_table3 takes no trial of these: all 1 have augment.roll=0.5 and augment.mixup=0.3"),
+        (cnn(augment__transform="pitch", augment__transform_share=0.5),
+         "vib_table3 takes no trial of these: none is one of its models"),
+        (cnn(split__fraction=0.2),
+         "vib_table3 takes no trial of these: none of its models has one of its split.fraction "
+         "(0.05, 0.1, 0.3, 0.5, 1)"),
+    ],
+    ids=["dataset", "settings", "model", "fraction"],
+)  # fmt: skip
+def test_nothing_published_is_said_in_one_line_with_a_study(
+    results: Results, one: Trial, reason: str
+) -> None:
+    scores = halves(results, one)
+    assert nothing_fits(scores) == f"{reason}; a study that fits: vib_table_esc10"
+    with pytest.raises(ValueError, match=f"^--published: {re.escape(reason)}"):
+        cli.analyze([results.where], published=True)
+
+
+def test_networks_of_no_paper_name_every_table(results: Results) -> None:
+    said = nothing_fits(halves(results, trial(network__kind="cp_mobile", **BARE)))
+    assert said == (
+        "these trials are of cp_mobile, the tables of vib_cnn (vib_table3), vgg9 "
+        "(consistency_table1), cp_resnet (random_labels_section4); a study that fits: "
+        "vib_table_esc10 or consistency_table_esc10 or random_labels_esc10"
+    )
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_named_study_fits_its_table(name: str) -> None:
+    paper = PUBLISHED[name]
+    rows = pd.DataFrame([settings.flat(one) for one in find(paper.study).trials()])
+    wanted = {"network.kind": paper.network, **paper.off}
+    kept = rows[np.all([rows[setting] == value for setting, value in wanted.items()], axis=0)]
+    named = kept[paper.models(kept) != ""]
+    assert named["split.fraction"].isin(numbers(name)["split.fraction"]).any()
+    assert {*named["sound.dataset"]} <= {*paper.datasets.values(), *paper.kin}
+
+
+def test_no_table_overwrites_the_points_of_a_figure() -> None:
+    assert not {*FIGURES} & {each for name in PUBLISHED for each in (name, f"{name}_gains")}
 
 
 def test_dropout_is_no_model_of_consistency(results: Results) -> None:
@@ -309,7 +363,7 @@ def test_obstacles_are_half_a_sentence(results: Results) -> None:
         beside("vib_table3", without)
     rolled = scored(results, {vgg(augment__roll=0.5): {"test": 0.5}})[0]
     said = str(obstacle("consistency_table1", rolled))
-    assert said.endswith("; all 1 on these have augment.roll=0.5")
+    assert said.endswith(": all 1 have augment.roll=0.5")
     unseen = scored(results, {cnn(): {"validation": 0.5}})[0]
     assert obstacle("vib_table3", unseen) == "no model of vib_table3 was scored on the split test"
     assert beside("vib_table3", unseen).empty
@@ -418,14 +472,14 @@ def test_random_labels_stand_beside_the_paper(results: Results) -> None:
         trial(network__width=32, **kin, network__depth=2): {"train_clean": 0.4},
     }
     scores = scored(results, runs)[0]
-    frame = beside("random_labels", scores).set_index(["dataset", "width"])
+    frame = beside("random_labels_section4", scores).set_index(["dataset", "width"])
     assert len(frame) == 3
     row = frame.loc[("tau2020_mobile", 32)]
     assert row["model"] == "W=32, random labels"
     assert tuple(row[["published", "mean", "difference"]]) == pytest.approx((0.8551, 0.82, -0.0351))
     assert frame.loc[("tau2020_mobile", 16), ["published", "difference"]].isna().all()
     assert frame.loc[("esc10", 4), "mean"] == 0.4
-    assert gains("random_labels", scores).empty
+    assert gains("random_labels_section4", scores).empty
 
 
 def test_the_papers_statistic_is_over_all_epochs_of_all_runs(results: Results) -> None:

@@ -15,7 +15,7 @@ from matplotlib import figure as matplotlib_figure
 from analysis.data import Data
 from analysis.figures.layout import PLAIN, Style
 from analysis.listing import Listing
-from scaling.spelling import nearest
+from scaling.spelling import closest, shortened
 
 
 class Figure(Protocol):
@@ -95,7 +95,12 @@ def known(names: Sequence[str]) -> None:
     """Raises ValueError for a name of no figure."""
     for name in names:
         if name not in FIGURES:
-            raise ValueError(f"figure {name}: no such figure{nearest(name, FIGURES)}")
+            close = closest(name, [*FIGURES])
+            meant = f" (did you mean {close}?)" if close else ""
+            raise ValueError(
+                f"--figure {shortened(name)}: no such figure{meant}; docs/reference/figures.md "
+                f"lists all {len(FIGURES)}, and without --figure all that apply are drawn"
+            )
 
 
 def applicable(names: Sequence[str], data: Data) -> list[str]:

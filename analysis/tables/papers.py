@@ -2,7 +2,8 @@
 
 Sources: Hu et al. 2021 (arXiv 2107.04803), Table 3, one number a cell; Iqbal et al. 2021 (arXiv
 2102.05151), Table 1, with standard errors; Koutini et al. 2021, section 4, of base networks. The
-numbers lie in analysis/published, as fractions. Contents: Published, PUBLISHED, table, numbers.
+numbers lie in analysis/published, as fractions.
+Contents: Published, PUBLISHED, table, numbers, told.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,6 +46,7 @@ class Published(NamedTuple):
     kin: Mapping[str, str]  # ours that it has not, and ours whose numbers stand beside them
     models: Callable[[pd.DataFrame], "pd.Series[str]"]  # trials' names in it, empty for none
     among: Mapping[str, str]  # settings chosen on validation clips, and what they are called
+    study: str  # the shipped one that makes it again at CPU scale
     off: Mapping[str, Any] = OFF | TRUE_LABELS
     split: str = "test"  # that its numbers are of
     sizes: bool = False  # whether ours of other sizes than its own stand in it, too
@@ -96,6 +98,7 @@ PUBLISHED: dict[str, Published] = {
         kin={"audiomnist": "fsdd", "esc10": "esc50", "tut2017": "tut2017_development"},
         models=_vib_models,
         among=BOTTLENECK,
+        study="vib_table_esc10",
     ),
     "consistency_table1": Published(
         network="vgg9",
@@ -103,13 +106,15 @@ PUBLISHED: dict[str, Published] = {
         kin={"esc10": "esc50"},
         models=_consistency_models,
         among={},
+        study="consistency_table_esc10",
     ),
-    "random_labels": Published(
+    "random_labels_section4": Published(
         network="cp_resnet",
         datasets={"TAU 2020 Mobile": "tau2020_mobile"},
         kin={"esc10": "tau2020_mobile"},
         models=_capacities,
         among={},
+        study="random_labels_esc10",
         off=OFF,
         split="train_clean",
         sizes=True,
@@ -151,3 +156,10 @@ def table(name: str) -> Published:
     if name not in PUBLISHED:
         raise ValueError(f"table {name}: no such table{nearest(name, PUBLISHED)}")
     return PUBLISHED[name]
+
+
+def told(name: str) -> str:
+    """The accuracies of a table of PUBLISHED in words: `W=32, true labels: 99.99 %; ...`."""
+    shares = numbers(name).query("metric == 'accuracy'")
+    pairs = zip(shares["model"], shares["published"], strict=True)
+    return "; ".join(f"{model}: {100 * share:.4g} %" for model, share in pairs)

@@ -3,8 +3,8 @@
 Conventions: ours are means over runs. Numbers of other recordings may stand beside ours, but no
 difference is made of them. What the table has no model or fraction for is left out, unless it is
 one of `sizes`. K and beta are chosen on validation clips before the test is read.
-Contents: obstacle, matched, beside. Sources are those of analysis.tables.papers; gains are in
-analysis.tables.gains.
+Sources are those of analysis.tables.papers; gains are in analysis.tables.gains.
+Contents: obstacle, nothing_fits, matched, beside.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ import pandas as pd
 from analysis.conditions import varied, words
 from analysis.selection import select
 from analysis.spread import spread
-from analysis.tables.papers import MATCHED, PUBLISHED, Published, numbers, table
+from analysis.tables.papers import MATCHED, PUBLISHED, numbers, table
 from analysis.units import FOLD, SEED, Estimate, estimate
 
 NORMAL = 1.96  # standard errors that 95 % reach: of how many runs theirs are is not published
@@ -40,12 +40,7 @@ def obstacle(name: str, scores: pd.DataFrame) -> str | None:
     """
     paper, ours = table(name), of_table(name, scores)
     if ours.empty:
-        known = ", ".join([*paper.datasets.values(), *paper.kin])
-        return (
-            f"no trial of these is a model of {name} (network.kind={paper.network} on one of "
-            f"{known}, one of its fractions, nothing pruned, damped, rolled or mixed)"
-            f"{_off(paper, scores)}"
-        )
+        return f"{name} takes no trial of these: {_lacking(name, scores)}"
     if not _over_clips(ours, paper.split).any():
         return f"no model of {name} was scored on the split {paper.split}"
     try:
@@ -55,15 +50,38 @@ def obstacle(name: str, scores: pd.DataFrame) -> str | None:
     return None
 
 
-def _off(paper: Published, scores: pd.DataFrame) -> str:
-    """Which setting keeps trials of its network on its datasets out, where one does."""
-    whose = {*paper.datasets.values(), *paper.kin}
-    rows = scores[
-        (scores["network.kind"] == paper.network) & scores["sound.dataset"].isin(whose)
-    ].drop_duplicates("trial")
-    wrong = {name: rows.loc[rows[name] != off, name] for name, off in paper.off.items()}
-    said = [f"{name}={odd.iloc[0]}" for name, odd in wrong.items() if len(odd) == len(rows) > 0]
-    return f"; all {len(rows)} on these have {', '.join(said)}" if said else ""
+def nothing_fits(scores: pd.DataFrame) -> str:
+    """Why no table of PUBLISHED takes a trial of these, in one line with the remedy: the tables of
+    these networks are named with their reasons, else all tables with their networks.
+    """
+    kinds = {*scores["network.kind"]}
+    near = [name for name, paper in PUBLISHED.items() if paper.network in kinds]
+    if near:
+        said = "; ".join(filter(None, (obstacle(name, scores) for name in near)))
+    else:
+        networks = ", ".join(f"{paper.network} ({name})" for name, paper in PUBLISHED.items())
+        said = f"these trials are of {', '.join(sorted(kinds))}, the tables of {networks}"
+    studies = " or ".join(PUBLISHED[name].study for name in near or PUBLISHED)
+    return f"{said}; a study that fits: {studies}"
+
+
+def _lacking(name: str, scores: pd.DataFrame) -> str:
+    """What keeps all these trials out of a table: their network, dataset, or settings."""
+    paper = table(name)
+    whose = [*paper.datasets.values(), *paper.kin]
+    rows = scores[scores["network.kind"] == paper.network].drop_duplicates("trial")
+    if rows.empty:
+        return f"it is of network.kind={paper.network}"
+    rows = rows[rows["sound.dataset"].isin(whose)]
+    if rows.empty:
+        return f"it is of the datasets {', '.join(whose)}"
+    wrong = {setting: rows.loc[rows[setting] != off, setting] for setting, off in paper.off.items()}
+    if said := [f"{key}={odd.iloc[0]}" for key, odd in wrong.items() if len(odd) == len(rows)]:
+        return f"all {len(rows)} have {' and '.join(said)}"
+    if not (paper.models(rows) != "").any():
+        return "none is one of its models"
+    fractions = ", ".join(f"{each:g}" for each in numbers(name)["split.fraction"].unique())
+    return f"none of its models has one of its split.fraction ({fractions})"
 
 
 def matched(name: str, scores: pd.DataFrame, macro_f1: pd.DataFrame | None = None) -> pd.DataFrame:
