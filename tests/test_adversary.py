@@ -19,7 +19,7 @@ from scaling.results.run_trial import run_trial
 from scaling.seeds import torch_stream
 from scaling.settings import Trial, changed, sizes
 from scaling.sound.store import Store
-from scaling.training import adversary
+from scaling.training import adversary, minimizing
 from scaling.training.epoch import Epoch
 from scaling.training.inputs import Listener
 from scaling.training.methods import run
@@ -66,15 +66,16 @@ def test_the_network_gets_minus_lambda_times_the_heads_gradient(
     head, network = session.adversary.head, session.model.network
 
     session.begin()
+    outputs = minimizing.outputs(session.model, step.views)
     plain = functional.cross_entropy(
-        head(torch.cat([described(each) for each in session._outputs(step.views)])), step.heard_BD
+        head(torch.cat([described(each) for each in outputs])), step.heard_BD
     )
     weights = [*network.parameters()]
     wanted = torch.autograd.grad(plain, [*head.parameters(), *weights], allow_unused=True)
 
     session.begin()
     loss = Loss({}, {})
-    outputs = session._outputs(step.views)
+    outputs = minimizing.outputs(session.model, step.views)
     session.adversary.add_to(loss, outputs, step.heard_BD, step.progress)
     loss.parts["adversary"].backward()
     scale = 0.7 * adversary.strength(step.progress)

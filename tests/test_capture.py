@@ -24,7 +24,7 @@ from scaling.objectives.consistency import Consistency
 from scaling.settings import Trial, changed
 from scaling.sound import frontends
 from scaling.sound.store import Store
-from scaling.training import capture
+from scaling.training import capture, drawn_rows
 from scaling.training.inputs import Listener
 from scaling.training.methods import run
 from scaling.training.session import Session
@@ -290,10 +290,10 @@ def test_an_epoch_that_cannot_be_drawn_ahead_is_drawn_as_it_goes(
 ):
     """As where an epoch's draws do not fit; what networks draw is drawn once more."""
 
-    def fill(self: capture.Rows, steps: Any) -> list[bool]:
+    def fill(self: drawn_rows.Rows, steps: Any) -> list[bool]:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(capture.Rows, "fill", fill)
+    monkeypatch.setattr(drawn_rows.Rows, "fill", fill)
     small = changed(small, {"network.dropout": 0.2, "evaluation.every": 2})
     several = [changed(small, {"seed": seed}) for seed in range(2)]
     expected = side_by_side(several, store, OFF) | {"alone": [*run(small, store, OFF)]}

@@ -23,10 +23,10 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils import _pytree as trees
 
 from scaling import awaited
 from scaling.machine import Machine, short
+from scaling.training.drawn_rows import Rows, uploaded
 from scaling.training.sums import Sums
 
 WARM = 3  # steps before the first capture: libraries choose and allocate
@@ -69,47 +69,6 @@ class Trainee(Protocol):
         """Numbers that its next epoch's steps compute with."""
 
 
-class Rows:
-    """What alike steps draw, on the device: row by row, one buffer for each type."""
-
-    def __init__(self, device: torch.device) -> None:
-        self.at_1 = torch.zeros(1, dtype=torch.int64, device=device)
-        self.buffers: dict[torch.dtype, Tensor] = {}
-        self.shape: Any = None
-
-    def fill(self, steps: Sequence[Any]) -> list[bool]:
-        """Upload those that are as the first; returns which are."""
-        flat = [trees.tree_flatten(step) for step in steps]
-        shapes = [(spec, *map(_shape, leaves)) for leaves, spec in flat]
-        alike = [shape == shapes[0] for shape in shapes]
-        rows: dict[torch.dtype, list[Tensor]] = {}
-        for (leaves, _), chosen in zip(flat, alike, strict=True):
-            if chosen:
-                for kind, parts in _by_type(leaves).items():
-                    rows.setdefault(kind, []).append(torch.cat(parts))
-        self.shape, (leaves, self.spec) = shapes[0], flat[0]
-        self.leaves = [_tensor(leaf) if _is_data(leaf) else leaf for leaf in leaves]
-        for kind, each in rows.items():
-            whole, buffer = torch.stack(each), self.buffers.get(kind)
-            if buffer is None or buffer.shape != whole.shape:
-                self.buffers[kind] = whole.to(self.at_1.device)
-            else:
-                buffer.copy_(whole)
-        self.at_1.zero_()
-        return alike
-
-    def row(self) -> Any:
-        """What the next step draws, on the device."""
-        found = {}
-        for kind, buffer in self.buffers.items():
-            own = [leaf for leaf in self.leaves if isinstance(leaf, Tensor) and leaf.dtype == kind]
-            row = torch.split(buffer.index_select(0, self.at_1)[0], [leaf.numel() for leaf in own])
-            found[kind] = iter([part.view(leaf.shape) for part, leaf in zip(row, own, strict=True)])
-        self.at_1 += 1
-        leaves = [next(found[x.dtype]) if isinstance(x, Tensor) else x for x in self.leaves]
-        return trees.tree_unflatten(leaves, self.spec)
-
-
 class Replay:
     """The epochs of one trainee."""
 
@@ -146,7 +105,7 @@ class Replay:
                 if chosen:
                     self._next()
                 else:
-                    self.trainee.take(_uploaded(step, self.machine.device), self.sums)
+                    self.trainee.take(uploaded(step, self.machine.device), self.sums)
         finally:
             self.trainee.settle()
         return self.sums
@@ -317,30 +276,6 @@ def _capturable(optimizer: torch.optim.Optimizer) -> Iterator[None]:
     finally:
         for group in groups:
             group["capturable"] = False
-
-
-def _is_data(leaf: Any) -> bool:
-    return isinstance(leaf, Tensor | float)
-
-
-def _tensor(leaf: Any) -> Tensor:
-    return leaf if isinstance(leaf, Tensor) else torch.tensor(leaf, dtype=torch.float32)
-
-
-def _shape(leaf: Any) -> Any:
-    """What steps that are alike have in common of a leaf."""
-    return (tuple(_tensor(leaf).shape), _tensor(leaf).dtype) if _is_data(leaf) else leaf
-
-
-def _by_type(leaves: Sequence[Any]) -> dict[torch.dtype, list[Tensor]]:
-    found: dict[torch.dtype, list[Tensor]] = {}
-    for leaf in filter(_is_data, leaves):
-        found.setdefault(_tensor(leaf).dtype, []).append(_tensor(leaf).reshape(-1))
-    return found
-
-
-def _uploaded(step: Any, device: torch.device) -> Any:
-    return trees.tree_map(lambda leaf: _tensor(leaf).to(device) if _is_data(leaf) else leaf, step)
 
 
 def _copied(tensors: Sequence[Tensor]) -> list[Tensor]:

@@ -12,19 +12,16 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
-from itertools import islice
 from time import perf_counter
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from scaling.machine import Machine
-from scaling.networks.modules.output import Output, by_view
 from scaling.networks.modules.stochastic import reseed
 from scaling.objectives.modules.losses import Loss
-from scaling.pruning.saliency import LossOf
 from scaling.seeds import key, stream, torch_stream
 from scaling.settings import Trial, sizes
 from scaling.sound import augment
@@ -33,6 +30,7 @@ from scaling.training import (
     classifier,
     evaluation,
     held_out,
+    minimizing,
     once,
     optimizer,
     order,
@@ -108,7 +106,7 @@ class Session:
             self.model,
             self.optimizer,
             self.count,
-            self._first_losses,
+            partial(minimizing.first_losses, self),
             resume,
         )
 
@@ -325,10 +323,10 @@ class Session:
     def _loss(self, step: Step) -> Loss:
         """What a step minimizes and measures."""
         if step.embedding_BE is None:
-            outputs = self._outputs(step.views)
+            outputs = minimizing.outputs(self.model, step.views)
         else:
             outputs = [self.model.answer(step.embedding_BE)]
-        loss = self._minimized(outputs, step, self.done)
+        loss = minimizing.minimized(self.objective, outputs, step, self.done)
         if self.adversary:
             assert step.heard_BD is not None
             self.adversary.add_to(loss, outputs, step.heard_BD, step.progress)
@@ -339,46 +337,10 @@ class Session:
             loss.parts.update(self.pruner.penalties(self.done))
         return loss
 
-    def _minimized(self, outputs: Sequence[Output], step: Step, epoch: int) -> Loss:
-        """What the objective makes of a step's outputs."""
-        if step.teachers:
-            return self.objective.distilled(outputs, step.targets_BY, step.teachers)
-        return self.objective.loss(outputs, step.targets_BY, epoch)
-
-    def _first_losses(self, count: int) -> list[LossOf]:
-        """The losses of a network like its own in so many first steps of the first epoch, each
-        drawn alike in every call. Raises ValueError where an epoch has fewer.
-        """
-        if count > self.count:
-            raise ValueError(
-                f"pruning.batches={count}: an epoch has {self.count} of them, at most that"
-            )
-        seed = self.trial.seed
-
-        def of(step: Step, number: int) -> LossOf:
-            def loss(network: nn.Module, temperature: float) -> Tensor:
-                reseed(network, lambda name: torch_stream(seed, "pruning", number, name))
-                if self.trial.own:
-                    torch.manual_seed(key(seed, "own pruning", number) % 2**63)
-                whole: Output = network(torch.cat(step.views).detach()[:, None])
-                whole = whole._replace(logits_BY=whole.logits_BY / temperature)
-                minimized = self._minimized(by_view(whole, len(step.views)), step, 0)
-                return torch.stack([*minimized.parts.values()]).sum()
-
-            return loss
-
-        return [of(step, number) for number, step in enumerate(islice(self.steps(), count))]
-
     def _shares(self) -> list[float]:
         """How many of the clips each view transforms: several are the clip itself, then changed."""
         others = self.objective.views - 1
         return [0.0, *[1.0] * others] if others else [self.trial.augment.transform_share]
-
-    def _outputs(self, views: list[Tensor]) -> list[Output]:
-        """The network's output for each view, all views normalized as one batch."""
-        if len(views) == 1:
-            return [self.model.network_on(views[0])]
-        return by_view(self.model.network_on(torch.cat(views)), len(views))
 
 
 def _of_train(values: Mapping[str, float]) -> list[Metric]:

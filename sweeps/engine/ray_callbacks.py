@@ -122,6 +122,91 @@ class Account:
         self.ended.add(trial.id)
 
 
+class _Hearing:
+    """A Tune callback's methods: see `listener`."""
+
+    account: Account
+    running: dict[str, Any]
+    dropped: set[str]
+    refused: Refused | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Tune pickles its callbacks for a restore that never comes
+
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        import ray
+
+        late = [each for name, each in self.running.items() if self.account.late(name)]
+        for trial in {id(each): each for each in late}.values():
+            # ended first: it must not record another end meanwhile
+            ray.kill(trial.temporary_state.ray_actor)
+            for planned in self.over(trial):
+                if planned.id not in self.account.ended:
+                    self.account.overdue(planned)
+
+    def over(self, trial: Any) -> list[Trial]:
+        """The trials of ours that one of Tune's is, which runs no more."""
+        found = group.planned(trial.config)
+        for planned in found:
+            self.running.pop(planned.id, None)
+        return found
+
+    def refuse(self, error: Refused) -> None:
+        """End the sweep as Ctrl-C does."""
+        if self.refused is None:
+            self.refused = error
+            interrupt()
+
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        trials_of_ours = group.planned(trial.config)
+        for planned in trials_of_ours:
+            self.running[planned.id] = trial
+            self.account.began(planned.id, len(trials_of_ours))
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.over(trial)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if AWAITED in result:
+            self.account.display.awaited(result[AWAITED])
+            return
+        for line in result.get("said", ()):
+            warnings.warn(line, stacklevel=2)
+        self.account.heard(Progress(*(result[field] for field in Progress._fields)))
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        lost, error = self.over(trial), _raised(trial)
+        if isinstance(error, Refused):
+            self.refuse(error)
+        elif isinstance(error, preflight.Unfit):
+            warnings.warn(str(error), stacklevel=2)
+        else:
+            if isinstance(error, LostGpu):
+                warnings.warn(str(error), stacklevel=2)
+            for planned in lost:
+                self.account.lost(planned)
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        lost_ones, error = self.over(trial), _raised(trial)
+        if isinstance(error, Refused):
+            self.refuse(error)
+            return
+        # of those side by side, one may have ended the worker of all: next, each is alone
+        if trial.run_metadata.num_failures < ATTEMPTS or len(lost_ones) > 1:
+            for planned in lost_ones:
+                self.account.lost(planned)
+                if planned.id not in self.account.ended:
+                    self.dropped.add(planned.id)
+            return
+        (planned,) = lost_ones
+        lost = not isinstance(error, preflight.Unfit)
+        reason = f"its worker died {ATTEMPTS} times, " if lost else "not run: "
+        reason += summary(error) if lost else str(error)
+        self.account.fail(planned, reason, record=lost)
+
+
 def listener(display: Display, where: str, hours: float | None = None) -> Any:
     """A Tune callback that hands on what trials report, ends those that take too long, and records
     those whose worker kept dying. What a node lacks is said, but is no trial's failure: that trial
@@ -131,96 +216,10 @@ def listener(display: Display, where: str, hours: float | None = None) -> Any:
     ends the sweep, `refused` says why. `dropped` are those that have to be handed to Tune again: it
     gives a trial up at once when the worker dies that it is about to reuse.
     """
-    import ray
     from ray.tune import Callback
 
-    class Listener(Callback):
-        account: Account
-        running: dict[str, Any]
-        dropped: set[str]
-        refused: Refused | None = None
-
-        def __getstate__(self) -> dict[str, Any]:
-            return {}  # Tune pickles its callbacks for a restore that never comes
-
-        def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-            late = [each for name, each in self.running.items() if self.account.late(name)]
-            for trial in {id(each): each for each in late}.values():
-                # ended first: it must not record another end meanwhile
-                ray.kill(trial.temporary_state.ray_actor)
-                for planned in self.over(trial):
-                    if planned.id not in self.account.ended:
-                        self.account.overdue(planned)
-
-        def over(self, trial: Any) -> list[Trial]:
-            """The trials of ours that one of Tune's is, which runs no more."""
-            found = group.planned(trial.config)
-            for planned in found:
-                self.running.pop(planned.id, None)
-            return found
-
-        def refuse(self, error: Refused) -> None:
-            """End the sweep as Ctrl-C does."""
-            if self.refused is None:
-                self.refused = error
-                interrupt()
-
-        def on_trial_start(
-            self, iteration: int, trials: list[Any], trial: Any, **info: Any
-        ) -> None:
-            trials_of_ours = group.planned(trial.config)
-            for planned in trials_of_ours:
-                self.running[planned.id] = trial
-                self.account.began(planned.id, len(trials_of_ours))
-
-        def on_trial_complete(
-            self, iteration: int, trials: list[Any], trial: Any, **info: Any
-        ) -> None:
-            self.over(trial)
-
-        def on_trial_result(
-            self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-        ) -> None:
-            if AWAITED in result:
-                self.account.display.awaited(result[AWAITED])
-                return
-            for line in result.get("said", ()):
-                warnings.warn(line, stacklevel=2)
-            self.account.heard(Progress(*(result[field] for field in Progress._fields)))
-
-        def on_trial_recover(
-            self, iteration: int, trials: list[Any], trial: Any, **info: Any
-        ) -> None:
-            lost, error = self.over(trial), _raised(trial)
-            if isinstance(error, Refused):
-                self.refuse(error)
-            elif isinstance(error, preflight.Unfit):
-                warnings.warn(str(error), stacklevel=2)
-            else:
-                if isinstance(error, LostGpu):
-                    warnings.warn(str(error), stacklevel=2)
-                for planned in lost:
-                    self.account.lost(planned)
-
-        def on_trial_error(
-            self, iteration: int, trials: list[Any], trial: Any, **info: Any
-        ) -> None:
-            lost_ones, error = self.over(trial), _raised(trial)
-            if isinstance(error, Refused):
-                self.refuse(error)
-                return
-            # of those side by side, one may have ended the worker of all: next, each is alone
-            if trial.run_metadata.num_failures < ATTEMPTS or len(lost_ones) > 1:
-                for planned in lost_ones:
-                    self.account.lost(planned)
-                    if planned.id not in self.account.ended:
-                        self.dropped.add(planned.id)
-                return
-            (planned,) = lost_ones
-            lost = not isinstance(error, preflight.Unfit)
-            reason = f"its worker died {ATTEMPTS} times, " if lost else "not run: "
-            reason += summary(error) if lost else str(error)
-            self.account.fail(planned, reason, record=lost)
+    class Listener(_Hearing, Callback):
+        pass
 
     made = Listener()
     made.account, made.running, made.dropped = Account(display, Results(where), hours), {}, set()

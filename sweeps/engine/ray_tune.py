@@ -66,30 +66,19 @@ def sweep(
             [proposals.ledger.search.base] if proposals else trials, task, resources, auth
         ) as task,
     ):
-        from ray import tune  # seconds, which the display has a name for
-
         display.slots = cluster.slots(resources)
         workers = display.slots if proposals else min(display.slots, len(trials))
         display.waiting(f"starting {workers} worker{'s' if workers > 1 else ''}")
         if lock:
             lock.slots = display.slots
-        trainable = tune.with_resources(
-            functools.partial(work, task=task, limit=limits.Limit(resources.memory)),
-            resources.of_a_trial(),
-        )
         at_once = display.slots if proposals else resources.concurrent
         for attempt in range(ATTEMPTS):
             groups = grouped(trials) if grouped and not attempt else [[each] for each in trials]
             heard = listener(display, task.results, resources.hours)
-            config = tune.TuneConfig(
-                search_alg=searcher(proposals, display) if proposals else _listed(groups),
-                num_samples=-1 if proposals else len(groups),
-                reuse_actors=True,
-                max_concurrent_trials=at_once,
-                trial_dirname_creator=_name,
-                trial_name_creator=_name,
-            )
-            _fit(trainable, config, heard, stopper(watch, task.results) if watch else None, own)
+            search = searcher(proposals, display) if proposals else _listed(groups)
+            config = _config(search, -1 if proposals else len(groups), at_once)
+            early = stopper(watch, task.results) if watch else None
+            _fit(_trainable(task, resources), config, heard, early, own)
             if heard.refused:
                 raise heard.refused
             trials = proposals.ledger.plan.trials if proposals else trials
@@ -98,6 +87,28 @@ def sweep(
             if interruption.asked() or not left or left != heard.dropped:
                 break
             trials = [trial for trial in trials if trial.id in left]
+
+
+def _trainable(task: Task, resources: Resources) -> Any:
+    """What a worker of Tune's runs, and what that takes of its node."""
+    from ray import tune
+
+    run = functools.partial(work, task=task, limit=limits.Limit(resources.memory))
+    return tune.with_resources(run, resources.of_a_trial())
+
+
+def _config(search: Any, samples: int, at_once: int | None) -> Any:
+    """How Tune runs so many samples (-1: any number) of a searcher."""
+    from ray import tune
+
+    return tune.TuneConfig(
+        search_alg=search,
+        num_samples=samples,
+        reuse_actors=True,
+        max_concurrent_trials=at_once,
+        trial_dirname_creator=_name,
+        trial_name_creator=_name,
+    )
 
 
 def _fit(trainable: Any, config: Any, heard: Any, stop: Any, own: Path) -> None:
