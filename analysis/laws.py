@@ -16,7 +16,6 @@ predicted.
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +27,7 @@ from analysis.conditions import REPEAT, SIZE, labels, phrases, varied
 from analysis.data import Data
 from analysis.intervals import CONFIDENCE, FEWEST
 from analysis.metrics import Unrecorded
+from analysis.remembered import remembered
 from analysis.units import FOLD, SEED
 from scaling import settings
 
@@ -97,18 +97,19 @@ def _given(alpha_BK: Floats, size_M: Floats, error_BM: Floats) -> tuple[Floats, 
 
     Non-negative least squares of two columns, in closed form: both, or either one alone.
     """
-    x_BKM = size_M ** -alpha_BK[..., None]
-    y_B1M = error_BM[:, None]
-    mean_x, mean_y = x_BKM.mean(axis=-1), y_B1M.mean(axis=-1)
-    apart = x_BKM - mean_x[..., None]
-    slope = (apart * y_B1M).sum(axis=-1) / np.maximum((apart**2).sum(axis=-1), 1e-300)
-    through = (x_BKM * y_B1M).sum(axis=-1) / (x_BKM**2).sum(axis=-1)  # E = 0
+    # sizes come first: there are few, and numpy adds long rows faster than many short ones
+    x_MBK = size_M[:, None, None] ** -alpha_BK
+    y_MB1 = error_BM.T[..., None]
+    mean_x, mean_y = x_MBK.mean(axis=0), y_MB1.mean(axis=0)
+    apart = x_MBK - mean_x
+    slope = (apart * y_MB1).sum(axis=0) / np.maximum((apart**2).sum(axis=0), 1e-300)
+    through = (x_MBK * y_MB1).sum(axis=0) / (x_MBK**2).sum(axis=0)  # E = 0
     flat = np.broadcast_to(mean_y, slope.shape)  # A = 0
     none = np.zeros_like(slope)
     both = (flat - slope * mean_x, slope)
     choices = [both, (none, through), (flat, none)]
-    fitted = (both[0][..., None] + slope[..., None] * x_BKM, through[..., None] * x_BKM)
-    left = [((each - y_B1M) ** 2).sum(axis=-1) for each in (*fitted, mean_y[..., None])]
+    fitted = (both[0] + slope * x_MBK, through * x_MBK, mean_y)
+    left = [((each - y_MB1) ** 2).sum(axis=0) for each in fitted]
     squares = np.stack(np.broadcast_arrays(*left))
     squares[0] = np.where((both[0] >= 0) & (both[1] >= 0), squares[0], np.inf)
     which = squares.argmin(axis=0)[None]
@@ -144,6 +145,7 @@ class Runs(NamedTuple):
         return made
 
 
+@remembered
 def values_of(data: Data) -> tuple[pd.DataFrame, Measure]:
     """The held-out scores as errors in `value`, and what they are: the cross-entropy where it was
     recorded, else 1 - accuracy.
@@ -156,15 +158,10 @@ def values_of(data: Data) -> tuple[pd.DataFrame, Measure]:
     return on_splits(scores[scores["split.labels"] == "true"]), measure
 
 
-_known: "WeakKeyDictionary[Data, dict[str, list[Runs]]]" = WeakKeyDictionary()
-
-
+@remembered
 def runs_by(data: Data, size: str) -> list[Runs]:
     """`runs_of` all held-out scores; made once, as several figures ask for them."""
-    known = _known.setdefault(data, {})
-    if size not in known:
-        known[size] = [*runs_of(values_of(data)[0], size, data.unit)]
-    return known[size]
+    return [*runs_of(values_of(data)[0], size, data.unit)]
 
 
 def runs_of(scores: pd.DataFrame, size: str, unit: str = "") -> Iterator[Runs]:

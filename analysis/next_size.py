@@ -22,6 +22,7 @@ import pandas as pd
 from analysis.data import Data
 from analysis.intervals import over_units
 from analysis.laws import SIZES, Runs, predicted, runs_by, values_of
+from analysis.remembered import remembered
 from scaling.results.records import Refused
 
 SIZE = "kept_parameters"
@@ -31,6 +32,7 @@ KIND = "laws"
 SAME = ["family", "split", "metric"]  # columns that a law and its outcome share
 
 
+@remembered
 def foretold(data: Data) -> pd.DataFrame:
     """What the law of each condition with enough sizes says at each of FACTORS: the columns of the
     record but `made`; empty where no condition has enough.

@@ -13,7 +13,6 @@ expected_error.
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +25,7 @@ from scipy.special import log_softmax
 from analysis import table
 from analysis.aggregate import NOT_HELD_OUT
 from analysis.data import Data
+from analysis.remembered import remembered
 
 # N answers, Y classes
 
@@ -50,9 +50,6 @@ class Tally(NamedTuple):
     mistaken: pd.DataFrame  # clip, predicted: answers that were wrong
 
 
-_known: "WeakKeyDictionary[Data, dict[tuple[str, ...], Tally]]" = WeakKeyDictionary()
-
-
 def obstacle(data: Data) -> str | None:
     """Why there is nothing to count, as half a sentence."""
     predicted = set(data.snapshot.results.names("predictions"))
@@ -66,11 +63,7 @@ def tally(data: Data, trials: Sequence[str]) -> Tally:
 
     Warns of trials without predictions. Raises ValueError where none has any.
     """
-    known = _known.setdefault(data, {})
-    key = tuple(trials)
-    if key not in known:
-        known[key] = _tally(data, key)
-    return known[key]
+    return _tally(data, tuple(trials))
 
 
 def clips_by_device(data: Data) -> pd.DataFrame:
@@ -89,7 +82,8 @@ def clips_by_device(data: Data) -> pd.DataFrame:
     return counted
 
 
-def _tally(data: Data, trials: Sequence[str]) -> Tally:
+@remembered
+def _tally(data: Data, trials: tuple[str, ...]) -> Tally:
     found = [_counted(block) for block in _blocks(_answers(data, trials))]
     if not found:
         raise ValueError("no complete trial has predictions: nothing tells classes or clips apart")
@@ -97,7 +91,7 @@ def _tally(data: Data, trials: Sequence[str]) -> Tally:
         warnings.warn(
             f"{missing} of {len(trials)} trials have no predictions: they are in no figure of "
             "classes, confusion, calibration or clips",
-            stacklevel=4,
+            stacklevel=5,
         )
     frames = [
         _as_texts(pd.concat([parts[place] for parts, _ in found], ignore_index=True))

@@ -16,6 +16,7 @@ import pandas as pd
 from analysis.aggregate import COSTS, DIMENSIONS, in_order, on_splits, split_order, told
 from analysis.conditions import SIZE, varied
 from analysis.data import Data
+from analysis.remembered import remembered
 from analysis.units import SHARE, Scale, estimated
 
 MODEL = "model"  # number of a model, in order of family and size
@@ -78,6 +79,7 @@ class Models(NamedTuple):
         return by_fold.groupby([MODEL, *keys]).mean().reset_index()
 
 
+@remembered
 def models(data: Data) -> Models:
     """The models of the complete trials that were scored on held-out clips.
 

@@ -29,6 +29,7 @@ from analysis.figures.layout import GREY, PLAIN, Page, Style, drawing, folded, p
 from analysis.frontier import RESAMPLES, frontier
 from analysis.listing import DESCRIBED as ON
 from analysis.listing import HEADINGS, Column, Listing
+from analysis.remembered import remembered
 from analysis.units import over
 from scaling.settings.sizes import FLOAT32
 
@@ -72,7 +73,7 @@ class Frontier(NamedTuple):
         scored = {*data.scores()["split"]} - {*NOT_DRAWN}
         parts = []
         for split in sorted(scored, key=split_order):
-            found = candidates(data, split, beside=False)
+            found = _candidates(data, split)
             if self.cost == "latency_ms":
                 found = found[found["latency_ms"].notna()].reset_index(drop=True)
                 found = found.assign(latency=data.latencies.said)
@@ -213,6 +214,12 @@ def _name(panel: Axes, rows: pd.DataFrame, points: pd.DataFrame, made: Page, sty
     if len(points[["n", "unit"]].drop_duplicates()) > 1:
         named += f" ({over(rows)})"
     panel.set_title(folded(named, made.letters), loc="left")
+
+
+@remembered
+def _candidates(data: Data, split: str) -> pd.DataFrame:
+    """The candidates that each of the figures draws, whatever cost it sets them against."""
+    return candidates(data, split, beside=False)
 
 
 def _caption(points: pd.DataFrame, cost: str) -> str:
