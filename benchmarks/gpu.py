@@ -1,7 +1,8 @@
 """What a GPU gives to a study: ceilings, front ends, trials alone and side by side, a real study.
 
-One call of at most 8 minutes on a data-centre GPU. It needs torch, torchaudio, pandas and pyarrow:
-trials run without Ray. Each figure stands beside what one would write instead, measured in the same
+One call of at most 8 minutes on a data-centre GPU. Of what Overhear needs, Ray and nnAudio may be
+missing: trials run without them (benchmarks/README.md has all calls for a machine that is lent
+without a network). Each figure stands beside what one would write instead, measured in the same
 run: the plain float32 loop and plain autocast on features at hand, torchaudio's mel spectrogram,
 our own steps uncaptured, the same trials one after the other, uncaptured. ESC-10 is heard where
 OVERHEAR_DATA has it, else synthetic sounds. What matters most comes first; each part prints its
@@ -70,8 +71,8 @@ class Scale(NamedTuple):
 QUICK = Scale((2,), (4,), (2,), (2,), 2, 2, (2, 22_050), (2,), 1, 1, 1, 2)
 
 
-def ceilings(here: Machine) -> None:
-    """Print what the card can do at most."""
+def ceilings(here: Machine) -> list[Result]:
+    """Print what the card can do at most, beside which nothing is compared."""
     source = torch.ones(2**26, device=here.device)
     target = torch.empty_like(source)
 
@@ -85,6 +86,7 @@ def ceilings(here: Machine) -> None:
         f"ceilings: {ceiling(here) / 1e12:,.1f} TFLOP/s of {here.precision_name} products, "
         f"{moved / 1e9:,.0f} GB/s of copying"
     )
+    return []
 
 
 class Alone(NamedTuple):
@@ -209,7 +211,7 @@ def whole_study(here: Machine, scale: Scale) -> Iterator[Result]:
     yield Result(f"{len(trials)} trials, {scale.epochs} epochs, s", ours, peer, peer / ours)
 
 
-def of_the_paper(found: Sequence[Alone]) -> None:
+def of_the_paper(found: Sequence[Alone]) -> list[Result]:
     """Print the GPU-hours of the over-parameterization paper at its scale, one trial at a time:
     each trial at the rate of the nearest measured cost and batch.
     """
@@ -224,6 +226,7 @@ def of_the_paper(found: Sequence[Alone]) -> None:
         total += passed / nearest.rate * max(1.0, work) / 3600
         count += 1
     print(f"the paper: {count} trials on TAU 2020, about {total:,.0f} hours of this card, one each")
+    return []
 
 
 Part = tuple[str, Callable[[], Iterable[Result]]]
@@ -284,11 +287,10 @@ def main(words: Sequence[str] | None = None) -> None:
         print("no GPU here: nothing is measured (--device cpu --quick shows that the code runs)")
         return
     scale, here = QUICK if chosen.quick else Scale(), machine.here(chosen.device)
-    ceilings(here)
     found: list[Alone] = []
-    results = measured(parts(here, scale, found))
+    results = measured([("ceilings", partial(ceilings, here)), *parts(here, scale, found)])
     if found and not chosen.quick:
-        of_the_paper(found)
+        measured([("the paper", partial(of_the_paper, found))])  # whatever time is left
     report(f"A GPU for studies, {here.precision_name}", results)
 
 

@@ -94,6 +94,32 @@ def test_parts_and_block_sizes_of_the_fused_pass(
     assert fused.FRAMES == 32
 
 
+def test_what_fails_before_and_after_the_parts_leaves_the_table(
+    beside: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """The card's ceilings and the paper's hours cost no figure."""
+    import gpu
+    from common import Result
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access")
+
+    monkeypatch.setattr(gpu, "ceilings", fails)
+    monkeypatch.setattr(gpu, "of_the_paper", fails)
+    found = Result("one, ms", 1.0, 2.0, 2.0)
+
+    def parts(here: object, scale: object, alone: list[object]) -> list[object]:
+        alone.append(gpu.Alone(1, 1, 1.0))
+        return [("one", lambda: [found])]
+
+    monkeypatch.setattr(gpu, "parts", parts)
+    gpu.main(["--device", "cpu"])
+    told = capsys.readouterr().out
+    assert told.count("not measured, RuntimeError: CUDA error: an illegal memory access") == 2
+    (one,) = json.loads(beside.read_text())["results"]
+    assert one["name"] == "one, ms"
+
+
 def test_without_a_gpu_it_says_so(beside: Path, capsys: pytest.CaptureFixture[str]):
     import gpu
 
