@@ -450,6 +450,8 @@ def _hidden(
     snapshot: "Snapshot", scores: "pd.DataFrame", tally: dict[str, int], last: int, default: bool
 ) -> Iterator[str]:
     """What a reader of the figures must know and would not see in them."""
+    from scaling import settings
+
     left_out = [f"{n} {state}" for state, n in tally.items() if n and state != Status.COMPLETE]
     if left_out:
         yield f"{', '.join(left_out)} of {sum(tally.values())} trials are in no figure"
@@ -459,15 +461,22 @@ def _hidden(
     short = scores.loc[scores["epochs"] < last, "trial"].nunique()
     if short:
         yield f"{short} trials have fewer than last={last} evaluated epochs: all were averaged"
-    stated = sorted(snapshot.manifest["evaluation.last"].unique())
+    planned, known = snapshot.manifest, settings.leaves()
+    for name in (n for n in planned if "." in n and n not in known):
+        if planned[name].nunique(dropna=False) > 1:
+            yield (
+                f"trials differ in {name}, a setting that this Overhear does not know, and count "
+                "as alike in it: update Overhear"
+            )
+    stated = sorted(planned["evaluation.last"].unique())
     if default and len(stated) > 1:
         several = " and ".join(map(str, stated))
         yield f"trials state evaluation.last={several}: only the last epoch counts without --last"
     # behind a + stand the microphones, which a study may vary
-    clips = snapshot.manifest["data_digest"].str.partition("+")[0]
+    clips = planned["data_digest"].str.partition("+")[0]
     # a digest of an earlier form names the same clips otherwise: only like is compared
     forms = clips.str.startswith("2-")
     for form in (clips[forms], clips[~forms]):
-        digests = form.groupby(snapshot.manifest["sound.dataset"]).nunique()
+        digests = form.groupby(planned["sound.dataset"]).nunique()
         for dataset in digests.index[digests > 1]:
             yield f"the trials saw {digests[dataset]} versions of {dataset}: data_digest differs"

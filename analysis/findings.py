@@ -4,7 +4,8 @@ Results folders are large and pass away; a finding is kept with the code, so tha
 its claims again. A row is one trial on one split as one device: its id, seed, fold, the settings
 that vary, how many clips, and its metrics, means over the last evaluated epochs. The JSON file says
 what is the same in all rows: the other settings, the claims and when they were stated, commits,
-digests of the data, versions, processors. Source: facts, statistics.
+digests of the data, versions, device (`cpu`, or a GPU's name) and precision. Source: facts,
+statistics.
 Conventions: in the CSV file a text is itself, anything else its JSON (null: no value).
 Contents: `keep`, Kept, `is_one`.
 """

@@ -8,6 +8,8 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import typer
 from test_analysis_table import complete, end, measure, mixed, plan, results, trial
@@ -306,6 +308,21 @@ def test_what_is_not_complete_is_counted_aloud(
         cli.analyze([results.where])
     counted = "7 trials: 2 complete, 1 stopped, 2 failed, 1 running, 1 missing"
     assert counted in capsys.readouterr().out
+
+
+def test_a_setting_of_a_newer_version_that_differs_is_warned_of(results: Results) -> None:
+    trials = [trial(seed=seed) for seed in (0, 1)]
+    complete(results, {one: {"test": [0.5]} for one in trials})
+    (name,) = results.names("manifest")
+    path = results.path("manifest", f"{name}.parquet")
+    plan: pa.Table = pq.read_table(path)
+    pq.write_table(plan.append_column("network.wings", pa.array([2, 2])), path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what is the same in all trials tells none apart
+        cli.analyze([results.where], figure=[NAME])
+    pq.write_table(plan.append_column("network.wings", pa.array([2, 3])), path)
+    with pytest.warns(UserWarning, match="^trials differ in network.wings, .*: update Overhear$"):
+        cli.analyze([results.where], figure=[NAME])
 
 
 def test_other_warnings(results: Results) -> None:
