@@ -8,8 +8,7 @@ ValueErrors of one line, as on the command line.
 # B clips, T samples, F mel bands, N frames, Y classes
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -278,51 +277,19 @@ def prune(
     >>> small <= whole / 2
     True
     """
-    from torch import nn
-    from torch.nn.utils import prune as torch_prune
-
-    from scaling.networks.modules.kernels import Prunable
-    from scaling.pruning import masks
-    from scaling.seeds import stream
     from scaling.shipping import lighter
     from scaling.shipping.model import Model
 
     if channels and way != "channels":
         raise ValueError(f"way={way} has no {next(iter(channels))}, only channels has")
-    if way == "channels":
-        if not isinstance(model, Model):
-            raise ValueError(
-                f"way=channels: a {type(model).__name__} does not say which of its layers share "
-                "channels: take a model of load_model"
-            )
-        with _learning(model):
-            return lighter.cut_channels(model, keep, channels)
-    layers = {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear)
-    }
-    total = sum(layer.weight.numel() for layer in layers.values())
-    if not (0 < keep <= 1 and total):
-        raise ValueError(f"keep={keep}: a share of {total} weights, above 0 and at most 1")
-    count = round(keep * total)
-    if way == "static":
-        shapes = {name: layer.weight.shape for name, layer in layers.items()}
-        found = masks.static(shapes, count, lambda name: stream(seed, "prune", name))
-    elif way == "magnitude":
-        kernels = {n: m.kernel if isinstance(m, Prunable) else m.weight for n, m in layers.items()}
-        sizes = {name: kernel.detach().abs() for name, kernel in kernels.items()}
-        alive = {name: _alive(layer) for name, layer in layers.items()}
-        found = masks.magnitude(sizes, alive, count, guard)
-    else:
-        raise ValueError(f"way={way}: magnitude, static or channels")
-    with _learning(model):
-        for name, layer in layers.items():
-            if isinstance(layer, Prunable):
-                layer.cut(found[name])
-            else:
-                torch_prune.custom_from_mask(layer, "weight", found[name])  # type: ignore[no-untyped-call]
-    return found
+    if way != "channels":
+        return lighter.cut_weights(model, keep, way, guard, seed)
+    if not isinstance(model, Model):
+        raise ValueError(
+            f"way=channels: a {type(model).__name__} does not say which of its layers share "
+            "channels: take a model of load_model"
+        )
+    return lighter.cut_channels(model, keep, channels)
 
 
 def compact(model: "Model") -> "Model":
@@ -339,27 +306,6 @@ def compact(model: "Model") -> "Model":
     from scaling.shipping import lighter
 
     return lighter.compacted(model)
-
-
-@contextmanager
-def _learning(model: "nn.Module") -> Iterator[None]:
-    """All parameters ask for gradients meanwhile, without which no hook can be set on them."""
-    asking = [(each, each.requires_grad) for each in model.parameters()]
-    model.requires_grad_(True)
-    try:
-        yield
-    finally:
-        for each, before in asking:
-            each.requires_grad_(before)
-
-
-def _alive(layer: "nn.Module") -> "Tensor":
-    """Where an earlier cut left the weights of a layer."""
-    import torch
-
-    mask: Tensor | None = getattr(layer, "mask", getattr(layer, "weight_mask", None))
-    weight: Any = layer.weight
-    return torch.ones_like(weight, dtype=torch.bool) if mask is None else mask.bool()
 
 
 def _opened(results: "Data | Location", unit: str = "") -> "Data":

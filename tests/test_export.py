@@ -24,9 +24,9 @@ from scaling.results.records import Results
 from scaling.settings import Features, changed
 from scaling.settings.recipes import RECIPES
 from scaling.shipping import agreement, card, export, model, whole, windows
-from scaling.shipping.export_command import destination
 from scaling.shipping.predict import predict
 from scaling.shipping.script import script
+from scaling.shipping.ship import destination
 from scaling.shipping.waveform import exportable
 from scaling.sound import frontends
 from scaling.sound.store import Store

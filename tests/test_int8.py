@@ -18,7 +18,7 @@ from scaling.networks.modules.kernels import Prunable
 from scaling.results.records import Results
 from scaling.settings import Trial, changed
 from scaling.shipping import agreement, export, finetune, int8, model, slim, stopwatch
-from scaling.shipping.export_command import RATE
+from scaling.shipping.twin import RATE
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener
 

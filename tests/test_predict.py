@@ -17,12 +17,13 @@ from overhear.command import app
 from scaling import machine
 from scaling.results.records import Results
 from scaling.settings import Trial, changed
-from scaling.shipping import command, windows
 from scaling.shipping import predict as predicting
+from scaling.shipping import printed, windows
 from scaling.shipping.model import Model
 from scaling.shipping.predict import predict
 from scaling.sound import datasets, frontends
-from scaling.sound.store import Store, pack
+from scaling.sound.packing import pack
+from scaling.sound.store import Store
 from scaling.training import classifier
 
 __all__ = ["complete", "here"]  # fixtures
@@ -253,7 +254,7 @@ def test_a_progress_bar_takes_no_answer_along(
     monkeypatch.setattr(sys, "stderr", err)
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(predicting, "BATCH", 1)  # answers come while the bar stands there
-    assert command.show(model, [str(clips)], None, None, command.Form.JSON) == 1
+    assert printed.show(model, [str(clips)], None, None, printed.Form.JSON) == 1
     assert len([json.loads(line) for line in out.getvalue().splitlines()]) == 6
     assert "listening" in err.getvalue()
     assert "text.wav: format not recognised" in err.getvalue().replace("\n", "")

@@ -12,8 +12,8 @@ import typer
 from scaling.commands.groups import grouped
 from scaling.commands.options import ClipOptions, ResultsFolder, Threads
 from scaling.commands.own_code import say_own
-from scaling.shipping import export_command
-from scaling.shipping.export_command import FASTEST, RATE, TwinOptions, check_int8
+from scaling.shipping.ship import destination, ship
+from scaling.shipping.twin import FASTEST, RATE, TwinOptions, check_int8, twin
 from scaling.typed import bounded, whole, word
 
 TARGETS = ("onnx", "torch", "executorch")
@@ -107,14 +107,14 @@ def export(
     picked = pick(folder, trial or "", data)
     typer.echo(f"{picked.why}\nprobabilities: {picked.calibration}", err=True)
     ending = exporting.TARGETS[to].ending
-    place = export_command.destination(folder, out, picked.trial, ending)
+    place = destination(folder, out, picked.trial, ending)
     found = model.load(folder, picked.trial, here, picked.temperature)
     say_own([found.trial])
     record = track_record(data, picked.trial)
     heard = agreement.heard_out(folder, found, here, where.root, where.reading)
     record |= {"chosen": picked.why, "calibrated": picked.calibration}
     record |= {"training_clips": len(heard.listener.parts["train"]) if heard.listener else None}
-    twin = None
+    also = None
     if asked.int8:
         from scaling.shipping.int8 import check_validated
 
@@ -122,5 +122,5 @@ def export(
             folder, found, here, where.root, where.reading
         )
         check_validated(listener, asked.finetune)  # before what takes long
-        twin = partial(export_command.twin, folder, found, listener, wanted, place)
-    export_command.ship(folder, found, place, (to, opset), heard, record, twin)
+        also = partial(twin, folder, found, listener, wanted, place)
+    ship(folder, found, place, (to, opset), heard, record, also)

@@ -9,7 +9,7 @@ import typer
 
 from scaling.commands.options import Device, ResultsFolder, Threads
 from scaling.commands.own_code import say_own
-from scaling.shipping.command import Form, show
+from scaling.shipping.printed import Form, show
 from scaling.typed import bounded, recording, whole
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from scaling.settings import Sound
 from scaling.sound import waves
 from scaling.sound.batches import Mapped
-from scaling.sound.clips import some
+from scaling.sound.clip_table import some
 from scaling.sound.datasets import signatures, tree
 from scaling.sound.decode import decode_file
 

@@ -1,7 +1,7 @@
-"""`overhear predict`: a model's answers to recordings, as a table, as CSV or as JSON lines.
+"""Printed: a model's answers to recordings, as a table, as CSV or as JSON lines.
 
-Answers go to standard output, all else to standard error. Heavy libraries are imported when the
-command runs, so that help is instant. Contents: Form, show.
+Answers go to standard output, all else to standard error. Heavy libraries are imported when answers
+are printed, so that help is instant. Contents: Form, show.
 """
 
 import csv
