@@ -27,7 +27,8 @@ from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
 from scaling.settings import Features, Sound, Split, Training, Trial, changed
 from scaling.sound import datasets, prepare
-from scaling.sound.store import Store, pack
+from scaling.sound.packing import pack
+from scaling.sound.store import Store
 from sweeps import schedule
 
 PROCESSES = 2

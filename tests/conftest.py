@@ -13,7 +13,8 @@ import torch
 from scaling.networks.cp_resnet import CPResNet
 from scaling.settings import Augment, Features, Sound, Split, Training, Trial
 from scaling.sound import datasets
-from scaling.sound.store import Store, pack
+from scaling.sound.packing import pack
+from scaling.sound.store import Store
 
 
 def pytest_configure(config: pytest.Config) -> None:

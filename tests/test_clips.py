@@ -10,16 +10,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from scaling.sound.clips import (
-    COLUMNS,
-    decode_file,
-    digest,
-    fingerprint,
-    from_files,
-    glance,
-    some,
-    table,
-)
+from scaling.sound.clip_table import COLUMNS, digest, glance, some, table
+from scaling.sound.clips import decode_file, fingerprint, from_files
 
 # pandas 3 says so of the option that makes it behave as pandas 2 does
 pytestmark = pytest.mark.filterwarnings("ignore:The 'future.infer_string'")

@@ -24,7 +24,7 @@ from scaling.results.records import HIDDEN, Results
 from scaling.results.run_trial import Progress
 from scaling.settings import Trial, changed
 from scaling.sound import datasets
-from scaling.sound.store import pack
+from scaling.sound.packing import pack
 from sweeps.engine import ray_callbacks
 from sweeps.engine.display import Display
 from sweeps.engine.preflight import Task

@@ -22,7 +22,8 @@ from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
 from scaling.sound import checksums, contents, datasets, prepare
 from scaling.sound.clips import Decoded, from_files
-from scaling.sound.store import Store, pack
+from scaling.sound.packing import pack
+from scaling.sound.store import Store
 
 RATE = 16_000
 

@@ -14,7 +14,7 @@ from scaling.sound import datasets, splits
 from scaling.sound.clips import Clips, check_copies, from_files
 from scaling.sound.copies import joined
 from scaling.sound.folds import made_folds
-from scaling.sound.store import pack
+from scaling.sound.packing import pack
 
 RATE = 16_000
 

@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 
 from overhear.command import app
 from scaling.sound import datasets
-from scaling.sound.clips import COLUMNS, Report
+from scaling.sound.clip_table import COLUMNS
+from scaling.sound.clips import Report
 from scaling.sound.datasets import DATASETS, esc50, find_root, manifest, scan, synthetic
 
 

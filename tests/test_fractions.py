@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 
 from scaling.settings import Split
-from scaling.sound.clips import table
+from scaling.sound.clip_table import table
 from scaling.sound.datasets import scan
-from scaling.sound.splits import _in_turn, make, thinned
+from scaling.sound.splits import make
+from scaling.sound.training_clips import _in_turn, thinned
 
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 1 / 7, 0.2, 0.3, 0.5, 0.77, 0.9, 0.999, 1.0)
 METADATA = Path(os.environ.get("OVERHEAR_DATA", "data")) / "metadata"

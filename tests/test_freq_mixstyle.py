@@ -8,8 +8,9 @@ from scaling import machine
 from scaling.seeds import stream
 from scaling.settings import Trial, changed
 from scaling.shipping.waveform import exportable
-from scaling.sound import freq_mixstyle, frontends, jitter
-from scaling.sound.freq_mixstyle import StyleMix, mixed
+from scaling.sound import frontends
+from scaling.sound.augment import freq_mixstyle, jitter
+from scaling.sound.augment.freq_mixstyle import StyleMix, mixed
 from scaling.sound.frontends import Standardize
 from scaling.sound.store import Store
 from scaling.training.inputs import Listener

@@ -17,7 +17,8 @@ import soxr
 import torch
 
 from scaling.settings import Features
-from scaling.sound import frontends, jitter
+from scaling.sound import frontends
+from scaling.sound.augment import jitter
 from scaling.sound.frontends import fused
 from scaling.sound.frontends.overhear import Overhear
 from scaling.sound.frontends.plain import Plain

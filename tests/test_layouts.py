@@ -20,7 +20,7 @@ from overhear.command import app
 from scaling.sound import datasets
 from scaling.sound.clips import Clips
 from scaling.sound.datasets import tree, tut2017
-from scaling.sound.store import pack
+from scaling.sound.packing import pack
 
 ESC = "filename,fold,target,category,esc10,src_file,take\n"
 

@@ -31,7 +31,7 @@ from scaling.results.records import Results
 from scaling.results.run_trial import outcome_here
 from scaling.settings import Trial, changed
 from scaling.sound import datasets
-from scaling.sound.store import pack
+from scaling.sound.packing import pack
 from sweeps import schedule
 from sweeps.engine import cluster, limits, ray_tune
 from sweeps.engine.display import Display

@@ -22,11 +22,12 @@ from typer.testing import CliRunner
 from overhear.command import app
 from scaling.settings import Trial, changed
 from scaling.sound import datasets
-from scaling.sound.clips import Clips, digest, table
+from scaling.sound.clip_table import digest, table
+from scaling.sound.clips import Clips
 from scaling.sound.datasets import headers, labels, signatures, sources, tables
 from scaling.sound.datasets.reading import Reading, grouped, reading
 from scaling.sound.folds import made_folds
-from scaling.sound.store import pack
+from scaling.sound.packing import pack
 from sweeps.engine.preflight import Task, ready
 from sweeps.launch import Compute, Recordings
 

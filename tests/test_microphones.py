@@ -15,7 +15,8 @@ from scaling.settings import Features, Microphones, Sound
 from scaling.sound import datasets
 from scaling.sound.augment import draw_microphone
 from scaling.sound.microphones import RECORDED, Bank, build, compress, digest, find, load
-from scaling.sound.store import Store, pack
+from scaling.sound.packing import pack
+from scaling.sound.store import Store
 
 RATE = 22_050
 NAMES = ("Altec_639", "IR_Lomo52A5M", "EV_RE20_Flat")  # the last measured at 48 kHz

@@ -17,7 +17,8 @@ import soundfile
 from scaling.results.records import HIDDEN, Refused, Results
 from scaling.settings import Trial, changed
 from scaling.sound import datasets, prepare
-from scaling.sound.store import Store, pack
+from scaling.sound.packing import pack
+from scaling.sound.store import Store
 from sweeps.engine import cluster, limits, preflight
 from sweeps.engine.preflight import Facts, Task, Unfit
 from sweeps.launch import Compute, Resources

@@ -18,7 +18,8 @@ from scaling.results.records import Results
 from scaling.results.run_trial import Progress, outcome_here
 from scaling.settings import Trial, changed
 from scaling.sound import prepare
-from scaling.sound.store import Store, pack
+from scaling.sound.packing import pack
+from scaling.sound.store import Store
 from sweeps.adaptive.early_stopping import Asha, Watch
 from sweeps.adaptive.search import Choice, Ledger, LogUniform, Search, Uniform
 from sweeps.engine import ray_adaptive

@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 
 from scaling.settings import Split
-from scaling.sound.clips import UNUSED, table
+from scaling.sound.clip_table import UNUSED, table
 from scaling.sound.datasets import scan
 from scaling.sound.folds import leaking_folds, made_folds
-from scaling.sound.splits import make, of_classes, pairs, taught, thinned
+from scaling.sound.splits import make, of_classes, pairs
+from scaling.sound.training_clips import taught, thinned
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'future.infer_string'")
 

@@ -23,7 +23,7 @@ from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
 from scaling.sound import prepare
-from scaling.sound.store import pack
+from scaling.sound.packing import pack
 from sweeps.adaptive import early_stopping
 from sweeps.adaptive.early_stopping import Asha, Median, Watch
 from sweeps.engine import ray_adaptive, ray_tune

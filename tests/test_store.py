@@ -20,10 +20,12 @@ import soxr
 import torch
 
 from scaling.sound.cache import each
-from scaling.sound.clips import Clips, Decoded, decode_file, digest, from_files, glance
+from scaling.sound.clip_table import digest, glance
+from scaling.sound.clips import Clips, Decoded, decode_file, from_files
 from scaling.sound.datasets import scan
 from scaling.sound.decode.kinds import CONVERT
-from scaling.sound.store import Mapped, Pinned, Store, Uploaded, pack
+from scaling.sound.packing import pack
+from scaling.sound.store import Mapped, Pinned, Store, Uploaded
 from scaling.sound.transforms.pitch import pitched
 from scaling.sound.waves import examine
 

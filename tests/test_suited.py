@@ -11,7 +11,7 @@ from test_contents import check
 from scaling.settings import Trial, changed
 from scaling.sound import prepare
 from scaling.sound.clips import Clips, from_files
-from scaling.sound.store import pack
+from scaling.sound.packing import pack
 from scaling.sound.usable import fault
 
 RATE = 16_000

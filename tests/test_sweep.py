@@ -21,7 +21,7 @@ from scaling.results.records import Results
 from scaling.results.run_trial import run_trial
 from scaling.settings import Trial, changed
 from scaling.sound import datasets
-from scaling.sound.store import pack
+from scaling.sound.packing import pack
 
 STUDY = """
 from scaling.settings import Trial, changed

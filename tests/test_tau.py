@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from overhear.command import app, main
 from scaling.settings import Split
 from scaling.sound import datasets
-from scaling.sound.clips import UNUSED, table
+from scaling.sound.clip_table import UNUSED, table
 from scaling.sound.datasets import published, tau
 from scaling.sound.splits import make, pairs
 

@@ -8,7 +8,7 @@ import soundfile
 
 from scaling.settings import Split
 from scaling.sound import datasets
-from scaling.sound.clips import UNUSED
+from scaling.sound.clip_table import UNUSED
 from scaling.sound.datasets import tau2022
 from scaling.sound.splits import make
 

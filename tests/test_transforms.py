@@ -19,7 +19,8 @@ from scaling.settings import Features, Sound
 from scaling.sound import datasets
 from scaling.sound.clips import from_files
 from scaling.sound.microphones import Bank
-from scaling.sound.store import WAVES, Mapped, Store, pack
+from scaling.sound.packing import pack
+from scaling.sound.store import WAVES, Mapped, Store
 from scaling.sound.transforms import TRANSFORMS, pitch
 from scaling.sound.transforms import reverb as module
 from scaling.sound.transforms.pitch import SEMITONES, Pitched, pitched, shift, window

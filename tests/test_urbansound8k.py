@@ -17,8 +17,8 @@ from scaling.settings import Split
 from scaling.sound import datasets, unpack
 from scaling.sound.clips import Report
 from scaling.sound.datasets import urbansound8k
+from scaling.sound.packing import pack
 from scaling.sound.splits import make
-from scaling.sound.store import pack
 
 HEADER = "slice_file_name,fsID,start,end,salience,fold,classID,class"
 TORN = ["106905", "132016", "176638", "180937", "77751"]

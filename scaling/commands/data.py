@@ -34,7 +34,7 @@ def list_datasets(as_json: Json = False) -> None:
 def describe(name: Name, where: ClipOptions, as_json: Json = False) -> None:
     """Count a dataset's clips by class, fold and device, and describe their files."""
     from scaling.sound import datasets, inspection, prepare
-    from scaling.sound.clips import UNUSED
+    from scaling.sound.clip_table import UNUSED
     from scaling.sound.datasets import headers, sources
 
     prepare.name_own(name)

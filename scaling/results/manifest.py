@@ -20,7 +20,7 @@ from scaling.results.code_version import code_version
 from scaling.results.records import Results
 from scaling.settings import Split, Trial, flat, sizes
 from scaling.sound import datasets, splits
-from scaling.sound.clips import same
+from scaling.sound.clip_table import same
 from scaling.training import adversary, inputs, once, optimizer, order, trying
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from scaling.results.records import Results
 from scaling.settings import Trial
 from scaling.sound import prepare
-from scaling.sound.clips import same
+from scaling.sound.clip_table import same
 from scaling.sound.datasets.reading import AS_IT_IS, Reading
 from scaling.sound.store import Store
 

@@ -14,7 +14,7 @@ import pandas as pd
 
 from scaling.seeds import key, stream
 from scaling.sound import copies
-from scaling.sound.clips import some
+from scaling.sound.clip_table import some
 
 # Made folds depend on the clips alone, not on a trial's seed: all trials of a study share them, so
 # that its folds are one cross-validation.

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from scaling.sound import checksums, contents, store, waves
 from scaling.sound.cache import place
-from scaling.sound.clips import Clips, digest, some
+from scaling.sound.clip_table import digest, some
+from scaling.sound.clips import Clips
 
 SHOWN = 20  # clips without usable sound that are named before the rest is counted
 

@@ -24,9 +24,11 @@ from scaling.sound import (
     transforms,
 )
 from scaling.sound.cache import kept, place, whole
-from scaling.sound.clips import Clips, digest
+from scaling.sound.clip_table import digest
+from scaling.sound.clips import Clips
 from scaling.sound.datasets.reading import AS_IT_IS, Reading
-from scaling.sound.store import Store, pack
+from scaling.sound.packing import pack
+from scaling.sound.store import Store
 from scaling.storage import shown
 
 

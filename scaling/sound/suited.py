@@ -8,7 +8,8 @@ import numpy as np
 
 from scaling.settings import Sound
 from scaling.sound.batches import Mapped
-from scaling.sound.clips import Clips, some
+from scaling.sound.clip_table import some
+from scaling.sound.clips import Clips
 from scaling.sound.store import Store
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from scaling.machine import Machine
 from scaling.settings import Trial
 from scaling.settings.microphones import RECORDED_AS
-from scaling.sound import frontends, microphones, splits
+from scaling.sound import frontends, microphones, splits, training_clips
 from scaling.sound.batches import Mapped, Uploaded, full_scale
 from scaling.sound.microphones import RECORDED
 from scaling.sound.store import Store, ready
@@ -42,7 +42,7 @@ def parts(trial: Trial, table: pd.DataFrame) -> dict[str, np.ndarray]:
     found = splits.make(table, trial.split)
     if trial.transfer.device and not through_one(trial):
         found = splits.of_device(table, found, trial.transfer.device)
-    train = splits.thinned(table, found["train"], trial.split, trial.seed)
+    train = training_clips.thinned(table, found["train"], trial.split, trial.seed)
     return found | {"train": train}
 
 
@@ -120,7 +120,7 @@ class Listener:
         train = self.parts["train"]
         _, targets = np.unique(store.targets[self.at], return_inverse=True)
         self.targets = targets.astype(np.int64)  # class indices, as taught
-        self.targets[train] = splits.taught(self.table, train, trial.split, trial.seed)
+        self.targets[train] = training_clips.taught(self.table, train, trial.split, trial.seed)
         self.clips = ready(store, trial.sound, self.device)
         front = frontends.build(trial.sound.features, store.rate, machine.frontend)
         self.frontend = front.to(machine.device)

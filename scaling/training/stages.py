@@ -23,7 +23,8 @@ from scaling.own.names import is_own
 from scaling.seeds import stream
 from scaling.settings import Trial
 from scaling.settings.transforms import named
-from scaling.sound import augment, freq_mixstyle, jitter, transforms
+from scaling.sound import augment, transforms
+from scaling.sound.augment import freq_mixstyle, jitter
 from scaling.sound.microphones import RECORDED
 from scaling.sound.transforms import TRANSFORMS
 from scaling.sound.transforms.mask import Masks, draw_masks, mask

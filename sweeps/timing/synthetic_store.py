@@ -11,7 +11,7 @@ import numpy as np
 
 from scaling.seeds import stream
 from scaling.settings import Trial
-from scaling.sound import clips, transforms
+from scaling.sound import clip_table, transforms
 from scaling.sound.batches import Mapped
 from scaling.sound.store import Store
 
@@ -29,7 +29,7 @@ def store(trials: Sequence[Trial], classes: int, train: int, held: int, folder: 
         for part, count, fold in (("train", train, 2), ("held", held, 1))
         for n in range(count)
     ]
-    table = clips.table(rows)
+    table = clip_table.table(rows)
     samples, rate = trials[0].sound.samples, trials[0].sound.rate
     waves = stream(0, "noise").normal(0, LOUDNESS, samples).clip(-32768, 32767).astype(np.int16)
     read = Mapped(waves, np.zeros(len(table), int), np.full(len(table), samples))

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from scaling.sound.clips import Clips, Dataset, Report, from_files, some
+from scaling.sound.clip_table import some
+from scaling.sound.clips import Clips, Dataset, Report, from_files
 from scaling.sound.datasets.layout import Layout
 from scaling.sound.datasets.published import compare, named
 

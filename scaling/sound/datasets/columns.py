@@ -8,7 +8,7 @@ path=filename. Contents: KNOWN, `match`.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from scaling.sound.clips import some
+from scaling.sound.clip_table import some
 from scaling.spelling import closest
 
 NEEDED = ("path", "label")

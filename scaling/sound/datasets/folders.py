@@ -8,7 +8,8 @@ since it would vanish.
 import warnings
 from pathlib import Path
 
-from scaling.sound.clips import Clips, Dataset, from_files, some
+from scaling.sound.clip_table import some
+from scaling.sound.clips import Clips, Dataset, from_files
 from scaling.sound.datasets.signatures import ENDINGS, kind
 from scaling.sound.datasets.tree import Tree, walk
 

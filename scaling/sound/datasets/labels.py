@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable
 
-from scaling.sound.clips import some
+from scaling.sound.clip_table import some
 
 PARTS = frozenset(
     (

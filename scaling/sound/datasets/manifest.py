@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from scaling.sound.clips import Clips, Dataset, from_files, some
+from scaling.sound.clip_table import some
+from scaling.sound.clips import Clips, Dataset, from_files
 from scaling.sound.datasets.columns import KNOWN, match
 from scaling.sound.datasets.tables import read
 

@@ -13,7 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from scaling.sound.clips import Clips, check_devices, some
+from scaling.sound.clip_table import check_devices, some
+from scaling.sound.clips import Clips
 from scaling.sound.datasets.columns import KNOWN
 from scaling.spelling import nearest
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from scaling.sound.clips import some
+from scaling.sound.clip_table import some
 
 WHO = re.compile(
     "(?:spk|spkr|speaker|subj|subject|sub|person|participant|patient|user|rec|recording|src|source"

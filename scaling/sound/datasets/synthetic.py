@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scaling.seeds import stream
-from scaling.sound.clips import Clips, Dataset, Decoded, table
+from scaling.sound.clip_table import table
+from scaling.sound.clips import Clips, Dataset, Decoded
 
 VERSION = 1  # raised when code below changes what is heard: it is part of the clips' digest
 SEED = 2020

@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scaling import arrow
-from scaling.sound.clips import open_regular, some
+from scaling.sound.clip_table import some
+from scaling.sound.clips import open_regular
 
 ROWS = 5_000_000  # AudioSet, the largest dataset of clips, has two million
 BYTES = 2**29  # of a text table, or of what is read of a Parquet file: 100 for each row

@@ -16,7 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from scaling.sound.clips import UNUSED, Clips, Dataset, Report, from_files, some
+from scaling.sound.clip_table import UNUSED, some
+from scaling.sound.clips import Clips, Dataset, Report, from_files
 from scaling.sound.datasets.layout import Layout
 from scaling.sound.datasets.published import beside, filenames, listed
 

@@ -17,7 +17,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from scaling.sound.clips import UNUSED, Clips, Dataset, Report, from_files, some
+from scaling.sound.clip_table import UNUSED, some
+from scaling.sound.clips import Clips, Dataset, Report, from_files
 from scaling.sound.datasets.layout import Layout
 from scaling.sound.datasets.published import beside, filenames, listed
 from scaling.sound.datasets.tau import AUDIO, DEVICES, META, SETUP, TEST, TRAIN, VERSION_2

@@ -13,7 +13,8 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from scaling.sound.clips import Clips, Dataset, Report, fingerprint, from_files, some
+from scaling.sound.clip_table import some
+from scaling.sound.clips import Clips, Dataset, Report, fingerprint, from_files
 from scaling.sound.datasets.published import compare, lower_ending, none_found, wavs
 from scaling.sound.datasets.tree import walk
 

@@ -15,7 +15,8 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from scaling.sound.clips import Clips, Dataset, Report, from_files, some
+from scaling.sound.clip_table import some
+from scaling.sound.clips import Clips, Dataset, Report, from_files
 from scaling.sound.datasets.layout import Layout, joined, locate
 from scaling.sound.datasets.published import compare, lower_ending, none_found, wavs
 from scaling.sound.datasets.tables import text

@@ -16,7 +16,8 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from scaling.sound.clips import NAMED, Clips, Dataset, Report, from_files, some
+from scaling.sound.clip_table import NAMED, some
+from scaling.sound.clips import Clips, Dataset, Report, from_files
 from scaling.sound.datasets.layout import Layout, find_table, joined, locate, of_table
 from scaling.sound.datasets.published import compare, none_found, wavs
 from scaling.sound.datasets.tables import read_published

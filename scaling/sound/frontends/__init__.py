@@ -30,10 +30,10 @@ from torch import nn
 
 from scaling.own.names import OWN, is_own
 from scaling.settings import Features
-from scaling.sound import own_frontend
 from scaling.sound.frontends.constant_q import ConstantQ
 from scaling.sound.frontends.libraries import imported, missing
 from scaling.sound.frontends.overhear import Overhear
+from scaling.sound.frontends.own import build as build_own
 from scaling.sound.frontends.plain import Plain
 from scaling.sound.frontends.spectra import ConvolutionSpectrum, Fourier, Kernels, fft_size
 from scaling.sound.frontends.standardize import Standardize, statistics
@@ -52,7 +52,7 @@ def build(features: Features, rate: int, backend: str = "auto") -> nn.Module:
     `vggish`.
     """
     name = backend_for(features, backend)
-    return own_frontend.build(features, rate) if name == OWN else BACKENDS[name](features, rate)
+    return build_own(features, rate) if name == OWN else BACKENDS[name](features, rate)
 
 
 def backend_for(features: Features, backend: str = "auto") -> str:

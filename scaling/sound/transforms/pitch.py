@@ -28,12 +28,11 @@ import torch
 from torch import Tensor
 
 from scaling.settings import Sound
-from scaling.sound import checksums
-from scaling.sound import store as stores
+from scaling.sound import checksums, packing
 from scaling.sound.batches import Mapped, full_scale
 from scaling.sound.cache import draft, each, kept, whole
-from scaling.sound.clips import some
-from scaling.sound.store import WAVES, Store
+from scaling.sound.clip_table import some
+from scaling.sound.store import WAVES, Store, ready
 from scaling.sound.transforms.transform import Batch, Transform
 
 # In semitones, as Iqbal et al. 2021.
@@ -176,7 +175,7 @@ def _describe(store: Store, folder: Path, facts: dict[str, int]) -> None:
     rows = np.repeat(np.arange(len(store.table)), len(SEMITONES))
     more = facts | {"semitones": SEMITONES, "window": window(store.rate)}
     lengths = store.read.lengths_N[rows]
-    stores.describe(folder, store.table.iloc[rows], lengths, store.digest, store.rate, more)
+    packing.describe(folder, store.table.iloc[rows], lengths, store.digest, store.rate, more)
 
 
 class Pitch(Transform):
@@ -186,7 +185,7 @@ class Pitch(Transform):
     variants = len(SEMITONES)
 
     def __init__(self, store: Store, sound: Sound, device: torch.device) -> None:
-        self.copies = stores.ready(pitched(store, progress=False), sound, device)
+        self.copies = ready(pitched(store, progress=False), sound, device)
         self.samples = sound.samples
 
     @classmethod

@@ -2,7 +2,8 @@
 
 A draw is data: it can be logged, repeated for another view, or set by hand in a test. Sources:
 Koutini et al. 2021 (roll of the wave, mixup with alpha 0.3), Zhang et al. 2018 (mixup). What
-`augment.transform` names is in `scaling.sound.transforms`.
+`augment.transform` names is in `scaling.sound.transforms`; what draws for the features of a whole
+batch, Freq-MixStyle and the jitter of bands, is a file each beside this one.
 """
 
 # B clips, T samples, F mel bands, N frames
