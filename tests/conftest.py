@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
+from scaling import machine
 from scaling.networks.cp_resnet import CPResNet
 from scaling.settings import Augment, Features, Sound, Split, Training, Trial
 from scaling.sound import datasets
@@ -63,6 +64,12 @@ def _no_wait_for_disks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
         yield
+
+
+@pytest.fixture(scope="session")
+def here() -> machine.Machine:
+    """This machine's processor, with one thread."""
+    return machine.here("cpu", "float32", 1)
 
 
 @pytest.fixture(scope="session")

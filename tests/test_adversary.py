@@ -31,11 +31,6 @@ DEVICES = {"split.train_devices": ("a", "b"), "training.adversarial": 0.7}
 
 
 @pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
-@pytest.fixture
 def opposed(trial: Trial) -> Trial:
     """A trial on clips of two devices."""
     return changed(trial, {**DEVICES, "network.initialization": "he", "split.fraction": 0.4})

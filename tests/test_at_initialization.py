@@ -28,11 +28,6 @@ KINDS = ("snip", "grasp", "synflow")
 HE = {"network.initialization": "he", "network.width": 4, "pruning.target_width": 2}
 
 
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
 class Line(nn.Module):
     """(B, 1, 1, N) to (B, Y): two dense layers, the first of which is rectified."""
 

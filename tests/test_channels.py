@@ -40,11 +40,6 @@ SIZE = (4, 4)
 HALF = Channels(keep=0.5, start=1)
 
 
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
 def toy_price(channels: dict[str, int]) -> int:
     return count(narrowed(TOY, channels), SIZE).macs
 

@@ -20,11 +20,6 @@ from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 
 
-@pytest.fixture(scope="module")
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
 @pytest.fixture
 def short(trial: Trial) -> Trial:
     """Two epochs, with weights that are pruned, so that a state has all that it can have."""

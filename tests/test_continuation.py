@@ -15,11 +15,6 @@ from scaling.sound.store import Store
 STEADY = {"training.final": 1.0, "training.decay": 0.9, "evaluation.every": 2}
 
 
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
 def epochs(trial: Trial, number: int, **more: object) -> Trial:
     return changed(trial, {**STEADY, "training.epochs": number, **more})
 

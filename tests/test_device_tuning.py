@@ -25,11 +25,6 @@ from sweeps.study import find, trials_of
 
 
 @pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
-@pytest.fixture
 def general(trial: Trial) -> Trial:
     """Of two devices; a third is unseen."""
     heard = {"split.train_devices": ("a", "b"), "training.epochs": 1, "training.warmup": 0}

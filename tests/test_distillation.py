@@ -27,11 +27,6 @@ T = 2.0
 
 
 @pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
-@pytest.fixture
 def teacher(trial: Trial) -> Trial:
     """Wider than its students."""
     return changed(trial, {"network.width": 4, "training.epochs": 1, "training.warmup": 0})

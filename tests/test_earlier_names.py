@@ -49,11 +49,6 @@ def test_each_name_has_its_present_one():
 
 
 @pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
-@pytest.fixture
 def half(trial: Trial, store: Store, here: machine.Machine, tmp_path: Path) -> Results:
     """A results folder whose trial was cut off behind its first epoch, as before."""
     results = Results(tmp_path / "half")

@@ -338,11 +338,6 @@ def small(trial: Trial, about: dict[str, Any], **others: object) -> Trial:
 
 
 @pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
-@pytest.fixture
 def public(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict], dict]:
     """Writes a file of random numbers below the data root."""
     (tmp_path / "data" / "weights").mkdir(parents=True)

@@ -2,13 +2,13 @@
 
 import io
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import timeless
 
 from scaling import machine
 from scaling.results.manifest import plan
@@ -27,11 +27,6 @@ CLASSES = ("field", "kitchen", "street")
 
 
 @pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
-@pytest.fixture
 def few(trial: Trial) -> Trial:
     """Three classes, four clips of each, on device a."""
     settings = {
@@ -42,16 +37,6 @@ def few(trial: Trial) -> Trial:
         "network.initialization": "he",
     }
     return changed(trial, settings)
-
-
-def timeless(epochs: Iterator[Epoch]) -> list[object]:
-    """Everything an epoch recorded but what a clock measured."""
-    found: list[object] = []
-    for epoch in epochs:
-        rows = [row for row in epoch.metrics if not row.metric.endswith("_seconds")]
-        heard = [row._replace(logits=row.logits.tolist()) for row in epoch.predictions]
-        found.append((epoch.number, rows, heard))
-    return found
 
 
 def measured(epoch: Epoch) -> dict[str, float]:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import counted
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.networks import NETWORKS, Network
 from scaling.networks.cost import Axis, Field, Layer, any_size, count, field, last_map
@@ -184,16 +184,7 @@ def test_costs_are_those_of_the_built_network(kind: str, others: dict[str, Any])
     network = settings(kind, **others)
     model = network.build(5, torch.Generator().manual_seed(0), channels, size)
     cost = count(network.layers(5, channels), size)
-    assert sum(p.numel() for p in model.parameters()) == cost.parameters
-    weighed = {
-        name: module.weight.numel()
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear)
-    }
-    assert weighed == {part.name: part.weights for part in cost.parts}
-    with FlopCounterMode(display=False) as counter:
-        output = model.eval()(torch.randn(1, channels, *size))
-    assert counter.get_total_flops() == 2 * cost.macs
+    output = counted(model, cost, size, channels)
     rows_and_columns = last_map(network.layers(5, channels), size)
     assert output.features_BCFN.shape[2:] == rows_and_columns
 

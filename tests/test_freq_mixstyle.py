@@ -18,11 +18,6 @@ from scaling.training.stages import Draws, as_recorded
 from scaling.training.views import Views
 
 
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
 def features() -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     return -40 + 15 * torch.randn(5, 7, 13, generator=generator)

@@ -16,11 +16,6 @@ from scaling.training.methods import run
 
 
 @pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
-@pytest.fixture
 def responses(tmp_path: Path) -> Path:
     """Three microphones: one that only delays, one that dulls, one that thins."""
     folder = tmp_path / "responses"

@@ -18,11 +18,6 @@ from scaling.sound import prepare
 from scaling.sound.store import Store
 
 
-@pytest.fixture(scope="module")
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
 @pytest.fixture
 def swept(
     trial: Trial,

@@ -50,11 +50,6 @@ KINDS = {
 }
 
 
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
 def ended(trial: Trial, store: Store, here: machine.Machine, folder: Path) -> Results:
     """The results folder of this trial, complete."""
     results = Results(folder)

@@ -210,11 +210,6 @@ def test_damped_networks_have_the_base_networks_weights(kind: str):
 # Whole trials
 
 
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
 def of_kind(trial: Trial, kind: str, **more: object) -> Trial:
     return changed(
         trial,

@@ -10,7 +10,6 @@ import torch
 from typer.testing import CliRunner
 
 from overhear.command import app
-from scaling import machine
 from scaling.machine import Machine
 from scaling.networks import mup
 from scaling.networks.cost import Layer
@@ -23,11 +22,6 @@ from scaling.training.inputs import Listener
 from scaling.training.session import Session
 
 MUP = {"network.parametrization": "mup", "network.base_width": 4, "network.initialization": "he"}
-
-
-@pytest.fixture(scope="module")
-def here() -> Machine:
-    return machine.here("cpu", "float32", 1)
 
 
 def test_scales_by_hand():

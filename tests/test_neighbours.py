@@ -171,11 +171,6 @@ def test_real_sounds_are_nearest_to_their_kind(esc10: Path):
 
 
 @pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
-@pytest.fixture
 def few(trial: Trial) -> Trial:
     """Three classes, four clips of each: fewer than a batch, which is nobody's business here."""
     settings = {

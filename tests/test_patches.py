@@ -1,11 +1,11 @@
 """Patches: a random one of each training clip in every epoch, all of a clip that is scored."""
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
+from helpers import timeless
 
 from scaling import machine
 from scaling.seeds import stream
@@ -13,17 +13,11 @@ from scaling.settings import Trial, changed
 from scaling.sound import augment
 from scaling.sound.store import Store
 from scaling.training import views
-from scaling.training.epoch import Epoch
 from scaling.training.inputs import Listener
 from scaling.training.methods import run
 from scaling.training.stages import Draws
 
 FRAMES, PATCH = 63, 32  # of one second, and of half of it
-
-
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
 
 
 @pytest.fixture
@@ -39,16 +33,6 @@ def few(trial: Trial) -> Trial:
         "evaluation.patch_hop": 8,
     }
     return changed(trial, settings)
-
-
-def timeless(epochs: Iterator[Epoch]) -> list[object]:
-    """Everything an epoch recorded but what a clock measured."""
-    found: list[object] = []
-    for epoch in epochs:
-        rows = [row for row in epoch.metrics if not row.metric.endswith("_seconds")]
-        heard = [row._replace(logits=row.logits.tolist()) for row in epoch.predictions]
-        found.append((epoch.number, rows, heard))
-    return found
 
 
 # Random ones, to train on

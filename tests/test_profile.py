@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch import nn
 
-from scaling import machine
 from scaling.machine import Machine
 from scaling.settings import Trial, sizes
 from scaling.sound.store import Store
@@ -16,11 +15,6 @@ from scaling.training.inputs import Listener
 from scaling.training.profile import Profile, profile
 from scaling.training.session import Session
 from sweeps.studies import few_data
-
-
-@pytest.fixture(scope="module")
-def here() -> Machine:
-    return machine.here("cpu", "float32", 1)
 
 
 def profiled(trial: Trial, store: Store, here: Machine) -> Profile:

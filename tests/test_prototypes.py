@@ -1,12 +1,12 @@
 """Prototypes: distances worked out plainly, examples that stay, gradients through both."""
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import timeless
 from torch import Tensor, nn
 
 from scaling import machine
@@ -26,11 +26,6 @@ from scaling.training.session import Session
 
 CLASSES = ("field", "kitchen", "street")
 DISTANCES = ("mean_squared", "squared", "cosine")
-
-
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
 
 
 @pytest.fixture
@@ -151,16 +146,6 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
         real(self, examples_SCFN, classes_S)
 
     monkeypatch.setattr(PrototypesHead, "show", spying)
-    return found
-
-
-def timeless(epochs: Iterator[Epoch]) -> list[object]:
-    """Everything an epoch recorded but what a clock measured."""
-    found: list[object] = []
-    for epoch in epochs:
-        rows = [row for row in epoch.metrics if not row.metric.endswith("_seconds")]
-        heard = [row._replace(logits=row.logits.tolist()) for row in epoch.predictions]
-        found.append((epoch.number, rows, heard))
     return found
 
 

@@ -29,11 +29,6 @@ REDRAWN = {**STATIC, "pruning.initialization": "uniform"}
 BOTH = pytest.mark.parametrize("changes", [STATIC, MAGNITUDE], ids=["static", "magnitude"])
 
 
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
 def kernels(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The convolutions' weights of a saved classifier, by the names that records use."""
     return {

@@ -41,11 +41,6 @@ ROUNDS = {
 }
 
 
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
 def rounds(trial: Trial, rewind: str, **changes: Any) -> Trial:
     own = {"pruning.rewind_to": 0, "training.epochs": 6} if rewind == "reinitialized" else {}
     return changed(trial, {**ROUNDS, "pruning.rewind": rewind, **own, **changes})

@@ -34,11 +34,6 @@ RIGL = {
 }
 
 
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
 def test_when_and_how_many_by_hand():
     """100 steps, masks stay from the 75th on: cosine from .3 down to 0 there."""
     settings = RigL(target=9, period=25)

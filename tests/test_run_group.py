@@ -1,10 +1,11 @@
 """Trials side by side into a results folder: each with its own records, checkpoint and end."""
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -17,18 +18,13 @@ from scaling.results import weights
 from scaling.results.outcome import Status
 from scaling.results.records import Refused, Results
 from scaling.results.run_group import run_group
-from scaling.results.run_trial import run_trial, stop
+from scaling.results.run_trial import Progress, run_trial, stop
 from scaling.settings import Augment, Features, Sound, Split, Training, Trial, changed
 from scaling.sound.store import Store
 from scaling.training import stacked
 from scaling.training.epoch import Diverged
 from scaling.training.session import Session
 from scaling.training.stack import Stack
-
-
-@pytest.fixture(scope="module")
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +65,31 @@ def alone(
     return results
 
 
+class Group(NamedTuple):
+    """Trials that run side by side into a folder of their own."""
+
+    trials: list[Trial]
+    alone: Results  # what they record one by one
+    store: Store
+    here: machine.Machine
+    results: Results
+
+    def run(self, trials: list[Trial] | None = None) -> Iterator[Progress]:
+        """All of them, or some."""
+        return run_group(trials or self.trials, self.store, self.here, self.results)
+
+    def assert_as_alone(self, trial: Trial) -> None:
+        """A trial was complete with what it records alone."""
+        assert_as_alone(self.results, self.alone, trial)
+
+
+@pytest.fixture
+def group(
+    trials: list[Trial], alone: Results, store: Store, here: machine.Machine, tmp_path: Path
+) -> Group:
+    return Group(trials, alone, store, here, Results(tmp_path / "group"))
+
+
 def assert_as_alone(ours: Results, alone: Results, trial: Trial) -> None:
     """The same rows, and to rounding the same values, predictions and weights."""
     keys = ["epoch", "split", "device", "metric"]
@@ -97,19 +118,17 @@ def assert_as_alone(ours: Results, alone: Results, trial: Trial) -> None:
     assert (outcome.status, outcome.error, outcome.epochs) == (Status.COMPLETE, None, 3)
 
 
-def test_a_killed_group_continues_in_any_other_grouping(
-    trials: list[Trial], alone: Results, store: Store, here: machine.Machine, tmp_path: Path
-):
+def test_a_killed_group_continues_in_any_other_grouping(group: Group):
     """All three, then two of them, then one by one; where one is ahead of the other, too."""
-    results = Results(tmp_path / "group")
-    first = run_group(trials, store, here, results)
+    trials, results = group.trials, group.results
+    first = group.run()
     heard = [next(first) for _ in range(4)]  # the first is an epoch ahead
     first.close()
     assert [(p.trial, p.epoch) for p in heard] == [
         *((t.id, 1) for t in trials),
         (trials[0].id, 2),
     ]
-    second = run_group([trials[0], trials[2]], store, here, results)
+    second = group.run([trials[0], trials[2]])
     assert [(p.trial, p.epoch, p.status) for p in (next(second), next(second))] == [
         (trials[0].id, 3, "complete"),
         (trials[2].id, 2, "running"),
@@ -117,26 +136,22 @@ def test_a_killed_group_continues_in_any_other_grouping(
     second.close()
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a checkpoint of no use costs its epochs, with a warning
-        assert [p.epoch for p in run_trial(trials[1], store, here, results)] == [2, 3]
+        assert [p.epoch for p in run_trial(trials[1], group.store, group.here, results)] == [2, 3]
         # the first has ended and is left alone
-        last = [*run_group(trials[::-1], store, here, results)]
+        last = [*group.run(trials[::-1])]
     assert [(p.trial, p.epoch) for p in last] == [
         (trials[1].id, 3),
         (trials[0].id, 3),
         (trials[2].id, 3),
     ]
     for each in trials:
-        assert_as_alone(results, alone, each)
+        group.assert_as_alone(each)
 
 
 def test_one_that_fails_or_is_stopped_leaves_the_others(
-    trials: list[Trial],
-    alone: Results,
-    store: Store,
-    here: machine.Machine,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    group: Group, monkeypatch: pytest.MonkeyPatch
 ):
+    trials, results = group.trials, group.results
     real = Session.trained
 
     def trained(self: Session, *given: Any) -> Any:
@@ -145,11 +160,10 @@ def test_one_that_fails_or_is_stopped_leaves_the_others(
         return real(self, *given)
 
     monkeypatch.setattr(Session, "trained", trained)
-    results = Results(tmp_path / "group")
     heard = []
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        for progress in run_group(trials, store, here, results):
+        for progress in group.run():
             heard.append((progress.trial, progress.epoch, progress.status))
             if heard[-1] == (trials[1].id, 1, "running"):
                 stop(progress, results, "early stopping")
@@ -171,18 +185,12 @@ def test_one_that_fails_or_is_stopped_leaves_the_others(
         trials[1].id: ("stopped", "early stopping"),
         trials[2].id: ("complete", None),
     }
-    assert_as_alone(results, alone, trials[2])
+    group.assert_as_alone(trials[2])
 
 
-def test_a_group_that_does_not_fit_is_halved(
-    trials: list[Trial],
-    alone: Results,
-    store: Store,
-    here: machine.Machine,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-):
+def test_a_group_that_does_not_fit_is_halved(group: Group, monkeypatch: pytest.MonkeyPatch):
     """Behind the first epoch, so that each half continues from checkpoints."""
+    trials = group.trials
     real, sizes = Stack.update, []
 
     def update(self: Stack, *given: Any) -> None:
@@ -192,13 +200,12 @@ def test_a_group_that_does_not_fit_is_halved(
         real(self, *given)
 
     monkeypatch.setattr(Stack, "update", update)
-    results = Results(tmp_path / "group")
     with pytest.warns(UserWarning, match="and 2 more, side by side: not enough memory for so many"):
-        heard = [(p.trial, p.epoch) for p in run_group(trials, store, here, results)]
+        heard = [(p.trial, p.epoch) for p in group.run()]
     assert set(sizes) == {3, 2}
     assert sorted(heard) == sorted((t.id, epoch) for t in trials for epoch in (1, 2, 3))
     for each in trials:
-        assert_as_alone(results, alone, each)
+        group.assert_as_alone(each)
 
 
 @pytest.mark.filterwarnings("ignore:clips that do not fit into the GPU's memory")
@@ -235,34 +242,22 @@ def test_a_group_that_a_dry_step_finds_too_large_is_halved_before_it_trains(
         assert all(torch.equal(found[name], each) for name, each in expected.items())
 
 
-def test_what_cannot_be_stacked_runs_one_by_one(
-    trials: list[Trial],
-    alone: Results,
-    store: Store,
-    here: machine.Machine,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-):
+def test_what_cannot_be_stacked_runs_one_by_one(group: Group, monkeypatch: pytest.MonkeyPatch):
+    trials = group.trials
+
     def update(self: Stack, *given: Any) -> None:
         raise NotImplementedError("no rule for this")
 
     monkeypatch.setattr(Stack, "update", update)
-    results = Results(tmp_path / "group")
     with pytest.warns(UserWarning, match="NotImplementedError: no rule for this; continued one"):
-        [*run_group(trials, store, here, results)]
+        [*group.run()]
     for each in trials:
-        assert_as_alone(results, alone, each)
+        group.assert_as_alone(each)
 
 
-def test_what_raises_among_others_is_judged_alone(
-    trials: list[Trial],
-    alone: Results,
-    store: Store,
-    here: machine.Machine,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-):
+def test_what_raises_among_others_is_judged_alone(group: Group, monkeypatch: pytest.MonkeyPatch):
     """NaN that a stack's kernels carry from one trial to another is no trial's failure."""
+    trials = group.trials
     real = stacked._trained
 
     def trained(own: Stack) -> list[Any]:
@@ -272,12 +267,11 @@ def test_what_raises_among_others_is_judged_alone(
         return found
 
     monkeypatch.setattr(stacked, "_trained", trained)
-    results = Results(tmp_path / "group")
     with pytest.warns(UserWarning, match=f"^trial {trials[1].id}, side by side: Diverged: "):
-        heard = [(p.trial, p.epoch) for p in run_group(trials, store, here, results)]
+        heard = [(p.trial, p.epoch) for p in group.run()]
     assert heard[-2:] == [(trials[1].id, 2), (trials[1].id, 3)], "from its checkpoint"
     for each in trials:
-        assert_as_alone(results, alone, each)
+        group.assert_as_alone(each)
 
 
 GONE = "CUDA error: unspecified launch failure\nmore of it"
@@ -288,17 +282,11 @@ GONE = "CUDA error: unspecified launch failure\nmore of it"
     "a new worker resumes its trials, each alone and without CUDA graphs; one that ends it again "
     "fails, and where it cannot use the GPU at all, the sweep ends with one line",
 )
-def test_a_gpu_that_stops_answering_loses_nothing(
-    trials: list[Trial],
-    alone: Results,
-    store: Store,
-    here: machine.Machine,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-):
+def test_a_gpu_that_stops_answering_loses_nothing(group: Group, monkeypatch: pytest.MonkeyPatch):
     """A group ends with one line; the next process runs its trials alone, without graphs; what
     ends that one, too, is the trial's failure.
     """
+    trials, results = group.trials, group.results
     real = Stack.update
 
     def update(self: Stack, *given: Any) -> None:
@@ -307,10 +295,9 @@ def test_a_gpu_that_stops_answering_loses_nothing(
         real(self, *given)
 
     monkeypatch.setattr(Stack, "update", update)
-    results = Results(tmp_path / "group")
     line = r"^the GPU stopped answering \(.*: unspecified launch failure\): what is recorded stays"
     with pytest.raises(machine.LostGpu, match=line):
-        [*run_group(trials, store, here, results)]
+        [*group.run()]
     assert not results.ended()
     used = []
     run = run_trial_module.run
@@ -323,49 +310,43 @@ def test_a_gpu_that_stops_answering_loses_nothing(
             yield epoch
 
     monkeypatch.setattr(run_trial_module, "run", ran)
-    heard = [*run_group(trials, store, here, results)]
+    heard = [*group.run()]
     assert used == [(each.id, "off") for each in trials]
     assert [p.epoch for p in heard if p.trial == trials[0].id] == [2, 3], "from its checkpoint"
     for each in trials[:2]:
-        assert_as_alone(results, alone, each)
+        group.assert_as_alone(each)
     failed = results.outcome(trials[2].id)
     assert failed is not None
     assert failed.error == f"AcceleratorError: {GONE}"
 
 
-def test_what_is_not_alike_trains_apart(
-    trials: list[Trial], store: Store, here: machine.Machine, tmp_path: Path
-):
+def test_what_is_not_alike_trains_apart(group: Group):
+    trials = group.trials
     other = changed(trials[0], {"network.width": 3, "seed": 4})
-    heard = [*run_group([trials[0], other], store, here, Results(tmp_path))]
+    heard = [*group.run([trials[0], other])]
     assert {(p.trial, p.status) for p in heard if p.status.ended} == {
         (trials[0].id, "complete"),
         (other.id, "complete"),
     }
 
 
-def test_a_folder_that_refuses_is_no_trials_failure(
-    trials: list[Trial],
-    store: Store,
-    here: machine.Machine,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-):
-    results = Results(tmp_path)
+def test_a_folder_that_refuses_is_no_trials_failure(group: Group, monkeypatch: pytest.MonkeyPatch):
+    results = group.results
 
     def write(self: Results, *given: Any) -> None:
         raise Refused("the disk is full")
 
     monkeypatch.setattr(Results, "write", write)
     with pytest.raises(Refused, match="the disk is full"):
-        [*run_group(trials, store, here, results)]
+        [*group.run()]
     assert not results.ended()
 
 
-def test_time_is_shared(trials: list[Trial], store: Store, here: machine.Machine, tmp_path: Path):
+def test_time_is_shared(group: Group):
     """What trials side by side took sums to what passed."""
-    results, begun = Results(tmp_path), perf_counter()
-    heard = [*run_group(trials, store, here, results)]
+    results = group.results
+    begun = perf_counter()
+    heard = [*group.run()]
     passed = perf_counter() - begun
     walls = results.read("outcomes").to_pandas()["wall_s"]
     metrics = results.read("metrics").to_pandas()

@@ -22,11 +22,6 @@ from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 
 
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
 def records(where: Path, trial: Trial) -> tuple[list[object], list[object], bytes]:
     """All that a trial left, but what a clock measured."""
     results = Results(where)

@@ -17,11 +17,6 @@ from scaling.training.inputs import Listener
 from scaling.training.scene import _scene, through
 
 
-@pytest.fixture(scope="module")
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
 def test_features_are_standardized_by_the_training_clips(
     trial: Trial, store: Store, here: machine.Machine
 ):

@@ -18,11 +18,6 @@ from scaling.training.session import Session
 from scaling.training.shape import shape
 
 
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
 @pytest.mark.parametrize("adaptive", [False, True])
 def test_a_step_is_the_formula(adaptive: bool):
     """By hand in float64: w - rate g(w + e), with e = rho T^2 g / |T g|, of all weights together,

@@ -19,11 +19,6 @@ from scaling.training.session import Session
 
 
 @pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
-@pytest.fixture
 def small(trial: Trial) -> Trial:
     """A trial of two epochs of a few steps, in which rounding stays rounding: Adam moves a weight
     whose gradient is nothing but rounding as far as any other (as that of a bias before a

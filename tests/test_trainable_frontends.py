@@ -39,11 +39,6 @@ MEL = {"sound.features.trainable": "mel"}
 FILTERS, INITIAL = "frontend.filters_FQ", "frontend.initial_filters_FQ"
 
 
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
 @pytest.mark.parametrize(
     "changes",
     [MEL, MEL | STILL, CQT, {"sound.features.trainable": "stft", "sound.features.window": 256}],

@@ -2,12 +2,12 @@
 
 import dataclasses
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
+from helpers import timeless
 from torch import Tensor
 from typer.testing import CliRunner
 
@@ -23,16 +23,10 @@ from scaling.sound import prepare, public_weights
 from scaling.sound.datasets import scan
 from scaling.sound.store import Store
 from scaling.training import classifier
-from scaling.training.epoch import Epoch
 from scaling.training.methods import run
 from sweeps.engine import ray_tune
 
 LAST = ("network.classifier.", "network.classifier_norm.")
-
-
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
 
 
 @pytest.fixture
@@ -81,16 +75,6 @@ def weights(results: Results, trial: Trial) -> dict[str, Tensor]:
     saved = results.get("weights", f"{trial.id}.safetensors")
     assert saved is not None
     return safetensors.torch.load(saved)
-
-
-def timeless(epochs: Iterator[Epoch]) -> list[object]:
-    """Everything an epoch recorded but what a clock measured."""
-    found: list[object] = []
-    for epoch in epochs:
-        rows = [row for row in epoch.metrics if not row.metric.endswith("_seconds")]
-        heard = [row._replace(logits=row.logits.tolist()) for row in epoch.predictions]
-        found.append((epoch.number, rows, heard))
-    return found
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 import io
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
+from helpers import timeless
 
 from scaling import machine
 from scaling.objectives.cross_entropy import CrossEntropy
@@ -14,23 +14,8 @@ from scaling.settings import Trial, changed
 from scaling.sound.store import Store
 from scaling.training import classifier, stages
 from scaling.training import session as training
-from scaling.training.epoch import Diverged, Epoch
+from scaling.training.epoch import Diverged
 from scaling.training.methods import run
-
-
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
-def timeless(epochs: Iterator[Epoch]) -> list[object]:
-    """Everything an epoch recorded but what a clock measured."""
-    found: list[object] = []
-    for epoch in epochs:
-        rows = [row for row in epoch.metrics if not row.metric.endswith("_seconds")]
-        heard = [row._replace(logits=row.logits.tolist()) for row in epoch.predictions]
-        found.append((epoch.number, rows, heard))
-    return found
 
 
 def test_rates_by_step_end_exactly_at_final(trial: Trial, store: Store, here: machine.Machine):

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import counted
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.networks import Network
 from scaling.networks.cost import Axis, Field, count, field, last_map
@@ -55,16 +55,7 @@ def test_costs_are_those_of_the_built_network(width, size, channels):
     network, generator = settings(width), torch.Generator().manual_seed(0)
     model = network.build(5, generator, channels)
     cost = count(network.layers(5, channels), size)
-    assert sum(p.numel() for p in model.parameters()) == cost.parameters
-    weighed = {
-        name: module.weight.numel()
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear)
-    }
-    assert weighed == {part.name: part.weights for part in cost.parts}
-    with FlopCounterMode(display=False) as counter:
-        output = model.eval()(torch.randn(1, channels, *size))
-    assert counter.get_total_flops() == 2 * cost.macs
+    output = counted(model, cost, size, channels)
     assert output.features_BCFN.shape == (1, 8 * width, *cost.parts[-2].map)
     torch.testing.assert_close(output.logits_BY, model.dense(output.features_BCFN.mean(dim=(2, 3))))
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
+from helpers import counted
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.networks import Network
 from scaling.networks.cost import Axis, Field, any_size, count, field
@@ -99,16 +99,7 @@ def test_costs_are_those_of_the_built_network(size: tuple[int, int], channels: i
     network = settings(3)
     model = network.build(5, torch.Generator().manual_seed(0), channels, size)
     cost = count(network.layers(5, channels), size)
-    assert sum(p.numel() for p in model.parameters()) == cost.parameters
-    weighed = {
-        name: module.weight.numel()
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear)
-    }
-    assert weighed == {part.name: part.weights for part in cost.parts}
-    with FlopCounterMode(display=False) as counter:
-        output = model.eval()(torch.randn(1, channels, *size))
-    assert counter.get_total_flops() == 2 * cost.macs
+    output = counted(model, cost, size, channels)
     assert output.embedding_BE.shape == (1, 6)
     torch.testing.assert_close(output.logits_BY, model.dense(output.embedding_BE))
     assert output.features_BCFN.shape == (1, 24, size[0] // 16, size[1] // 16)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from helpers import counted
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from scaling.networks import Network
 from scaling.networks.cost import Axis, Field, count, field, last_map
@@ -76,16 +76,7 @@ def test_costs_are_those_of_the_built_network(width, size, padding, flatten):
     """Plain twin: torch's own counters on the module that is trained."""
     network = settings(width, flatten=flatten, padding=padding)
     model, cost = build(network, 5, size), count(network.layers(5), size)
-    assert sum(p.numel() for p in model.parameters()) == cost.parameters
-    weighed = {
-        name: module.weight.numel()
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear)
-    }
-    assert weighed == {part.name: part.weights for part in cost.parts}
-    with FlopCounterMode(display=False) as counter:
-        output = model.eval()(torch.randn(1, 1, *size))
-    assert counter.get_total_flops() == 2 * cost.macs
+    output = counted(model, cost, size)
     assert output.features_BCFN.shape == (1, 5 * width, *cost.parts[3].map)
     assert cost.parts[4].map == (1, 1)
 

@@ -34,11 +34,6 @@ CONSISTENT = {
 }
 
 
-@pytest.fixture
-def here() -> machine.Machine:
-    return machine.here("cpu", "float32", 1)
-
-
 class Silent:
     """Pitch copies that can be told: silence."""
 

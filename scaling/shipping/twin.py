@@ -51,7 +51,7 @@ def twin(
     model: "Model",
     listener: "Listener",
     wanted: TwinOptions,
-    place: Destination,
+    place: "Destination",
     content: bytes,
 ) -> dict[str, Any]:
     """Make, judge, measure and write the int8 twin of an ONNX file; what the card says of it.
