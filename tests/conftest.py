@@ -17,6 +17,8 @@ from scaling.sound import datasets
 from scaling.sound.packing import pack
 from scaling.sound.store import Store
 
+pytest.register_assert_rewrite("helpers")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's `&`: tests of Ctrl-C need it

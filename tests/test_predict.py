@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import soundfile
 import torch
-from test_model import brief, complete, ended, here
+from test_model import brief, complete, ended
 from typer.testing import CliRunner
 
 from overhear.command import app
@@ -26,7 +26,7 @@ from scaling.sound.packing import pack
 from scaling.sound.store import Store
 from scaling.training import classifier
 
-__all__ = ["complete", "here"]  # fixtures
+__all__ = ["complete"]  # a fixture
 
 RATE = 16_000
 FORMATS = {  # ending, subtype, Hz, channels
