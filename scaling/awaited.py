@@ -1,6 +1,6 @@
-"""Awaited: what takes long before there is anything else to report, as compiling does, said before
-it begins to whoever shows it: a command on its screen, a worker to the driver of its sweep.
+"""Awaited: what takes long, as compiling does, said before it begins to whoever shows it.
 
+A command shows it on its screen, a worker tells the driver of its sweep.
 Contents: `say`, `shown`.
 """
 
