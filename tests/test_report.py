@@ -100,14 +100,17 @@ def hear(results: Results, of: Trial, device: str, value: float) -> None:
     results.write("metrics", of.id, rows + heard)
 
 
-def field(results: Results, of: Trial) -> None:
-    """An ERF map of 4 x 6 pixels."""
+def field(
+    results: Results, of: Trial, splits: tuple[str, ...] = ("unseen",), rows: int = 4
+) -> None:
+    """An ERF map of rows x 6 pixels on each of these splits."""
     numbers = dict.fromkeys(("row", "column", "sigma_f", "sigma_t"), 1.0)
     numbers |= dict.fromkeys(("f50", "t50", "f95", "t95"), 2)
     numbers |= dict.fromkeys(("luo_side", "participation", "inside"), 1.0)
-    about = {"trial": of.id, "epoch": 3, "split": "unseen", "kind": "feature", "clips": 1}
-    pixels = {"rows": 4, "columns": 6, "values": [k / 24 for k in range(24)]}
-    results.write("maps", of.id, [about | pixels | numbers])
+    about = {"trial": of.id, "epoch": 3, "kind": "feature", "clips": 1}
+    pixels = {"rows": rows, "columns": 6, "values": [k / (6 * rows) for k in range(6 * rows)]}
+    made = [about | {"split": split} | pixels | numbers for split in splits]
+    results.write("maps", of.id, made)
 
 
 def runs(validation: bool = True, seeds: int = 2) -> dict[Trial, dict[str, list[float]]]:
@@ -299,17 +302,17 @@ def test_columns_sort_and_words_filter(opened: Callable[..., Any], study: Result
     shares = [0.7825, 0.7875, 0.78749999999999, 0.7835, 0.2, 1.0, 0.00049]
     said = [ACCURACY.text(share) for share in shares]  # as tables say them, ties among them
     assert shown.evaluate("(shares) => shares.map(tenths)", shares) == said
-    shown.get_by_role("button", name="validation %").click()
+    shown.get_by_role("button", name="Validation %").click()
     assert shown.locator("#rows th[aria-sort]").get_attribute("aria-sort") == "descending"
     best = models(shown)
-    shown.get_by_role("button", name="validation %").click()
+    shown.get_by_role("button", name="Validation %").click()
     scored = models(shown)[:6]
     assert scored == best[:6][::-1]  # what was not scored comes last either way
     assert best[0] == "base, width 16"
     shown.get_by_label("Rows with all of these words").fill("DAMPED 16")
     assert models(shown) == ["damped 0.5, width 16"]
     shown.get_by_label("Rows with all of these words").fill("failed")
-    shown.get_by_label("trials", exact=True).check()
+    shown.get_by_label("Trials", exact=True).check()
     assert shown.locator("#rows output").inner_text() == "1 of 14 trials"
 
 
@@ -352,6 +355,44 @@ def test_without_validation_clips_the_page_owns_up(
     assert "No validation clips were scored" in shown.locator("#frontier .note").inner_text()
     assert "Chosen by unseen devices" in shown.locator("output.chosen").inner_text()
     assert shown.locator("output.chosen strong").inner_text() == "damped 0.5, width 16"
+
+
+def test_the_field_is_that_of_unseen_devices_in_whatever_order_it_was_computed(
+    results: Results,
+) -> None:
+    one = trial()
+    complete(results, {one: {"seen": [0.5], "unseen": [0.5]}})
+    field(results, one, ("unseen", "seen"))
+    assert told(page(Data(results)))["maps"][one.id][3] == "unseen"
+
+
+def test_a_tall_field_leaves_room_for_the_rest(opened: Callable[..., Any], study: Results) -> None:
+    first = next(iter(runs()))
+    field(study, first, rows=64)
+    box = opened(page(Data(study)), f"#trial={first.id}").locator("canvas").bounding_box()
+    assert box["height"] <= 330
+    assert box["height"] / box["width"] == pytest.approx(64 / 6, rel=0.1)
+
+
+def test_keyboard_focus_is_seen_on_the_named_model_too(
+    opened: Callable[..., Any], study: Results
+) -> None:
+    shown = opened(page(Data(study)))
+    ring = "getComputedStyle(document.querySelector('a.point.best .halo')).stroke"
+    before = shown.evaluate(ring)
+    shown.locator("a.point.best").focus()
+    assert shown.evaluate(ring) != before
+
+
+@pytest.mark.parametrize(
+    ("ticks", "said"), [("[1.8, 2, 2.2]", ["1.8", "2.0", "2.2"]), ("[0, 20]", ["0", "20"])]
+)
+def test_ticks_of_one_axis_have_as_many_decimals(
+    opened: Callable[..., Any], study: Results, ticks: str, said: list[str]
+) -> None:
+    shown = opened(page(Data(study)))
+    found = shown.evaluate(f"labelled({ticks}, (v) => `${{+v.toFixed(2)}}`).map((each) => each[1])")
+    assert found == said
 
 
 def test_a_point_leads_to_its_trial_by_mouse_and_by_keyboard(
@@ -488,7 +529,7 @@ def test_a_thousand_trials_are_usable_within_two_seconds(
 ) -> None:
     shown = opened(thousand)
     assert shown.evaluate("ready") < 2000  # ms since navigation
-    shown.get_by_label("trials", exact=True).check()
+    shown.get_by_label("Trials", exact=True).check()
     sort = """() => { const start = performance.now();
         document.querySelectorAll('#rows thead button')[4].click(); document.body.offsetHeight;
         return performance.now() - start; }"""

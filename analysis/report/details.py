@@ -137,7 +137,8 @@ def maps(data: Data, side: int) -> dict[str, Any]:
     """
     frame = data.maps()
     frame = frame[frame["kind"] == "feature"]
-    found = {}
+    frame = frame.sort_values("split", key=lambda each: each.map(aggregate.split_order))
+    found = {}  # of several splits, the last one stays
     for row in frame.to_dict("records"):
         field = np.asarray(row["values"], np.float64).reshape(row["rows"], row["columns"])
         small = _averaged(_averaged(field, side).T, side).T

@@ -24,6 +24,7 @@ function filled(element, attributes, children) {
 }
 
 const count = (value) => value.toLocaleString("en", { maximumFractionDigits: 3 });
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const percent = (share) => `${tenths(share)} %`;
 
 /** A share in percent as Python says it: of two equally near tenths the even one. */

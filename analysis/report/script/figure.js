@@ -23,6 +23,13 @@ function ticks(low, high, about, log) {
   return found.filter((tick) => tick >= low * (1 - 1e-9) && tick <= high * (1 + 1e-9));
 }
 
+/** The ticks in words, numbers with as many decimals as any of them needs. */
+function labelled(places, text) {
+  const words = places.map(text), plain = words.every((word) => /^-?[\d.]+$/.test(word));
+  const digits = Math.max(0, ...words.map((word) => (word.split(".")[1] ?? "").length));
+  return places.map((tick, k) => [tick, plain ? Number(words[k]).toFixed(digits) : words[k]]);
+}
+
 /** Axes with a grid; `x` and `y` are {low, high, log, label, text}. Returns {svg, x, y}: pixels of values. */
 function plot(width, height, x, y, attributes) {
   const left = 46, right = 14, top = 22, bottom = 38;
@@ -33,16 +40,16 @@ function plot(width, height, x, y, attributes) {
   };
   const across = at(x, left, width - right), down = at(y, height - bottom, top);
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, ...attributes });
-  for (const tick of ticks(y.low, y.high, 5, y.log)) {
+  for (const [tick, words] of labelled(ticks(y.low, y.high, 5, y.log), y.text)) {
     svg.append(
       draw("line", { class: "grid", x1: left, x2: width - right, y1: down(tick), y2: down(tick) }),
-      draw("text", { x: left - 6, y: down(tick) + 4, "text-anchor": "end" }, y.text(tick)),
+      draw("text", { x: left - 6, y: down(tick) + 4, "text-anchor": "end" }, words),
     );
   }
-  for (const tick of ticks(x.low, x.high, width / 80, x.log)) {
+  for (const [tick, words] of labelled(ticks(x.low, x.high, width / 80, x.log), x.text)) {
     svg.append(
       draw("line", { class: "axis", x1: across(tick), x2: across(tick), y1: height - bottom, y2: height - bottom + 4 }),
-      draw("text", { x: across(tick), y: height - bottom + 17, "text-anchor": "middle" }, x.text(tick)),
+      draw("text", { x: across(tick), y: height - bottom + 17, "text-anchor": "middle" }, words),
     );
   }
   svg.append(

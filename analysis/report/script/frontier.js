@@ -26,7 +26,7 @@ function chooser(place) {
   if (!scored.length) return;
   const chosen = make("output", { class: "chosen", "aria-live": "polite" });
   const hint = make("p", { class: "hint quiet" });
-  const across = select("Cost", costs.map((cost) => [cost, data.costs[cost]]), refresh);
+  const across = select("Cost", costs.map((cost) => [cost, capital(data.costs[cost])]), refresh);
   const upwards = select("Accuracy on", scored.map((split) => [split, describe(split)]), refresh);
   upwards.control.value = data.on;
   const figure = make("div", { class: "figure" });
@@ -95,7 +95,7 @@ function slider(cost, changed) {
     if (last) delete limits[cost];
     else limits[cost] = stops[place];
     const words = last ? `any number of ${data.costs[cost]}` : `at most ${count(stops[place])} ${data.costs[cost]}`;
-    text.textContent = words;
+    text.textContent = capital(words);
     control.setAttribute("aria-valuetext", words);
     if (changed) changed();
   }
@@ -114,7 +114,7 @@ function scatter(width, cost, split, front, named, hover) {
   const low = Math.min(...values.map((v) => v[1] ?? v[0])), high = Math.max(...values.map((v) => v[2] ?? v[0]));
   const room = 0.05 * (high - low) || 0.05;
   const least = Math.min(...prices), most = Math.max(...prices), log = least > 0;
-  const x = { low: log ? least / 1.15 : least, high: most * 1.15 || 1, log, label: data.costs[cost], text: brief };
+  const x = { low: log ? least / 1.15 : least, high: most * 1.15 || 1, log, label: capital(data.costs[cost]), text: brief };
   const y = { low: Math.max(0, low - room), high: Math.min(1, high + room), label: `Accuracy, ${describe(split).toLowerCase()} (%)`, text: (v) => `${+(100 * v).toFixed(1)}` };
   const height = Math.max(260, Math.min(440, 0.55 * width));
   const made = plot(width, height, x, y, { role: "group", "aria-label": `Accuracy on ${describe(split).toLowerCase()} against ${data.costs[cost]}; ${shown.length} configurations, arrow keys move` });

@@ -3,7 +3,7 @@
 const AT_ONCE = 100; // rows, until all are asked for
 
 const nothing = (value) => value === undefined || value === null || value === "";
-const costColumns = (of) => costs.map((cost) => ({ name: data.costs[cost], number: true, value: (row) => of(row).costs[cost], text: count }));
+const costColumns = (of) => costs.map((cost) => ({ name: capital(data.costs[cost]), number: true, value: (row) => of(row).costs[cost], text: count }));
 
 const TABLES = {
   configurations: {
@@ -12,7 +12,7 @@ const TABLES = {
     columns: [
       { name: "Configuration", value: (row) => row.label, cell: (row) => link(row) },
       ...data.splits.map((split) => ({
-        name: `${split} %`, number: true, value: (row) => row.values[split]?.[0],
+        name: `${capital(split)} %`, number: true, value: (row) => row.values[split]?.[0],
         text: (value, row) => {
           const [mean, low, high] = row.values[split].slice(0, 3).map((each) => (each === null ? each : tenths(each)));
           return low === null ? mean : `${mean} (${low} to ${high})`;
@@ -29,7 +29,7 @@ const TABLES = {
       { name: "Trial", value: (row) => row.label, cell: (row) => make("a", { href: `#trial=${row.id}` }, row.label) },
       { name: "Id", value: (row) => row.id },
       { name: "Status", value: (row) => row.status },
-      ...data.splits.map((split, place) => ({ name: `${split} %`, number: true, value: (row) => row.shares[place], text: (value) => tenths(value / SHARE) })),
+      ...data.splits.map((split, place) => ({ name: `${capital(split)} %`, number: true, value: (row) => row.shares[place], text: (value) => tenths(value / SHARE) })),
       ...costColumns((row) => data.configurations[row.configuration]),
       { name: "Epochs", number: true, value: (row) => row.epochs, text: count },
       { name: "Seconds", number: true, value: (row) => row.seconds, text: count },
@@ -44,7 +44,7 @@ function listing(place) {
   const region = make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Rows" });
   const more = make("button", { type: "button", hidden: true, click: () => { shown.all = true; render(); } });
   const kinds = Object.keys(TABLES).map((kind) => make("label", {},
-    make("input", { type: "radio", name: "kind", value: kind, checked: kind === shown.kind, change: () => { Object.assign(shown, { kind, by: null, all: false }); render(); } }), kind));
+    make("input", { type: "radio", name: "kind", value: kind, checked: kind === shown.kind, change: () => { Object.assign(shown, { kind, by: null, all: false }); render(); } }), capital(kind)));
   place.replaceChildren(
     make("div", { class: "controls" }, make("fieldset", { "aria-label": "What a row is" }, ...kinds),
       make("label", {}, "Rows with all of these words", search)), state, region, more);

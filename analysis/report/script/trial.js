@@ -57,7 +57,7 @@ function curves(id, column) {
   const text = (value) => (column === 1 ? `${+(100 * value).toFixed(1)}` : `${+value.toFixed(2)}`);
   const values = lines.flatMap((line) => line[1 + column]).map((value) => value / one);
   const epochs = lines.flatMap((line) => line[1]);
-  const x = { low: Math.min(...epochs), high: Math.max(...epochs), label: "epoch", text: String };
+  const x = { low: Math.min(...epochs), high: Math.max(...epochs), label: "Epoch", text: String };
   const low = Math.min(...values), high = Math.max(...values), room = 0.05 * (high - low) || 0.05;
   const y = { low: Math.max(0, low - room), high: high + room, label: column === 1 ? "Accuracy (%)" : "Cross-entropy (nats)", text };
   const ends = lines.map(([split, at, ...columns]) => `${describe(split)} ${text(columns[column - 1][0] / one)} in epoch ${at[0]}, ${text(columns[column - 1].at(-1) / one)} in epoch ${at.at(-1)}`);
@@ -124,7 +124,7 @@ function calibration(id) {
   const words = `Expected calibration error ${percent(error / SHARE)} (${percent(chance / SHARE)} by chance alone, ${describe(split).toLowerCase()})`;
   const place = make("div", { class: "figure" });
   place.drawn = (width) => {
-    const made = plot(width, 240, axis("confidence (%)"), axis("Accuracy (%)"), { role: "img", "aria-label": `Accuracy by confidence. ${words}` });
+    const made = plot(width, 240, axis("Confidence (%)"), axis("Accuracy (%)"), { role: "img", "aria-label": `Accuracy by confidence. ${words}` });
     const at = (k) => `${made.x(sure[k] / SHARE).toFixed(1)} ${made.y(right[k] / SHARE).toFixed(1)}`;
     made.svg.append(
       draw("line", { class: "grid", x1: made.x(0), y1: made.y(0), x2: made.x(1), y2: made.y(1) }),
@@ -144,6 +144,7 @@ function map(id) {
   const bytes = Uint8Array.from(atob(code), (each) => each.charCodeAt(0));
   const words = `95 % of the field spans ${bands} mel bands and ${frames} frames (${describe(split).toLowerCase()})`;
   const canvas = make("canvas", { class: "map", width: columns, height: rows, role: "img", "aria-label": `Effective receptive field: ${words}` });
+  canvas.style.setProperty("--shape", columns / rows); // a narrow field must not fill the screen
   const context = canvas.getContext("2d"), image = context.createImageData(columns, rows);
   bytes.forEach((shade, place) => {
     const row = rows - 1 - Math.floor(place / columns), at = 4 * (row * columns + (place % columns));
