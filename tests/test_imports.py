@@ -3,6 +3,7 @@ and never each other, but that a sweep that runs until its claims are decided ha
 """
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -85,6 +86,22 @@ def test_no_cycles():
 
     for name in names:
         visit(name, ())
+
+
+def test_folders_of_scaling_import_those_below_them():
+    """In the order of the table in docs/architecture.md, which names each folder once."""
+    page = (ROOT / "docs/architecture.md").read_text()
+    table = page.partition("the folders of `scaling`")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    floors = {name: -at for at, row in enumerate(rows) for name in re.findall("`(.*?)`", row)}
+    folders = {path.parent.name for path in (ROOT / "scaling").glob("*/__init__.py")}
+    assert set(floors) == folders
+    for own in folders:
+        for path in (ROOT / "scaling" / own).rglob("*.py"):
+            for name in imported(path):
+                package, folder = [*name.split("."), ""][:2]
+                if package == "scaling" and folder in folders - {own}:
+                    assert floors[folder] < floors[own], f"{path}: {name}"
 
 
 def package_of(name: str) -> str:
