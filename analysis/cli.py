@@ -462,7 +462,7 @@ def _hidden(
     if short:
         yield f"{short} trials have fewer than last={last} evaluated epochs: all were averaged"
     planned, known = snapshot.manifest, settings.leaves()
-    for name in (n for n in planned if "." in n and n not in known):
+    for name in (n for n in map(str, planned) if "." in n and n not in known):
         if planned[name].nunique(dropna=False) > 1:
             yield (
                 f"trials differ in {name}, a setting that this Overhear does not know, and count "
