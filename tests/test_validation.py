@@ -22,7 +22,7 @@ from test_analysis_table import trial as made
 from analysis import table
 from analysis.cli import status
 from scaling import settings
-from scaling.results import validation, weights
+from scaling.results import parquet, validation, weights
 from scaling.results.records import Damaged, Results
 from scaling.results.schemas import SCHEMAS
 from sweeps.study import shipped
@@ -199,7 +199,7 @@ def bomb(path: Path, rows: int, text: str, kind: pa.DataType | None = None) -> N
 
 def test_a_file_that_claims_too_many_rows_is_not_unpacked(tmp_path: Path):
     path = tmp_path / "metrics" / "a.parquet"
-    bomb(path, validation.ROWS + 1, "a")
+    bomb(path, parquet.ROWS + 1, "a")
     assert path.stat().st_size < 1_000_000
     with pytest.raises(Damaged, match="it claims 10,000,001 rows, a record has at most 10,000,000"):
         Results(tmp_path).read("metrics")
@@ -240,15 +240,15 @@ def test_a_large_file_is_read_all_the_same(tmp_path: Path):
     results.write("metrics", "a", rows)
     content = results.get("metrics", "a.parquet")
     assert content is not None
-    plain = validation.read(content)
-    limit, validation.BYTES = validation.BYTES, 10_000_000
+    plain = parquet.read(content)
+    limit, parquet.BYTES = parquet.BYTES, 10_000_000
     try:
         file = pq.ParquetFile(io.BytesIO(content))
-        assert validation.bounded(file.metadata) > validation.BYTES
-        cautious = validation.read(content)
+        assert parquet.bounded(file.metadata) > parquet.BYTES
+        cautious = parquet.read(content)
     finally:
-        validation.BYTES = limit
-    assert validation.fitted("metrics", cautious).equals(validation.fitted("metrics", plain))
+        parquet.BYTES = limit
+    assert parquet.fitted("metrics", cautious).equals(parquet.fitted("metrics", plain))
 
 
 def test_texts_as_codes_are_the_same_texts() -> None:
@@ -259,11 +259,11 @@ def test_texts_as_codes_are_the_same_texts() -> None:
         "device": ["all"] * 3, "metric": pa.array(["loss"] * 3, pa.large_string()),
         "value": [0.5] * 3,
     }  # fmt: skip
-    coded = validation.fitted("metrics", pa.table(columns), ("split", "device", "metric"))
+    coded = parquet.fitted("metrics", pa.table(columns), ("split", "device", "metric"))
     for name in ("split", "device", "metric"):
         dictionary = coded[name].combine_chunks().dictionary.to_pylist()
         assert dictionary == list(dict.fromkeys(coded[name].to_pylist()))
-    assert coded.cast(SCHEMAS["metrics"]).equals(validation.fitted("metrics", pa.table(columns)))
+    assert coded.cast(SCHEMAS["metrics"]).equals(parquet.fitted("metrics", pa.table(columns)))
     with pytest.raises(ValueError, match="more than one row of epoch 1, split a"):
         validation.check("metrics", "t", coded)
 
@@ -272,9 +272,9 @@ def test_a_column_asked_for_as_codes_may_be_missing() -> None:
     """It is said by name, as for any other column."""
     file = io.BytesIO()
     pq.write_table(pa.table({"trial": ["t"], "split": ["seen"]}), file)
-    read = validation.read(file.getvalue(), ("split", "device"))
+    read = parquet.read(file.getvalue(), ("split", "device"))
     with pytest.raises(ValueError, match="it has no column epoch"):
-        validation.fitted("metrics", read, ("split", "device"))
+        parquet.fitted("metrics", read, ("split", "device"))
 
 
 def pipe(path: Path) -> None:

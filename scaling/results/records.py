@@ -29,7 +29,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from scaling.results import seal, validation
+from scaling.results import parquet, seal, validation
 from scaling.results.folder import HIDDEN, Damaged, Folder, Refused
 from scaling.results.outcome import RECORDED, Outcome, Status
 from scaling.results.schemas import SCHEMAS, to_table
@@ -158,7 +158,7 @@ class Results(Folder):
             try:
                 version = int((table.schema.metadata or {}).get(b"overhear", b"0"))
                 if version <= VERSION:
-                    table = validation.fitted(kind, table.replace_schema_metadata(None), coded)
+                    table = parquet.fitted(kind, table.replace_schema_metadata(None), coded)
                     validation.check(kind, name, table)
             except (ValueError, pa.ArrowException) as error:
                 reason = trouble(error).reason
@@ -186,7 +186,7 @@ class Results(Folder):
                 if content is None:
                     raise FileNotFoundError(errno.ENOENT, "no such file")
                 seal.check(content)
-                return validation.read(content, coded)
+                return parquet.read(content, coded)
             except (Refused, Damaged):
                 raise
             except Exception as error:  # noqa: BLE001

@@ -50,19 +50,9 @@ def page(said: Mapping[str, Any]) -> str:
             _scores(alike["accuracy"]),
         ]
     blocks += ["## Calibration", f"Probabilities: {md(said['calibrated'])}.", _errors(said)]
-    silence = said["silence"]
     blocks += [
         "## Limits",
-        "\n".join(
-            [
-                "- Devices that are not in the tables above were never heard: what it scores on "
-                "them is unknown.",
-                f"- It knows no other classes: every clip, also silence ({md(silence['label'])}, "
-                f"probability {silence['probability']:.2f}), is given one of them.",
-                f"- It hears {said['seconds']:g} s: longer clips are cut, shorter ones are "
-                f"{'repeated' if said['fill'] == 'tile' else 'followed by silence'}.",
-            ]
-        ),
+        _limits(said),
         "## Size",
         _sizes(said, size),
         _latency(said["latency"]),
@@ -72,18 +62,38 @@ def page(said: Mapping[str, Any]) -> str:
         f"difference {said['checked']['largest_logit_difference']:.1e}, the same answer for every "
         f"clip.{_instead(said['checked'])}",
         "## Run it",
+        *_run(said),
     ]
-    blocks += [
+    again = [f"    {printable(said['command'])}"]
+    again += [f"    {printable(said['again'])}"] if said["again"] else []
+    blocks += ["## Make it again", "\n".join(again)]
+    return "\n\n".join(filter(None, blocks)) + "\n"
+
+
+def _limits(said: Mapping[str, Any]) -> str:
+    """What nobody may expect of it."""
+    silence = said["silence"]
+    return "\n".join(
+        [
+            "- Devices that are not in the tables above were never heard: what it scores on "
+            "them is unknown.",
+            f"- It knows no other classes: every clip, also silence ({md(silence['label'])}, "
+            f"probability {silence['probability']:.2f}), is given one of them.",
+            f"- It hears {said['seconds']:g} s: longer clips are cut, shorter ones are "
+            f"{'repeated' if said['fill'] == 'tile' else 'followed by silence'}.",
+        ]
+    )
+
+
+def _run(said: Mapping[str, Any]) -> list[str]:
+    """What it takes and gives, and the script that runs it."""
+    return [
         f"Input: waves (clips, {said['samples']}), float32, full scale 1. Output: probabilities "
         f"and logits (clips, classes). {CLIPS[said['target']]}",
         f"`python run.py {code(said['file'])} RECORDING...`, where run.py is this; it needs "
         f"`pip install {LIBRARIES[said['target']]} soundfile`:",
         f"```python\n{script(said['target'])}```",
     ]
-    again = [f"    {printable(said['command'])}"]
-    again += [f"    {printable(said['again'])}"] if said["again"] else []
-    blocks += ["## Make it again", "\n".join(again)]
-    return "\n\n".join(filter(None, blocks)) + "\n"
 
 
 def _clips(trained: Mapping[str, Any]) -> str:
