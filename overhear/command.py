@@ -27,10 +27,12 @@ if (
 
 import typer  # noqa: E402
 
-import analysis.choose_command  # noqa: E402
-import analysis.cli  # noqa: E402
 import scaling.commands.data  # noqa: E402
 import sweeps.cli  # noqa: E402
+from analysis.commands.analyze import analyze  # noqa: E402
+from analysis.commands.choose import choose  # noqa: E402
+from analysis.commands.report import report  # noqa: E402
+from analysis.commands.status import status  # noqa: E402
 from overhear import errors  # noqa: E402
 from overhear.commands.claims import claims  # noqa: E402
 from overhear.commands.coordinates import coordinates  # noqa: E402
@@ -57,16 +59,16 @@ COMMANDS = {  # as help lists them, by what they are about
     "Run a study": (
         sweeps.cli.studies,
         sweeps.cli.sweep,
-        analysis.cli.status,
+        status,
         train,
         recipes,
         settings,
     ),
     "Read the results": (
-        analysis.cli.analyze,
+        analyze,
         claims,
-        analysis.choose_command.choose,
-        analysis.cli.report,
+        choose,
+        report,
     ),
     "Use a model": (predict, export, measure),
     "Look inside": (erf, scene, coordinates),

@@ -1,4 +1,4 @@
-"""analysis.cli: what the commands write and print, and that --help stays light."""
+"""The commands of analysis: what the commands write and print, and that --help stays light."""
 
 import json
 import re
@@ -15,7 +15,9 @@ import typer
 from test_analysis_table import complete, end, measure, mixed, plan, results, trial
 from typer.testing import CliRunner
 
-from analysis import cli
+from analysis.commands.analyze import analyze
+from analysis.commands.options import Format
+from analysis.commands.status import status
 from analysis.data import Data
 from analysis.figures.accuracy_vs_parameters import points
 from analysis.figures.registry import FIGURES
@@ -49,14 +51,14 @@ def whole(results: Results) -> str:
 
 
 def test_analyze_draws_only_trials_with_certain_settings(results: Results) -> None:
-    cli.analyze([whole(results)], where=["network.width=16"])
+    analyze([whole(results)], where=["network.width=16"])
     drawn = pd.read_csv(results.path("figures", f"{NAME}.csv"))
     everything = points(Data(results))
     assert set(drawn["parameters"]) == {everything["parameters"].max()}
 
 
 def test_analyze_writes_each_figure_that_applies_with_its_points(results: Results) -> None:
-    cli.analyze([whole(results)])
+    analyze([whole(results)])
     folder = Path(results.path("figures"))
     applying = (NAME, "accuracy_vs_width")
     assert {f.name for f in folder.iterdir()} == {
@@ -74,7 +76,7 @@ def test_formats_are_what_they_say(
     results: Results, tmp_path: Path, ending: str, magic: bytes
 ) -> None:
     out = tmp_path / "deep" / "er"
-    cli.analyze([whole(results)], figure=[NAME], out=str(out), format=cli.Format(ending))
+    analyze([whole(results)], figure=[NAME], out=str(out), format=Format(ending))
     content = (out / f"{NAME}.{ending}").read_bytes()
     assert magic in content[:600]
     if ending == "svg":
@@ -85,7 +87,7 @@ def test_formats_are_what_they_say(
 def test_analyze_prints_points_files_and_counts(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cli.analyze([whole(results)])
+    analyze([whole(results)])
     said = capsys.readouterr()
     assert said.err == ""
     rows = cells(said.out)
@@ -107,7 +109,7 @@ def test_curves_are_drawn_and_a_few_of_their_points_printed(
 ) -> None:
     scored = {trial(seed=s): {"validation": [0.1, 0.5 + s / 10, 0.3]} for s in range(3)}
     complete(results, scored)
-    cli.analyze([results.where], figure=["learning_curves"])
+    analyze([results.where], figure=["learning_curves"])
     said = capsys.readouterr().out
     folder = Path(results.path("figures"))
     assert {f.name for f in folder.iterdir()} == {"learning_curves.png", "learning_curves.csv"}
@@ -119,7 +121,7 @@ def test_curves_are_drawn_and_a_few_of_their_points_printed(
     assert lowest in rows
     assert "split validation; " in said
     assert len(pd.read_csv(folder / "learning_curves.csv")) == 6
-    cli.analyze([results.where], figure=["learning_curves"], json=True)
+    analyze([results.where], figure=["learning_curves"], json=True)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(lines) == 6
     assert {line["figure"] for line in lines} == {"learning_curves"}
@@ -137,7 +139,7 @@ def test_losses_are_printed_in_nats_with_their_rise(
         for (s, b), v in values.items()
     }
     complete(results, trials)
-    cli.analyze([results.where])
+    analyze([results.where])
     said = capsys.readouterr().out
     rows = cells(said)
     # losses are 1 + these; 1.65 +- 4.303 x 0.15 / sqrt(3), 0.45 +- 4.303 x 0.05 / sqrt(3)
@@ -155,15 +157,15 @@ def test_what_only_one_figure_needs_stops_no_other(
     odd = [r | ({"value": float("inf")} if r["metric"] == "loss" else {}) for r in rows]
     results.write("metrics", trial().id, odd)
     with pytest.warns(UserWarning, match="^figure learning_curves is left out: loss=inf in epoch"):
-        cli.analyze([results.where])
+        analyze([results.where])
     assert f"{NAME}.png" in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"^loss=inf in epoch 1"):
-        cli.analyze([results.where], figure=["learning_curves"])
+        analyze([results.where], figure=["learning_curves"])
 
 
 def test_json_lines_are_the_points(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
     where = whole(results)
-    cli.analyze([where], json=True, last=2)
+    analyze([where], json=True, last=2)
     said = capsys.readouterr()
     every = [json.loads(line) for line in said.out.splitlines()]
     assert {line["figure"] for line in every} == {NAME, "accuracy_vs_width"}
@@ -185,7 +187,7 @@ def test_the_spread_over_epochs_is_printed_in_points(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
     complete(results, {trial(seed=s): {"test": [0.5, 0.6 + s / 10]} for s in range(2)})
-    cli.analyze([results.where], last=2)
+    analyze([results.where], last=2)
     said = capsys.readouterr().out
     rows = cells(said)
     # runs 0.55 and 0.60; over epochs deviations +-0.05 and +-0.10 on two degrees of freedom
@@ -199,11 +201,11 @@ def test_the_study_s_own_last_epochs_are_the_default(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
     complete(results, {trial(evaluation__last=2): {"test": [0.0, 0.4, 0.8]}})
-    cli.analyze([results.where])
+    analyze([results.where])
     said = capsys.readouterr().out
     assert "a run is the mean of its last 2 evaluated epochs, as evaluation.last of all" in said
     assert "accuracy on test clips: 60.0 %" in said
-    cli.analyze([results.where], last=1)
+    analyze([results.where], last=1)
     said = capsys.readouterr().out
     assert "a run is the mean of" not in said
     assert "accuracy on test clips: 80.0 %" in said
@@ -213,17 +215,17 @@ def test_trials_that_disagree_on_the_last_epochs_are_named(results: Results) -> 
     runs = [trial(evaluation__last=2), trial(network__width=16)]
     complete(results, {one: {"test": [0.0, 0.4, 0.8]} for one in runs})
     with pytest.warns(UserWarning, match="^trials state evaluation.last=1 and 2: only the last"):
-        cli.analyze([results.where])
+        analyze([results.where])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        cli.analyze([results.where], last=2)
+        analyze([results.where], last=2)
 
 
 def test_differences_are_printed_and_saved(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = whole(results)
-    cli.analyze([where], figure=[NAME], differences=True)
+    analyze([where], figure=[NAME], differences=True)
     said = capsys.readouterr().out
     rows = cells(said)
     assert ["seen", "width 16 - width 8", "+30.0", "one run", "1 run"] in rows
@@ -234,7 +236,7 @@ def test_differences_are_printed_and_saved(
         *("split", "comparison", "at", "mean", "low", "high", "n", "unit"),
     ]
     assert "differences.csv (of 1 intervals of 95 %, expect 0.1 to miss)" in said
-    cli.analyze([where], figure=[NAME], differences=True, json=True)
+    analyze([where], figure=[NAME], differences=True, json=True)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     compared = [line for line in lines if line.get("table") == "differences"]
     assert len(compared) == len(written)
@@ -243,7 +245,7 @@ def test_differences_are_printed_and_saved(
 
 def test_what_cannot_be_drawn_says_why_in_one_line(results: Results) -> None:
     complete(results, {trial(): {"test": [0.5]}})
-    cli.analyze([results.where])
+    analyze([results.where])
     assert {f.stem for f in Path(results.path("figures")).iterdir()} == {NAME}
     reasons = {
         "accuracy_vs_width": "no two dense networks of one condition differ in width alone",
@@ -277,9 +279,9 @@ def test_what_cannot_be_drawn_says_why_in_one_line(results: Results) -> None:
     assert {NAME, *reasons} == {*FIGURES}
     for name, reason in reasons.items():
         with pytest.raises(ValueError, match=f"^figure {name}: {reason}"):
-            cli.analyze([results.where], figure=[name])
+            analyze([results.where], figure=[name])
     with pytest.raises(ValueError, match=r"^--differences: no two trials .* devices$"):
-        cli.analyze([results.where], differences=True)
+        analyze([results.where], differences=True)
 
 
 @pytest.mark.parametrize(
@@ -293,7 +295,7 @@ def test_an_unknown_figure_names_the_nearest_and_where_all_are(
     results: Results, name: str, said: str
 ) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(said)}") as caught:
-        cli.analyze([results.where], figure=[name])
+        analyze([results.where], figure=[name])
     assert len(str(caught.value)) < 200  # no list of forty names
 
 
@@ -305,7 +307,7 @@ def test_what_is_not_complete_is_counted_aloud(
         UserWarning,
         match="^1 stopped, 2 failed, 1 running, 1 missing of 7 trials are in no figure$",
     ):
-        cli.analyze([results.where])
+        analyze([results.where])
     counted = "7 trials: 2 complete, 1 stopped, 2 failed, 1 running, 1 missing"
     assert counted in capsys.readouterr().out
 
@@ -319,10 +321,10 @@ def test_a_setting_of_a_newer_version_that_differs_is_warned_of(results: Results
     pq.write_table(plan.append_column("network.wings", pa.array([2, 2])), path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # what is the same in all trials tells none apart
-        cli.analyze([results.where], figure=[NAME])
+        analyze([results.where], figure=[NAME])
     pq.write_table(plan.append_column("network.wings", pa.array([2, 3])), path)
     with pytest.warns(UserWarning, match="^trials differ in network.wings, .*: update Overhear$"):
-        cli.analyze([results.where], figure=[NAME])
+        analyze([results.where], figure=[NAME])
 
 
 def test_other_warnings(results: Results) -> None:
@@ -336,7 +338,7 @@ def test_other_warnings(results: Results) -> None:
         end(results, trial(seed=seed))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        cli.analyze([results.where], last=2)
+        analyze([results.where], last=2)
     assert [str(w.message) for w in caught] == [
         "1 trials that no manifest plans are in no figure",
         "4 trials have fewer than last=2 evaluated epochs: all were averaged",
@@ -349,37 +351,37 @@ def test_studies_that_share_a_folder(results: Results, capsys: pytest.CaptureFix
     complete(results, {trial(): {"test": [0.5]}, trial(network__width=32): {"test": [0.7]}})
     plan(results, "later", [trial(network__width=32)], study="later")
     plan(results, "third", [trial(network__width=64)], study="third")
-    cli.analyze([results.where], study=["later"])
+    analyze([results.where], study=["later"])
     assert "1 trials: 1 complete" in capsys.readouterr().out
-    cli.analyze([results.where], study=["s"])
+    analyze([results.where], study=["s"])
     assert "2 trials: 2 complete" in capsys.readouterr().out
     with pytest.raises(
         ValueError, match=r"^--study latr: not planned in .*\(did you mean later\?\)$"
     ):
-        cli.analyze([results.where], study=["latr"])
+        analyze([results.where], study=["latr"])
 
 
 def test_errors_are_one_line(results: Results, tmp_path: Path) -> None:
     plan(results, "launch", [trial()])
     with pytest.raises(ValueError, match=r"no complete trial to draw \(1 trials: 0 complete"):
-        cli.analyze([results.where])
+        analyze([results.where])
     where = whole(results)
     with pytest.raises(ValueError, match=r"s3://bucket/study\S* is not on this machine: .*--out"):
-        cli.analyze(["s3://bucket/study?region=eu-west-1"])
+        analyze(["s3://bucket/study?region=eu-west-1"])
     with pytest.raises(ValueError, match=r"s3://bucket/figures is not on this machine: .*--out"):
-        cli.analyze([where], out="s3://bucket/figures")
+        analyze([where], out="s3://bucket/figures")
     (tmp_path / "taken").write_text("")
     with pytest.raises(ValueError, match=r"figures folder .*taken cannot be written .*--out"):
-        cli.analyze([where], out=str(tmp_path / "taken"))
+        analyze([where], out=str(tmp_path / "taken"))
     with pytest.raises(ValueError, match="not a results folder"):
-        cli.status(str(tmp_path))
+        status(str(tmp_path))
 
 
 def test_status_groups_failures_and_names_running_trials(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
     running = mixed(results)[5]
-    cli.status(results.where)
+    status(results.where)
     said = capsys.readouterr().out
     rows = cells(said)
     # nobody says that he sweeps into this folder
@@ -404,7 +406,7 @@ def test_watch_ends_when_all_is_done(
             end(results, trial())
 
     monkeypatch.setattr("time.sleep", work)
-    cli.status(results.where, watch=True)
+    status(results.where, watch=True)
     lines = capsys.readouterr().out.splitlines()
     assert waits == [2.0, 2.0]
     nobody = "; driver: none: run the same command again to resume"
@@ -420,7 +422,7 @@ def test_watch_ends_quietly_at_control_c(results: Results, monkeypatch: pytest.M
         raise KeyboardInterrupt
 
     monkeypatch.setattr("time.sleep", interrupt)
-    cli.status(results.where, watch=True)
+    status(results.where, watch=True)
 
 
 def test_watch_redraws_in_a_terminal(
@@ -428,14 +430,14 @@ def test_watch_redraws_in_a_terminal(
 ) -> None:
     complete(results, {trial(): {"test": [0.5]}})
     monkeypatch.setenv("FORCE_COLOR", "1")
-    cli.status(results.where, watch=True)
+    status(results.where, watch=True)
     assert "1 trials: 1 complete" in capsys.readouterr().out
 
 
 def test_commands_take_their_options(results: Results, tmp_path: Path) -> None:
     app = typer.Typer()
-    app.command()(cli.analyze)
-    app.command()(cli.status)
+    app.command()(analyze)
+    app.command()(status)
     words = ["analyze", whole(results), "--figure", NAME, "--out", str(tmp_path / "f")]
     said = CliRunner().invoke(app, [*words, "--format", "svg", "--last", "2", "--json"])
     assert said.exit_code == 0, said.output
@@ -448,14 +450,16 @@ def test_importing_the_commands_is_light() -> None:
     heavy = (
         "{'pandas', 'numpy', 'pyarrow', 'matplotlib', 'seaborn', 'scipy', 'torch', 'ray', 'rich'}"
     )
-    code = f"import sys, analysis.cli; print({heavy} & set(sys.modules))"
+    commands = "from analysis.commands import analyze, choose, fields, report, status"
+    code = f"import sys; {commands}; print({heavy} & set(sys.modules))"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "set()"
 
 
 def test_analyze_runs_without_torch_and_ray(results: Results) -> None:
     code = (
-        f"import sys, analysis.cli; analysis.cli.analyze([{whole(results)!r}], json=True); "
+        "import sys; from analysis.commands.analyze import analyze; "
+        f"analyze([{whole(results)!r}], json=True); "
         "print({'torch', 'ray'} & set(sys.modules), file=sys.stderr)"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -471,7 +475,7 @@ def test_what_intervals_are_over_can_be_asked_for(
     folder = Path(results.path("figures"))
     found = {}
     for unit in ("", "repeats"):
-        cli.analyze([results.where], figure=[NAME], unit=unit)
+        analyze([results.where], figure=[NAME], unit=unit)
         (found[unit],) = pd.read_csv(folder / f"{NAME}.csv").to_dict("records")
     capsys.readouterr()
     assert [(row["n"], row["unit"]) for row in found.values()] == [
@@ -482,9 +486,9 @@ def test_what_intervals_are_over_can_be_asked_for(
     # folds differ by .1, seeds by .02; a score interval is the shorter, the wider it would be
     assert 4 < wide / narrow < 5
     with pytest.raises(ValueError, match=r"^--unit runs: no such unit, one of folds, repeats"):
-        cli.analyze([results.where], unit="runs")
+        analyze([results.where], unit="runs")
     with pytest.raises(ValueError, match=r"^--unit devices: the scores of three devices"):
-        cli.analyze([results.where], figure=[NAME], unit="devices")
+        analyze([results.where], figure=[NAME], unit="devices")
 
 
 def many(results: Results) -> None:
@@ -505,7 +509,7 @@ def test_at_80_columns_nothing_that_tells_rows_apart_is_lost(
     """The spreads make room, and say so; long names are folded, never cut."""
     monkeypatch.setenv("COLUMNS", "80")
     many(results)
-    cli.analyze([results.where], figure=[NAME], every=True)
+    analyze([results.where], figure=[NAME], every=True)
     said = capsys.readouterr().out
     lines = said[: said.index(f"{NAME}: /")].splitlines()
     assert max(map(len, lines)) <= 80
@@ -523,7 +527,7 @@ def test_at_80_columns_nothing_that_tells_rows_apart_is_lost(
     assert "All rows: depth 1; pointwise 1" in said
     complete(results, {trial(seed=s): {"test": [0.5, s / 9]} for s in range(3)})
     monkeypatch.setenv("COLUMNS", "40")
-    cli.analyze([results.where], figure=[NAME], study=["s"])
+    analyze([results.where], figure=[NAME], study=["s"])
     assert "No room for: " in capsys.readouterr().out
 
 
@@ -531,11 +535,11 @@ def test_twenty_rows_unless_all_are_asked_for(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
     many(results)
-    cli.analyze([results.where], figure=[NAME])
+    analyze([results.where], figure=[NAME])
     said = capsys.readouterr().out
     assert len([row for row in cells(said) if row[0] in ("seen", "unseen")]) == 20
     assert f"... and 28 more rows: --all or {NAME}.csv" in said
-    cli.analyze([results.where], figure=[NAME], every=True)
+    analyze([results.where], figure=[NAME], every=True)
     said = capsys.readouterr().out
     assert len([row for row in cells(said) if row[0] in ("seen", "unseen")]) == 48
 
@@ -551,7 +555,7 @@ def test_status_fits_80_columns(
     for one in trials[30:]:
         end(results, one, "failed", f"Error{one.seed}: {'words ' * 30}")
     for every, shown in ((False, 20), (True, 30)):
-        cli.status(results.where, every=every)
+        status(results.where, every=every)
         said = capsys.readouterr().out
         assert max(map(len, said.splitlines()[1:])) <= 80
         assert said.count(": epoch 1 of 3") == shown
@@ -561,7 +565,7 @@ def test_status_fits_80_columns(
 
 def test_figures_as_a_paper_asks_for_them(results: Results, tmp_path: Path) -> None:
     app = typer.Typer()
-    app.command()(cli.analyze)
+    app.command()(analyze)
     words = [whole(results), "--figure", NAME, "--out", str(tmp_path), "--format", "svg"]
     words += ["--width", "3.3in", "--height", "50mm", "--font-size", "7", "--no-title"]
     said = CliRunner().invoke(app, [*words, "--label", "Unseen devices=New"])
@@ -579,15 +583,15 @@ def test_figures_as_a_paper_asks_for_them(results: Results, tmp_path: Path) -> N
 
 def test_a_label_that_no_figure_has_is_named(results: Results) -> None:
     with pytest.warns(UserWarning, match="^--label bsae: no figure drawn here has this text$"):
-        cli.analyze([whole(results)], figure=[NAME], label=["bsae=Baseline"])
+        analyze([whole(results)], figure=[NAME], label=["bsae=Baseline"])
     with pytest.raises(ValueError, match=r"^--label 'base': write OLD=NEW"):
-        cli.analyze([whole(results)], label=["base"])
+        analyze([whole(results)], label=["base"])
 
 
 def test_every_option_has_help() -> None:
     app = typer.Typer()
-    app.command()(cli.analyze)
-    app.command()(cli.status)
+    app.command()(analyze)
+    app.command()(status)
     for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
         for option in command.params:
             assert option.help, f"{name} {option.name}"

@@ -25,8 +25,9 @@ from test_analysis_table import (
     trial,
 )
 
-from analysis import again, choose_command, table
+from analysis import again, table
 from analysis.choose import LIMITED, candidates, choose
+from analysis.commands.choose import choose as choose_command
 from analysis.data import Data
 from analysis.report.configurations import configurations
 from scaling.commands.options import pairs
@@ -308,7 +309,7 @@ def test_the_command_prints_choice_costs_and_how_to_train_it(
     study: Results, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     out = str(tmp_path / "out")
-    choose_command.choose([study.where], most=["macs=120e3"], preset="dcase", out=out)
+    choose_command([study.where], most=["macs=120e3"], preset="dcase", out=out)
     said = capsys.readouterr().out
     best = choose(Data(study), {"parameters": 128_000, "macs": 120e3}, {}).best
     assert said.startswith(f"best: {best['label']}, {100 * best['value']:.1f} % of the validation")
@@ -322,7 +323,7 @@ def test_the_command_prints_choice_costs_and_how_to_train_it(
     written = pd.read_csv(tmp_path / "out" / "choose.csv", keep_default_na=False)
     assert written["choice"].iloc[0] == "best"
     assert len(written) == 4
-    choose_command.choose([study.where], json=True)
+    choose_command([study.where], json=True)
     caught = capsys.readouterr()
     lines = [json.loads(line) for line in caught.out.splitlines()]
     assert lines[0]["choice"] == "best"
@@ -349,14 +350,14 @@ def test_a_choice_among_trials_of_one_share_of_the_clips(
     scored(alone, {t: v for t, v in values.items() if t.split.fraction == 0.3})
     said = []
     for where, asked in ((results, ["split.fraction=0.3"]), (alone, None)):
-        choose_command.choose([where.where], most=["parameters=20000"], where=asked)
+        choose_command([where.where], most=["parameters=20000"], where=asked)
         said.append(capsys.readouterr().out)
     assert said[0] == said[1]
     assert "among 2 of 2 configurations" in said[0]
-    choose_command.choose([results.where])
+    choose_command([results.where])
     assert "among 4." in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"^--where: no trial has split.fraction=0.5 "):
-        choose_command.choose([results.where], where=["split.fraction=0.5"])
+        choose_command([results.where], where=["split.fraction=0.5"])
 
 
 def test_words_that_are_no_limits(results: Results) -> None:
@@ -367,9 +368,9 @@ def test_words_that_are_no_limits(results: Results) -> None:
         ("macs=1", "macs=2"): "^--max macs is given twice: name it once$",
     }.items():
         with pytest.raises(ValueError, match=said):
-            choose_command.choose([results.where], most=list(words))
+            choose_command([results.where], most=list(words))
     with pytest.raises(ValueError, match=r"^--preset dcas: no such preset \(did you mean dcase"):
-        choose_command.choose([results.where], preset="dcas")
+        choose_command([results.where], preset="dcas")
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -8,8 +8,8 @@ import pytest
 from matplotlib.text import Text
 from test_analysis_table import STATIC, complete, results, trial
 
-from analysis import cli
 from analysis.choose import candidates
+from analysis.commands.analyze import analyze
 from analysis.data import Data
 from analysis.figures import registry
 from analysis.figures.frontier import MACS, PARAMETERS, WEIGHTS
@@ -163,7 +163,7 @@ def test_analyze_draws_those_that_say_something(results: Results) -> None:
     data = crossed(results, folds=3, seeds=1)
     drawn = [name for name in registry.applicable([], data) if name.startswith("frontier")]
     assert drawn == ["frontier_parameters", "frontier_macs"]
-    cli.analyze([results.where], figure=["frontier_macs"])
+    analyze([results.where], figure=["frontier_macs"])
     written = pd.read_csv(results.path("figures", "frontier_macs.csv"))
     wanted = {"label", "split", "macs", "error", "low", "high", "n", "unit", "often", "trials"}
     assert wanted <= {*written}

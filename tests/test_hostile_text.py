@@ -192,7 +192,8 @@ def test_maps_of_a_class_of_any_name_stay_in_their_folder(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from analysis import cli
+    from analysis.commands.fields import draw_fields
+    from analysis.commands.options import Format
 
     one = trial()
     complete(results, {one: {"seen": [0.1, 0.2, 0.3]}})
@@ -205,7 +206,7 @@ def test_maps_of_a_class_of_any_name_stay_in_their_folder(
     }  # fmt: skip
     results.write("maps", one.id, [row])
     before = {path for path in Path(results.path()).parent.rglob("*") if path.is_file()}
-    cli.draw_fields(results.where, [one.id], "unseen", f"class {label}", None, cli.Format.PNG)
+    draw_fields(results.where, [one.id], "unseen", f"class {label}", None, Format.PNG)
     after = {path for path in Path(results.path()).parent.rglob("*") if path.is_file()}
     written = {path.relative_to(results.path("figures")).as_posix() for path in after - before}
     assert len(written) == 3

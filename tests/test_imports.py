@@ -57,6 +57,7 @@ def test_arrows_point_one_way(path: Path):
         ours = {name for name in imported(path) if name.startswith("scaling.")}
         ours -= {name for name in ours if name.startswith("scaling.sound.mel")}  # without torch
         light = {
+            "commands",
             "interruption",
             "part",
             "results",

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from test_analysis_table import complete, end, measure, plan, predict, trial
 
-from analysis import cli, table
+from analysis import table
+from analysis.commands.analyze import analyze
 from analysis.data import Data, opened
 from scaling.results.records import VERSION, Results
 from scaling.settings import Trial
@@ -127,7 +128,7 @@ def test_other_data_of_other_trials_are_told_as_in_one_folder(two: Two, tmp_path
         complete(each, {trial(seed=seed): {"test": [0.5]}})
         plan(each, "launch", [trial(seed=seed)], data_digest=f"2-{seed}")
     with pytest.warns(UserWarning, match="^the trials saw 2 versions of synthetic: data_digest"):
-        cli.analyze([each.where for each in two], out=str(tmp_path / "figures"))
+        analyze([each.where for each in two], out=str(tmp_path / "figures"))
 
 
 def test_studies_may_be_in_one_folder_only(two: Two) -> None:
@@ -191,10 +192,10 @@ def test_analyze_joins_and_needs_out(two: Two, tmp_path: Path) -> None:
         complete(each, {trial(seed=seed): {"test": [0.5]}})
     where = [each.where for each in two]
     with pytest.raises(ValueError, match=r"^2 results folders are joined: .* with --out$"):
-        cli.analyze(where)
+        analyze(where)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        cli.analyze(where, out=str(tmp_path / "figures"))
+        analyze(where, out=str(tmp_path / "figures"))
     points = pd.read_csv(tmp_path / "figures" / "accuracy_vs_parameters.csv")
     assert sorted(points["trials"].item().split()) == sorted([trial().id, trial(seed=1).id])
 

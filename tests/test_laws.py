@@ -11,7 +11,8 @@ from matplotlib.text import Text
 from scipy.optimize import nnls
 from test_analysis_table import complete, end, measure, plan, results, trial
 
-from analysis import cli, next_size, table
+from analysis import next_size, table
+from analysis.commands.analyze import analyze
 from analysis.data import Data
 from analysis.figures import next_size as next_figure
 from analysis.figures.layout import Style
@@ -251,12 +252,12 @@ def test_a_prediction_is_kept_once_and_held_against_what_came(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
     swept(results, law_of, WIDTHS[:4])
-    cli.analyze([results.where], figure=["next_size"])
+    analyze([results.where], figure=["next_size"])
     said = capsys.readouterr().out
     assert "no predicted size has been trained yet: sweep a larger one" in said
     (name,) = results.names("laws")
     assert f"laws/{name}.parquet" in said
-    cli.analyze([results.where], figure=["next_size"])
+    analyze([results.where], figure=["next_size"])
     assert results.names("laws") == [name]
     kept = results.read("laws").to_pandas()
     (ahead,) = next_figure.points(Data(results)).to_dict("records")

@@ -21,8 +21,9 @@ import soundfile
 from test_until_decided import Launches, clear, study
 from typer.testing import CliRunner
 
-import analysis.cli
 from analysis import table
+from analysis.commands.analyze import analyze
+from analysis.commands.status import status
 from overhear.command import app, erf, predict
 from scaling import machine
 from scaling.results import checkpoint, manifest, statements
@@ -360,13 +361,13 @@ def test_a_trial_in_a_store_is_the_same_trial(
     assert there.get("checkpoints", known.id, checkpoint.NAME) is None
 
     assert len(table.scores(there)) > 0
-    analysis.cli.status(there.address)
+    status(there.address)
     assert "1 trials: 1 complete, 0 stopped" in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"^s3://\S+/study is not on this machine: .*--out$"):
-        analysis.cli.analyze([there.address])
+        analyze([there.address])
     with pytest.raises(ValueError, match=r"^s3://\S+/figures is not on this machine: .*--out$"):
-        analysis.cli.analyze([there.address], out=server.uri("figures"))
-    analysis.cli.analyze([there.address], out=str(tmp_path / "figures"))
+        analyze([there.address], out=server.uri("figures"))
+    analyze([there.address], out=str(tmp_path / "figures"))
     assert list((tmp_path / "figures").glob("*.png"))
     monkeypatch.setattr(prepare, "scan", lambda *_: {})
     monkeypatch.setattr(

@@ -22,7 +22,8 @@ from test_analysis_table import (
     trial,
 )
 
-from analysis import cli, table
+from analysis import table
+from analysis.commands.analyze import analyze
 from analysis.console import listed
 from analysis.figures.registry import FIGURES
 from analysis.listing import of_gains, of_published
@@ -222,7 +223,7 @@ def test_nothing_published_is_said_in_one_line_with_a_study(
     scores = halves(results, one)
     assert nothing_fits(scores) == f"{reason}; a study that fits: vib_table_esc10"
     with pytest.raises(ValueError, match=f"^--published: {re.escape(reason)}"):
-        cli.analyze([results.where], published=True)
+        analyze([results.where], published=True)
 
 
 def test_networks_of_no_paper_name_every_table(results: Results) -> None:

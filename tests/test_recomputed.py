@@ -18,7 +18,7 @@ from recomputed import DAMPING as D
 from recomputed import FIGURES, Records, claims, difference, next_size
 from recomputed import WIDTH as W
 
-from analysis import cli
+from analysis.commands.analyze import Outlet
 from overhear import command
 from scaling.results.claims import Claim
 from scaling.results.records import Results
@@ -64,9 +64,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     state("real", [Claim(text, *sides, on=on) for text, on, *sides in SIDES], 0, wide)
     with pytest.MonkeyPatch.context() as patch:
         # not drawn: what is compared are the CSV files
-        patch.setattr(
-            cli, "_save", lambda points, folder, name, *_: cli._write(points, folder, name)
-        )
+        patch.setattr(Outlet, "draw", Outlet.write)
         overhear(patch, "analyze", wide.base, "--figure", "next_size")
         unpack("width", wide, (32,))
         overhear(patch, "analyze", wide.base, "--differences")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from test_analysis_table import complete, end, measure, mixed, plan, results, trial
 
-from analysis import cli, console, status, table
+from analysis import console, status, table
+from analysis.commands import status as status_command
 from scaling.results import lock_file, records
 from scaling.results.outcome import Status
 from scaling.results.records import Results
@@ -158,7 +159,7 @@ def test_a_second_look_reads_only_what_may_have_changed(
 
 def test_json_is_one_object(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
     trials = mixed(results)
-    cli.status(results.where, json=True)
+    status_command.status(results.where, json=True)
     said = json.loads(capsys.readouterr().out)
     assert {k: said[k] for k in Status} == table.counts(table.progress(results))
     example = "OutOfMemoryError: CUDA out of memory. Tried to 3 it"

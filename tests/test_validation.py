@@ -20,7 +20,7 @@ from test_analysis_table import measure, plan
 from test_analysis_table import trial as made
 
 from analysis import table
-from analysis.cli import status
+from analysis.commands.status import status
 from scaling import settings
 from scaling.results import parquet, validation, weights
 from scaling.results.records import Damaged, Results

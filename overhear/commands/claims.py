@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import analysis.cli
+from analysis.commands.options import Joined
 from analysis.unit_names import UNITS
 from scaling.typed import bounded, ending, folder, word
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def claims(
-    results: analysis.cli.Joined,
+    results: Joined,
     study: Annotated[
         str | None,
         typer.Option(

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 import typer
 
-import analysis.cli
+from analysis.commands.options import Format
 from scaling.commands.options import Threads
 from scaling.typed import folder
 
@@ -22,7 +22,5 @@ class DrawingOptions:
     out: Annotated[str, typer.Option(parser=folder, metavar="FOLDER", help="Local folder.")] = (
         "figures"
     )
-    format: Annotated[analysis.cli.Format, typer.Option(help="File format of the figure.")] = (
-        analysis.cli.Format.PNG
-    )
+    format: Annotated[Format, typer.Option(help="File format of the figure.")] = Format.PNG
     threads: Threads = 0

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import analysis.cli
+from analysis.commands.fields import draw_fields, figures_folder, trials_of
+from analysis.commands.options import Format
 from scaling.commands.groups import grouped
 from scaling.commands.maps import compute_maps
 from scaling.commands.options import ClipOptions, Device, Threads
@@ -146,8 +147,8 @@ def erf(
         ),
     ] = None,
     format: Annotated[  # noqa: A002
-        analysis.cli.Format, typer.Option(help="File format of the figures.")
-    ] = analysis.cli.Format.PNG,
+        Format, typer.Option(help="File format of the figures.")
+    ] = Format.PNG,
     device: Device = "auto",
     threads: Threads = 0,
     other: ModuleOptions,
@@ -169,11 +170,11 @@ def erf(
         raise ValueError("name a results folder, or --module MODULE:CLASS with --input FxN")
     other.check_unused()
     wanted = target.wanted()
-    analysis.cli.figures_folder(results, out)  # before what takes long
-    trials = analysis.cli.trials_of(results, study, trial)
+    figures_folder(results, out)  # before what takes long
+    trials = trials_of(results, study, trial)
     here = machine.here(device, "float32", threads)
     split = compute_maps(results, trials, wanted, where, here)
-    analysis.cli.draw_fields(results, trials, split, wanted.name, out, format)
+    draw_fields(results, trials, split, wanted.name, out, format)
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -189,7 +190,7 @@ def _of_module(
     size: tuple[int, int],
     asked: ModuleOptions,
     out: str | None,
-    format_: analysis.cli.Format,
+    format_: Format,
 ) -> None:
     """Draw a module's field, keep its numbers as CSV, and print them."""
     import pandas as pd

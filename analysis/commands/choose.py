@@ -1,17 +1,19 @@
 """`overhear choose`: which model within a budget, as a table for people and lines for programs.
 
-Conventions: as in analysis.cli; heavy imports happen inside the functions, so that --help is
-instant. Contents: choose.
+Heavy libraries are imported inside the functions, so that help is instant. Contents:
+BudgetOptions, choose.
 """
 
 import math
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
 from analysis import console, files
-from analysis.cli import Joined, Last, Studies, Unit, Where
+from analysis.commands.options import Joined, ScoreOptions
+from scaling.commands.groups import grouped
 from scaling.typed import folder
 
 if TYPE_CHECKING:
@@ -25,8 +27,12 @@ BEST, CHEAPEST = "best", "cheapest as good"
 FEW = 5  # trial ids that are printed
 
 
-def choose(
-    results: Joined,
+@dataclass(frozen=True)
+class BudgetOptions:
+    """What a model may cost, and how good it has to be."""
+
+    HEADING: ClassVar[str] = "Budget"
+
     most: Annotated[
         list[str] | None,
         typer.Option(
@@ -36,7 +42,7 @@ def choose(
             "bytes (float32, without cut channels), dense_bytes, sparse_bytes, receptive_field or "
             "latency_ms. Repeatable; the first decides which candidate is cheapest.",
         ),
-    ] = None,
+    ] = None
     least: Annotated[
         list[str] | None,
         typer.Option(
@@ -44,7 +50,7 @@ def choose(
             metavar="SPLIT=SHARE",
             help="Lower limit on the accuracy on a split, such as unseen=0.7. Repeatable.",
         ),
-    ] = None,
+    ] = None
     preset: Annotated[
         str,
         typer.Option(
@@ -52,7 +58,22 @@ def choose(
             help="Published limits: dcase (128,000 parameters, one byte each in int8; 30 million "
             "multiply-adds, counted as the challenge does). --max overrides them.",
         ),
-    ] = "",
+    ] = ""
+
+    def limits(self) -> dict[str, float]:
+        """The most of each cost; what is named overrides the preset's. Raises ValueError."""
+        return _preset(self.preset) | _numbers("--max", self.most, "macs=30e6")
+
+    def floors(self) -> dict[str, float]:
+        """The least accuracy on each split, a fraction. Raises ValueError."""
+        return _numbers("--min", self.least, "unseen=0.7")
+
+
+@grouped
+def choose(
+    results: Joined,
+    *,
+    budget: BudgetOptions,
     on: Annotated[
         str,
         typer.Option(metavar="SPLIT", help="Split that decides; test clips make it optimistic."),
@@ -64,10 +85,7 @@ def choose(
             help="Machine whose latencies count (default: the one that measured most trials).",
         ),
     ] = "",
-    study: Studies = None,
-    where: Where = None,
-    unit: Unit = "",
-    last: Last = None,
+    scored: ScoreOptions,
     out: Annotated[
         str | None,
         typer.Option(
@@ -85,26 +103,20 @@ def choose(
 ) -> None:
     """Choose the best model within a budget, by validation clips, and the cheapest as good."""
     from analysis import choose as choosing
-    from analysis import selectors, units
-    from analysis.data import opened
     from scaling.results.records import Results
 
-    limits = _preset(preset) | _numbers("--max", most, "macs=30e6")
-    floors = _numbers("--min", least, "unseen=0.7")
-    wanted = selectors.parsed(where or ())
+    limits, floors = budget.limits(), budget.floors()
     folders = [Results(each) for each in results]
     place = files.folder(folders, out) if out is not None else None
-    data = opened(folders, last, units.asked(unit), study or (), machine, wanted)
+    data = scored.opened(folders, machine)
     choice = choosing.choose(data, limits, floors, on)
     marked = _marked(choice)
     aside = sys.stderr if json else sys.stdout
     if json:
         print(*console.json_lines(marked, {}), sep="\n")
-    else:
-        console.show(console.listed(_listing(choice, marked), every, "choose.csv with --out"))
-    if json:
         print(choice.reason, file=aside)
     else:
+        console.show(console.listed(_listing(choice, marked), every, "choose.csv with --out"))
         console.show(console.lines(["", choice.reason]))
     for line in _made_again(choice, data):
         print(line, file=aside)

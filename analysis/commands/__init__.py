@@ -1,0 +1,1 @@
+"""The commands about results, a file for each task, and the options that they share."""
