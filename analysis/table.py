@@ -30,6 +30,7 @@ from scaling.results.records import Results
 from scaling.results.schemas import SCHEMAS
 from scaling.settings import sizes
 from scaling.spelling import nearest
+from scaling.typed import not_results
 
 # what decides which clips are scored: trials that agree in these score the same
 DESIGN = ("data_digest", "sound.classes", "split.", "microphones.", "evaluation.")
@@ -130,10 +131,8 @@ def _planned(folders: Sequence[Results | Joined], studies: Sequence[str]) -> lis
     tables = [_read(folder, "manifest") for folder in folders]
     for folder, table in zip(folders, tables, strict=True):
         if not table.num_rows:
-            raise ValueError(
-                f"{folder.where} is not a results folder (no trial in manifest/*.parquet): give "
-                "the folder that `overhear sweep` wrote, results/STUDY unless --out named another"
-            )
+            why = "no trial in manifest/*.parquet"
+            raise ValueError(not_results(folder.where, why))
     known = sorted({name for table in tables for name in pc.unique(table["study"]).to_pylist()})
     for study in studies:
         if study not in known:

@@ -131,7 +131,12 @@ def results(value: Any) -> str:
         why = "it has no manifest"
     else:
         why = "it is a file" if _mode(where, stat.S_ISREG) else "it does not exist"
-    raise typer.BadParameter(
+    raise typer.BadParameter(not_results(where, why))
+
+
+def not_results(where: str, why: str) -> str:
+    """What is said of a place that is no results folder."""
+    return (
         f"{where} is not a results folder ({why}): give the folder that `overhear sweep` wrote, "
         "results/STUDY unless --out named another"
     )
