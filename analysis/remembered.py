@@ -24,7 +24,7 @@ def remembered(
     known: WeakKeyDictionary[Data, dict[Hashable, Any]] = WeakKeyDictionary()
 
     @wraps(make)
-    def once(data: Data, *arguments: Asked.args, **named: Asked.kwargs) -> Made:
+    def once(data: Data, /, *arguments: Asked.args, **named: Asked.kwargs) -> Made:
         values = known.setdefault(data, {})
         key = (arguments, tuple(sorted(named.items())))
         if key not in values:
