@@ -16,6 +16,7 @@ from analysis.metrics import Recorded, WantedMetrics
 from analysis.selectors import Selector
 from analysis.table import Source
 from scaling.results.records import Results
+from scaling.settings import Trial, unflat
 
 # metrics that are drawn over epochs
 CURVES = frozenset([*(measure.metric for measure in MEASURES.values()), "cross_entropy"])
@@ -71,6 +72,11 @@ class Data:
     def manifest(self) -> pd.DataFrame:
         """One row per planned trial."""
         return self.snapshot.manifest
+
+    def trial(self, name: str) -> Trial:
+        """The settings of a planned trial, by its id."""
+        planned = self.manifest
+        return unflat(planned[planned["trial"] == name].to_dict("records")[0])
 
     def scores(self, metric: str = "accuracy") -> pd.DataFrame:
         """One row per (trial, split, device): table.scores'."""

@@ -158,19 +158,22 @@ def here(
     if device.startswith("cuda"):
         count = torch.cuda.device_count()
         if not count or not torch.cuda.is_available():
-            raise ValueError(f"device={device}: torch sees no GPU here (use cpu)")
+            raise ValueError(f"device={device}: torch finds no GPU on this machine: use cpu")
         number = int(device.partition(":")[2] or 0)
         if number >= count:
-            last = f"cuda:{count - 1}"
-            raise ValueError(f"device={device}: torch sees {count} here, the last is {last}")
+            gpus = f"{count} GPU{'s' if count > 1 else ''}, the last is cuda:{count - 1}"
+            raise ValueError(f"device={device}: torch finds {gpus}: name that or a lower number")
     chosen = torch.device(device)
     if precision == "auto":
         precision = "bfloat16" if _native_bfloat16(chosen) else "float32"
     processors = os.cpu_count() or 1
     if threads < 0:
-        raise ValueError(f"threads={threads}: at least 1, or 0 for all")
+        raise ValueError(f"threads={threads}: must be at least 1, or 0 for all processors")
     if threads > processors:
-        raise ValueError(f"threads={threads}: this machine has {processors}, 0 takes all")
+        raise ValueError(
+            f"threads={threads}: this machine has {processors} processors: ask for fewer, or 0 for "
+            "all"
+        )
     threads = threads or torch.get_num_threads()
     return Machine(chosen, getattr(torch, precision), threads, frontend, capture)
 
@@ -178,11 +181,11 @@ def here(
 def check_names(device: str, precision: str, capture: str = "auto") -> None:
     """Raises ValueError for a device, precision or way to capture that no machine has."""
     if not re.fullmatch(r"auto|cpu|cuda(:(0|[1-9][0-9]{0,2}))?", device):
-        raise ValueError(f"device={device}: cpu, cuda or cuda:N")
+        raise ValueError(f"device={device}: must be auto, cpu, cuda or cuda:N")
     if precision not in ("auto", "float32", "bfloat16"):
-        raise ValueError(f"precision={precision}: auto, float32 or bfloat16")
+        raise ValueError(f"precision={precision}: must be auto, float32 or bfloat16")
     if capture not in ("auto", "off"):
-        raise ValueError(f"--capture {capture[:20]}: auto or off")
+        raise ValueError(f"--capture {capture[:20]}: must be auto or off")
 
 
 def _native_bfloat16(device: torch.device) -> bool:

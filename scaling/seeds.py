@@ -6,9 +6,12 @@ one draws.
 """
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def key(seed: int, *purpose: str | int) -> int:
@@ -24,8 +27,10 @@ def stream(seed: int, *purpose: str | int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key(seed, *purpose)))
 
 
-def torch_stream(seed: int, *purpose: str | int, device: str = "cpu") -> torch.Generator:
+def torch_stream(seed: int, *purpose: str | int, device: str = "cpu") -> "torch.Generator":
     """The same for draws that must happen in torch; 63 bits of the key seed it."""
+    import torch  # whoever reads a table of clips does without
+
     generator = torch.Generator(device=device)
     generator.manual_seed(key(seed, *purpose) % 2**63)
     return generator

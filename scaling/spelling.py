@@ -1,10 +1,14 @@
-"""Spelling: what a person may have meant by a word, and long words shortened for a message."""
+"""Spelling: what a person may have meant by a word, and long words shortened for a message.
+
+Contents: shortened, nearest, closest.
+"""
 
 import difflib
 from collections.abc import Sequence
 from typing import Any
 
-MANY = 40  # words in a message
+MANY = 12  # words in a message: more are not read
+SETTINGS = "overhear settings"  # the command that lists them
 
 
 def shortened(text: str, length: int = 60) -> str:
@@ -12,13 +16,15 @@ def shortened(text: str, length: int = 60) -> str:
     return repr(text) if len(text) <= length else f"{text[:length]!r}... ({len(text)} characters)"
 
 
-def nearest(word: str, words: Any) -> str:
-    """` (did you mean x?)` with the closest known word, whatever its capitals, or the known words
-    when none is close, the first MANY of them.
+def nearest(word: str, words: Any, lister: str = "") -> str:
+    """` (did you mean x?)` with the closest known word, whatever its capitals. When none is close:
+    the known words; of more than MANY, the command that lists them (`lister`), else the first MANY.
     """
-    known = [str(w) for w in words]
+    known = [name for name in map(str, words) if name]
     if close := closest(word, known):
         return f" (did you mean {close}?)"
+    if len(known) > MANY and lister:
+        return f" (`{lister}` lists all {len(known):,})"
     more = f" and {len(known) - MANY:,} more" if len(known) > MANY else ""
     return f" (known: {', '.join(known[:MANY])}{more})" if known else ""
 

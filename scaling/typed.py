@@ -3,8 +3,8 @@ loads anything. Each message follows the option's name (overhear.errors): `--hop
 number, such as 0.5`.
 
 Python reads more as a number than a person means by one: 1_000, digits of other scripts, inf, nan.
-Contents: `whole`, `number`, `bounded`, `size`; `text`, `word`, `device`, `pair`; `results`,
-`recording`, `folder`, `ending`.
+Contents: `whole`, `threads`, `number`, `bounded`, `size`, `rectangle`, `widths`; `text`, `word`,
+`device`, `pair`; `results`, `recording`, `folder`, `ending`.
 """
 
 import math
@@ -25,6 +25,8 @@ NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.ASCII 
 SIZE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(in|cm|mm|pt|)\s*", re.ASCII)
 INCHES = {"": 1.0, "in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4, "pt": 1 / 72}
 SMALLEST, LARGEST = 1, 50  # of a figure, inches
+RECTANGLE = re.compile(r"([1-9][0-9]{0,5})[x×]([1-9][0-9]{0,5})", re.ASCII)
+WIDEST = 4096  # channels of a network's first stage
 DEVICE = re.compile(r"auto|cpu|cuda(:(0|[1-9][0-9]{0,3}))?", re.ASCII)
 
 
@@ -38,6 +40,23 @@ def whole(least: int, most: int | None = None) -> Callable[[Any], int]:
         if not readable or not least <= int(text) <= (math.inf if most is None else most):
             raise typer.BadParameter(f"{text!r:.40} is not a whole number{bound}")
         return int(text)
+
+    return number
+
+
+def threads(least: int) -> Callable[[Any], int]:
+    """A parser of how many CPU threads to use, at most one for each of this machine's processors;
+    where `least` is 0, 0 takes all of them.
+    """
+    parse = whole(least)
+
+    def number(value: Any) -> int:
+        found, there = parse(value), os.cpu_count() or 1
+        if found > there:
+            processors = f"{there:,} processor{'s' if there > 1 else ''}"
+            remedy = f"give {there:,} or fewer" + ("" if least else ", or 0 for all")
+            raise typer.BadParameter(f"{found:,}: this machine has {processors}: {remedy}")
+        return found
 
     return number
 
@@ -80,6 +99,29 @@ def size(value: Any) -> float:
             f"{str(value)!r:.40} is not a size from 1in to 50in: write it as 3.3in, 84mm or 240pt"
         )
     return inches
+
+
+def rectangle(value: Any) -> str:
+    """A parser of sizes of a network's input, as `128x431`."""
+    if not RECTANGLE.fullmatch(str(value)):
+        raise typer.BadParameter(
+            f"{str(value)!r:.40} is not ROWSxCOLUMNS, each from 1 to 999,999, such as 128x431"
+        )
+    return str(value)
+
+
+def widths(value: Any) -> str:
+    """A parser of widths of networks, as `8,16,32`: at least two."""
+    words = str(value).split(",")
+    if not all(WHOLE.fullmatch(word) and len(word) <= DIGITS for word in words):
+        raise typer.BadParameter(f"{str(value)!r:.40} is not a list of widths, such as 8,16,32,64")
+    found = {int(word) for word in words}
+    if len(found) < 2 or min(found) < 1 or max(found) > WIDEST:
+        raise typer.BadParameter(
+            f"{value!s:.40}: name at least two widths, each from 1 to {WIDEST:,}, such as "
+            "8,16,32,64"
+        )
+    return str(value)
 
 
 def text(value: Any) -> str:
@@ -150,9 +192,17 @@ def recording(value: Any) -> str:
 
 
 def folder(value: Any) -> str:
-    """A parser of places to write to: no file of this machine stands there."""
-    if "://" not in text(value) and _mode(value, stat.S_ISREG):
+    """A parser of places to write to: on this machine a folder, or one that can be made."""
+    if "://" in text(value):
+        return str(value)
+    if _mode(value, stat.S_ISREG):
         raise typer.BadParameter(f"{value} is a file: name a folder, which is made where missing")
+    place = Path(value).expanduser().absolute()
+    above = next((each for each in (place, *place.parents) if _mode(str(each), bool)), place)
+    if not _mode(str(above), stat.S_ISDIR):
+        raise typer.BadParameter(f"{value} lies below {above}, which is a file: name a folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise typer.BadParameter(f"{value}: you may not write to {above}: name another folder")
     return str(value)
 
 

@@ -143,6 +143,7 @@ def sweep(
     if forecast.dry_run:
         dry_run(launch, forecast.speed, as_json, course)
         return
+    cluster.reach(resources)
     if not (run_until_decided(launch, course) if course else run(launch)):
         raise typer.Exit(1)
 

@@ -407,7 +407,9 @@ def test_a_process_of_measuring_answers_in_json(trial: Trial, store: Store, monk
     broken = {**asked, "machine": ["tpu", "float32", 1]}
     monkeypatch.setattr(sys, "stdin", [json.dumps(broken)])
     step_times.main()
-    assert json.loads(capsys.readouterr().out) == {"error": "device=tpu: cpu, cuda or cuda:N"}
+    assert json.loads(capsys.readouterr().out) == {
+        "error": "device=tpu: must be auto, cpu, cuda or cuda:N"
+    }
 
 
 def test_gpus_are_dealt_out_as_ray_does():

@@ -194,9 +194,7 @@ def test_a_gpu_that_is_lost_ends_the_sweep_and_no_trial(
     """Where a new worker does not find it, or cannot use it; a machine of a cluster is unfit."""
     results = str(tmp_path / "out")
     task = Task({"synthetic@16000": str(store.folder)}, results, 1, Compute("cuda", "float32"))
-    line = (
-        r"^this machine's GPU is lost \(device=cuda: torch sees no GPU here .*\): what is recorded"
-    )
+    line = r"^this machine's GPU is lost \(device=cuda: torch finds no GPU .*\): what is recorded"
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(Refused, match=line):
         ray_tune.work(group.configured(trials), task, limits.Limit())

@@ -174,7 +174,7 @@ def test_columns_of_other_names(root: Path):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["path"], "--column path: written OURS=YOURS, as path=filename"),
+        (["path"], "--column path: write OURS=YOURS, such as path=filename"),
         (["pfad=path"], r"pfad is no column \(known: path, label"),
         (["label=labl"], r"has no column labl: it has .* \(did you mean label\?\)"),
         (["path=a", "path=b"], "--column path=b: path is a already: name it once"),

@@ -94,8 +94,7 @@ def test_weights_are_those_of_the_file(means: str, tmp_path: Path):
 def test_what_is_refused_is_said_in_a_line(means: str):
     module, _, _ = means.partition(":")
     for words, line in (
-        ({"module": means}, "^--module .* needs --input FxN"),
-        ({"module": means, "size": "12"}, "^--input 12: rows x columns, each 1 to 999,999"),
+        ({"module": means}, "^--module .* needs the size of its input: add --input"),
         ({"module": "Means", "size": "9x9"}, "^--module Means: write module:Class"),
         ({"module": f"{module}:Meanz", "size": "9x9"}, r"^--module .*did you mean Means\?"),
         ({"module": means, "size": "9x9", "arg": ["sid=3"]}, r"^--arg sid: .*mean side\?"),
@@ -107,8 +106,11 @@ def test_what_is_refused_is_said_in_a_line(means: str):
         ({"module": means, "size": "9x9", "arg": ["side=0"]}, "raised ZeroDivisionError"),
         ({"module": means, "size": "9x9", "layer": "fist"}, r"did you mean first\?"),
         ({"module": means, "size": "9999x9999"}, "at most 16,777,216 pixels"),
-        ({"results": "x", "module": means, "size": "9x9"}, "with RESULTS: name one of the two"),
-        ({"results": "x", "size": "9x9"}, "^--input is of a --module"),
+        (
+            {"results": "x", "module": means, "size": "9x9"},
+            "takes no RESULTS: leave one of them out",
+        ),
+        ({"results": "x", "size": "9x9"}, "^--input needs --module"),
         ({}, "^name a results folder, or --module"),
     ):
         with pytest.raises(ValueError, match=line):

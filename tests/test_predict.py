@@ -165,7 +165,7 @@ def test_folders_are_walked_and_what_is_no_sound_is_counted(tmp_path: Path):
 
 @pytest.mark.parametrize("hop", [0.0, 0.009, 1.1, -1.0])
 def test_a_hop_is_a_part_of_a_clip(model: Model, tmp_path: Path, hop: float):
-    with pytest.raises(ValueError, match=f"^hop {hop:g} is outside 0.01 to 1 s"):
+    with pytest.raises(ValueError, match=f"^hop {hop:g} must be from 0.01 to 1 s"):
         predict(model, write(tmp_path / "x.wav", 1.0), hop)
 
 

@@ -202,15 +202,18 @@ def test_reset_undoes_what_a_trial_before_left(here: machine.Machine):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("tpu", "auto", 0), "device=tpu: cpu, cuda or cuda:N"),
-        (("cpu", "int8", 0), "precision=int8: auto, float32 or bfloat16"),
-        (("cpu", "auto", -1), "threads=-1: at least 1"),
-        (("cpu", "auto", 10**9), r"threads=1000000000: this machine has \d+, 0 takes all"),
-        (("cuda:x", "auto", 0), "device=cuda:x: cpu, cuda or cuda:N"),
-        (("cuda:01", "auto", 0), "device=cuda:01: cpu, cuda or cuda:N"),
-        (("cpu:7", "auto", 0), "device=cpu:7: cpu, cuda or cuda:N"),
-        (("cuda:999", "auto", 0), "device=cuda:999: torch sees "),
-        (("cpu", "float8", 0), "precision=float8: auto, float32 or bfloat16"),
+        (("tpu", "auto", 0), "device=tpu: must be auto, cpu, cuda or cuda:N"),
+        (("cpu", "int8", 0), "precision=int8: must be auto, float32 or bfloat16"),
+        (("cpu", "auto", -1), "threads=-1: must be at least 1"),
+        (
+            ("cpu", "auto", 10**9),
+            r"threads=1000000000: this machine has \d+ processors: ask for",
+        ),
+        (("cuda:x", "auto", 0), "device=cuda:x: must be auto, cpu, cuda or cuda:N"),
+        (("cuda:01", "auto", 0), "device=cuda:01: must be auto, cpu, cuda or cuda:N"),
+        (("cpu:7", "auto", 0), "device=cpu:7: must be auto, cpu, cuda or cuda:N"),
+        (("cuda:999", "auto", 0), "device=cuda:999: torch finds "),
+        (("cpu", "float8", 0), "precision=float8: must be auto, float32 or bfloat16"),
     ],
 )
 def test_machines_that_are_not(words: tuple[str, str, int], line: str):

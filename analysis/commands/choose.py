@@ -102,10 +102,11 @@ def choose(
     ] = False,
 ) -> None:
     """Choose the best model within a budget, by validation clips, and the cheapest as good."""
+    # what may be mistyped, before libraries that take seconds to import
+    limits, floors = budget.limits(), budget.floors()
     from analysis import choose as choosing
     from scaling.results.records import Results
 
-    limits, floors = budget.limits(), budget.floors()
     folders = [Results(each) for each in results]
     place = files.folder(folders, out) if out is not None else None
     data = scored.opened(folders, machine)

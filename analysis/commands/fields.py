@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 
 def trials_of(results: str, studies: list[str] | None, names: list[str] | None) -> list[str]:
-    """These trials, else all complete ones of these studies (of all studies for none)."""
-    from analysis import table
+    """The trials that these ids, or the beginnings of them, name; else all complete ones of these
+    studies (of all studies for none).
+    """
+    from analysis import pick, table
     from scaling.results.records import Results
 
-    if names:
-        return names
     where = Results(results)
+    if names:
+        return pick.several(where, names)
     progress = table.progress(table.load(where, studies or ()))
     complete = progress.loc[progress["status"] == Status.COMPLETE, "trial"].tolist()
     if not complete:

@@ -10,6 +10,7 @@ import typer
 from analysis import console
 from analysis.commands.options import Joined
 from scaling.results.outcome import Status
+from scaling.typed import ending
 
 
 def report(
@@ -17,6 +18,7 @@ def report(
     out: Annotated[
         str | None,
         typer.Option(
+            parser=ending(".html"),
             metavar="FILE.html",
             help="Output file. Default: RESULTS/report.html. Required for several RESULTS.",
         ),

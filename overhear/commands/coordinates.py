@@ -12,8 +12,10 @@ from overhear.commands.drawing import DrawingOptions
 from scaling.commands.groups import grouped
 from scaling.commands.options import ClipOptions, RecipeOptions
 from scaling.typed import whole
+from scaling.typed import widths as sizes
 
 WIDTHS = "8,16,32,64"
+MOST_STEPS = 1000  # the check is of the first few
 
 
 @grouped
@@ -21,25 +23,25 @@ def coordinates(
     chosen: RecipeOptions,
     *,
     widths: Annotated[
-        str, typer.Option(metavar="W,W,...", help="Widths; the smallest is the base width of mup.")
+        str,
+        typer.Option(
+            parser=sizes,
+            metavar="W,W,...",
+            help="Widths; the smallest is the base width of mup.",
+        ),
     ] = WIDTHS,
-    steps: Annotated[int, typer.Option(parser=whole(1), metavar="N", help="Training steps.")] = 4,
+    steps: Annotated[
+        int, typer.Option(parser=whole(1, MOST_STEPS), metavar="N", help="Training steps.")
+    ] = 4,
     where: ClipOptions,
     drawing: DrawingOptions,
 ) -> None:
     """Run mup's coordinate check: do layers move equally at all widths?"""
-    import pandas as pd
-
-    from analysis import files
-    from analysis.figures.coordinates import draw
-    from analysis.figures.layout import PLAIN
-    from scaling import machine
     from scaling.settings import changed
-    from scaling.training.coordinates import coordinates as moves
 
-    here = machine.here("cpu", "float32", drawing.threads)
+    # what may be mistyped, before libraries that take seconds to import
     trial = chosen.trial({"network.initialization": "he"})
-    base, *others = sizes_of(widths)
+    base, *others = sorted({int(each) for each in widths.split(",")})
     ways = {
         "standard": {"network.parametrization": "standard", "network.base_width": 8},
         "mup": {"network.parametrization": "mup", "network.base_width": base},
@@ -49,6 +51,16 @@ def coordinates(
         for way, stated in ways.items()
         for width in (base, *others)
     }
+    where.check_dataset(trial.sound.dataset)
+    import pandas as pd
+
+    from analysis import files
+    from analysis.figures.coordinates import draw
+    from analysis.figures.layout import PLAIN
+    from scaling import machine
+    from scaling.training.coordinates import coordinates as moves
+
+    here = machine.here("cpu", "float32", drawing.threads)
     store = where.store(trial)
     found = pd.DataFrame(
         {**move._asdict(), "parametrization": way}
@@ -68,14 +80,3 @@ def coordinates(
             f"{rows.max():.2f} times as far, {rows.median():.2f} in the middle"
         )
     typer.echo(f"{place / 'coordinates'}.{drawing.format}\n{place / 'coordinates.csv'}")
-
-
-def sizes_of(widths: str) -> list[int]:
-    """At least two widths, ascending. Raises ValueError."""
-    try:
-        found = sorted({int(each) for each in widths.split(",")})
-    except ValueError:
-        found = []
-    if len(found) < 2 or found[0] < 1:
-        raise ValueError(f"--widths {widths}: at least two, as {WIDTHS}")
-    return found

@@ -14,8 +14,8 @@ from analysis.commands.fields import draw_fields, figures_folder, trials_of
 from analysis.commands.options import Format
 from scaling.commands.groups import grouped
 from scaling.commands.maps import compute_maps
-from scaling.commands.options import ClipOptions, Device, Threads
-from scaling.typed import folder, whole, word
+from scaling.commands.options import ClipOptions, Device, Threads, check_driver
+from scaling.typed import folder, rectangle, whole, word
 from scaling.typed import results as results_folder
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from scaling.receptive_field.runs import Wanted
 
 KINDS = ("feature", "logits", "class")
+INPUTS, MOST_INPUTS = 32, 100_000  # of noise, whose mean changes no more
 MODULE = "Of a module"  # the panel of its options in the help
 
 
@@ -44,15 +45,17 @@ class TargetOptions:
         str | None, typer.Option(metavar="CLASS", help="With --kind class: the class.")
     ] = None
 
+    def check(self) -> None:
+        """Raises ValueError where kind and label do not go together."""
+        if self.kind == "class" and self.label is None:
+            raise ValueError("--kind class needs the class: add --label CLASS")
+        if self.kind != "class" and self.label is not None:
+            raise ValueError(f"--label {self.label} needs --kind class (--kind is {self.kind})")
+
     def wanted(self) -> "Wanted":
-        """The map. Raises ValueError where kind and label do not go together."""
+        """The map."""
         from scaling.receptive_field.runs import Wanted
 
-        if (self.kind == "class") != (self.label is not None):
-            raise ValueError(
-                f"--kind {self.kind} with --label {self.label}: --kind class needs a label, and no "
-                "other kind takes one"
-            )
         return Wanted(self.split, self.kind, self.label)
 
 
@@ -81,6 +84,7 @@ class ModuleOptions:
         str | None,
         typer.Option(
             "--input",
+            parser=rectangle,
             metavar="FxN",
             help="Size of its inputs, rows x columns, such as 128x431; inputs are normal noise.",
             rich_help_panel=MODULE,
@@ -103,18 +107,21 @@ class ModuleOptions:
         ),
     ] = None
     clips: Annotated[
-        int,
+        int | None,
         typer.Option(
-            metavar="N", parser=whole(1), help="Number of inputs.", rich_help_panel=MODULE
+            metavar="N",
+            parser=whole(1, MOST_INPUTS),
+            help=f"Number of inputs (default: {INPUTS}).",
+            rich_help_panel=MODULE,
         ),
-    ] = 32
+    ] = None
 
     def check_unused(self) -> None:
         """Raises ValueError for an option that is of a module, where none is named."""
         stated = {"--arg": self.arg, "--input": self.size, "--layer": self.layer}
-        for name, value in (stated | {"--weights": self.weights}).items():
+        for name, value in (stated | {"--weights": self.weights, "--clips": self.clips}).items():
             if value:
-                raise ValueError(f"{name} is of a --module: leave it out, or name one")
+                raise ValueError(f"{name} needs --module MODULE:CLASS: add it, or leave {name} out")
 
 
 @grouped
@@ -154,35 +161,34 @@ def erf(
     other: ModuleOptions,
 ) -> None:
     """Compute and draw effective receptive fields (ERF) of trained networks or of any module."""
-    from scaling import machine
-
     if other.module is not None:
         for name, value in {"RESULTS": results, "--trial": trial, "--study": study}.items():
             if value:
-                raise ValueError(f"--module {other.module} with {name}: name one of the two")
+                raise ValueError(f"--module {other.module} takes no {name}: leave one of them out")
         if other.size is None:
             raise ValueError(
-                f"--module {other.module} needs --input FxN, rows x columns, as 128x431"
+                f"--module {other.module} needs the size of its input: add --input ROWSxCOLUMNS, "
+                "such as --input 128x431"
             )
-        _of_module(other.module, _size(other.size), other, out, format)
+        target.check()
+        rows, columns = map(int, re.split("[x×]", other.size))
+        _of_module(other.module, (rows, columns), other, out, format)
         return
     if results is None:
         raise ValueError("name a results folder, or --module MODULE:CLASS with --input FxN")
+    # what may be mistyped, before libraries that take seconds to import
     other.check_unused()
-    wanted = target.wanted()
-    figures_folder(results, out)  # before what takes long
+    target.check()
+    check_driver(device)
+    figures_folder(results, out)
     trials = trials_of(results, study, trial)
+    where.check()
+    from scaling import machine
+
+    wanted = target.wanted()
     here = machine.here(device, "float32", threads)
     split = compute_maps(results, trials, wanted, where, here)
     draw_fields(results, trials, split, wanted.name, out, format)
-
-
-def _size(text: str) -> tuple[int, int]:
-    """`128x431` as rows and columns."""
-    found = re.fullmatch(r"([1-9]\d{0,5})[x×]([1-9]\d{0,5})", text)
-    if not found:
-        raise ValueError(f"--input {text}: rows x columns, each 1 to 999,999, as 128x431")
-    return int(found[1]), int(found[2])
 
 
 def _of_module(
@@ -202,7 +208,7 @@ def _of_module(
     from scaling.receptive_field.modules import of_module
     from scaling.text import file_name
 
-    layer, weights, clips = asked.layer, asked.weights, asked.clips
+    layer, weights, clips = asked.layer, asked.weights, asked.clips or INPUTS
     found = of_module(kind, asked.arg or [], size, clips, layer=layer, weights=weights)
     values_FN, centre = found.map.values_FN, (found.numbers.row, found.numbers.column)
     held = squares(values_FN, centre)

@@ -12,6 +12,7 @@ import typer
 from scaling.commands.groups import grouped
 from scaling.commands.options import ClipOptions, ResultsFolder, Threads
 from scaling.commands.own_code import say_own
+from scaling.shipping import HIGHEST, LOWEST, OPSET
 from scaling.shipping.ship import destination, ship
 from scaling.shipping.twin import FASTEST, RATE, TwinOptions, check_int8, twin
 from scaling.typed import bounded, whole, word
@@ -79,8 +80,8 @@ def export(
         typer.Option(parser=word(*TARGETS), metavar="|".join(TARGETS), help="Format of the file."),
     ] = "onnx",
     opset: Annotated[
-        int, typer.Option(metavar="N", help="ONNX operator set.", parser=whole(1))
-    ] = 18,
+        int, typer.Option(metavar="N", help="ONNX operator set.", parser=whole(LOWEST, HIGHEST))
+    ] = OPSET,
     out: Annotated[
         str | None,
         typer.Option(metavar="PLACE", help="Output file or folder (default: RESULTS/models)."),
@@ -90,21 +91,25 @@ def export(
     asked: Int8Options,
 ) -> None:
     """Export a trained model, from waveform to probabilities, as one verified file."""
+    # what may be mistyped, before libraries that take seconds to import
+    wanted = asked.wanted(opset)
+    check_int8(asked.int8, to, asked.force, wanted)
     from analysis.data import opened
     from analysis.pick import pick
     from analysis.track_record import track_record
-    from scaling import machine
     from scaling.results.records import Results
+
+    folder = Results(results)
+    data = opened([folder])
+    picked = pick(folder, trial or "", data)
+    where.check()
+    from scaling import machine
     from scaling.shipping import agreement, model
     from scaling.shipping import export as exporting
 
-    wanted = asked.wanted(opset)
-    check_int8(asked.int8, to, asked.force, wanted)
-    here, folder = machine.here("cpu", "float32", threads), Results(results)
+    here = machine.here("cpu", "float32", threads)
     here.reset()
     exporting.check_target(to, opset)
-    data = opened([folder])
-    picked = pick(folder, trial or "", data)
     typer.echo(f"{picked.why}\nprobabilities: {picked.calibration}", err=True)
     ending = exporting.TARGETS[to].ending
     place = destination(folder, out, picked.trial, ending)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scaling.commands.options import ResultsFolder
+from scaling.typed import threads as threads_from
 from scaling.typed import whole
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 TOLD = ("trial", "runtime", "precision")  # what tells the rows of a scope apart
 BUSY = 0.1  # share of calls that other programs interrupt, from which the reader is told
 FEWEST_REPEATS = 20  # of fewer, no 95th percentile can be told
+MOST_REPEATS = 1_000_000  # hours of a network that takes milliseconds
 
 
 def measure(
@@ -39,10 +41,15 @@ def measure(
     every: Annotated[bool, typer.Option("--all", help="Measure every trial with weights.")] = False,
     threads: Annotated[
         int,
-        typer.Option(parser=whole(1), metavar="N", help="CPU threads; overhear choose reads 1."),
+        typer.Option(
+            parser=threads_from(1), metavar="N", help="CPU threads; overhear choose reads 1."
+        ),
     ] = 1,
     repeats: Annotated[
-        int, typer.Option(parser=whole(FEWEST_REPEATS), metavar="N", help="Timed calls per model.")
+        int,
+        typer.Option(
+            parser=whole(FEWEST_REPEATS, MOST_REPEATS), metavar="N", help="Timed calls per model."
+        ),
     ] = 200,
     machine: Annotated[
         str,
@@ -51,13 +58,16 @@ def measure(
     json: Annotated[bool, typer.Option("--json", help="Print the records as JSON lines.")] = False,
 ) -> None:
     """Measure the latency and memory of trained networks on this machine."""
+    if trial and (study or every):
+        other = "--study" if study else "--all"
+        raise ValueError(f"--trial and {other} both say which trials to measure: name one of them")
     from analysis import console, pick
     from scaling.results.records import Results
+
+    folder = Results(results)
+    trials = pick.several(folder, trial or (), study or (), every)  # before torch is imported
     from scaling.shipping import latency
 
-    latency.check_threads(threads)
-    folder = Results(results)
-    trials = pick.several(folder, trial or (), study or (), every)
     names = _names(folder, trials)
     found: list[dict[str, Any]] = []
     rows = latency.measured(folder, trials, threads=threads, repeats=repeats, named=machine)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from scaling.commands.options import Device, ResultsFolder, Threads
+from scaling.commands.options import Device, ResultsFolder, Threads, check_driver
 from scaling.commands.own_code import say_own
 from scaling.shipping.printed import Form, show
 from scaling.typed import bounded, recording, whole
@@ -53,14 +53,21 @@ def predict(
     threads: Threads = 0,
 ) -> None:
     """Classify recordings with a trained model: labels and their probabilities."""
+    check_driver(device)
+    from analysis.data import opened
     from analysis.pick import pick
-    from scaling import machine
     from scaling.results.records import Results
+    from scaling.shipping.hop import hop_samples
+
+    folder = Results(results)
+    data = opened([folder])
+    picked = pick(folder, trial or "", data)
+    hop_samples(hop, data.trial(picked.trial).sound)  # before torch is imported
+    from scaling import machine
     from scaling.shipping.model import load
 
     here = machine.here(device, "float32", threads)
-    picked = pick(Results(results), trial or "")
-    model = load(Results(results), picked.trial, here, picked.temperature)
+    model = load(folder, picked.trial, here, picked.temperature)
     say_own([model.trial])
     typer.echo(f"{picked.why}\nprobabilities: {picked.calibration}", err=True)
     if show(model, clips, hop, top, format):

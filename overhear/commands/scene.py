@@ -32,6 +32,10 @@ def scene(
     drawing: DrawingOptions,
 ) -> None:
     """Draw the features of one clip through two devices, and their difference."""
+    trial = chosen.trial()  # what may be mistyped, before libraries that take seconds to import
+    where.check_dataset(trial.sound.dataset)
+    if device and len(device) != 2:
+        raise ValueError(f"--device {' '.join(device)}: name exactly two devices, or none")
     import numpy as np
 
     from analysis import files
@@ -43,7 +47,6 @@ def scene(
     from scaling.training.scene import through
 
     here = machine.here("cpu", "float32", drawing.threads)
-    trial = chosen.trial()
     store = where.store(trial)
     found = through(trial, store, here, clip, device or ())
     sound, features = trial.sound, trial.sound.features

@@ -1,5 +1,5 @@
 """App: the command line's own Typer, in which each option that is given says something, and help
-shows no type beside a flag.
+shows no Python type beside a flag or an argument.
 
 Contents: App; OneCommand and CommandGroup, of which it is made.
 """
@@ -17,16 +17,16 @@ class OneCommand(TyperCommand):
     """A command that refuses an empty value, as of `--out "$UNSET"`, before it runs."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Its parameters, flags without a type."""
+        """Its parameters, flags and arguments without a type."""
         return _untyped(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         """Run it. Raises BadParameter for an option or argument that is blank."""
         params: list[Any] = [*self.params]
         for param in params:
-            value = ctx.params.get(param.name)
+            value, given = ctx.params.get(param.name), ctx.get_parameter_source(param.name)
             for each in value if isinstance(value, list | tuple) else [value]:
-                if isinstance(each, str) and not each.strip() and each != param.default:
+                if isinstance(each, str) and not each.strip() and given.name != "DEFAULT":
                     raise typer.BadParameter(BLANK, ctx=ctx, param=param)
         return super().invoke(ctx)
 
@@ -54,4 +54,10 @@ def _untyped(params: list[Any]) -> list[Any]:
     for param in params:
         if getattr(param, "is_flag", False) and param.metavar is None:
             param.metavar = ""
+        if param.param_type_name == "argument":
+            param.display_type_rich = _no_type  # its name says what it is, `<list[str]>` does not
     return params
+
+
+def _no_type(ctx: Any) -> None:
+    """What help shows as the type of an argument."""

@@ -12,6 +12,7 @@ import typer
 from scaling.commands.app import App
 from scaling.commands.groups import grouped
 from scaling.commands.options import ClipOptions, Json
+from scaling.typed import folder
 
 app = App(help="List, describe, download or check a dataset.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Dataset (see overhear data list).")]
@@ -33,6 +34,7 @@ def list_datasets(as_json: Json = False) -> None:
 @grouped
 def describe(name: Name, where: ClipOptions, as_json: Json = False) -> None:
     """Count a dataset's clips by class, fold and device, and describe their files."""
+    where.check_dataset(name)  # before libraries that take seconds to import
     from scaling.sound import datasets, inspection, prepare
     from scaling.sound.clip_table import UNUSED
     from scaling.sound.datasets import headers, sources
@@ -94,7 +96,11 @@ def download(
     name: Name,
     to: Annotated[
         str | None,
-        typer.Option(metavar="DIR", help="Parent folder (default: OVERHEAR_DATA, else data)."),
+        typer.Option(
+            parser=folder,
+            metavar="DIR",
+            help="Parent folder (default: OVERHEAR_DATA, else data).",
+        ),
     ] = None,
 ) -> None:
     """Download, verify and unpack a dataset; resumes an interrupted download."""
@@ -117,11 +123,12 @@ def check(
     ] = False,
 ) -> None:
     """Decode every clip, report bad files, and compare the counts with the published ones."""
+    if quick and deep:
+        raise ValueError("--quick reads no file and --deep reads all: name one of them")
+    where.check_dataset(name)  # before libraries that take seconds to import
     from scaling.sound import datasets, inspection, prepare
     from scaling.sound.datasets import sources
 
-    if quick and deep:
-        raise ValueError("--quick reads no file and --deep reads all: name one of them")
     prepare.name_own(name)
     report = datasets.check(name, where.root)
     for line in report.lines:

@@ -1,16 +1,18 @@
 """Options that several commands share, alone and in groups of those that go together.
 
 Heavy libraries are imported when a command runs, so that help is instant. Contents: the options;
-RecipeOptions, ClipOptions, MachineOptions (see scaling.commands.groups); `pairs`.
+RecipeOptions, ClipOptions, MachineOptions (see scaling.commands.groups); `pairs`, `check_driver`.
 """
 
+import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from scaling.typed import device, pair, results, whole, word
+from scaling.typed import device, pair, results, threads, word
 
 if TYPE_CHECKING:
     from scaling.machine import Machine
@@ -121,7 +123,7 @@ Limit = Annotated[
         rich_help_panel=TRIALS,
     ),
 ]
-Threads = Annotated[int, typer.Option(parser=whole(0), metavar="N", help="CPU threads (0: all).")]
+Threads = Annotated[int, typer.Option(parser=threads(0), metavar="N", help="CPU threads (0: all).")]
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,25 @@ class ClipOptions:
 
         return reading(self.column, self.group_from)
 
+    def check(self) -> None:
+        """Raises ValueError for a --column or --group-from that cannot be meant."""
+        assert self.reading is not None
+
+    def check_dataset(self, name: str) -> None:
+        """Raises ValueError for a name of no shipped dataset, and for a folder that is not there.
+        Whether a person's own dataset is there shows when their code runs; an address, when it is
+        read.
+        """
+        from scaling.own.names import is_own, taken_apart
+        from scaling.sound import datasets
+
+        self.check()
+        if is_own(taken_apart(name)[0]):
+            return
+        found = datasets.find(name)
+        if "://" not in (self.root or ""):
+            datasets.find_root(found, self.root)
+
     def store(self, trial: "Trial") -> "Store":
         """The packed clips of a trial, packed now where they are not yet. Raises ValueError."""
         from scaling.sound import prepare
@@ -191,6 +212,21 @@ class MachineOptions:
         )
 
 
+def check_driver(device: str) -> None:
+    """Raises ValueError for a GPU where no driver of one is installed, before torch is imported,
+    which knows the rest.
+    """
+    if not device.startswith("cuda") or Path("/dev/kfd").exists():  # AMD's GPUs have that
+        return
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        raise ValueError(
+            f"--device {device}: this machine has no GPU driver (libcuda.so.1): use cpu, or leave "
+            "--device out"
+        ) from None
+
+
 def pairs(settings: list[str] | None) -> dict[str, str]:
     """`key=value` words as a mapping. Raises ValueError for a word without `=`, and for a key that
     has two values.
@@ -199,7 +235,7 @@ def pairs(settings: list[str] | None) -> dict[str, str]:
     for each in settings or []:
         key, equals, value = each.partition("=")
         if not equals or not key:
-            raise ValueError(f"{each}: settings are written key=value, as network.width=64")
+            raise ValueError(f"{each}: write a setting as KEY=VALUE, such as network.width=64")
         if found.get(key, value) != value:
             raise ValueError(f"{key} is set to {found[key]} and to {value}: name it once")
         found[key] = value

@@ -19,6 +19,7 @@ from scaling.commands.options import (
     MachineOptions,
     RecipeOptions,
     Skip,
+    check_driver,
 )
 from scaling.typed import folder
 
@@ -51,19 +52,23 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train one trial on this machine, without Ray."""
+    if profile and dry_run:
+        raise ValueError("--dry-run trains nothing and --profile trains two epochs: name one")
+    # what may be mistyped, before libraries that take seconds to import
+    check_driver(machine.device)
+    trial, root, read = chosen.trial(), where.root, where.reading
+    if not dry_run:  # which does without recordings
+        where.check_dataset(trial.sound.dataset)
     from scaling.results import leaks, limits
     from scaling.results.manifest import plan, price_unseen
     from scaling.results.records import Results
     from scaling.sound import frontends, prepare
     from scaling.sound.download import remedy
 
-    if profile and dry_run:
-        raise ValueError("--dry-run trains nothing and --profile trains two epochs: name one")
-    # before what takes long
-    here, trial = machine.here(), chosen.trial()
+    most = limits.parsed(limit or ())
+    here = machine.here()
     frontends.backend_for(trial.sound.features, machine.frontend_backend)
-    root, read = where.root, where.reading
-    limits.check([trial], limits.parsed(limit or ()), root, read)
+    limits.check([trial], most, root, read)
     if dry_run:
         clips, missing = prepare.at_hand([trial], root, read)
     else:

@@ -102,7 +102,7 @@ def output_of(model: nn.Module, module: str) -> Target:
     """
     known = dict(model.named_modules())
     if module not in known:
-        raise ValueError(f"layer {module}: no such module{nearest(module, known)}")
+        raise ValueError(f"layer {module}: no such submodule{nearest(module, known)}")
 
     def run(batch: Tensor) -> Tensor:
         outputs: list[Any] = []

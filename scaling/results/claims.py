@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from scaling.settings import Trial, admits, flat, leaves
-from scaling.spelling import nearest, shortened
+from scaling.spelling import SETTINGS, nearest, shortened
 
 GAP = "unseen - seen"
 SPLITS = ("seen", "unseen", "test", "validation", "train_clean", GAP)
@@ -143,7 +143,8 @@ class Claim:
     def _check_setting(self, side: str, name: Any) -> None:
         if name not in leaves():
             raise ValueError(
-                f"{self.said}: {side} {name!s:.60}: no such setting{nearest(str(name), leaves())}"
+                f"{self.said}: {side} {name!s:.60}: no such setting"
+                f"{nearest(str(name), leaves(), SETTINGS)}"
             )
         if name in REPEATS and side != "where":
             raise ValueError(

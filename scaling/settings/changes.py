@@ -15,7 +15,7 @@ from scaling.part import without_effect
 from scaling.settings.checked import checked
 from scaling.settings.fields import joined, kind_of, settings, words
 from scaling.settings.trial import Trial
-from scaling.spelling import nearest, shortened
+from scaling.spelling import SETTINGS, nearest, shortened
 
 
 def changed(trial: Trial, changes: Mapping[str, Any]) -> Trial:
@@ -32,7 +32,7 @@ def changed(trial: Trial, changes: Mapping[str, Any]) -> Trial:
     )
     for name, value in changes.items():
         if name not in known:
-            raise ValueError(f"{name[:60]}: no such setting{nearest(name, known)}")
+            raise ValueError(f"{name[:60]}: no such setting{nearest(name, known, SETTINGS)}")
         typed[name] = _typed(name, known[name].type, value)
     stated = _dotted(trial.model_dump(exclude_defaults=True))
     for name in (*stated, *typed):
@@ -61,7 +61,7 @@ def as_recorded(name: str, text: str) -> Any:
     """
     known = settings()
     if name not in known:
-        raise ValueError(f"{name[:60]}: no such setting{nearest(name, known)}")
+        raise ValueError(f"{name[:60]}: no such setting{nearest(name, known, SETTINGS)}")
     kind = known[name].type
     value = _typed(name, kind, text)
     if isinstance(value, tuple):

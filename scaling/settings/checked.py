@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from scaling.rejected import rejected
 from scaling.settings.fields import settings
 from scaling.settings.trial import Trial
-from scaling.spelling import closest, nearest, shortened
+from scaling.spelling import SETTINGS, closest, nearest, shortened
 
 
 def checked(stated: Mapping[str, Any], context: dict[str, bool] | None = None) -> Trial:
@@ -46,7 +46,7 @@ def explain(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         known = settings().get(name)
         which = f"only {', '.join(known.kinds)} has it" if known else ""
-        line = f"{name}: {which or f'no such setting{nearest(name, settings())}'}"
+        line = f"{name}: {which or f'no such setting{nearest(name, settings(), SETTINGS)}'}"
     elif first["type"] in ("union_tag_invalid", "union_tag_not_found"):
         choices = get_args(settings()[f"{name}.kind"].type)
         given = first["input"].get("kind") if isinstance(first["input"], dict) else None

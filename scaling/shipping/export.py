@@ -27,13 +27,13 @@ from numpy.typing import NDArray
 
 from scaling import optional
 from scaling.results.folder import Folder
+from scaling.shipping import HIGHEST, LOWEST, OPSET
 from scaling.shipping.model import Model
 from scaling.shipping.whole import OUTPUTS, WAVES, Whole, program, quiet, refusal
 from scaling.spelling import nearest
 
 # B clips, T samples, Y classes
 
-LOWEST, OPSET, HIGHEST = 18, 18, 23  # operator sets: torch writes the first, onnxruntime reads it
 FRONT_END = "frontend"  # how the names of its nodes begin
 Waves = NDArray[np.float32]
 Answers = tuple[NDArray[np.float32], NDArray[np.float32]]

@@ -21,7 +21,7 @@ import numpy as np
 
 from scaling.results.records import Results
 from scaling.seeds import stream
-from scaling.shipping import export, latency
+from scaling.shipping import OPSET, export, latency
 from scaling.shipping.agreement import held_out, through
 from scaling.shipping.export import Runner, Waves
 from scaling.shipping.finetune import finetuned
@@ -129,7 +129,7 @@ def candidates(
     listener: Listener,
     epochs: int,
     rate: float,
-    opset: int = export.OPSET,
+    opset: int = OPSET,
 ) -> Iterator[Twin]:
     """The twin of a model's exported file as it is, then after 1, 2, 4, ... `epochs` of
     fine-tuning at this rate, each with what it answers right of validation clips, which are heard

@@ -48,7 +48,9 @@ def check_threads(threads: int) -> None:
     """Raises ValueError for more threads than this machine has processors, or none."""
     processors = os.cpu_count() or 1
     if not 1 <= threads <= processors:
-        raise ValueError(f"--threads {threads}: this machine has 1 to {processors}")
+        raise ValueError(
+            f"--threads {threads}: must be from 1 to {processors}, this machine's processors"
+        )
 
 
 def measured(

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from scaling.shipping import windows
+from scaling.shipping.hop import hop_samples
 from scaling.shipping.model import Model
 from scaling.shipping.windows import Recording
 from scaling.sound.batches import full_scale
@@ -83,7 +84,7 @@ def answers(
     Raises ValueError for a hop that is no part of a clip.
     """
     sound = model.trial.sound
-    step = windows.hop_samples(hop, sound)
+    step = hop_samples(hop, sound)
     waiting: list[tuple[Recording, list[int]]] = []
     for recording in each(partial(windows.read, rate=sound.rate), files, READERS, progress):
         begin = []

@@ -32,8 +32,9 @@ def show(
     """Print what a model answers to recordings; how many of these cannot be read, which standard
     error says of each. Raises ValueError as `scaling.shipping.predict.predict` does.
     """
+    from scaling.shipping.hop import hop_samples
     from scaling.shipping.predict import answers
-    from scaling.shipping.windows import find, hop_samples
+    from scaling.shipping.windows import find
     from scaling.text import printable
 
     hop_samples(hop, model.trial.sound)  # before anything is printed

@@ -4,7 +4,7 @@ Conventions: a recording's samples are those that a store would hold of it. Wind
 apart, and one more ends where the recording ends. What is left over and shorter than SPARE of a
 clip (as encoders add) is not heard, as evaluation hears no more than a clip. A recording that is
 shorter than a clip is filled as the model's clips were in training.
-Contents: Recording, `find`, `read`; `hop_samples`, `starts`, `cut`.
+Contents: Recording, `find`, `read`; `starts`, `cut`.
 """
 
 # B windows, T samples
@@ -26,7 +26,6 @@ from scaling.sound.datasets import signatures, tree
 from scaling.sound.decode import decode_file
 
 SPARE = 0.05  # of a clip
-FINEST = 100  # windows that begin within one clip, at most
 
 
 class Recording(NamedTuple):
@@ -85,21 +84,6 @@ def read(path: Path, rate: int) -> Recording:
     except (ValueError, OSError) as error:
         return Recording(str(path), problem=str(error))
     return Recording(str(path), made.wave_T, made.problem, made.fault)
-
-
-def hop_samples(hop: float | None, sound: Sound) -> int:
-    """Samples from window to window, of a hop in seconds; None: a clip's length, so that all is
-    heard once. Raises ValueError for less than a hundredth of a clip and more than a clip.
-    """
-    if hop is None:
-        return sound.samples
-    samples = round(hop * sound.rate)
-    if not sound.samples / FINEST <= samples <= sound.samples:
-        raise ValueError(
-            f"hop {hop:g} is outside {sound.seconds / FINEST:g} to {sound.seconds:g} s, the length "
-            "of this model's clips: take one within, as a longer one leaves out what lies between"
-        )
-    return samples
 
 
 def starts(samples: int, clip: int, hop: int) -> list[int]:

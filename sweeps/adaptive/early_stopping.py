@@ -21,7 +21,7 @@ import numpy as np
 from scaling.results.records import Results
 from scaling.settings import Trial, flat, leaves
 from scaling.settings.label import trial_labels
-from scaling.spelling import nearest
+from scaling.spelling import SETTINGS, nearest
 from sweeps.lineage import sources
 
 if TYPE_CHECKING:  # studies name rules, and need no torch
@@ -277,5 +277,5 @@ def _check(rule: Rule, **least: int) -> None:
     for setting in rule.within or ():
         if setting not in leaves():
             raise ValueError(
-                f"{name}: within={setting}: no such setting{nearest(setting, leaves())}"
+                f"{name}: within={setting}: no such setting{nearest(setting, leaves(), SETTINGS)}"
             )

@@ -16,7 +16,7 @@ from scaling import optional
 from scaling.results.outcome import Status
 from scaling.results.records import Results
 from scaling.settings import Trial, changed, flat, leaves, unflat
-from scaling.spelling import nearest
+from scaling.spelling import SETTINGS, nearest
 from sweeps.adaptive import early_stopping
 from sweeps.study_file import TRIALS
 
@@ -145,7 +145,7 @@ def check(search: Search) -> None:
     values, size = flat(base), 1.0
     for name, dimension in space.items():
         if name not in leaves():
-            raise ValueError(f"SPACE: {name}: no such setting{nearest(name, leaves())}")
+            raise ValueError(f"SPACE: {name}: no such setting{nearest(name, leaves(), SETTINGS)}")
         if name.split(".")[0] in FIXED or name in FIXED_SOUND:
             raise ValueError(f"SPACE: {name} cannot vary: trials are compared on the same clips")
         if not isinstance(dimension, Dimension):

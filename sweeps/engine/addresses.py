@@ -1,7 +1,7 @@
 """The address of a running cluster: whether it is one, and whether a Ray answers there.
 
-Ray itself asks for minutes where nothing listens. Knows no Ray. Contents: `check`, `silent`,
-`ignored`.
+Ray itself asks for minutes where nothing listens. Knows no Ray. Contents: `spelled`, `check`,
+`silent`, `ignored`.
 """
 
 import os
@@ -12,25 +12,40 @@ import warnings
 ANSWER = 5.0  # seconds in which a head must accept a connection, and answer it
 
 
-def check(address: str, token: bool) -> None:
-    """Raises ValueError where `--address` is none, no token is at hand (`token`) where Ray asks for
-    one, or no Ray answers there.
+def spelled(address: str) -> tuple[str, int] | None:
+    """The host and port of `--address`; None for a Ray on this machine, which knows its own.
+
+    Raises ValueError where it is neither HOST:PORT nor auto.
     """
     where = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
     if not where:
-        return  # Ray looks for its processes on this machine, and knows at once
+        return None  # Ray looks for its processes on this machine, and knows at once
     if "://" in where or where == "local":
         raise ValueError(
-            f"--address {where}: HOST:PORT of the cluster's head, as 10.0.0.5:6379, or auto (a "
-            "sweep cannot run through Ray's client, ray://)"
+            f"--address {where} must be HOST:PORT of the cluster's head, such as 10.0.0.5:6379, or "
+            "auto (a sweep cannot run through Ray's client, ray://)"
         )
     host, _, port = where.rpartition(":")
     if not host.strip("[]") or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 2**16:
-        raise ValueError(f"--address {where}: HOST:PORT, as 10.0.0.5:6379, or auto")
+        raise ValueError(
+            f"--address {where} must be HOST:PORT of the cluster's head, such as 10.0.0.5:6379, or "
+            "auto"
+        )
+    return host.strip("[]"), int(port)
+
+
+def check(address: str, token: bool) -> None:
+    """Raises ValueError as `spelled` does, where no token is at hand (`token`) and Ray asks for
+    one, and where no Ray answers there.
+    """
+    place = spelled(address)
+    if place is None:
+        return
+    where = ":".join(map(str, place))
     if os.environ.get("RAY_AUTH_MODE", "").lower() == "token" and not token:
         raise silent(where, "no authentication token was found here")
     try:
-        _look(host.strip("[]"), int(port))
+        _look(*place)
     except OSError as error:
         raise silent(where, error.strerror or str(error) or type(error).__name__) from None
 

@@ -1,7 +1,7 @@
 """Cluster: a Ray session, started here or joined at an address, and the nodes in it.
 
 On a cluster every node is checked before the first trial starts: see sweeps.engine.preflight.
-Contents: `check`, `prepare_environment`, `session`, `checked`, `slots`, `nodes`, `label`.
+Contents: `check`, `reach`, `prepare_environment`, `session`, `checked`, `slots`, `nodes`, `label`.
 """
 
 import logging
@@ -67,6 +67,7 @@ def check(resources: Resources, compute: Compute) -> None:
             "only the GPUs that Ray gives it: --device cuda"
         )
     if resources.address is not None:
+        addresses.spelled(resources.address)
         return
     machine.here(compute.device, compute.precision, capture=compute.capture)
     import torch
@@ -91,6 +92,12 @@ def check(resources: Resources, compute: Compute) -> None:
     if resources.mps:
         mps.check()
     addresses.ignored()
+
+
+def reach(resources: Resources) -> None:
+    """Raises ValueError where no Ray answers at the address, before clips are packed for it."""
+    if resources.address is not None:
+        addresses.check(resources.address, _has_token())
 
 
 def prepare_environment(resources: Resources) -> str | None:
@@ -133,7 +140,7 @@ def session(resources: Resources, places: Sequence[str], own: Path) -> Iterator[
             yield ready
         return
     try:
-        addresses.check(resources.address, _has_token())
+        reach(resources)
         try:
             with undisturbed(here=False), interruption.deferred():
                 ray.init(address=resources.address, **quiet)

@@ -168,5 +168,5 @@ ABOUT: dict[str, str] = {name: about for name, (_, about) in _LISTED.items()}
 def find(name: str, stated: str) -> Trial:
     """A recipe by its name, `stated` so by a person. Raises ValueError for an unknown one."""
     if name not in RECIPES:
-        raise ValueError(f"{stated}: no such recipe{nearest(name, RECIPES)}")
+        raise ValueError(f"{stated}: no such recipe{nearest(name, RECIPES, 'overhear recipes')}")
     return RECIPES[name]

@@ -57,7 +57,7 @@ def find(name: str) -> Dataset:
     if is_own(kind):
         return _own(kind, words)
     if name not in DATASETS:
-        raise ValueError(f"{name}: no such dataset{nearest(name, DATASETS)}")
+        raise ValueError(f"{name}: no such dataset{nearest(name, DATASETS, 'overhear data list')}")
     return DATASETS[name]
 
 

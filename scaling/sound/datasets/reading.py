@@ -43,7 +43,7 @@ def reading(columns: Iterable[str] | None, group_from: str | None) -> Reading:
     for word in columns or ():
         ours, equals, theirs = word.partition("=")
         if not equals or not theirs:
-            raise ValueError(f"--column {word}: written OURS=YOURS, as path=filename")
+            raise ValueError(f"--column {word}: write OURS=YOURS, such as path=filename")
         if ours not in KNOWN:
             raise ValueError(f"--column {word}: {ours} is no column{nearest(ours, KNOWN)}")
         if ours in pairs:
