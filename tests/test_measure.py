@@ -158,7 +158,7 @@ def test_exported_files_are_timed_beside_it(
     [
         (["--threads", "999"], f"^999: this machine has {os.cpu_count()} processors?: give"),
         (["--threads", "0"], "'0' is not a whole number, 1 or more"),
-        (["--repeats", "3"], "'3' is not a whole number, 20 or more"),
+        (["--repeats", "3"], "'3' is not a whole number from 20 to 1,000,000"),
         (["--trial", "nobody"], "^--trial nobody: no trial of .* starts with that; the"),
         (["--study", "none"], "^--study none: not planned in "),
         (["--machine", "m" * 81], r"^--machine mmm.*: 81 letters, at most 80$"),
