@@ -76,7 +76,7 @@ class Data:
     def trial(self, name: str) -> Trial:
         """The settings of a planned trial, by its id."""
         planned = self.manifest
-        return unflat(planned[planned["trial"] == name].to_dict("records")[0])
+        return unflat(planned[planned["trial"] == name].iloc[0])
 
     def scores(self, metric: str = "accuracy") -> pd.DataFrame:
         """One row per (trial, split, device): table.scores'."""
