@@ -1,9 +1,9 @@
 """Which model: the best configuration within a budget, chosen by validation clips.
 
 A configuration is all settings but seed and fold; its score is the mean over its runs. The best of
-many is flattered on the clips that chose it, which is why it is chosen by validation clips, and why
-its scores on held-out clips stand beside. Test clips choose only where that is asked for, and then
-the choice says so.
+many scores too well on the clips that chose it, so it is chosen by validation clips, and its scores
+on held-out clips stand beside. Test clips choose only where that is asked for, and then the choice
+says so.
 Conventions: scores are accuracies, fractions. Costs are those of networks as they are used
 (analysis.table.in_use): without channels that were cut, with single weights that were.
 `latency_ms` is that of analysis.latency, nan where it was not measured. What is scored on other
@@ -308,13 +308,13 @@ def _chosen_by(
     if on in NOT_HELD_OUT:
         yield f"Chosen by {on} clips {among}."
         if within > 1:
-            yield f"The best of {within} is flattered there: held-out clips tell what to expect."
+            yield f"Being the best of {within}, it scores too well there: see held-out clips."
     else:
-        yield f"Chosen by test clips ({on}) {among}: its accuracy there is flattered."
+        yield f"Chosen by test clips ({on}) {among}: its accuracy there is optimistic."
     looked = [split for split in least if split not in NOT_HELD_OUT and split != on]
     if looked:
         names = " and ".join(looked)
-        yield f"The minimum on {names} looked at test clips: the accuracy there is flattered, too."
+        yield f"The minimum on {names} looked at test clips: that accuracy is optimistic, too."
 
 
 def _cheapest(
