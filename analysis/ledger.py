@@ -120,7 +120,7 @@ def _claims(
     if study is not None:
         name, claims = states(study)
         if not claims:
-            raise ValueError(f"--study {study}: it states no CLAIMS")
+            raise ValueError(f"--study {study} states no CLAIMS")
         listed = [each.claim for each in known.get(name, [])]
         if len(listed) == len(claims) and all(claim in listed for claim in claims):
             return {name: known[name]}, ""

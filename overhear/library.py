@@ -82,7 +82,7 @@ def claims(
 
     found = find(study)
     if not found.claims:
-        raise ValueError(f"study={study}: it states no CLAIMS")
+        raise ValueError(f"study={study} states no CLAIMS")
     return judge(_opened(results, unit), {found.name: found.claims}, alpha)
 
 

@@ -13,7 +13,9 @@ _SIZE = re.compile(r"\s*[0-9]+(\.[0-9]+)?\s*[kmgt]?i?b\s*", re.IGNORECASE)  # py
 def byte_size(text: str) -> int:
     """`4GiB` or `500 MB` as bytes. Raises ValueError for what is no size."""
     if not _SIZE.fullmatch(text):
-        raise ValueError(f"{text!r} is no size: a number and its unit, as 4GiB or 500MB")
+        raise ValueError(
+            f"{text!r} is not a size: write a number and a unit, such as 4GiB or 500MB"
+        )
     return int(TypeAdapter(ByteSize).validate_python(text))
 
 

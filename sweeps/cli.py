@@ -163,7 +163,7 @@ def _course(launch: "Launch", which: TrialOptions, data: str | None) -> "Until |
     if not which.until_decided:
         return None
     if launch.rule:
-        raise ValueError("--until-decided compares whole trials: add --stop none")
+        raise ValueError("--until-decided needs trials that run to their end: add --stop none")
     from scaling.results.records import Results
     from sweeps.adaptive import until_decided as until
     from sweeps.study import trials_of

@@ -57,7 +57,8 @@ class Resources:
         gpus, hours = self.gpus, self.hours
         if not (0 <= gpus <= 1 or (gpus > 0 and gpus.is_integer())):
             raise ValueError(
-                f"--gpus-per-trial {gpus:g}: a share of one GPU, as 0.25, or a whole number of them"
+                f"--gpus-per-trial {gpus:g} must be a share of one GPU, such as 0.25, or a "
+                "whole number"
             )
         if self.mps and not 0 < gpus < 1:
             raise ValueError(
@@ -71,8 +72,8 @@ class Resources:
             )
         if hours is not None and not 0 < hours <= HOURS:
             raise ValueError(
-                f"--hours-per-trial {hours:g}: above 0, at most {HOURS:,}; leave it out for no "
-                "limit"
+                f"--hours-per-trial {hours:g} must be above 0 and at most {HOURS:,}; leave it "
+                "out for no limit"
             )
 
     def of_a_trial(self) -> dict[str, float]:
@@ -89,7 +90,7 @@ def stack(text: str, gpus: float) -> int:
     if text == "off":
         return 1
     if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1000:
-        raise ValueError(f"--stack {text[:20]}: auto, off, or at most 1,000 trials")
+        raise ValueError(f"--stack {text[:20]} must be auto, off, or a number from 1 to 1,000")
     return int(text)
 
 

@@ -60,7 +60,7 @@ def repeats(trials: Iterable[Trial], count: int) -> Iterator[Trial]:
     one.
     """
     if count < 1:
-        raise ValueError(f"repeats={count}: at least 1")
+        raise ValueError(f"repeats={count} must be at least 1")
     for trial in distinct(changed(trial, {"seed": 0}) for trial in trials):
         yield from (changed(trial, {"seed": seed}) for seed in range(count))
 
@@ -173,7 +173,7 @@ def _altered(
     Teachers keep their seeds, in which those of an ensemble differ, and are not repeated.
     """
     if repeat is not None and repeat < 1:
-        raise ValueError(f"repeats={repeat}: at least 1")
+        raise ValueError(f"repeats={repeat} must be at least 1")
     seeds = (None,) if repeat is None else range(repeat)
     taken, made = sources(trials), dict[tuple[str, int | None], Trial]()
     teach = {name for trial in trials for name in trial.objective.sources}

@@ -174,7 +174,7 @@ def test_killed_and_resumed_is_undisturbed(
     next(run_trial(trial, store, here, results))
     kept = checkpoint.load(trial, results)
     checkpoint.save(trial, results, kept | {"adversary": None})
-    with pytest.warns(UserWarning, match="is damaged .it has no adversary.; from the start"):
+    with pytest.warns(UserWarning, match="is damaged .it has no adversary.; the trial starts over"):
         *_, told = run_trial(trial, store, here, results)
     assert told.status == "complete"
     kept["adversary"] = {"model": 3}
@@ -188,7 +188,7 @@ def test_where_there_is_nothing_to_tell_apart(
 ):
     alone = changed(trial, {"training.adversarial": 0.5})
     line = (
-        "^training.adversarial=0.5: all training clips are heard by one device, so there is "
+        "^training.adversarial=0.5: all training clips are of one device, so there is "
         "nothing to tell apart: name microphones.train with a share, train on several devices, or "
         "leave it at 0$"
     )

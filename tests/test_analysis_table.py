@@ -393,7 +393,7 @@ def test_a_newer_folder_is_refused(results: Results) -> None:
     newer = {b"overhear": str(VERSION + 1).encode()}
     content: pa.Table = pq.read_table(path)
     pq.write_table(content.replace_schema_metadata(newer), path)
-    with pytest.raises(ValueError, match=r"written by a newer Overhear .*: update"):
+    with pytest.raises(ValueError, match=r"written by a newer version of Overhear .*: update"):
         table.scores(results)
 
 

@@ -17,7 +17,9 @@ def test_sizes_are_read(text: str, count: int):
     "text", ["4", "", "GiB", "-1GiB", "4 bits", "8 Gbit", "4GiB each", "4,5GiB"]
 )
 def test_what_is_no_size_is_refused(text: str):
-    with pytest.raises(ValueError, match=r" is no size: a number and its unit, as 4GiB or 500MB$"):
+    with pytest.raises(
+        ValueError, match=r" is not a size: write a number and a unit, such as 4GiB or 500MB$"
+    ):
         byte_size(text)
 
 

@@ -255,7 +255,7 @@ def test_budgets_bound_what_is_left(trial: Trial, budget: str):
         ({"pruning.limit": 9}, "keep=0.5 and limit=9: exactly one of the two"),
         ({"pruning.start": 0}, "start=0: channels are cut by what they have learnt"),
         ({"pruning.penalty": 0.1, "pruning.criterion": "l1"}, "penalty=0.1 lowers scales, crit"),
-        ({"pruning.every": 2}, "every=2 changes nothing: rounds=1"),
+        ({"pruning.every": 2}, "every=2 changes nothing with rounds=1"),
         ({"pruning.start": 3}, "cuts last before epoch 4 of training.epochs=3"),
         ({"pruning.rounds": 3}, "start=1, 3 rounds 1 apart, cuts last before epoch 4"),
         ({"training.patience": 2}, "may end a trial before pruning.kind=channels"),

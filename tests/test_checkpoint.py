@@ -113,7 +113,7 @@ def test_a_state_that_does_not_fit(
     assert [(each.epoch, each.status) for each in heard] == [(1, "running"), (2, "complete")]
     ours = [str(each.message) for each in said if "checkpoint" in str(each.message)]
     assert len(ours) == 1
-    assert ours[0].endswith("; from the start")
+    assert ours[0].endswith("; the trial starts over")
     assert "\n" not in ours[0]
     assert len(ours[0]) < 300
 
@@ -136,7 +136,9 @@ def test_another_trial_s_state_is_not_taken_up(
     content = begun.get("checkpoints", short.id, checkpoint.NAME)
     assert content is not None
     begun.put(content, "checkpoints", other.id, checkpoint.NAME)
-    with pytest.warns(UserWarning, match=f"damaged .it is of trial {short.id}.; from the start"):
+    with pytest.warns(
+        UserWarning, match=f"damaged .it is of trial {short.id}.; the trial starts over"
+    ):
         assert next(run_trial(other, store, here, begun)).epoch == 1
 
 
@@ -188,7 +190,9 @@ def test_a_state_without_its_metrics_is_of_no_use(
     path.unlink()
     if content is not None:
         path.write_bytes(content)
-    with pytest.warns(UserWarning, match=f"^trial {short.id}: .*metrics/.*; from the start$"):
+    with pytest.warns(
+        UserWarning, match=f"^trial {short.id}: .*metrics/.*; the trial starts over$"
+    ):
         *_, last = run_trial(short, store, here, begun)
     assert last.status == "complete"
     epochs = begun.read("metrics", [short.id])["epoch"].to_pylist()

@@ -334,7 +334,10 @@ def test_data():
             ["sweep", "quickstart", "--frontend-backend", "nn"],
             r"^--frontend-backend 'nn' is not a",
         ),
-        (["sweep", "quickstart", "--memory-per-trial", "٤GiB"], r"is no size: a number and its u"),
+        (
+            ["sweep", "quickstart", "--memory-per-trial", "٤GiB"],
+            r"is not a size: write a number and a u",
+        ),
         (
             ["sweep", "quickstart", "--speed", "-1", "--dry-run"],
             r"^--speed -1 is out of bounds: 1e-0",

@@ -334,9 +334,9 @@ def test_two_machines_as_a_person_starts_them(
         assert (cache / packed.name / "store.json").exists()
         (line,) = [each for each in refused.stderr.splitlines() if each.startswith("overhear:")]
         assert line.startswith(
-            "overhear: the cluster is not ready, no trial was started: node second ("
+            "overhear: the cluster is not ready and no trial was started: node second ("
         )
-        assert f"results folder {own}/out is not seen there: mount one folder" in line
+        assert f"results folder {own}/out is not visible there: mount one folder" in line
         assert Results(own / "out").names("metrics") == []
 
 

@@ -20,8 +20,8 @@ def test_the_challenge_counts_normalization():
     for word, line in (
         ("dcse", r"^--limit dcse: no such limit \(did you mean dcase\?\); or write COST=VALUE"),
         ("parametrs=3", r"^--limit parametrs=3: no such cost \(did you mean parameters\?\)$"),
-        ("macs=many", "^--limit macs=many: a limit is a number above 0"),
-        ("macs=-3", "^--limit macs=-3: a limit is a number above 0"),
+        ("macs=many", "^--limit macs=many: a limit must be a number above 0"),
+        ("macs=-3", "^--limit macs=-3: a limit must be a number above 0"),
     ):
         with pytest.raises(ValueError, match=line):
             limits.parsed([word])

@@ -128,9 +128,9 @@ def test_a_source_that_leaks_is_refused_by_name(general: Trial, store: Store, tm
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"transfer.device": "c"}, "transfer.device=c: training does not hear it"),
+        ({"transfer.device": "c"}, "transfer.device=c is not among the training devices"),
         ({"transfer.trial": ""}, "transfer.last_layer=kept changes nothing: no trained classifier"),
-        ({"training.adversarial": 1.0}, "training.adversarial=1: all training clips are heard by"),
+        ({"training.adversarial": 1.0}, "training.adversarial=1: all training clips are of"),
     ],
 )
 def test_mistakes_are_one_line(general: Trial, store: Store, changes: dict[str, object], line: str):

@@ -174,7 +174,7 @@ def test_leaks_and_other_sound_are_refused_by_name(trial: Trial, store: Store, t
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"objective.teachers": ""}, "with teachers=nothing: name a trial or several"),
+        ({"objective.teachers": ""}, "kind=distillation needs teachers: name one or more trials"),
         ({"objective.teachers": "xyz"}, "teachers='xyz': a trial's id has 12 digits"),
         ({"objective.teachers": f"{A},{A}"}, f"teachers names {A} twice"),
         ({"objective.teachers": f"{A},{B}"}, "teachers names 2, ensemble=1: state how many"),

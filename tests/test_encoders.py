@@ -234,7 +234,7 @@ WRONG = [
     (
         PASST,
         lambda _: published(build({**PASST, "blocks": 3})),
-        r"blocks.2.norm1.weight is unknown to .*network.blocks=2, .*: .* network.blocks=3, ",
+        r"network.blocks=2, .* has no .*blocks.2.norm1.weight: .* network.blocks=3, ",
     ),
     (MN, without("features.0.1.running_var"), r"features.0.1.running_var is missing: "),
     (
@@ -248,7 +248,7 @@ WRONG = [
     (
         MN,
         lambda t: t | {"features.0.0.weight": t["features.0.0.weight"] * torch.nan},
-        r"features.0.0.weight holds NaN or infinite numbers: fetch the file again$",
+        r"features.0.0.weight contains NaN or infinite numbers: fetch the file again$",
     ),
     (
         PASST,
@@ -260,7 +260,7 @@ WRONG = [
         lambda t: {"a\n\x1b[31mb": torch.ones(1)},
         r"the file is of no layout that is known here \(it has a .*b\)$",
     ),
-    (MN, lambda t: {"state_dict": t}, r"it holds something else than tensors by name: save a "),
+    (MN, lambda t: {"state_dict": t}, r"it does not map names to tensors: save a "),
     (MN, lambda t: torch.nn.Linear(2, 2), r"not a file of tensors \(UnpicklingError\): save a"),
 ]
 
@@ -433,7 +433,7 @@ def test_shorter_clips_begin_anywhere_and_patchout_leaves_rows_out():
         (
             MN,
             {"network.parametrization": "mup", "transfer.weights": ""},
-            r"network.parametrization=mup: network.kind=mn has no widths to scale between$",
+            r"network.parametrization=mup: network.kind=mn has no width to scale$",
         ),
     ],
 )

@@ -421,10 +421,12 @@ def test_an_untrained_fixup_network_has_no_map_of_logits():
 
 def test_errors_of_targets_and_numbers():
     model = build(settings(2, 1, 1))
-    with pytest.raises(ValueError, match=r"^kind=features: one of feature, logits, class$"):
+    with pytest.raises(ValueError, match=r"^kind=features must be one of feature, logits, class$"):
         erf.target_of(model, "features")
     for kind, label in (("class", None), ("logits", 3)):
-        with pytest.raises(ValueError, match=f"^kind={kind} with label={label}: class, and only"):
+        with pytest.raises(
+            ValueError, match=f"^kind={kind} with label={label}: kind=class, and no"
+        ):
             erf.target_of(model, kind, label)
     for label in (-1, 10):
         with pytest.raises(ValueError, match=f"^label={label}: this network has classes 0 to 9$"):

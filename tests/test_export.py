@@ -305,7 +305,7 @@ def test_a_layer_that_onnx_has_no_operator_for_is_found():
         (["--opset", "11"], "11' is not a whole number from 18 to 23"),
         (["--opset", "99"], "99' is not a whole number from 18 to 23"),
         (["--trial", "zz"], "--trial zz: no trial of"),
-        (["--out", "model.txt"], r"--out model.txt: a file of this target ends in \.onnx"),
+        (["--out", "model.txt"], r"--out model.txt: a file of this format must end in \.onnx"),
     ],
 )
 def test_what_cannot_be_asked_for_is_one_line(folder: Results, words: list[str], line: str):

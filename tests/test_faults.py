@@ -422,7 +422,9 @@ def test_what_will_not_pass_is_asked_once(name: str):
 @pytest.mark.parametrize("given", ["soon", "-1", "nan"])
 def test_a_patience_that_is_none(given: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("OVERHEAR_PATIENCE", given)
-    with pytest.raises(ValueError, match=f"^OVERHEAR_PATIENCE={given}: seconds, 0 or more$"):
+    with pytest.raises(
+        ValueError, match=f"^OVERHEAR_PATIENCE={given} must be a number of seconds, 0 or more$"
+    ):
         Results(tmp_path)
 
 

@@ -108,7 +108,7 @@ def test_classes_that_are_not_there(few: Trial, store: Store, here: machine.Mach
         plan("s", [unknown], {"synthetic": store.table})
     with pytest.raises(ValueError, match="classes names field twice"):
         changed(few, {"sound.classes": "field,field"})
-    with pytest.raises(ValueError, match="classes=field: two at least are needed"):
+    with pytest.raises(ValueError, match="classes=field: a classifier needs at least two classes"):
         changed(few, {"sound.classes": "field"})
 
 

@@ -124,8 +124,8 @@ def test_a_finding_without_claims_is_refused(kept: Path, tmp_path: Path):
     ("changed", "reason"),
     [
         ({"last": -1}, "last=-1: a whole number, at least 1"),
-        ({"stated": "2026-11-28T09:00:00"}, "it names no zone, as"),
-        ({"stated": 20261128}, "stated=20261128: a date"),
+        ({"stated": "2026-11-28T09:00:00"}, "names no time zone, such as"),
+        ({"stated": 20261128}, "stated=20261128 must be a date"),
         ({"ended": -3}, "ended=-3: a whole number, at least 0"),
     ],
 )

@@ -174,7 +174,9 @@ def test_how_many_side_by_side():
     assert [stack("auto", gpus) for gpus in (0.0, 0.25)] == [1, SIDE_BY_SIDE]
     assert [stack(text, 1.0) for text in ("off", "1", "40")] == [1, 1, 40]
     for text in ("0", "-1", "2.5", "all", "", "١", "1001"):
-        with pytest.raises(ValueError, match=r"--stack .*: auto, off, or at most 1,000 trials"):
+        with pytest.raises(
+            ValueError, match=r"--stack .* must be auto, off, or a number from 1 to 1,000"
+        ):
             stack(text, 1.0)
 
 
@@ -194,14 +196,18 @@ def test_a_gpu_that_is_lost_ends_the_sweep_and_no_trial(
     """Where a new worker does not find it, or cannot use it; a machine of a cluster is unfit."""
     results = str(tmp_path / "out")
     task = Task({"synthetic@16000": str(store.folder)}, results, 1, Compute("cuda", "float32"))
-    line = r"^this machine's GPU is lost \(device=cuda: torch finds no GPU .*\): what is recorded"
+    line = (
+        r"^this machine's GPU stopped answering \(device=cuda: torch finds no GPU .*\): all records"
+    )
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(Refused, match=line):
         ray_tune.work(group.configured(trials), task, limits.Limit())
     assert not Results(results).ended()
     monkeypatch.setattr(machine, "here", lambda *_: machine.Machine(torch.device("cuda"), None, 1))
     monkeypatch.setattr("torch.zeros", raised("CUDA error: unknown error\nmore"))
-    with pytest.raises(Refused, match=r"is lost \(AcceleratorError: CUDA error: unknown error\): "):
+    with pytest.raises(
+        Refused, match=r"stopped answering \(AcceleratorError: CUDA error: unknown error\): "
+    ):
         preflight.machine_of(task)
     driver = preflight.Reference("mark", {}, {})
     with pytest.raises(preflight.Unfit, match=r"^AcceleratorError: CUDA error: unknown error$"):

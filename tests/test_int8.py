@@ -239,15 +239,18 @@ def test_the_command_writes_twin_card_and_records(
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--int8", "--to", "torch"], "^--int8 with --to torch: only onnx has an int8 twin$"),
+        (
+            ["--int8", "--to", "torch"],
+            "^--int8 with --to torch: only --to onnx has an int8 version$",
+        ),
         (["--int8", "--max-loss", "-1"], "^-1 is out of bounds: 0 or more$"),
-        (["--finetune", "1"], "^--finetune without --int8: it trains the twin$"),
+        (["--finetune", "1"], "^--finetune needs --int8: it trains the int8 version$"),
         (
             ["--finetune-rate", "1"],
             "^1 is out of bounds: above 0, at most 0.1$",
         ),
-        (["--finetune-rate", "1e-4"], "^--finetune-rate without --finetune EPOCHS"),
-        (["--force"], "^--force without --int8: it is about the twin's loss$"),
+        (["--finetune-rate", "1e-4"], "^--finetune-rate needs --finetune EPOCHS"),
+        (["--force"], "^--force needs --int8: it allows the int8 version to lose accuracy$"),
     ],
 )
 def test_options_that_do_not_fit_are_one_line(

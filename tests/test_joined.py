@@ -174,7 +174,7 @@ def test_a_newer_folder_is_named(two: Two) -> None:
     path = two[1].path("manifest", "launch.parquet")
     content: pa.Table = pq.read_table(path)
     pq.write_table(content.replace_schema_metadata({b"overhear": b"%d" % (VERSION + 1)}), path)
-    refused(two, f"^{path} was written by a newer Overhear ")
+    refused(two, f"^{path} was written by a newer version of Overhear ")
 
 
 def test_one_folder_twice_is_refused(two: Two, tmp_path: Path) -> None:

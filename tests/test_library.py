@@ -134,7 +134,7 @@ def test_prune_keeps_exactly_the_largest_and_they_stay_cut():
     assert sum(int(mask.sum()) for mask in fewer.values()) == 2
     assert all((fewer[name] <= before[name]).all() for name in before)
     for share in (0, 1.5):
-        with pytest.raises(ValueError, match=f"keep={share}: a share of 8 weights"):
+        with pytest.raises(ValueError, match=f"keep={share} must be a share of the 8 weights"):
             overhear.prune(model, share)
 
 

@@ -263,10 +263,19 @@ def test_a_whole_gpu_each_runs_one_at_once_on_the_threads_it_asked_for(
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (("--memory-per-trial", "abc"), "--memory-per-trial 'abc' is no size: a number and its"),
-        (("--memory-per-trial", "4"), "--memory-per-trial '4' is no size: a number and its unit"),
+        (
+            ("--memory-per-trial", "abc"),
+            "--memory-per-trial 'abc' is not a size: write a number and",
+        ),
+        (
+            ("--memory-per-trial", "4"),
+            "--memory-per-trial '4' is not a size: write a number and a unit",
+        ),
         (("--memory-per-trial", "0GiB"), "--memory-per-trial 0GiB: a worker holds 400 MiB before"),
-        (("--gpus-per-trial", "1.5"), "--gpus-per-trial 1.5: a share of one GPU, as 0.25, or a wh"),
+        (
+            ("--gpus-per-trial", "1.5"),
+            "--gpus-per-trial 1.5 must be a share of one GPU, such as 0.25, or a wh",
+        ),
     ],
 )
 def test_what_cannot_be_asked_for_is_said_at_once(

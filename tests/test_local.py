@@ -204,7 +204,7 @@ def test_a_path_too_long_for_sockets_is_said_and_another_taken(
     deep.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(deep))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    said = rf"TMPDIR {deep}: too long .* private folder in /tmp"
+    said = rf"TMPDIR {deep}: this path is too long .* private folder in /tmp"
     with pytest.warns(UserWarning, match=said), local.folder(sockets=True) as own:  # noqa: PT031
         assert own.parent == Path("/tmp")
         assert len(str(own)) + local.BEHIND <= local.SOCKET

@@ -317,7 +317,9 @@ def test_what_cannot_be_had_is_said_at_once(tmp_path: Path, monkeypatch: pytest.
         Board(inside, {})
     with pytest.raises(ValueError, match="--tensorboard s3://bucket: TensorBoard needs a local"):
         Board("s3://bucket", {})
-    with pytest.raises(ValueError, match=r"^--mlflow .*file/there: no experiment can be had there"):
+    with pytest.raises(
+        ValueError, match=r"^--mlflow .*file/there: no experiment can be opened there"
+    ):
         Experiment(inside, "study", {})
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     secret = "http://me:Wq7xKe@127.0.0.1:9/x"

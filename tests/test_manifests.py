@@ -175,10 +175,10 @@ def test_columns_of_other_names(root: Path):
     ("words", "line"),
     [
         (["path"], "--column path: write OURS=YOURS, such as path=filename"),
-        (["pfad=path"], r"pfad is no column \(known: path, label"),
+        (["pfad=path"], r"pfad is not a column \(known: path, label"),
         (["label=labl"], r"has no column labl: it has .* \(did you mean label\?\)"),
-        (["path=a", "path=b"], "--column path=b: path is a already: name it once"),
-        (["path=a", "label=a"], "--column label=a: a is another column already: name it once"),
+        (["path=a", "path=b"], "--column path=b: path is already a: name it once"),
+        (["path=a", "label=a"], "--column label=a: a is already another column: name it once"),
     ],
 )
 def test_columns_refused(root: Path, words: list[str], line: str):
@@ -213,7 +213,9 @@ def test_another_node_reads_as_the_driver_did(
 
 
 def test_columns_are_those_of_a_manifest(root: Path):
-    with pytest.raises(ValueError, match=r"^--column path=x: folders has no table of yours: leave"):
+    with pytest.raises(
+        ValueError, match=r"^--column path=x: folders has no table of yours: leave --column"
+    ):
         datasets.scan("folders", root, reading(["path=x"], None))
 
 
@@ -593,7 +595,7 @@ def test_named_groups_are_columns():
     ):
         grouped(clips, "(mic[0-9])")
     with pytest.raises(
-        ValueError, match=r"^--group-from .*: each of 4 clips is a source of its own"
+        ValueError, match=r"^--group-from .*: each of the 4 clips has a source of its own"
     ):
         grouped(clips, "^(.*)$")
     with pytest.raises(ValueError, match="device='all' in row 1"):
@@ -613,9 +615,9 @@ def test_named_groups_are_columns():
         ("(((a{999}){999}){999})", "invalid repetition size|too large"),
         (
             "(" * 60 + "a" + ")" * 90,
-            "no regular expression .unbalanced parenthesis at character 122",
+            "not a regular expression .unbalanced parenthesis at character 122",
         ),
-        ("x" * 300, "300 characters, the most is 200"),
+        ("x" * 300, "300 characters, the limit is 200"),
     ],
 )
 def test_patterns_refused(pattern: str, line: str):

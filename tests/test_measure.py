@@ -161,7 +161,7 @@ def test_exported_files_are_timed_beside_it(
         (["--repeats", "3"], "'3' is not a whole number from 20 to 1,000,000"),
         (["--trial", "nobody"], "^--trial nobody: no trial of .* starts with that; the"),
         (["--study", "none"], "^--study none: not planned in "),
-        (["--machine", "m" * 81], r"^--machine mmm.*: 81 letters, at most 80$"),
+        (["--machine", "m" * 81], r"^--machine mmm.*: 81 letters, the limit is 80$"),
     ],
 )
 def test_bad_input_is_one_line(

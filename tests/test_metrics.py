@@ -138,7 +138,7 @@ def test_a_row_that_stands_twice_is_refused(results: Results) -> None:
     complete(results, {trial(): {"test": [0.1]}})
     rows = results.read("metrics").to_pylist()
     results.write("metrics", trial().id, [*rows, rows[0]])
-    with pytest.raises(ValueError, match=r"more than one row of epoch 1, split test, device all"):
+    with pytest.raises(ValueError, match=r"more than one row for epoch 1, split test, device all"):
         table.scores(results)
 
 
@@ -149,7 +149,7 @@ def test_many_combinations_that_differ_are_no_row_twice(results: Results) -> Non
     results.write("metrics", trial().id, apart)
     assert results.read("metrics").num_rows == 39
     results.write("metrics", trial().id, [*apart, apart[7]])
-    with pytest.raises(ValueError, match="more than one row of epoch 8, split s8"):
+    with pytest.raises(ValueError, match="more than one row for epoch 8, split s8"):
         results.read("metrics")
 
 

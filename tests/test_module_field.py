@@ -102,7 +102,7 @@ def test_what_is_refused_is_said_in_a_line(means: str):
             {"module": means, "size": "9x9", "arg": ["side=x"]},
             "^--arg side='x': must be a whole number",
         ),
-        ({"module": means, "size": "9x9", "arg": ["side"]}, "^--arg 'side': options are written"),
+        ({"module": means, "size": "9x9", "arg": ["side"]}, "^--arg 'side': write options as"),
         ({"module": means, "size": "9x9", "arg": ["side=0"]}, "raised ZeroDivisionError"),
         ({"module": means, "size": "9x9", "layer": "fist"}, r"did you mean first\?"),
         ({"module": means, "size": "9999x9999"}, "at most 16,777,216 pixels"),

@@ -96,7 +96,10 @@ def test_coordinates_stay_flat_over_widths(trial: Trial, store: Store, here: Mac
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"training.optimizer": "sgd"}, "network.parametrization=mup is for Adam's steps"),
+        (
+            {"training.optimizer": "sgd"},
+            "network.parametrization=mup applies to Adam, not to training.optimizer=sgd",
+        ),
         ({"network.base_width": 0}, "network.base_width"),
         ({"network.parametrization": "standard"}, "network.base_width=4 changes nothing"),
     ],

@@ -307,7 +307,10 @@ def test_nothing_is_learned_that_could_be_saved(
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"objective.kind": "cross_entropy"}, "^network.kind=mfcc trains nothing: objective.kind="),
+        (
+            {"objective.kind": "cross_entropy"},
+            "^network.kind=mfcc trains nothing: set objective.kind=",
+        ),
         (
             {"network.kind": "cp_resnet"},
             r"^objective.kind=neighbours compares MFCC \(network.kind=",

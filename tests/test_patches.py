@@ -209,10 +209,13 @@ def test_a_patch_of_all_frames_is_the_clip(few: Trial, store: Store, here: machi
             "repeats short ones\\) or a shorter patch$",
         ),
         ({"evaluation.patch_hop": 33}, "^evaluation.patch_hop=33 leaves frames out between patc"),
-        ({"sound.patch": 0}, "^evaluation.patch_hop and patch_votes need sound.patch above 0$"),
+        (
+            {"sound.patch": 0},
+            "^evaluation.patch_hop and patch_votes need sound.patch to be above 0$",
+        ),
         (
             {"sound.patch": 0, "evaluation.patch_hop": 0, "evaluation.patch_votes": "votes"},
-            "^evaluation.patch_hop and patch_votes need sound.patch above 0$",
+            "^evaluation.patch_hop and patch_votes need sound.patch to be above 0$",
         ),
     ],
 )

@@ -143,7 +143,7 @@ def test_what_cannot_be_read_has_no_label_and_says_why(model: Model, tmp_path: P
     write(tmp_path / "quiet.wav", 1.0, level=0)
     found = predict(model, [tmp_path, tmp_path / "none.wav"]).set_index("file")
     notes = {Path(name).stem: note for name, note in found["note"].items()}
-    assert notes["empty"] == "empty: it holds no bytes: leave it out"
+    assert notes["empty"] == "the file is empty: leave it out"
     assert notes["text"].startswith("format not recognised: convert it")
     assert notes["none"] == "no such file"
     assert (notes["quiet"], notes["whole"]) == ("silence", "")
@@ -155,11 +155,13 @@ def test_folders_are_walked_and_what_is_no_sound_is_counted(tmp_path: Path):
         write(tmp_path / name, 0.1, "ogg" if name.endswith("ogg") else "float")
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "a" / "odd.xyz").write_text("x")
-    with pytest.warns(UserWarning, match=r"^2 files are no sound below .*: a/odd.xyz, notes.txt$"):
+    with pytest.warns(
+        UserWarning, match=r"^2 files below .* are not sound files: a/odd.xyz, notes.txt$"
+    ):
         found = windows.find([tmp_path / "b.wav", tmp_path])
     assert [path.name for path in found] == ["b.wav", "c.ogg", "z.wav"]
     (tmp_path / "void").mkdir()
-    with pytest.raises(ValueError, match=r"void: no recordings there \(.*\.wav"):
+    with pytest.raises(ValueError, match=r"void: no recordings found there \(.*\.wav"):
         windows.find([tmp_path / "void"])
 
 

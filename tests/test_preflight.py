@@ -229,7 +229,7 @@ def test_a_results_folder_that_is_not_shared(
 ):
     with preflight.driver([sorted_trial], str(tmp_path / "shared")) as driver:
         task = ask(driver_folder, tmp_path / "own", driver=driver)
-        both(sorted_trial, task, f"results folder {tmp_path}/own is not seen there: mount one")
+        both(sorted_trial, task, f"results folder {tmp_path}/own is not visible there: mount one")
 
 
 def test_a_results_folder_that_cannot_be_written(
@@ -265,7 +265,7 @@ def test_other_microphones(
         task = ask(driver_folder, tmp_path, driver=driver)
         assert preflight.look([heard], task).lacks == []
         (tmp_path / "driver" / "MicIRP" / "old.wav").write_bytes(b"another")
-        both(heard, task, "its microphones old of MicIRP are other files (digest")
+        both(heard, task, "its microphones old of MicIRP are not the driver's files (digest")
         monkeypatch.setenv("OVERHEAR_DATA", str(tmp_path / "nowhere"))
         both(heard, task, "microphones.responses=MicIRP not found at")
 

@@ -265,6 +265,6 @@ def test_prototypes_cost_no_layer(near: Trial):
     other = changed(near, plain)
     for classes in (3, 10):
         assert sizes.cost(near, classes) == sizes.cost(other, 6)
-    with pytest.raises(ValueError, match="kind=prototypes with embedding=0: prototypes need 1 or"):
+    with pytest.raises(ValueError, match="kind=prototypes needs embedding to be 1 or more"):
         changed(near, {"objective.embedding": 0})
     assert changed(near, {"objective.kind": "cross_entropy"}) == other

@@ -90,7 +90,8 @@ def test_newer_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.undo()
     with pytest.raises(
         ValueError,
-        match=r"a.parquet was written by a newer Overhear \(layout 99, this one knows 1\)",
+        match=r"a.parquet was written by a newer version of Overhear \(layout 99, this one "
+        r"knows 1\)",
     ):
         results.read("metrics")
 

@@ -246,6 +246,8 @@ def test_a_checkpoint_of_another_version_is_not_taken_up(
     path = tmp_path / "older" / "checkpoints" / trial.id / checkpoint.NAME
     state = torch.load(path, weights_only=True)
     torch.save({name: value for name, value in state.items() if name != "version"}, path)
-    with pytest.warns(UserWarning, match="is of another version of Overhear; from the start"):
+    with pytest.warns(
+        UserWarning, match="is of another version of Overhear; the trial starts over"
+    ):
         list(run_trial(trial, store, here, results))
     assert records(tmp_path / "older", trial) == records(tmp_path / "alone", trial)

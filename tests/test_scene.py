@@ -35,7 +35,7 @@ def test_features_are_standardized_by_the_training_clips(
     assert again.clips == found.clips
     with pytest.raises(ValueError, match=r"^--clip nowhere: no such clip"):
         through(trial, store, here, clip="nowhere")
-    with pytest.raises(ValueError, match=r"^--device q: there are a, b"):
+    with pytest.raises(ValueError, match=r"^--device q: no such device \(known: a, b"):
         through(trial, store, here, devices=("a", "q"))
     with pytest.raises(ValueError, match=r"^1 --device: name two"):
         through(trial, store, here, devices=("a",))

@@ -639,7 +639,7 @@ def test_fractions_come_from_seed_and_name():
 
 def test_a_class_that_a_fraction_empties(clips: pd.DataFrame):
     with pytest.raises(
-        ValueError, match=r"^split.fraction=0.01 leaves class . without .*: from 0.037 on it"
+        ValueError, match=r"^split.fraction=0.01 leaves class . without .*: 0.037 or more keeps one"
     ):
         part_of(clips, 0.01)
     with pytest.warns(UserWarning, match="by chance leaves 1 classes without a training clip"):
@@ -690,7 +690,7 @@ def test_more_clips_than_a_class_has(clips: pd.DataFrame):
     with pytest.raises(ValueError, match=line):
         few_of(clips, 10)
     for other in ({"fraction": 0.5}, {"fraction": 0.5, "by_chance": True}):
-        with pytest.raises(ValueError, match=r"clips_per_class=3 and fraction=.*: name one"):
+        with pytest.raises(ValueError, match=r"clips_per_class=3 and fraction=.*: set one"):
             Split.model_validate({"protocol": "folds", "fold": 1, "clips_per_class": 3, **other})
 
 

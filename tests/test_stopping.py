@@ -342,11 +342,11 @@ def test_stopped_by_a_folder_that_refuses(tmp_path: Path):
 @pytest.mark.parametrize(
     ("made", "line"),
     [
-        (lambda: Asha(first=0), "Asha: first=0: a whole number, 1 or more"),
-        (lambda: Asha(factor=1), "Asha: factor=1: a whole number, 2 or more"),
-        (lambda: Median(grace=2.5), "Median: grace=2.5: a whole number"),  # type: ignore[arg-type]
+        (lambda: Asha(first=0), "Asha: first=0 must be a whole number, 1 or more"),
+        (lambda: Asha(factor=1), "Asha: factor=1 must be a whole number, 2 or more"),
+        (lambda: Median(grace=2.5), "Median: grace=2.5 must be a whole number"),  # type: ignore[arg-type]
         (lambda: Asha(metric="acuracy"), r"metric=acuracy \(did you mean accuracy\?\)"),
-        (lambda: Asha(within="seed"), r'within="seed": a tuple'),  # type: ignore[arg-type]
+        (lambda: Asha(within="seed"), r'within="seed" must be a tuple'),  # type: ignore[arg-type]
         (lambda: Median(within=("width",)), r"within=width: no such .*network.width\?\)"),
         (
             lambda: early_stopping.named("ash", None),
@@ -372,7 +372,7 @@ def test_which_rule_a_launch_goes_by():
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["split.validation_fold=null"], "has no validation clips, by which alone"),
+        (["split.validation_fold=null"], "has no validation clips, and only they may"),
         (["evaluation.every=2"], r"Asha\(first=1.*\): epoch 1 is not scored with evaluation.ev"),
         (["training.epochs=1", "training.warmup=0"], r"no trial is long enough .*\(the longest"),
     ],

@@ -257,7 +257,7 @@ def test_repeats_are_bounded(tmp_path: Path):
     ):
         trials_of(found, {}, 10**9)
     for none in (0, -1):
-        with pytest.raises(ValueError, match=f"repeats={none}: at least 1"):
+        with pytest.raises(ValueError, match=f"repeats={none} must be at least 1"):
             trials_of(found, {}, none)
 
 
@@ -272,7 +272,7 @@ def test_unknown_studies():
 
 
 def test_repeats_has_a_bound(trial: Trial):
-    with pytest.raises(ValueError, match=r"repeats=0: at least 1"):
+    with pytest.raises(ValueError, match=r"repeats=0 must be at least 1"):
         list(repeats([trial], 0))
 
 

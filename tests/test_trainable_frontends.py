@@ -134,7 +134,7 @@ def test_filters_are_saved_restored_and_taken_over(
     assert FILTERS in slow
     deaf = changed(heir, {"sound.features.trainable": "none"})
     with pytest.raises(
-        ValueError, match=r"^transfer: the front end of \w{12} has learnt, this one"
+        ValueError, match=r"^transfer: the front end of \w{12} was trained, and this one"
     ):
         classifier.of_trial(deaf, Listener(deaf, store, here), here, None, state)
     fixed = {name: value for name, value in learnt.items() if not name.startswith("frontend")}

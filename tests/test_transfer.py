@@ -262,7 +262,10 @@ def test_what_cannot_be_taken_over_fails_in_one_line(
     ("settings", "line"),
     [
         ({"transfer.trial": "xyz"}, "transfer.trial='xyz': string must match pattern"),
-        ({"transfer.weights": "v.pth"}, "transfer: trial=.* and weights=v.pth: name one of them"),
+        (
+            {"transfer.weights": "v.pth"},
+            "transfer: trial=.* and weights=v.pth exclude each other: set",
+        ),
         (
             {"transfer.trial": "", "transfer.weights": "v.pth"},
             "^transfer.weights=v.pth: there are public weights of network.kind=vggish, mn, passt, "

@@ -284,7 +284,9 @@ def test_the_cost_is_said_beforehand():
 def test_the_command_refuses_what_has_no_course(tmp_path: Path):
     with pytest.raises(ValueError, match="--at-most 5 needs --until-decided"):
         cli.sweep("quickstart", at_most=5, out=str(tmp_path))
-    with pytest.raises(ValueError, match="--until-decided compares whole trials: add --stop none"):
+    with pytest.raises(
+        ValueError, match="--until-decided needs trials that run to their end: add --stop none"
+    ):
         cli.sweep("rate_esc10", until_decided=True, out=str(tmp_path), repeats=None)
 
 
@@ -295,7 +297,10 @@ def test_the_command_refuses_what_has_no_course(tmp_path: Path):
         (lambda text: text.replace("supported", "undecided"), "checksum does not fit"),
         (lambda text: text[:50], "it is not JSON"),
         (lambda text: "[]", "it holds no JSON object"),
-        (lambda text: json.dumps({**plainly(text), "overhear": 2}), "a newer Overhear wrote it"),
+        (
+            lambda text: json.dumps({**plainly(text), "overhear": 2}),
+            "a newer version of Overhear wrote it",
+        ),
         (lambda text: json.dumps({**plainly(text), "repeats": 4}), "it does not fit its plan"),
         (lambda text: json.dumps({**plainly(text), "number": 0}), "it does not fit its plan"),
         (lambda text: json.dumps({**plainly(text), "findings": [1]}), "cannot be read"),

@@ -56,7 +56,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     (
         "metrics",
         {"epoch": 2},
-        "it has more than one row of epoch 2, split test, device all, metric",
+        "it has more than one row for epoch 2, split test, device all, metric",
     ),
     ("metrics", {"trial": "0123456789ab"}, "it holds trial 0123456789ab, its name says"),
     ("outcomes", {"status": "fine"}, "status is 'fine', it is one of complete, stopped, failed"),
@@ -86,7 +86,7 @@ def test_logits_of_one_file_are_as_many(results: Results):
         results.read("predictions")
     results.write("predictions", "a", [rows[0], rows[0]])
     with pytest.raises(
-        ValueError, match="it has more than one row of epoch 1, split test, clip c2"
+        ValueError, match="it has more than one row for epoch 1, split test, clip c2"
     ):
         results.read("predictions")
 
@@ -264,7 +264,7 @@ def test_texts_as_codes_are_the_same_texts() -> None:
         dictionary = coded[name].combine_chunks().dictionary.to_pylist()
         assert dictionary == list(dict.fromkeys(coded[name].to_pylist()))
     assert coded.cast(SCHEMAS["metrics"]).equals(parquet.fitted("metrics", pa.table(columns)))
-    with pytest.raises(ValueError, match="more than one row of epoch 1, split a"):
+    with pytest.raises(ValueError, match="more than one row for epoch 1, split a"):
         validation.check("metrics", "t", coded)
 
 

@@ -170,8 +170,8 @@ def without(name: str) -> Callable[[dict[str, Tensor]], object]:
             lambda t: t | {"features.0.running_mean": torch.ones(2)},
             r"features.0.running_mean is unknown",
         ),
-        (lambda t: {"state_dict": t}, r"it holds something else than tensors by name: save a "),
-        (lambda t: torch.ones(3), r"it holds something else than tensors by name: save a "),
+        (lambda t: {"state_dict": t}, r"it does not map names to tensors: save a "),
+        (lambda t: torch.ones(3), r"it does not map names to tensors: save a "),
         (
             lambda t: nn.Linear(2, 2),
             r"not a file of tensors \(UnpicklingError\): save a network's state_dict\(\) ",

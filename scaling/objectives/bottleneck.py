@@ -45,7 +45,7 @@ class Bottleneck(Objective):
     @model_validator(mode="after")
     def _has_dimensions(self) -> Self:
         if not self.latent:
-            raise ValueError("kind=bottleneck with latent=0: bottleneck needs 1 or more")
+            raise ValueError("kind=bottleneck needs latent to be 1 or more, not 0")
         return self
 
     def outputs(self, classes: int) -> int:  # noqa: ARG002

@@ -61,7 +61,7 @@ class Distillation(Objective):
     @model_validator(mode="after")
     def _has_teachers(self) -> Self:
         if not self.teachers:
-            raise ValueError("kind=distillation with teachers=nothing: name a trial or several")
+            raise ValueError("kind=distillation needs teachers: name one or more trials")
         for name in self.teachers:
             if not re.fullmatch("[0-9a-f]{12}", name):
                 raise ValueError(

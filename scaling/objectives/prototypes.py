@@ -55,7 +55,7 @@ class Prototypes(Objective):
     @model_validator(mode="after")
     def _has_dimensions(self) -> Self:
         if not self.embedding:
-            raise ValueError("kind=prototypes with embedding=0: prototypes need 1 or more")
+            raise ValueError("kind=prototypes needs embedding to be 1 or more, not 0")
         return self
 
     def outputs(self, classes: int) -> int:  # noqa: ARG002

@@ -47,9 +47,9 @@ def split(words: Iterable[str]) -> dict[str, str]:
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or not name.isidentifier():
-            raise ValueError(f"options={shortened(word)}: options are written NAME=VALUE")
+            raise ValueError(f"options={shortened(word)}: write options as NAME=VALUE")
         if name in found:
-            raise ValueError(f"options name {name} twice: name it once")
+            raise ValueError(f"options give {name} twice: give it once")
         found[name] = value
     return found
 
@@ -72,7 +72,9 @@ def stated(
     for name, text in sorted(split(words).items()):
         dotted = f"{prefix}options.{name}"
         if name in given:
-            raise ValueError(f"{dotted}: {kind} is given {name}: leave the option out")
+            raise ValueError(
+                f"{dotted}: Overhear itself passes {name} to {kind}: leave the option out"
+            )
         if name not in known:
             raise ValueError(f"{dotted}: {kind} takes no {name}{nearest(name, own)}")
         value = _value(dotted, known[name], text)

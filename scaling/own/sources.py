@@ -216,7 +216,7 @@ def imported(kind: str, what: str) -> Any:
         raise ValueError(f"{kind}: {sources.place} has no {attribute}{nearest(attribute, own)}")
     thing = getattr(module, attribute)
     if not callable(thing) and what != GROUPS[-1].what:
-        raise ValueError(f"{kind}: {attribute} is a {type(thing).__name__}, no {what}")
+        raise ValueError(f"{kind}: {attribute} is a {type(thing).__name__}, not a {what}")
     return thing
 
 

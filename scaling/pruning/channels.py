@@ -86,7 +86,7 @@ class Channels(Pruning):
                 "at them: criterion=scale, or penalty=0"
             )
         if self.rounds == 1 and self.every != 1:
-            raise ValueError(f"every={self.every} changes nothing: rounds=1; leave it at 1")
+            raise ValueError(f"every={self.every} changes nothing with rounds=1: leave it at 1")
         return self
 
     @property

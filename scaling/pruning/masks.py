@@ -164,7 +164,7 @@ def _possible(held: Mapping[str, int], keep: int, floors: Mapping[str, int], gua
     total, fewest = sum(held.values()), sum(floors.values())
     if keep > total:
         raise ValueError(
-            f"cannot keep {keep} weights of {total}: pruning adds none, lower the target"
+            f"cannot keep {keep} weights of {total}: pruning only removes weights: lower the target"
         )
     if keep < fewest:
         emptied = f"layer {max(held, key=held.__getitem__)} would be left empty"

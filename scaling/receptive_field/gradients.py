@@ -151,9 +151,9 @@ def target_of(network: nn.Module, kind: str, label: int | None = None) -> Target
     another kind, a class without a label or a label without a class.
     """
     if kind not in KINDS:
-        raise ValueError(f"kind={kind}: one of {', '.join(KINDS)}")
+        raise ValueError(f"kind={kind} must be one of {', '.join(KINDS)}")
     if (kind == "class") != (label is not None):
-        raise ValueError(f"kind={kind} with label={label}: class, and only class, takes a label")
+        raise ValueError(f"kind={kind} with label={label}: kind=class, and no other, takes a label")
     if kind == "feature":
         return lambda batch: network(batch).features_BCFN
     scores: Target = lambda batch: network(batch).logits_BY  # noqa: E731
@@ -263,7 +263,9 @@ def _width(marginal: NDArray[np.float64], centre: float, share: float) -> int:
 def _check(values_FN: NDArray[np.floating]) -> None:
     """Raise ValueError for a map that no number can be taken of."""
     if not np.isfinite(values_FN).all():
-        raise ValueError("the ERF map is not finite: the model's weights or its inputs are not")
+        raise ValueError(
+            "the ERF map is not finite because the model's weights or its inputs are not"
+        )
     if not values_FN.any():
         raise ValueError(
             "the ERF map is zero everywhere: the target does not depend on the input (before its "

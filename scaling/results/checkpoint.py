@@ -76,7 +76,7 @@ def misfit(trial: Trial, error: Misfit) -> None:
 
 
 def _warn(trial: Trial, what: str) -> None:
-    warnings.warn(f"trial {trial.id}: its checkpoint {what}; from the start", stacklevel=3)
+    warnings.warn(f"trial {trial.id}: its checkpoint {what}; the trial starts over", stacklevel=3)
 
 
 def _opened(saved: bytes) -> Any:
@@ -94,7 +94,7 @@ def _check(trial: Trial, state: Any) -> None:
     network.
     """
     if not isinstance(state, dict):
-        raise ValueError("it holds no state")
+        raise ValueError("it contains no state")
     if state.get("trial", trial.id) != trial.id:
         raise ValueError(f"it is of trial {state['trial']}"[:100])
     epoch, wall_s, patience = state.get("epoch"), state.get("wall_s"), state.get("patience")

@@ -76,7 +76,7 @@ class Claim:
 
     def __post_init__(self) -> None:
         if not isinstance(self.text, str) or not self.text.strip():
-            raise ValueError(f"a claim's text={self.text!r:.60}: say in words what is claimed")
+            raise ValueError(f"a claim's text={self.text!r:.60} must say in words what is claimed")
         if len(self.text) > LONGEST:
             raise ValueError(f"{self.said}: {len(self.text)} letters, at most {LONGEST}")
         for name, known in (
@@ -92,7 +92,7 @@ class Claim:
         self._check_choice()
         self._check_numbers()
         if not isinstance(self.source, str) or len(self.source) > LONGEST:
-            raise ValueError(f"{self.said}: source is a text of at most {LONGEST} letters")
+            raise ValueError(f"{self.said}: source must be a text of at most {LONGEST} letters")
 
     @property
     def said(self) -> str:
@@ -130,12 +130,12 @@ class Claim:
 
     def _check_selector(self, side: str, selector: Any) -> None:
         if not isinstance(selector, Mapping):
-            raise ValueError(f"{self.said}: {side}={selector!r:.60}: a mapping of settings")
+            raise ValueError(f"{self.said}: {side}={selector!r:.60} must be a mapping of settings")
         for name, value in selector.items():
             self._check_setting(side, name)
             wanted = value if isinstance(value, tuple) else (value,)
             if not wanted:
-                raise ValueError(f"{self.said}: {side} {name}=(): no value, so no trial")
+                raise ValueError(f"{self.said}: {side} {name}=() has no value and matches no trial")
             for each in wanted:
                 if reason := _misfit(name, each):
                     raise ValueError(f"{self.said}: {side} {name}={each!r:.60}: {reason}")
@@ -159,7 +159,7 @@ class Claim:
             raise ValueError(f"{self.said}: better and worse are the same trials")
         for side in ("better", "worse"):
             if both := sorted(self.where.keys() & getattr(self, side).keys()):
-                raise ValueError(f"{self.said}: {both[0]} stands in {side} and in where: once")
+                raise ValueError(f"{self.said}: {both[0]} is in {side} and in where: give it once")
         if self.level and self.metric == "loss":
             raise ValueError(f"{self.said}: a level is of accuracy or macro_f1, not of loss")
 
@@ -187,7 +187,7 @@ class Claim:
 
     def _check_choice(self) -> None:
         if not isinstance(self.choose, tuple):
-            raise ValueError(f"{self.said}: choose={self.choose!r:.60}: a tuple of settings")
+            raise ValueError(f"{self.said}: choose={self.choose!r:.60} must be a tuple of settings")
         for name in self.choose:
             self._check_setting("choose", name)
         if self.choose and self.on == "validation":
@@ -203,7 +203,7 @@ class Claim:
                 continue
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not math.isfinite(value):
-                raise ValueError(f"{self.said}: {name}={value!r:.60}: a finite number")
+                raise ValueError(f"{self.said}: {name}={value!r:.60} must be a finite number")
             least = 0 if self.level and self.on != GAP else -1
             if self.metric in SHARES and not least <= value <= 1:
                 hint = f"; {value:g} points are {value / 100:g}" if abs(value) <= 100 else ""
@@ -213,13 +213,14 @@ class Claim:
 
     def _check_within(self, margin: float) -> None:
         if margin <= 0:
-            raise ValueError(f"{self.said}: within={margin:g}: a margin is above 0")
+            raise ValueError(f"{self.said}: within={margin:g}: a margin must be above 0")
         if self.at_least:
             raise ValueError(
-                f"{self.said}: within={margin:g} and at_least={self.at_least:g}: one of the two"
+                f"{self.said}: within={margin:g} and at_least={self.at_least:g} exclude each "
+                "other: give one of them"
             )
         if self.level:
-            raise ValueError(f"{self.said}: within is of two sides: name worse")
+            raise ValueError(f"{self.said}: within compares two sides: name worse")
 
 
 def unit_of(metric: str) -> Unit:

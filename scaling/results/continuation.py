@@ -45,7 +45,7 @@ def start(trial: Trial, results: Results) -> Start:
             )
     except Damaged as error:
         reason = str(error).partition(": ")[0]
-        warnings.warn(f"trial {trial.id}: {reason}; from the start", stacklevel=2)
+        warnings.warn(f"trial {trial.id}: {reason}; the trial starts over", stacklevel=2)
         return Start()
     # a shorter trial scored its last epochs, which are none of the last here
     epochs, evaluation = trial.training.epochs, trial.evaluation

@@ -280,5 +280,5 @@ def _patience() -> float:
     except ValueError:
         seconds = -1.0
     if not seconds >= 0:
-        raise ValueError(f"OVERHEAR_PATIENCE={given}: seconds, 0 or more")
+        raise ValueError(f"OVERHEAR_PATIENCE={given} must be a number of seconds, 0 or more")
     return seconds

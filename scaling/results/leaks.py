@@ -48,7 +48,7 @@ def check(
         if device := _unseen(each, trial):
             raise ValueError(
                 f"{whose} was trained through {device}, which this trial is tested on as unseen: "
-                f"name {others} that never heard it"
+                f"name {others} that were not trained through it"
             )
         line += [known[n] for n in each.sources if n in known and n not in learnt]
         learnt.update(each.sources)

@@ -37,7 +37,7 @@ def parsed(words: Sequence[str]) -> dict[str, float]:
             if name not in PRESETS:
                 raise ValueError(
                     f"--limit {word}: no such limit{nearest(name, PRESETS)}; or write COST=VALUE, "
-                    "as parameters=128000"
+                    "such as parameters=128000"
                 )
             given = PRESETS[name]
         else:
@@ -55,7 +55,9 @@ def _number(word: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"--limit {word}: a limit is a number above 0, as 128000 or 30e6")
+        raise ValueError(
+            f"--limit {word}: a limit must be a number above 0, such as 128000 or 30e6"
+        )
     return value
 
 

@@ -119,7 +119,7 @@ def _read(name: str, results: "Folder") -> LookRecord | None:
     try:
         note = seal.noted(content)
         if type(layout := note.pop("overhear")) is not int or layout > LAYOUT:
-            raise ValueError("a newer Overhear wrote it: update Overhear")
+            raise ValueError("a newer version of Overhear wrote it: update Overhear")
         look = _look(note)
         if name != f"{file_name(look.course.study)}-{look.number}":
             raise ValueError("it is of another look than its name says")
@@ -149,7 +149,7 @@ def _look(note: Mapping[str, Any]) -> LookRecord:
     words = [made.course.study, made.course.compared, made.course.claimed]
     words += [w for each in made.findings for w in (each.claim, each.verdict, each.unit, each.note)]
     if not all(isinstance(word, str) for word in words):
-        raise ValueError("its words are no text")
+        raise ValueError("its words must be text")
     counts = made.course.counts
     planned = (0, *counts)[made.number] if made.number <= len(counts) else -1
     if not counts or made.repeats != planned or not 0 < float(made.course.alpha) < 1:
@@ -159,7 +159,7 @@ def _look(note: Mapping[str, Any]) -> LookRecord:
 
 def _whole(value: Any) -> int:
     if type(value) is not int or value < 0:
-        raise ValueError(f"{value!r:.60}: a whole number")
+        raise ValueError(f"{value!r:.60} must be a whole number")
     return value
 
 
@@ -173,7 +173,7 @@ def _nulled(row: dict[str, Any]) -> dict[str, Any]:
 
 def _filled(row: Any) -> dict[str, Any]:
     if not isinstance(row, dict):
-        raise ValueError("a finding is no JSON object")
+        raise ValueError("a finding must be a JSON object")
     made = {k: math.nan if v is None and k in NUMBERS else v for k, v in row.items()}
     whole = {name: _whole(made[name]) for name in ("look", "n")}
     return made | whole | {name: float(made[name]) for name in NUMBERS}

@@ -168,9 +168,8 @@ class Results(Folder):
             return None
         if version > VERSION:
             raise ValueError(
-                f"{path} was written by a newer Overhear (layout {version}, this one knows "
-                f"{VERSION}): "
-                "update Overhear to read it"
+                f"{path} was written by a newer version of Overhear (layout {version}, this "
+                f"one knows {VERSION}): update Overhear to read it"
             )
         return table
 

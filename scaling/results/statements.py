@@ -79,11 +79,11 @@ def _read(name: str, results: "Folder") -> list[Stated]:
     try:
         note = seal.noted(content)
         if type(note.get("overhear")) is int and note["overhear"] > LAYOUT:
-            raise ValueError("a newer Overhear wrote it: update Overhear")
+            raise ValueError("a newer version of Overhear wrote it: update Overhear")
         study, ended, listed = (note[key] for key in ("study", "ended", "claims"))
         when = moment(note["stated"])
         if not isinstance(study, str) or type(ended) is not int or not isinstance(listed, list):
-            raise ValueError("study, ended and claims are not text, number and list")
+            raise ValueError("study, ended and claims must be a text, a number and a list")
         if len(listed) > MOST or ended < 0:
             raise ValueError(f"at most {MOST} claims and no less than 0 trials")
         return [Stated(study, claim_of(row), when, ended, 0) for row in listed]
@@ -97,10 +97,10 @@ def _read(name: str, results: "Folder") -> list[Stated]:
 def moment(text: Any) -> datetime.datetime:
     """When something was stated. Raises ValueError for a date that names no zone."""
     if not isinstance(text, str):
-        raise ValueError(f"stated={text!r:.60}: a date, as 2026-11-28T09:00:00+00:00")
+        raise ValueError(f"stated={text!r:.60} must be a date, such as 2026-11-28T09:00:00+00:00")
     when = datetime.datetime.fromisoformat(text)
     if when.tzinfo is None:
-        raise ValueError(f"stated={text:.60}: it names no zone, as +00:00")
+        raise ValueError(f"stated={text:.60} names no time zone, such as +00:00")
     return when
 
 
@@ -112,7 +112,7 @@ def noted(claim: Claim) -> dict[str, Any]:
 def claim_of(row: Any) -> Claim:
     """A claim from its JSON form. Raises ValueError or TypeError."""
     if not isinstance(row, dict):
-        raise ValueError("a claim is no JSON object")
+        raise ValueError("a claim must be a JSON object")
     if unknown := row.keys() - {each.name for each in fields(Claim)}:
         raise ValueError(f"a claim has no {sorted(unknown)[0]!r:.60}")
     made = dict(row)

@@ -124,7 +124,7 @@ def _told_apart(table: pa.Table, columns: Sequence[str]) -> None:
         _, first, counts = np.unique(codes, return_index=True, return_counts=True)
         row = table.slice(int(first[counts > 1][0]), 1).to_pylist()[0]
         words = ", ".join(f"{column} {row[column]}" for column in columns)
-        raise ValueError(f"it has more than one row of {words}")
+        raise ValueError(f"it has more than one row for {words}")
 
 
 def _metrics(table: pa.Table) -> None:
@@ -177,7 +177,7 @@ def _outcomes(table: pa.Table) -> None:
 
 def _forecasts(table: pa.Table) -> None:
     if not table.num_rows:
-        raise ValueError("it is of no trial")
+        raise ValueError("it belongs to no trial")
 
 
 def _manifest(table: pa.Table) -> None:

@@ -120,7 +120,7 @@ class FittingParts(Part):
         if not consistency and transformed != (augment.transform_share > 0):
             raise ValueError(
                 f"augment.transform={augment.transform} with "
-                f"augment.transform_share={augment.transform_share:g}: name both or neither"
+                f"augment.transform_share={augment.transform_share:g}: set both or neither"
             )
         return self
 
@@ -138,7 +138,7 @@ class FittingParts(Part):
     def _patches_fit(self) -> Self:
         hop, patch = self.evaluation.patch_hop, self.sound.patch
         if not patch and (hop or self.evaluation.patch_votes != "probabilities"):
-            raise ValueError("evaluation.patch_hop and patch_votes need sound.patch above 0")
+            raise ValueError("evaluation.patch_hop and patch_votes need sound.patch to be above 0")
         if hop > patch:
             raise ValueError(
                 f"evaluation.patch_hop={hop} leaves frames out between patches of "
@@ -167,7 +167,7 @@ class FittingParts(Part):
             )
         plain = self.network.kind == "mfcc"
         if plain and self.objective.trains:
-            raise ValueError("network.kind=mfcc trains nothing: objective.kind=neighbours")
+            raise ValueError("network.kind=mfcc trains nothing: set objective.kind=neighbours")
         if not self.objective.trains and plain == bool(
             self.transfer.trial or self.transfer.weights
         ):
@@ -203,7 +203,8 @@ class FittingParts(Part):
         known = [*self.split.train_devices, *through, *([RECORDED_AS] if through else [])]
         if device and known and device not in known:
             raise ValueError(
-                f"transfer.device={device}: training does not hear it{nearest(device, known)}"
+                f"transfer.device={device} is not among the training "
+                f"devices{nearest(device, known)}"
             )
         return self
 
@@ -235,13 +236,11 @@ class FittingParts(Part):
         stated = f"network.parametrization={network.parametrization}"
         if self.training.optimizer not in ADAM:
             raise ValueError(
-                f"{stated} is for Adam's steps, not for training.optimizer="
-                f"{self.training.optimizer}: {' or '.join(ADAM)}"
+                f"{stated} applies to Adam, not to training.optimizer="
+                f"{self.training.optimizer}: use {' or '.join(ADAM)}"
             )
         if isinstance(network, OwnNetwork) or not network.grows:
-            raise ValueError(
-                f"{stated}: network.kind={network.kind} has no widths to scale between"
-            )
+            raise ValueError(f"{stated}: network.kind={network.kind} has no width to scale")
         try:
             type(network).model_validate(network.model_dump() | {"width": network.base_width})
         except ValidationError as error:
@@ -263,8 +262,8 @@ class FittingParts(Part):
         features, augment = self.sound.features, self.augment
         if augment.band_mask > features.mels:
             raise ValueError(
-                f"augment.band_mask={augment.band_mask}: there are sound.features.mels="
-                f"{features.mels} bands: at most that"
+                f"augment.band_mask={augment.band_mask} must be at most sound.features.mels="
+                f"{features.mels}"
             )
         if not (augment.low_jitter or augment.high_jitter):
             return self
@@ -272,13 +271,13 @@ class FittingParts(Part):
         if features.constant_q or is_own(features.kind) or features.trainable == "mel":
             which = "trainable=mel" if features.trainable == "mel" else f"kind={features.kind}"
             raise ValueError(
-                f"{stated}: sound.features.{which} has no bands that can be moved: leave both at 0"
+                f"{stated}: sound.features.{which} has no bands to move: leave both at 0"
             )
         low = features.low + augment.low_jitter
         high = (features.high or self.sound.rate / 2) - augment.high_jitter
         if low >= high:
             raise ValueError(
-                f"{stated}: bands would lie between {low:g} and {high:g} Hz: smaller ones"
+                f"{stated}: bands would lie between {low:g} and {high:g} Hz: use smaller values"
             )
         return self
 

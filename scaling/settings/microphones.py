@@ -75,13 +75,16 @@ class Microphones(Part):
     @model_validator(mode="after")
     def _apart(self) -> Self:
         if both := sorted(set(self.train) & set(self.test)):
-            raise ValueError(f"{both[0]} is named in train and in test: unseen means never trained")
+            raise ValueError(
+                f"{both[0]} is named in train and in test: an unseen microphone must not be "
+                "trained on"
+            )
         for name in ("train", "test"):
             if twice := repeated(getattr(self, name)):
                 raise ValueError(f"{name} names {twice[0]} twice: name each microphone once")
         if (self.share > 0) != bool(self.train):
             raise ValueError(
                 f"share={self.share:g} with {len(self.train)} training microphones: "
-                "name both or neither"
+                "set both or neither"
             )
         return self

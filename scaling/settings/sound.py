@@ -85,7 +85,7 @@ class Sound(Part):
         if twice := repeated(self.classes):
             raise ValueError(f"classes names {twice[0]} twice: name each class once")
         if len(self.classes) == 1:
-            raise ValueError(f"classes={self.classes[0]}: two at least are needed to tell apart")
+            raise ValueError(f"classes={self.classes[0]}: a classifier needs at least two classes")
         return self
 
     @model_validator(mode="after")

@@ -77,7 +77,7 @@ class Split(Part):
     @model_validator(mode="after")
     def _folds_differ(self) -> Self:
         if self.validation_fold == self.fold:
-            raise ValueError(f"validation_fold={self.fold} is the test fold: name another one")
+            raise ValueError(f"validation_fold={self.fold} is the test fold: choose another one")
         made = self.protocol in ("made_folds", "leaking_folds")
         if made != (self.folds >= 2):
             raise ValueError(
@@ -86,7 +86,8 @@ class Split(Part):
             )
         if self.clips_per_class and (self.fraction < 1 or self.by_chance):
             raise ValueError(
-                f"clips_per_class={self.clips_per_class} and fraction={self.fraction:g}: name one"
+                f"clips_per_class={self.clips_per_class} and fraction={self.fraction:g} "
+                "exclude each other: set one of them"
             )
         if self.protocol == "pairs" and self.unseen == "all":
             raise ValueError(

@@ -130,7 +130,7 @@ class Training(Part):
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
         if self.warmup >= self.epochs and self.warmup > 0:
-            raise ValueError(f"warmup={self.warmup:g} must end before epochs={self.epochs}")
+            raise ValueError(f"warmup={self.warmup:g} must be shorter than epochs={self.epochs}")
         return self
 
 

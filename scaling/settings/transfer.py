@@ -51,9 +51,13 @@ class Transfer(Part):
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if self.trial and self.weights:
-            raise ValueError(f"trial={self.trial} and weights={self.weights}: name one of them")
+            raise ValueError(
+                f"trial={self.trial} and weights={self.weights} exclude each other: set one of them"
+            )
         if self.frozen and self.last_layer == "kept":
-            raise ValueError("frozen=true and last_layer=kept: nothing would learn: name one")
+            raise ValueError(
+                "frozen=true and last_layer=kept: nothing would be trained: set one of them"
+            )
         return self
 
     def idle(self) -> Iterator[tuple[str, str]]:

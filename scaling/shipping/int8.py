@@ -119,7 +119,7 @@ def check_validated(listener: Listener, epochs: int) -> None:
     if epochs and not len(listener.parts.get("validation", ())):
         raise ValueError(
             f"--finetune {epochs}: trial {listener.trial.id} has no validation clips, and nothing "
-            "else may say how long to train: leave it out, or train with split.validation_fold"
+            "else may decide how long to train: leave it out, or train with split.validation_fold"
         )
 
 

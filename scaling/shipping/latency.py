@@ -40,7 +40,9 @@ def here(named: str = "") -> str:
     Raises ValueError for a name that is too long.
     """
     if len(named) > LONGEST_NAME:
-        raise ValueError(f"--machine {named[:20]}...: {len(named)} letters, at most {LONGEST_NAME}")
+        raise ValueError(
+            f"--machine {named[:20]}...: {len(named)} letters, the limit is {LONGEST_NAME}"
+        )
     return one_line(named or _processor())
 
 

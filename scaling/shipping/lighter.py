@@ -39,7 +39,9 @@ def cut_weights(
     }
     total = sum(layer.weight.numel() for layer in layers.values())
     if not (0 < keep <= 1 and total):
-        raise ValueError(f"keep={keep}: a share of {total} weights, above 0 and at most 1")
+        raise ValueError(
+            f"keep={keep} must be a share of the {total} weights, above 0 and at most 1"
+        )
     kept = round(keep * total)
     if way == "static":
         shapes = {name: layer.weight.shape for name, layer in layers.items()}
@@ -50,7 +52,7 @@ def cut_weights(
         alive = {name: _alive(layer) for name, layer in layers.items()}
         found = masks.magnitude(magnitudes, alive, kept, guard)
     else:
-        raise ValueError(f"way={way}: magnitude, static or channels")
+        raise ValueError(f"way={way} must be magnitude, static or channels")
     with _learning(model):
         for name, layer in layers.items():
             if isinstance(layer, Prunable):

@@ -55,8 +55,8 @@ def destination(results: "Results", out: str | None, trial: str, ending: str) ->
     folder = address.endswith("/") or "." not in name or Path(address).is_dir()
     if not folder:
         raise ValueError(
-            f"--out {printable(name)}: a file of this target ends in {ending}; a folder's name "
-            "ends in /"
+            f"--out {printable(name)}: a file of this format must end in {ending}, a folder's name "
+            "in /"
         )
     return Destination(Folder(out), (), trial, ending)
 
@@ -113,7 +113,7 @@ def ship(
         "the same answer for every clip"
     )
     if heard.reason:
-        typer.echo(f"its own clips were not here: {heard.reason}")
+        typer.echo(f"the trial's own clips are not here: {heard.reason}")
     typer.echo(f"card: {' and '.join(cards)}")
 
 

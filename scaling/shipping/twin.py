@@ -31,19 +31,17 @@ class TwinOptions(NamedTuple):
 def check_int8(int8: bool, target: str, force: bool, wanted: TwinOptions) -> None:
     """Raises ValueError for options of an int8 twin that do not fit together."""
     if int8 and target != "onnx":
-        raise ValueError(f"--int8 with --to {target}: only onnx has an int8 twin")
+        raise ValueError(f"--int8 with --to {target}: only --to onnx has an int8 version")
     if wanted.most_lost < 0:
-        raise ValueError(f"--max-loss {wanted.most_lost:g}: points of accuracy, 0 or more")
+        raise ValueError(f"--max-loss {wanted.most_lost:g} must be 0 or more points of accuracy")
     if wanted.epochs and not int8:
-        raise ValueError("--finetune without --int8: it trains the twin")
+        raise ValueError("--finetune needs --int8: it trains the int8 version")
     if not 0 < wanted.rate <= FASTEST:
-        raise ValueError(
-            f"--finetune-rate {wanted.rate:g}: Adam's learning rate, above 0, at most {FASTEST:g}"
-        )
+        raise ValueError(f"--finetune-rate {wanted.rate:g} must be above 0 and at most {FASTEST:g}")
     if wanted.rate != RATE and not wanted.epochs:
-        raise ValueError("--finetune-rate without --finetune EPOCHS: it is the rate of that")
+        raise ValueError("--finetune-rate needs --finetune EPOCHS: add it, or leave the rate out")
     if force and not int8:
-        raise ValueError("--force without --int8: it is about the twin's loss")
+        raise ValueError("--force needs --int8: it allows the int8 version to lose accuracy")
 
 
 def twin(

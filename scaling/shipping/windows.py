@@ -56,14 +56,16 @@ def find(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
             (heard if _sounds(path / name) else others).append(name)
         found += [path / name for name in heard]
         if others:
-            files = "file is" if len(others) == 1 else "files are"
+            files = "file", "is not a sound file"
+            if len(others) > 1:
+                files = "files", "are not sound files"
             warnings.warn(
-                f"{len(others)} {files} no sound below {path}: {some(others)}", stacklevel=2
+                f"{len(others)} {files[0]} below {path} {files[1]}: {some(others)}", stacklevel=2
             )
     if not found:
         where = ", ".join(map(str, named)) or "no path"
         endings = ", ".join(sorted(signatures.ENDINGS))
-        raise ValueError(f"{where}: no recordings there ({endings})")
+        raise ValueError(f"{where}: no recordings found there ({endings})")
     return list(dict.fromkeys(found))
 
 
@@ -79,7 +81,7 @@ def read(path: Path, rate: int) -> Recording:
     """A file as a store at `rate` Hz would hold it; one that cannot be read says why."""
     try:
         if path.is_file() and not path.stat().st_size:
-            raise ValueError("empty: it holds no bytes: leave it out")
+            raise ValueError("the file is empty: leave it out")
         made = waves.converted(*decode_file(path), rate)
     except (ValueError, OSError) as error:
         return Recording(str(path), problem=str(error))

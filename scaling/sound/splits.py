@@ -79,11 +79,11 @@ def of_device(
         raise ValueError(f"{stated}: no such device{hint}")
     for name, rows in found.items():
         if not len(rows):
-            raise ValueError(f"{stated} leaves no clip for {name}: another device or fold")
+            raise ValueError(f"{stated} leaves no clip for {name}: choose another device or fold")
     label = table["label"]
     if untaught := sorted({*label.iloc[parts["train"]]} - {*label.iloc[found["train"]]}):
         raise ValueError(
-            f"{stated} leaves class {some(untaught)} without a training clip: another device"
+            f"{stated} leaves class {some(untaught)} without a training clip: choose another device"
         )
     return found
 
@@ -107,7 +107,7 @@ def pairs(table: pd.DataFrame, split: settings.Split) -> pd.DataFrame:
     if len(without):
         raise ValueError(
             f"split.protocol=pairs: {len(without)} of {len(table)} clips name no city "
-            f"({some(without)}): name it in the table, or take another protocol"
+            f"({some(without)}): name it in the table, or choose another protocol"
         )
     cities = _ordered(table["city"], split.pairs_seed, "cities")
     classes = _ordered(table["label"], split.pairs_seed, "classes")

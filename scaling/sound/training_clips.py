@@ -61,7 +61,7 @@ def thinned(table: pd.DataFrame, train: np.ndarray, split: settings.Split, seed:
         fewest = min(int((label[train] == y).sum()) for y in without)
         raise ValueError(
             f"split.fraction={split.fraction:g} leaves class {some(without)} without a training "
-            f"clip: from {1 / fewest:.3g} on it keeps one"
+            f"clip: {1 / fewest:.3g} or more keeps one"
         )
     return np.array(sorted(kept), dtype=train.dtype)
 

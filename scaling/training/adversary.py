@@ -75,7 +75,7 @@ def check(trial: Trial, table: pd.DataFrame) -> None:
     """
     if trial.training.adversarial and table["device"].nunique() * ways(trial) < 2:
         raise ValueError(
-            f"training.adversarial={trial.training.adversarial:g}: all training clips are heard by "
+            f"training.adversarial={trial.training.adversarial:g}: all training clips are of "
             "one device, so there is nothing to tell apart: name microphones.train with a share, "
             "train on several devices, or leave it at 0"
         )

@@ -138,8 +138,8 @@ def take_over(
         wanted = {name for name in wanted if not name.startswith(FRONTEND)}
     elif not learnt <= wanted:
         raise ValueError(
-            f"transfer: the front end of {whose} has learnt, this one cannot take it over: name "
-            "the same sound.features in both, trainable too"
+            f"transfer: the front end of {whose} was trained, and this one cannot take it "
+            "over: set the same sound.features in both, trainable too"
         )
     for name in sorted(wanted):
         found = source.get(name)

@@ -89,8 +89,7 @@ def profile(trial: Trial, store: Store, machine: Machine, parts: Sequence[LayerC
     """
     if not trial.objective.trains:
         raise ValueError(
-            f"objective.kind={trial.objective.kind} trains nothing, so that there is no epoch to "
-            "profile"
+            f"objective.kind={trial.objective.kind} trains nothing: there is no epoch to profile"
         )
     machine.reset()
     session = Session(trial, Listener(trial, store, machine), machine, None, None)

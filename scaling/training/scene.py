@@ -70,12 +70,12 @@ def _two(devices: Sequence[str], known: Sequence[str]) -> tuple[str, str]:
     """The two devices that are shown."""
     if len(known) < 2:
         raise ValueError(
-            "these clips are of one device and go through no microphone: take a dataset of several "
-            "devices, or a recipe with microphones.test, as esc10_microphones"
+            "these clips are of one device and pass through no microphone: choose a dataset of "
+            "several devices, or a recipe with microphones.test, such as esc10_microphones"
         )
     for device in devices:
         if device not in known:
-            raise ValueError(f"--device {device}: there are {', '.join(known)}")
+            raise ValueError(f"--device {device}: no such device (known: {', '.join(known)})")
     if len(devices) not in (0, 2) or len(set(devices)) != len(devices):
         raise ValueError(f"{len(set(devices))} --device: name two, of {', '.join(known)}")
     first, second = devices or known[:2]

@@ -142,8 +142,8 @@ def check(rule: Rule, trials: Sequence[Trial]) -> None:
         if trial.split.validation_fold is None:
             label = trial_labels(trials)[trial.id]
             raise ValueError(
-                f"trial {label} ({trial.id}) has no validation clips, by which alone trials are "
-                "stopped early: --set split.validation_fold=N, or --stop none"
+                f"trial {label} ({trial.id}) has no validation clips, and only they may stop "
+                "trials early: add --set split.validation_fold=N, or --stop none"
             )
         evaluation, epochs = trial.evaluation, trial.training.epochs
         for rung in rule.rungs(epochs):
@@ -269,11 +269,13 @@ def _check(rule: Rule, **least: int) -> None:
     name = type(rule).__name__
     for field, bound in least.items():
         if not isinstance(value := getattr(rule, field), int) or value < bound:
-            raise ValueError(f"{name}: {field}={value!r}: a whole number, {bound} or more")
+            raise ValueError(f"{name}: {field}={value!r} must be a whole number, {bound} or more")
     if rule.metric not in METRICS:
         raise ValueError(f"{name}: metric={rule.metric}{nearest(rule.metric, METRICS)}")
     if isinstance(rule.within, str):
-        raise ValueError(f'{name}: within="{rule.within}": a tuple of settings, ("{rule.within}",)')
+        raise ValueError(
+            f'{name}: within="{rule.within}" must be a tuple of settings, ("{rule.within}",)'
+        )
     for setting in rule.within or ():
         if setting not in leaves():
             raise ValueError(

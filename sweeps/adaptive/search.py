@@ -68,7 +68,7 @@ class Integer:
     def __post_init__(self) -> None:
         _check_bounds(self, -math.inf)
         if not all(isinstance(end, int) for end in self.ends):
-            raise ValueError(f"{self}: whole numbers")
+            raise ValueError(f"{self} must have whole numbers")
 
     def has(self, value: Any) -> bool:
         """Whether a value lies in it."""
@@ -89,7 +89,7 @@ class Choice:
     def __post_init__(self) -> None:
         values = self.values
         if not isinstance(values, tuple) or len(set(values)) < max(2, len(values)):
-            raise ValueError(f"{self}: a tuple of two values at least, each once")
+            raise ValueError(f"{self} must be a tuple of at least two different values")
 
     def has(self, value: Any) -> bool:
         """Whether a value is one of them."""
@@ -128,18 +128,20 @@ def check(search: Search) -> None:
     """Raises ValueError for a space that cannot be searched; knows each setting's own bounds."""
     base, space, samples, metric = search
     if not isinstance(base, Trial):
-        raise ValueError(f"BASE={base!r:.60}: the Trial in which SPACE is searched")
+        raise ValueError(f"BASE={base!r:.60} must be the Trial whose settings SPACE varies")
     if not isinstance(space, dict) or not space:
-        raise ValueError(f"SPACE={space!r:.60}: a dict of settings and their ranges")
+        raise ValueError(f"SPACE={space!r:.60} must be a dict of settings and their ranges")
     if not isinstance(samples, int) or not 1 <= samples <= TRIALS:
-        raise ValueError(f"SAMPLES={samples!r}: how many trials to run, 1 to {TRIALS:,}")
+        raise ValueError(
+            f"SAMPLES={samples!r} must be the number of trials to run, from 1 to {TRIALS:,}"
+        )
     if metric not in early_stopping.METRICS:
         raise ValueError(
             f"METRIC={metric!r}: no such metric{nearest(metric, early_stopping.METRICS)}"
         )
     if base.split.validation_fold is None:
         raise ValueError(
-            "BASE has no validation clips, by which alone a search may choose: set "
+            "BASE has no validation clips, and a search may choose only by them: set "
             "split.validation_fold"
         )
     values, size = flat(base), 1.0
@@ -150,11 +152,11 @@ def check(search: Search) -> None:
             raise ValueError(f"SPACE: {name} cannot vary: trials are compared on the same clips")
         if not isinstance(dimension, Dimension):
             raise ValueError(
-                f"SPACE: {name}={dimension!r:.60}: a Uniform, LogUniform, Integer or Choice"
+                f"SPACE: {name}={dimension!r:.60} must be a Uniform, LogUniform, Integer or Choice"
             )
         kind = leaves()[name]
         if isinstance(dimension, Uniform) and float not in (kind, *get_args(kind)):
-            raise ValueError(f"SPACE: {name} takes no fractions: Integer or Choice")
+            raise ValueError(f"SPACE: {name} takes no fractions: use Integer or Choice")
         for end in dimension.ends:
             try:
                 changed(base, {name: end})
@@ -257,7 +259,7 @@ def _check_bounds(dimension: Uniform | Integer, above: float) -> None:
     low, high = dimension.ends
     if not (_is_number(low) and _is_number(high) and above < low < high < math.inf):
         bound = f"{above:g} < low" if math.isfinite(above) else "low"
-        raise ValueError(f"{dimension}: {bound} < high")
+        raise ValueError(f"{dimension} must satisfy {bound} < high")
 
 
 def _shown(dimension: Dimension) -> str:

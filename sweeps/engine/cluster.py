@@ -64,7 +64,7 @@ def check(resources: Resources, compute: Compute) -> None:
     if resources.gpus and compute.device[-1].isdigit():
         raise ValueError(
             f"--device {compute.device} with --gpus-per-trial {resources.gpus:g}: each trial sees "
-            "only the GPUs that Ray gives it: --device cuda"
+            "only the GPUs that Ray gives it: use --device cuda"
         )
     if resources.address is not None:
         addresses.spelled(resources.address)
@@ -74,11 +74,13 @@ def check(resources: Resources, compute: Compute) -> None:
 
     if compute.device.startswith("cuda") and not resources.gpus:
         raise ValueError(
-            f"--device {compute.device}: each trial sees only the GPUs that Ray gives it: name "
-            "--gpus-per-trial, too, as 1"
+            f"--device {compute.device}: each trial sees only the GPUs that Ray gives it: add "
+            "--gpus-per-trial, such as --gpus-per-trial 1"
         )
     if compute.device == "auto" and not resources.gpus and torch.cuda.device_count():
-        warnings.warn("no trial uses this machine's GPU: --gpus-per-trial 1 does", stacklevel=2)
+        warnings.warn(
+            "no trial uses this machine's GPU: add --gpus-per-trial 1 to use it", stacklevel=2
+        )
     there = {
         "CPU": resources.local_cpus or os.cpu_count() or 1,
         "GPU": torch.cuda.device_count(),
@@ -198,7 +200,9 @@ def checked(
                 if _room(node["Resources"], resources)
             ]
         if lines:
-            raise ValueError(f"the cluster is not ready, no trial was started: {'; '.join(lines)}")
+            raise ValueError(
+                f"the cluster is not ready and no trial was started: {'; '.join(lines)}"
+            )
         monitored = [node for node, facts in found.items() if getattr(facts, "monitored", False)]
         if monitored:
             warnings.warn(
@@ -278,7 +282,7 @@ def slots(resources: Resources) -> int:
         options = " and ".join(OPTIONS[kind] for kind in taken)
         raise ValueError(f"no node has {together} together, which {options} request: ask for less")
     if not room:
-        warnings.warn("no node has room for a trial yet: waiting for one that has", stacklevel=2)
+        warnings.warn("no node has room for a trial yet: waiting for one", stacklevel=2)
     return max(1, min(room, resources.concurrent or 10**9))
 
 

@@ -154,13 +154,13 @@ def folder(sockets: bool) -> Iterator[Path]:
     )
     if not short:
         raise ValueError(
-            f"TMPDIR {usual}: too long a path for the sockets of Ray (at most "
+            f"TMPDIR {usual}: this path is too long for Ray's sockets (at most "
             f"{LONGEST} characters), and no other folder for temporary files "
             "can be written: set TMPDIR to a shorter one"
         )
     if short[0] != usual:
         warnings.warn(
-            f"TMPDIR {usual}: too long a path for the sockets of Ray: temporary files go to a "
+            f"TMPDIR {usual}: this path is too long for Ray's sockets: temporary files go to a "
             f"private folder in {short[0]}",
             stacklevel=2,
         )

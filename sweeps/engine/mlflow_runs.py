@@ -68,7 +68,7 @@ class Experiment:
         except Exception as error:  # noqa: BLE001
             # MLflow hands on what its database, its server or the disk raise
             raise ValueError(
-                f"--mlflow {shown(where)}: no experiment can be had there: {self.told(error)}"
+                f"--mlflow {shown(where)}: no experiment can be opened there: {self.told(error)}"
             ) from None
 
     def write(self, trial: str, rows: Sequence[Row]) -> None:

@@ -145,7 +145,7 @@ def complaints(
         if facts.wrote:
             if results.get(facts.wrote) is None:
                 lines.append(
-                    f"node {node}: what it writes to results folder {results.where} is not seen "
+                    f"node {node}: what it writes to results folder {results.where} is not visible "
                     "here: mount one folder at the same path on all nodes, or name a URI with --out"
                 )
             results.remove(facts.wrote)
@@ -198,8 +198,8 @@ def machine_of(task: Task) -> machine.Machine:
             raise Unfit(f"{error}") from None
         if compute.device.startswith("cuda"):  # it was there when the sweep began
             raise Refused(
-                f"this machine's GPU is lost ({error}): what is recorded stays; mend the GPU "
-                "(nvidia-smi shows its state)"
+                f"this machine's GPU stopped answering ({error}): all records are kept; repair "
+                "the GPU (nvidia-smi shows its state)"
             ) from None
         raise
     return found
@@ -253,8 +253,8 @@ def _check_results(task: Task, driver: Reference) -> None:
         raise Unfit(str(error)) from None
     if not seen:
         raise Unfit(
-            f"the driver's results folder {results.where} is not seen there: mount one folder at "
-            "the same path on all nodes, or name a URI with --out"
+            f"the driver's results folder {results.where} is not visible there: mount one "
+            "folder at the same path on all nodes, or name a URI with --out"
         )
 
 
@@ -272,8 +272,8 @@ def _check_extras(trial: Trial, driver: Reference) -> None:
     for name, here in prepare.extras([trial]).items():
         if here != driver.extras[name]:
             raise ValueError(
-                f"its {name} are other files (digest {here}) than the driver's "
-                f"({driver.extras[name]}): copy the same there"
+                f"its {name} are not the driver's files (digest {here}, not "
+                f"{driver.extras[name]}): copy those to it"
             )
 
 

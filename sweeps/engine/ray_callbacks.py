@@ -73,7 +73,7 @@ class Account:
         except (OSError, ValueError) as error:
             named = self.display.named(trial.id)
             warnings.warn(
-                f"the worker of {named} died; why could not be read: {error}", stacklevel=2
+                f"the worker of {named} died, and the reason cannot be read: {error}", stacklevel=2
             )
             excess = None
         if excess is None or excess.times <= self.excesses.get(trial.id, 0):

@@ -34,7 +34,8 @@ def check_speed(speed: float | None) -> None:
     """Raises ValueError for a speed that no machine has; None is to be measured."""
     if speed is not None and not SLOWEST <= speed <= FASTEST:
         raise ValueError(
-            f"--speed {speed:g}: 10^9 multiply-adds a second, from {SLOWEST:g} to {FASTEST:g}"
+            f"--speed {speed:g} must be from {SLOWEST:g} to {FASTEST:g} (10^9 multiply-adds a "
+            "second)"
         )
 
 

@@ -60,12 +60,12 @@ def matched(
                 f"{theirs} is {sides(tensor)}, {needed} needs {sides(here)}: {seems(found)}"
             )
         if not torch.isfinite(tensor).all():
-            raise ValueError(f"{theirs} holds NaN or infinite numbers: fetch the file again")
+            raise ValueError(f"{theirs} contains NaN or infinite numbers: fetch the file again")
         converted[ours] = tensor
     for name in found:
         if name not in layout.names and not name.startswith(layout.ignored):
             said = one_line(name)[:LONGEST]
-            raise ValueError(f"{said} is unknown to {needed}: {seems(found)}")
+            raise ValueError(f"{needed} has no {said}: {seems(found)}")
     return converted
 
 
@@ -97,7 +97,7 @@ def read(path: Path) -> dict[str, Tensor]:
             "torch.save, or as .safetensors"
         ) from None
     if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
-        raise ValueError("it holds something else than tensors by name: save a state_dict()")
+        raise ValueError("it does not map names to tensors: save a state_dict()")
     return found
 
 

@@ -91,8 +91,8 @@ def scan(name: str, root: Path | str | None = None, reading: Reading = AS_IT_IS)
     dataset = find(name)
     if reading.columns and not dataset.scan_named:
         raise ValueError(
-            f"--column {'='.join(reading.columns[0])}: {name} has no table of yours: leave it out, "
-            "or list the clips in a manifest"
+            f"--column {'='.join(reading.columns[0])}: {name} has no table of yours: leave "
+            "--column out, or list the clips in a manifest"
         )
     place = find_root(dataset, root)
     if dataset.scan_named and reading.columns:

@@ -33,7 +33,7 @@ def scan(root: Path) -> Clips:
     if not names:
         raise ValueError(
             f"no clips found below {root}: sound files ({', '.join(sorted(ENDINGS))}) "
-            "belong into one folder for each label"
+            "belong in one folder for each label"
         )
     left_out = [
         ("no sound in a label's folder", others),

@@ -45,11 +45,11 @@ def reading(columns: Iterable[str] | None, group_from: str | None) -> Reading:
         if not equals or not theirs:
             raise ValueError(f"--column {word}: write OURS=YOURS, such as path=filename")
         if ours not in KNOWN:
-            raise ValueError(f"--column {word}: {ours} is no column{nearest(ours, KNOWN)}")
+            raise ValueError(f"--column {word}: {ours} is not a column{nearest(ours, KNOWN)}")
         if ours in pairs:
-            raise ValueError(f"--column {word}: {ours} is {pairs[ours]} already: name it once")
+            raise ValueError(f"--column {word}: {ours} is already {pairs[ours]}: name it once")
         if theirs in pairs.values():
-            raise ValueError(f"--column {word}: {theirs} is another column already: name it once")
+            raise ValueError(f"--column {word}: {theirs} is already another column: name it once")
         pairs[ours] = theirs
     if group_from is not None:
         _compiled(group_from)
@@ -69,15 +69,15 @@ def grouped(clips: Clips, pattern: str) -> Clips:
     if len(without):
         raise ValueError(
             f"{said}: it is not found in {len(without)} of {len(clips.table)} clips "
-            f"({some(without)}): write it so that every path has a group, if an empty one"
+            f"({some(without)}): write it so that every path matches, even with an empty group"
         )
     groups = {name: found.field(name).to_pylist() for name in _names(found)}
     table = clips.table.assign(**{n: pd.Series(v, dtype="str") for n, v in groups.items()})
     for name in groups:
         if table[name].nunique() == len(table) > 1:
             raise ValueError(
-                f"{said}: each of {len(table)} clips is a {name} of its own ({some(table[name])}): "
-                "capture what the clips of one have in common"
+                f"{said}: each of the {len(table)} clips has a {name} of its own "
+                f"({some(table[name])}): capture what the clips of one {name} have in common"
             )
     check_devices(table)
     return replace(clips, table=table)
@@ -94,16 +94,18 @@ def _compiled(pattern: str) -> str:
     """
     said = f"--group-from {pattern:.{PATTERN}}"
     if len(pattern) > PATTERN:
-        raise ValueError(f"{said}...: {len(pattern)} characters, the most is {PATTERN}")
+        raise ValueError(f"{said}...: {len(pattern)} characters, the limit is {PATTERN}")
     try:
         compiled = re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
         place = getattr(error, "pos", None)
         where = "" if place is None else f" at character {place + 1}"
         reason = getattr(error, "msg", "too deeply nested")
-        raise ValueError(f"{said}: no regular expression ({reason}{where})") from None
+        raise ValueError(f"{said}: not a regular expression ({reason}{where})") from None
     if not compiled.groups:
-        raise ValueError(f"{said}: it has no group: put what clips share in parentheses, as (spk.)")
+        raise ValueError(
+            f"{said}: it has no group: put what clips share in parentheses, such as (spk.)"
+        )
     if wrong := [name for name in compiled.groupindex if name not in GROUPS]:
         raise ValueError(
             f"{said}: group {wrong[0]} is none of {', '.join(GROUPS)}{nearest(wrong[0], GROUPS)}"
