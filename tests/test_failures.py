@@ -454,7 +454,7 @@ def test_of_many_devices_the_lowest_are_drawn(results: Results) -> None:
 def test_answers_are_read_once(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     data = study(results, {trial(): [*sided(70, 80), *speakers({"a": 5, "b": 6})]})
     points: dict[str, Any] = {name: FIGURES[name].points(data) for name in VIEWS}
-    monkeypatch.setattr(answers, "_tally", None)  # would fail
+    monkeypatch.setattr(answers, "_counted", None)  # would fail
     for name in VIEWS:
         pd.testing.assert_frame_equal(FIGURES[name].points(data), points[name])
 

@@ -37,6 +37,7 @@ from sweeps.engine import cluster, limits, ray_tune
 from sweeps.engine.display import Display
 from sweeps.engine.preflight import Task
 from sweeps.engine.ray_callbacks import Account
+from sweeps.engine.ray_session import RaySession
 from sweeps.engine.ray_tune import sweep
 from sweeps.launch import SIDE_BY_SIDE, Compute, Resources
 
@@ -296,7 +297,9 @@ def test_what_is_asked_for_arrives(trial: Trial, tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(cluster, "check", lambda *_: None)  # this machine may have no GPU
     words = "--memory-per-trial", "1.5 GiB", "--hours-per-trial", "0.5", "--gpus-per-trial", "0.25"
     words += "--frontend-backend", "torchaudio", "--stack", "auto", "--mps"
-    CliRunner().invoke(app, ["sweep", path, "--out", str(tmp_path / "out"), *words])
+    monkeypatch.setattr(RaySession, "begin", lambda *_: None)  # nor its MPS
+    told = CliRunner().invoke(app, ["sweep", path, "--out", str(tmp_path / "out"), *words])
+    assert given, told.exception
     (task,) = (word for word in given if isinstance(word, Task))
     assert task.compute == Compute("cuda", frontend="torchaudio"), "no processor instead"
     (resources,) = (word for word in given if isinstance(word, Resources))

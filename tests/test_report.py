@@ -561,7 +561,7 @@ def test_the_command_writes_the_page_beside_the_records(study: Results, tmp_path
         ((".",), "not a results folder"),
         (("memory://results",), "memory://results"),
         (("{study}", "--out", " "), "is empty: give it a value"),
-        (("{study}", "--out", "{study}"), "is a folder: name a file in it"),
+        (("{study}", "--out", "{study}"), "does not end in .html: name a .html file"),
         (("{study}", "--out", "s3://bucket/page.html"), "is not on this machine"),
         (("{study}", "--out", "{study}/manifest/launch.parquet/page.html"), "cannot be written"),
     ],

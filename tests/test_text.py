@@ -108,7 +108,7 @@ def test_names_of_files_are_as_the_text_where_they_can_be_and_never_shared():
     assert len({file_name(text) for text in texts}) == len(texts)
 
 
-def test_a_message_names_forty_known_words_at_most():
+def test_a_message_names_twelve_known_words_at_most():
     assert nearest("zzz", ["ab", "cd"]) == " (known: ab, cd)"
     told = nearest("zzz", [f"a{number}" for number in range(5000)])
-    assert told.endswith(", a39 and 4,960 more)")
+    assert told.endswith(", a11 and 4,988 more)")

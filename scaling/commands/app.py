@@ -1,5 +1,4 @@
-"""App: the command line's own Typer, in which each option that is given says something, and help
-shows no Python type beside a flag or an argument.
+"""App: the command line's own Typer, which refuses empty values and shows no Python types in help.
 
 Contents: App; OneCommand and CommandGroup, of which it is made.
 """
