@@ -14,7 +14,7 @@ from typing import Any, TextIO
 
 import pandas as pd
 
-from analysis import console, files, findings, sequential, units, variance
+from analysis import console, files, findings, remedies, sequential, units, variance
 from analysis.claims import Verdict, judge, recorded
 from analysis.coverage import conservative
 from analysis.data import Data, opened
@@ -251,12 +251,9 @@ def _needed(row: Mapping[Any, Any]) -> str:
     """`9 folds`, `37 folds and seeds each`; of a claim that no number would decide `no number`."""
     if row["verdict"] != Verdict.UNDECIDED:
         return "-"
-    count, unit = row["needed"], row["needed_unit"]
-    if not unit:
-        return "no number"
-    if " and " in unit:
-        return f"{count:,.0f} {unit} each"
-    return f"{count:,.0f} {unit if count != 1 else unit.removesuffix('s')}"
+    unit = row["needed_unit"]
+    each = " each" * (" and " in unit)
+    return f"{remedies.counted(row['needed'], unit)}{each}" if unit else "no number"
 
 
 def _claimed(row: Mapping[Any, Any]) -> str:

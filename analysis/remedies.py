@@ -1,6 +1,6 @@
 """Remedies: what would decide a claim that is undecided, in numbers and in words.
 
-Contents: needed, too_few.
+Contents: needed, too_few, counted.
 """
 
 import math
@@ -51,8 +51,8 @@ def too_few(n: int, unit: str, layout: DesignSize) -> dict[str, Any]:
     return {
         "needed": float(FEWEST - here),
         "needed_unit": kind,
-        "remedy": f"{_counted(here, kind)} cannot decide, {FEWEST} can: "
-        f"{_counted(FEWEST - here, kind, ' more')} at least",
+        "remedy": f"{counted(here, kind)} cannot decide, {FEWEST} can: "
+        f"{counted(FEWEST - here, kind, ' more')} at least",
     }
 
 
@@ -60,7 +60,7 @@ def _words(found: Mapping[str, float], effect: str) -> str:
     """`3 more folds or 40 more seeds would decide, if the effect is the published 2.0 points; no
     number of devices would`; of several kinds together `9 more folds, seeds and devices each`.
     """
-    would = [_counted(n, kind, " more") for kind, n in found.items() if math.isfinite(n)]
+    would = [counted(n, kind, " more") for kind, n in found.items() if math.isfinite(n)]
     never = [kind for kind, count in found.items() if math.isinf(count)]
     untold = [kind for kind, count in found.items() if math.isnan(count)]
     together = any(" and " in kind for kind in found)
@@ -78,5 +78,6 @@ def _listed(kinds: Sequence[str], last: str = "or") -> str:
     return f" {last} ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
 
 
-def _counted(count: float, kind: str, more: str = "") -> str:
+def counted(count: float, kind: str, more: str = "") -> str:
+    """`9 folds`, `1 more fold`, `37 folds and seeds`."""
     return f"{count:,.0f}{more} {kind if count != 1 or ' and ' in kind else kind.removesuffix('s')}"
