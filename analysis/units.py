@@ -226,7 +226,7 @@ def _answers(design: Design, unit: str) -> Answers | None:
     known, same = design.answers, unit == "repeats" or len(design.value_FS) == 1
     if known is None or unit == "clips" or not same:
         return known
-    return Answers(known.clips * known.each)
+    return Answers(known.clips * known.each, given=True)
 
 
 def _design(runs: pd.DataFrame, scale: Scale) -> Design:
