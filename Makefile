@@ -33,7 +33,6 @@ lock:  ## requirements/*.lock from pyproject.toml; UPGRADE=--upgrade for the new
 
 bench: .venv/ready  ## speed against what a user would pick instead, in one run and one table
 	@$(BIN)/python benchmarks/all.py
-	@$(BIN)/python benchmarks/analysis_size.py
 
 docs: .venv/ready  ## the site in site/, without the network; a dead link or anchor fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from common import Result, report
 
 from scaling import settings
 from scaling.results.outcome import Outcome, Status
@@ -155,10 +156,13 @@ def main() -> None:
         took = time.perf_counter() - began
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     peak = used.ru_maxrss * 1024
-    within = "within" if took <= SECONDS and peak <= BYTES else "BEYOND"
-    print(
-        f"overhear analyze: {took:.1f} s ({used.ru_utime + used.ru_stime:.1f} s of processor), "
-        f"{peak / 2**30:.2f} GiB: {within} {SECONDS:g} s and {BYTES / 2**30:g} GiB"
+    print(f"overhear analyze: {used.ru_utime + used.ru_stime:.1f} s of processor")
+    report(
+        f"overhear analyze: {chosen.trials:,} trials x {chosen.epochs} epochs",
+        [
+            Result("against its limit, s", took, SECONDS, SECONDS / took, 1.0),
+            Result("against its limit, GiB", peak / 2**30, BYTES / 2**30, BYTES / peak, 1.0),
+        ],
     )
 
 

@@ -157,9 +157,12 @@ def main() -> None:
         out = {who: f"{scratch}/{who}" for who in ("bare", "plain", "ours", "few", "planned")}
         here = [__file__, "--only"]
         loop, _ = wall([*here, "bare", str(count), folder, out["bare"]], out["bare"], count)
+        print(f"a bare loop: {loop:.0f} s", flush=True)
         tune, _ = wall([*here, "plain", str(count), folder, out["plain"]], out["plain"], count)
+        print(f"plain Ray Tune: {tune:.0f} s", flush=True)
         many = ours(count, Path(scratch, "many.py"), out["ours"])
         sweep, peak = wall(many, out["ours"], count)
+        print(f"ours: {sweep:.0f} s", flush=True)
         again, _ = wall(many, out["ours"], count)
         _, base = wall(ours(few, Path(scratch, "few.py"), out["few"]), out["few"], few)
         planned = [planning(n, f"{out['planned']}{n}") for n in (count // 10, count, 4 * count)]

@@ -1,5 +1,6 @@
 """Benchmarks: a ratio has its spread, and what a GPU machine will run, runs here."""
 
+import importlib
 import json
 import re
 import sys
@@ -71,6 +72,25 @@ def test_a_part_that_fails_costs_its_own_figures_alone(capsys: pytest.CaptureFix
     said = capsys.readouterr().out
     assert "one: not measured, OutOfMemoryError: CUDA out of memory\n" in said
     assert "late: not measured, -1 s are over\n" in said
+
+
+def test_a_benchmark_that_fails_costs_its_own_figures_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
+    every = importlib.import_module("all")
+    line = {"results": [{"name": "a step, ms", "ours": 2.0, "peer": 6.0, "ratio": 3.0}]}
+    (tmp_path / "whole.py").write_text(f"print('measuring')\nprint({json.dumps(line)!r})")
+    (tmp_path / "broken.py").write_text("print('so far')\nraise ValueError('no more')")
+    monkeypatch.setattr(every, "HERE", tmp_path)
+    monkeypatch.setattr(every, "BENCHMARKS", ("broken", "whole"))
+    monkeypatch.setattr(sys, "argv", ["all.py"])
+    with pytest.raises(SystemExit, match=r"^failed, see above: broken$"):
+        every.main()
+    said, told = capfd.readouterr()
+    assert re.search(r"whole: a step, ms .* 3\.00 ", said)
+    assert "so far\n" in told
+    assert "ValueError: no more\nbroken: " in told
+    assert "measuring\nwhole: " in told
 
 
 def test_parts_and_block_sizes_of_the_fused_pass(

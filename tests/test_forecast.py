@@ -209,7 +209,7 @@ def test_trials_side_by_side_are_measured_so(
     assert sizes == [3], "the path that will run"
     (together,) = {each.seconds for each in found.trials}
     assert found.wall_s == pytest.approx(
-        3 * together + launch_forecast.APART + launch_forecast.BEGIN
+        3 * together + launch_forecast.APART + launch_forecast.BEGIN + launch_forecast.STAGE
     )
     results = Results(tmp_path / "r")
     heard = [*run_group(trials, store, HERE, results)]
@@ -281,6 +281,20 @@ def test_makespan_is_that_of_free_slots():
     assert forecast.makespan([[5]], 8, 0, 0) == 5
 
 
+def test_ray_starts_once_for_all_stages(trial: Trial, store: Store):
+    """Each stage begins with new workers; what Ray itself takes is paid once."""
+    taught = changed(trial, {"seed": 4, "transfer.trial": trial.id})
+    last = changed(trial, {"seed": 5, "transfer.trial": taught.id})
+    every = planned([trial, taught, last], store.table)
+    launch = Launch(STUDY, every.trials, "r", Compute("cpu"), Recordings(), Resources(concurrent=1))
+    found = launch_forecast.predict(every, [0, 1, 2], launch, speed=1.0)
+    assert found is not None
+    assert found.wall_s is not None
+    around = found.wall_s - found.seconds - 3 * launch_forecast.APART
+    assert around == pytest.approx(launch_forecast.BEGIN + 3 * launch_forecast.STAGE)
+    assert around < 3 * (launch_forecast.BEGIN + launch_forecast.STAGE)
+
+
 def ended(results: Results, trial: Trial, seconds: float, status: str = "complete") -> None:
     results.end(outcome_here(trial, Status(status), None, 3, seconds, HERE))
 
@@ -335,7 +349,7 @@ def test_a_dry_run_predicts_and_keeps_it(tmp_path: Path, capsys: pytest.CaptureF
     assert len({fact["all_seconds"] for fact in facts}) == 1
     assert facts[0]["all_seconds"] == pytest.approx(total)
     assert facts[0]["wall_s"] == pytest.approx(
-        total + 12 * launch_forecast.APART + launch_forecast.BEGIN
+        total + 12 * launch_forecast.APART + launch_forecast.BEGIN + launch_forecast.STAGE
     )
     rows = Results(tmp_path / "r").read("forecasts").to_pylist()
     assert [row["seconds"] for row in rows] == [

@@ -24,9 +24,10 @@ from sweeps.timing.benchmark import Way
 from sweeps.timing.forecast import Compared, Expected, Forecast
 
 BUDGET = 60.0  # seconds of measuring, about
-# What a launch spends on Ray (2.60, two cores, measured): its start and its end with a worker that
-# imports torch, once for each stage; from a trial to the next in a worker.
-BEGIN, APART = 8.0, 0.1
+# What a launch spends on Ray (2.60, two cores, measured): its start and its end, once for all
+# stages; workers of each stage, which import torch, as Tune ends those of the stage before; from a
+# trial to the next in a worker.
+BEGIN, STAGE, APART = 2.0, 6.0, 0.1
 SLOWEST, FASTEST = 1e-6, 1e9  # 10^9 multiply-adds a second: a microcontroller, all of mankind's
 
 
@@ -120,7 +121,7 @@ def _wall(
     }
     staged = stages([planned.trials[index] for group in groups for index in group])
     times = [[together[one.id] for one in stage if one.id in together] for stage in staged]
-    return forecast.makespan(times, slots, APART, BEGIN)
+    return BEGIN + forecast.makespan(times, slots, APART, STAGE)
 
 
 def predicted(results: Results) -> dict[str, float]:
