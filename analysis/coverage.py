@@ -2,12 +2,12 @@
 
 Simulations of every shipped design by two unlike models (tests/drawn_studies.py), at accuracies of
 50 to 99 %, hold the truth in 93 to 97.5 %, of means, of paired differences and of two differences.
-One case is left: differences in whose clips four or five answers in all differ, as of two networks
-of 99 % in five folds of 40 clips, up to 98.7 %. It cannot be said beside the interval, as counts
-are not known there. Designs that no shipped study has hold more where no rule could tell: three
-devices by three folds or seeds, whose spread cannot be told from noise, up to 98.7 % (three by
-four, means near 99 %: 97.9); and means above 97 % over three folds, or over three seeds with 40
-clips, where one wrong answer more or less decides, up to 99.3 %. Of those it is said.
+Designs that no shipped study has hold more where no rule could tell: three devices by three folds
+or seeds, whose spread cannot be told from noise, up to 98.7 % (three by four, means near 99 %:
+97.9); means above 97 % over three folds, or over three seeds with 40 clips, where one wrong answer
+more or less decides, up to 99.3 %; and differences of one training a fold in whose clips four or
+five answers in all differ, as of two networks of 99 % in five folds of 40 clips, up to 98.7 %. It
+is said beside the interval, but of the last, as counts are not known there.
 
 Bands of laws hold less near the ends of their sizes and where folds are skewed, exponents least;
 jackknives, deviations around the fit itself, variances pooled over sizes, and the widest of these
