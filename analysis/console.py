@@ -170,8 +170,8 @@ def status_table(where: str, now: "StudyStatus", every: bool = False) -> "Group"
 
 def status_line(where: str, now: "StudyStatus") -> str:
     """The same as one JSON object."""
+    from analysis.reading import counts
     from analysis.status import failures
-    from analysis.table import counts
 
     progress, left = now.progress, now.left
     running = progress.loc[
@@ -198,7 +198,7 @@ def status_words(now: "StudyStatus") -> str:
 
 def _counted(now: "StudyStatus") -> dict[str, int]:
     """Number of planned trials of each status."""
-    from analysis.table import counts
+    from analysis.reading import counts
 
     return {_named(state, now): number for state, number in counts(now.progress).items()}
 

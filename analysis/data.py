@@ -9,12 +9,12 @@ from functools import cached_property
 
 import pandas as pd
 
-from analysis import fields, table
+from analysis import fields, reading, table
 from analysis.aggregate import MEASURES
 from analysis.latency import Latencies, latencies
 from analysis.metrics import Recorded, WantedMetrics
+from analysis.reading import Source
 from analysis.selectors import Selector
-from analysis.table import Source
 from scaling.results.records import Results
 from scaling.settings import Trial, unflat
 
@@ -36,10 +36,10 @@ def opened(
     their trials, and those with these settings. `machine`: whose latencies count, else those of the
     one that measured most.
 
-    Errors: those of table.load.
+    Errors: those of reading.load.
     """
     folders = [each if isinstance(each, Results) else Results(each) for each in locations]
-    planned = table.load(folders, studies, where)
+    planned = reading.load(folders, studies, where)
     return Data(planned, table.stated_last(planned) if last is None else last, unit, machine)
 
 
@@ -51,7 +51,7 @@ class Data:
     """
 
     def __init__(self, results: Source, last: int = 1, unit: str = "", machine: str = "") -> None:
-        self.snapshot = table.load(results)
+        self.snapshot = reading.load(results)
         self.last, self.unit, self.machine = last, unit, machine
         self._scores: dict[str, pd.DataFrame] = {}
         self._evaluations: dict[tuple[str, str | None], pd.DataFrame] = {}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.table import Snapshot
+from analysis.reading import Snapshot
 from scaling.spelling import nearest
 
 THE = {"runtime": "torch", "threads": 1, "precision": "float32", "scope": "waveform"}

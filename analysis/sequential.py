@@ -126,11 +126,11 @@ def judged(
     all else as of a single one; and `outlook`, the chance that the last look decides a claim that
     this one does not (nan: not known, or this is the last). Errors: those of analysis.claims.judge.
     """
-    from analysis import table
+    from analysis import reading, table
     from analysis.claims import Verdict, holm, judge, sided
     from analysis.data import Data
 
-    planned = table.load(results, (study,))
+    planned = reading.load(results, (study,))
     own = planned.manifest["trial"].isin(trials)
     snapshot = planned._replace(manifest=planned.manifest[own].reset_index(drop=True))
     data = Data(snapshot, table.stated_last(snapshot))

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis import table
-from analysis.table import Snapshot
+from analysis import reading
+from analysis.reading import Snapshot
 from scaling.results import lock_file
 from scaling.results.eta import Left, Standing, left, planned_epochs
 from scaling.results.lock_file import Holder
@@ -41,7 +41,7 @@ class StudyStatus(NamedTuple):
     """A study at one moment."""
 
     snapshot: Snapshot
-    progress: pd.DataFrame  # see analysis.table
+    progress: pd.DataFrame  # see analysis.reading
     left: Left | None  # None: nothing to go by, or nothing left
     slots: int  # trials at once
     driver: Driver
@@ -57,8 +57,8 @@ def look(results: Results, before: StudyStatus | None = None) -> StudyStatus:
 
     Raises ValueError when this is no results folder, or one that cannot be read.
     """
-    snapshot = table.reloaded(before.snapshot) if before else table.load(results)
-    progress = table.progress(snapshot)
+    snapshot = reading.reloaded(before.snapshot) if before else reading.load(results)
+    progress = reading.progress(snapshot)
     running = int((progress["status"] == Status.RUNNING).sum())
     holder = lock_file.read(results)
     slots = holder.slots if holder and holder.slots else max(1, running)

@@ -740,6 +740,7 @@ def import_all() -> None:
 
 IMPORTED = (
     "analysis.figures.registry",
+    "analysis.reading",
     "analysis.table",
     "overhear",
     "scaling.receptive_field.runs",

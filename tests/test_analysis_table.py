@@ -19,7 +19,7 @@ import pytest
 import scipy.stats
 from scipy.optimize import brentq
 
-from analysis import table
+from analysis import reading, table
 from analysis.conditions import PRUNING, labels, prunings
 from analysis.intervals import crossed, of_share
 from analysis.units import estimate
@@ -171,7 +171,7 @@ def test_manifest_keeps_the_latest_plan_of_each_trial(results: Results) -> None:
     plan(results, "b", [one], hours=1, commit="early")
     plan(results, "a", [one, two], hours=2, commit="late")
     plan(results, "c", [two], hours=0, commit="first")
-    frame = table.manifest(results)
+    frame = reading.manifest(results)
     assert sorted(frame["trial"]) == sorted([one.id, two.id])
     assert list(frame["commit"]) == ["late", "late"]
     assert frame["split.validation_fold"].isna().all()
@@ -183,17 +183,17 @@ def test_repeated_planning_duplicates_no_score(results: Results) -> None:
     plan(results, "again", [trial()], hours=1)
     frame = table.scores(results)
     assert list(frame["device"]) == ["a", "all"]
-    assert len(table.progress(results)) == 1
+    assert len(reading.progress(results)) == 1
 
 
 def test_progress_says_what_became_of_every_planned_trial(results: Results) -> None:
     trials = mixed(results)
-    frame = table.progress(results).set_index("trial").loc[[t.id for t in trials]]
+    frame = reading.progress(results).set_index("trial").loc[[t.id for t in trials]]
     states = ["complete", "complete", "stopped", "failed", "failed", "running", "missing"]
     assert list(frame["status"]) == states
     assert list(frame["epochs"]) == [3, 3, 3, 3, 3, 2, 0]
     assert list(frame["error"].notna()) == [s == "failed" for s in states]
-    assert table.counts(table.progress(results)) == {
+    assert reading.counts(reading.progress(results)) == {
         "complete": 2, "stopped": 1, "failed": 2, "running": 1, "missing": 1,
     }  # fmt: skip
 
@@ -248,10 +248,10 @@ def test_scores_equal_a_plain_reading(results: Results) -> None:
 
 def test_a_study_read_once_gives_the_same(results: Results) -> None:
     mixed(results)
-    study = table.load(results)
-    assert table.load(study) is study
+    study = reading.load(results)
+    assert reading.load(study) is study
     pd.testing.assert_frame_equal(table.scores(study), table.scores(results))
-    pd.testing.assert_frame_equal(table.progress(study), table.progress(results))
+    pd.testing.assert_frame_equal(reading.progress(study), reading.progress(results))
 
 
 def test_no_complete_trial_gives_an_empty_table_with_all_columns(results: Results) -> None:
@@ -299,7 +299,7 @@ def test_no_complete_trial_gives_an_empty_table_with_all_columns(results: Result
 def test_family(results: Results, changes: list[dict[str, Any]], expected: list[str]) -> None:
     trials = [trial(**change) for change in changes]
     plan(results, "launch", trials)
-    frame = table.manifest(results)
+    frame = reading.manifest(results)
     named = dict(zip(frame["trial"], labels(frame), strict=True))
     assert [named[one.id] for one in trials] == expected
 
@@ -307,7 +307,7 @@ def test_family(results: Results, changes: list[dict[str, Any]], expected: list[
 def test_family_without_its_pruning(results: Results) -> None:
     damped = {"network__damping": 0.99}
     plan(results, "launch", [trial(**MAGNITUDE, **damped), trial(**STATIC, **damped), trial()])
-    frame = table.manifest(results)
+    frame = reading.manifest(results)
     assert sorted(labels(frame, PRUNING)) == ["base", "damped 0.99", "damped 0.99"]
     assert sorted(prunings(frame)) == ["dense", "iterative", "static"]
     pruned = frame[frame["pruning.kind"] == "static"]
@@ -358,7 +358,7 @@ def test_a_setting_younger_than_its_manifest_is_off(results: Results) -> None:
     path = results.path("manifest", "old.parquet")
     pq.write_table(pq.read_table(path).drop_columns(["augment.mixup", "network.damping"]), path)
     plan(results, "new", [trial(network__damping=0.5), trial(seed=1)])
-    frame = table.manifest(results)
+    frame = reading.manifest(results)
     assert frame["augment.mixup"].tolist() == [0.0] * 3
     assert sorted(labels(frame)) == ["base", "base", "damped 0.5"]
 

@@ -12,7 +12,7 @@ from test_model import ended
 from torch import Tensor, nn
 from torch.nn import functional
 
-from analysis import table
+from analysis import reading
 from scaling import machine
 from scaling.networks.cost import Layer, count
 from scaling.networks.groups import groups, narrowed, sources
@@ -347,7 +347,7 @@ def test_weights_are_zero_where_cut_and_are_used_without(
     he = {"network.initialization": "he", "pruning.ranking": ranking}
     pruned = changed(trial, {**ONCE, **he})
     results = ended(pruned, store, here, tmp_path)
-    (told,) = table.load(results).manifest.to_dict("records")
+    (told,) = reading.load(results).manifest.to_dict("records")
     left = told["kept_parameters"]
     assert told["kept_macs"] <= told["macs"] / 2
     saved = results.get("weights", f"{pruned.id}.safetensors")

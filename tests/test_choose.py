@@ -25,7 +25,7 @@ from test_analysis_table import (
     trial,
 )
 
-from analysis import again, table
+from analysis import again, reading
 from analysis.choose import LIMITED, candidates, choose
 from analysis.commands.choose import choose as choose_command
 from analysis.data import Data
@@ -274,7 +274,7 @@ def test_datasets_are_not_mixed(results: Results, monkeypatch: pytest.MonkeyPatc
     mixed = "these trials have sound.dataset=esc10 and synthetic: accuracies compare on the same "
     with pytest.raises(ValueError, match=f"^{mixed}.* with --where sound.dataset=synthetic or"):
         choose(data, {}, {})
-    assert choose(Data(table.load(results, where={"sound.dataset": "esc10"})), {}, {}).on
+    assert choose(Data(reading.load(results, where={"sound.dataset": "esc10"})), {}, {}).on
     scores = data.scores()
     folds = scores["sound.dataset"].map({"esc10": "folds=3"}).fillna("")
     own = scores.assign(**{"sound.dataset": "birds:make", "sound.options": folds})

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from test_analysis_table import plan, results, trial
 
-from analysis import table
+from analysis import reading
 from analysis.conditions import OBJECTIVE, TRANSFERRED, labels, words
 from scaling.results.records import Results
 
@@ -35,7 +35,7 @@ def said(
     """The words of each of these trials."""
     trials = [trial(**change) for change in changes]
     plan(results, "launch", trials)
-    frame = table.manifest(results)
+    frame = reading.manifest(results)
     named = dict(zip(frame["trial"], words(frame, but), strict=True))
     return [named[one.id] for one in trials]
 
@@ -117,14 +117,16 @@ def test_only_how_long(results: Results) -> None:
 
 def test_an_objective_without_words_of_its_own_is_named(results: Results) -> None:
     plan(results, "launch", [trial(), trial(**DROPOUT)])
-    frame = table.manifest(results).sort_values("network.dropout")
+    frame = reading.manifest(results).sort_values("network.dropout")
     kinds = ["prototypes", "cross_entropy"]
     assert list(words(frame.assign(**{"objective.kind": kinds}))) == ["prototypes", "dropout 0.2"]
 
 
 def test_options_of_own_parts_are_said_and_sources_are_short(results: Results) -> None:
     plan(results, "launch", [trial(), trial(**DROPOUT)])
-    frame = table.manifest(results).sort_values("network.dropout").assign(**{"network.dropout": 0})
+    frame = (
+        reading.manifest(results).sort_values("network.dropout").assign(**{"network.dropout": 0})
+    )
     own = frame.assign(**{"network.options": ["", "hidden=8"], "network.source": ["", "12" * 32]})
     assert list(words(own)) == [
         "network.source=(empty), default network.options", "network.source=121212121212, hidden=8",

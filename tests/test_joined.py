@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from test_analysis_table import complete, end, measure, plan, predict, trial
 
-from analysis import table
+from analysis import reading, table
 from analysis.commands.analyze import analyze
 from analysis.data import Data, opened
 from scaling.results.records import VERSION, Results
@@ -51,7 +51,7 @@ def test_a_copy_counts_once(two: Two) -> None:
     clock = rows[0] | {"metric": "train_seconds", "value": 7.0}
     two[1].write("metrics", trial().id, [*rows, clock])
     pd.testing.assert_frame_equal(table.scores(two), table.scores(two[0]))
-    assert table.counts(table.progress(two))["complete"] == 2
+    assert reading.counts(reading.progress(two))["complete"] == 2
 
 
 @pytest.mark.parametrize("status", ["stopped", "failed", "running", "missing"])
@@ -69,7 +69,7 @@ def test_complete_counts_before_anything_else(two: Two, status: str) -> None:
         assert scores["value"].max() == 0.9
         assert list(scores["commit"].unique()) == ["c1"]
         assert list(scores["chance"].unique()) == [0.25]
-        assert table.counts(table.progress(both))["complete"] == 1
+        assert reading.counts(reading.progress(both))["complete"] == 1
         assert [name for name, _ in Data(both).predictions()] == [trial().id]
 
 
@@ -97,7 +97,7 @@ def conflict(two: Two, *values: float) -> Trial:
 def test_other_metrics_of_one_trial_are_refused(two: Two) -> None:
     one = conflict(two, 0.5, 0.75)
     with pytest.raises(ValueError, match=r"^trial") as found:
-        table.load(two)
+        reading.load(two)
     assert str(found.value) == (
         f"trial {one.id} has accuracy on test, device a, in epoch 2: 0.25 and 0.375 in "
         f"{two[0].where} and in {two[1].where}: leave one of the two folders out, or move this "
@@ -109,7 +109,7 @@ def test_an_epoch_that_only_one_has_is_refused(two: Two) -> None:
     complete(two[0], {trial(): {"test": [0.5]}})
     complete(two[1], {trial(): {"test": [0.5, 0.5]}})
     with pytest.raises(ValueError, match=r"device a, in epoch 2: none and 0\.25 in "):
-        table.load(two)
+        reading.load(two)
 
 
 def test_other_data_of_one_trial_are_told(two: Two) -> None:
@@ -117,10 +117,10 @@ def test_other_data_of_one_trial_are_told(two: Two) -> None:
         complete(each, {trial(): {"test": [0.5]}})
         plan(each, "launch", [trial()], data_digest=digest)
     with pytest.warns(UserWarning, match="^1 trials stand in several folders with other data_dig"):
-        table.load(two)
+        reading.load(two)
     measure(two[1], trial(), {"test": [0.75]})
     with pytest.raises(ValueError, match=r" in .*two, data_digest 2-a and 2-b: leave one"):
-        table.load(two)
+        reading.load(two)
 
 
 def test_other_data_of_other_trials_are_told_as_in_one_folder(two: Two, tmp_path: Path) -> None:
@@ -135,9 +135,9 @@ def test_studies_may_be_in_one_folder_only(two: Two) -> None:
     complete(two[0], {trial(): {"test": [0.5]}})
     complete(two[1], {trial(seed=1): {"test": [0.5]}})
     plan(two[1], "launch", [trial(seed=1)], study="other")
-    assert list(table.load(two, ["other"]).manifest["trial"]) == [trial(seed=1).id]
+    assert list(reading.load(two, ["other"]).manifest["trial"]) == [trial(seed=1).id]
     with pytest.raises(ValueError, match=r"^--study othr: not planned in .*one, .*two .did you"):
-        table.load(two, ["othr"])
+        reading.load(two, ["othr"])
 
 
 def test_a_setting_that_one_folder_lacks_is_off(two: Two) -> None:
@@ -203,7 +203,7 @@ def test_analyze_joins_and_needs_out(two: Two, tmp_path: Path) -> None:
 def test_a_look_at_joined_folders_again_sees_what_is_new(two: Two) -> None:
     complete(two[0], {trial(): {"test": [0.5]}})
     plan(two[1], "launch", [trial(seed=1)])
-    before = table.load(two)
+    before = reading.load(two)
     complete(two[1], {trial(seed=1): {"test": [0.5]}})
-    assert table.counts(table.progress(before))["complete"] == 1
-    assert table.counts(table.progress(table.reloaded(before)))["complete"] == 2
+    assert reading.counts(reading.progress(before))["complete"] == 1
+    assert reading.counts(reading.progress(reading.reloaded(before)))["complete"] == 2

@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from scipy.optimize import nnls
 from test_analysis_table import complete, end, measure, plan, results, trial
 
-from analysis import next_size, table
+from analysis import next_size, reading
 from analysis.commands.analyze import analyze
 from analysis.data import Data
 from analysis.figures import next_size as next_figure
@@ -315,7 +315,7 @@ def test_a_single_prediction_says_whether_its_band_held(results: Results) -> Non
 
 def test_a_look_at_some_studies_keeps_nothing(results: Results) -> None:
     swept(results, law_of, WIDTHS[:4])
-    assert next_size.keep(Data(table.load(results, ["s"]))) is None
+    assert next_size.keep(Data(reading.load(results, ["s"]))) is None
     assert results.names("laws") == []
 
 

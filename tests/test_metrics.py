@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from test_analysis_table import complete, end, measure, mixed, plan, predict, results, trial
 
-from analysis import table
+from analysis import reading, table
 from analysis.data import Data
 from analysis.metrics import Unrecorded, WantedMetrics
 from analysis.units import FOLD, SEED, estimate, estimates, scale_of
@@ -123,9 +123,9 @@ def test_a_fault_of_one_metric_stops_no_other(results: Results) -> None:
         results.write("metrics", one.id, odd)
     data = Data(results)
     assert len(data.scores()) == 6
-    for reading in (lambda: data.scores("loss"), lambda: table.evaluations(results, "loss")):
+    for ask in (lambda: data.scores("loss"), lambda: table.evaluations(results, "loss")):
         with pytest.raises(Unrecorded) as found:
-            reading()
+            ask()
         assert str(found.value) == (
             f"loss=inf in epoch 1 of trial {runs[1].id} (test): no mean can hold it, choose "
             "another metric or mend the trial"
@@ -179,7 +179,7 @@ def test_few_predictions_are_read_ahead(results: Results, monkeypatch: pytest.Mo
     monkeypatch.setattr(
         Results, "_read_one", lambda self, *what: read.append(what[1]) or real(self, *what)
     )
-    found = table.predictions(table.load(results))
+    found = table.predictions(reading.load(results))
     assert isinstance(found, Generator)
     del read[:]
     next(found)
@@ -206,7 +206,7 @@ def test_estimates_are_those_of_each_epoch(results: Results) -> None:
 def test_last_0_is_refused(results: Results) -> None:
     complete(results, {trial(): {"test": [0.1]}})
     with pytest.raises(ValueError, match=r"last=0: .*last >= 1"):
-        table.recorded(table.load(results), [WantedMetrics(last=0)])
+        table.recorded(reading.load(results), [WantedMetrics(last=0)])
 
 
 def test_a_trial_whose_metrics_are_gone_is_named(results: Results) -> None:

@@ -21,7 +21,7 @@ import soundfile
 from test_until_decided import Launches, clear, study
 from typer.testing import CliRunner
 
-from analysis import table
+from analysis import reading, table
 from analysis.commands.analyze import analyze
 from analysis.commands.status import status
 from overhear.command import app, erf, predict
@@ -287,9 +287,9 @@ def test_a_bucket_that_is_not_there(server: Server):
         results.put(b"x", "weights", "a")
     assert results.get("weights", "a") is None
     with pytest.raises(ValueError, match=r"nowhere/study cannot be read \(there is no such bucket"):
-        table.load(results)
+        reading.load(results)
     with pytest.raises(ValueError, match=r"^s3://\S+/study is not a results folder"):
-        table.load(Results(server.uri("study")))
+        reading.load(Results(server.uri("study")))
 
 
 def test_access_that_is_denied(server: Server, tmp_path: Path):
@@ -303,7 +303,7 @@ def test_access_that_is_denied(server: Server, tmp_path: Path):
         (lambda: results.get("metrics", "a.parquet"), ValueError, "read"),
         (lambda: results.names("metrics"), ValueError, "read"),
         (lambda: results.read("metrics", ["a"]), ValueError, "read"),
-        (lambda: table.load(results), ValueError, "read"),
+        (lambda: reading.load(results), ValueError, "read"),
     ]
     where = f"results folder s3://{server.bucket}/study"
     with server.denying():

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from test_analysis_table import complete, plan, results, trial
 
-from analysis import table
+from analysis import reading, table
 from analysis.selectors import having, parsed
 from scaling import settings
 from scaling.results.records import Results
@@ -65,13 +65,13 @@ def test_a_folder_is_read_as_if_it_held_the_selected_trials_only(results: Result
     some = [trial(seed=s, network__width=w, **FRACTIONS) for s in (0, 1) for w in (4, 8)]
     others = [trial(seed=s, network__width=w) for s in (0, 1) for w in (4, 8)]
     complete(results, {each: {"test": [0.5]} for each in (*some, *others)})
-    kept = table.load(results, where={"split.fraction": 0.3})
+    kept = reading.load(results, where={"split.fraction": 0.3})
     ids = {each.id for each in some}
     assert {*kept.manifest["trial"]} == {*kept.outcomes["trial"]} == ids
     assert {*table.scores(kept)["trial"]} == ids
-    assert {*table.progress(kept)["trial"]} == ids
+    assert {*reading.progress(kept)["trial"]} == ids
     assert not kept.launches  # what is foretold from some trials is not kept
-    one = table.load(results, where={"split.fraction": 0.3, "network.width": 8, "seed": (1, 2)})
+    one = reading.load(results, where={"split.fraction": 0.3, "network.width": 8, "seed": (1, 2)})
     assert one.manifest["trial"].tolist() == [trial(seed=1, network__width=8, **FRACTIONS).id]
 
 
@@ -89,7 +89,7 @@ def test_a_folder_is_read_as_if_it_held_the_selected_trials_only(results: Result
 def test_words_that_no_trial_has(results: Results, word: str, line: str) -> None:
     plan(results, "width", [trial(), trial(**FRACTIONS)])
     with pytest.raises(ValueError, match=re.escape(line)) as refused:
-        table.load(results, where=parsed([word]))
+        reading.load(results, where=parsed([word]))
     assert "\n" not in str(refused.value)
 
 
@@ -98,7 +98,7 @@ def test_a_refusal_says_what_else_was_asked_and_the_remedy(results: Results) -> 
     with pytest.raises(
         ValueError, match=r"^--where: no trial has seed=1 where network.width=4 "
     ) as e:
-        table.load(results, where={"network.width": 4, "seed": 1})
+        reading.load(results, where={"network.width": 4, "seed": 1})
     assert str(e.value).endswith(f": name another value, or sweep this one into {results.where}")
     with pytest.raises(ValueError, match=r"^network.wdth: no such setting"):
-        table.load(results, where={"network.wdth": 4})
+        reading.load(results, where={"network.wdth": 4})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from test_analysis_table import complete, end, measure, mixed, plan, results, trial
 
-from analysis import console, status, table
+from analysis import console, reading, status
 from analysis.commands import status as status_command
 from scaling.results import lock_file, records
 from scaling.results.outcome import Status
@@ -113,7 +113,7 @@ def test_failures_are_told_by_class(results: Results) -> None:
     ]
     for each, error in zip(trials, errors, strict=True):
         end(results, each, "failed", error)
-    found = status.failures(table.progress(results)).to_dict("records")
+    found = status.failures(reading.progress(results)).to_dict("records")
     assert found[0] == {"class": "Diverged", "trials": 2, "example": errors[0]}
     others = {(row["class"], row["trials"], row["example"]) for row in found[1:]}
     assert others == {
@@ -161,7 +161,7 @@ def test_json_is_one_object(results: Results, capsys: pytest.CaptureFixture[str]
     trials = mixed(results)
     status_command.status(results.where, json=True)
     said = json.loads(capsys.readouterr().out)
-    assert {k: said[k] for k in Status} == table.counts(table.progress(results))
+    assert {k: said[k] for k in Status} == reading.counts(reading.progress(results))
     example = "OutOfMemoryError: CUDA out of memory. Tried to 3 it"
     assert said["failures"] == [{"class": "OutOfMemoryError", "trials": 2, "example": example}]
     running = {"trial": trials[5].id, "epochs": 2, "training.epochs": 3}

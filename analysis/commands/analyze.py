@@ -51,7 +51,7 @@ def analyze(
     json: Annotated[bool, typer.Option("--json", help="Print the points as JSON lines.")] = False,
 ) -> None:
     """Draw a study's figures, and print their points and write them as CSV."""
-    from analysis import table
+    from analysis import reading
     from analysis.cautions import cautions
     from analysis.figures import registry
     from scaling.results.records import Results
@@ -62,7 +62,7 @@ def analyze(
     folders = [Results(each) for each in results]
     to = Outlet(files.folder(folders, out), Format(drawn.format), style, every, json)
     data = scored.opened(folders)
-    tally = table.counts(table.progress(data.snapshot))
+    tally = reading.counts(reading.progress(data.snapshot))
     if data.scores().empty:
         raise ValueError(
             f"{data.where} has no complete trial to draw ({console.tally(tally)}): "

@@ -20,13 +20,13 @@ def trials_of(results: str, studies: list[str] | None, names: list[str] | None) 
     """The trials that these ids, or the beginnings of them, name; else all complete ones of these
     studies (of all studies for none).
     """
-    from analysis import pick, table
+    from analysis import pick, reading
     from scaling.results.records import Results
 
     where = Results(results)
     if names:
         return pick.several(where, names)
-    progress = table.progress(table.load(where, studies or ()))
+    progress = reading.progress(reading.load(where, studies or ()))
     complete = progress.loc[progress["status"] == Status.COMPLETE, "trial"].tolist()
     if not complete:
         raise ValueError(f"{where.where} has no complete trial: run its sweep (again)")
@@ -44,7 +44,7 @@ def draw_fields(
     results: str, trials: list[str], split: str, kind: str, out: str | None, kind_of_file: Format
 ) -> None:
     """Draw the ERF maps of these trials, on both scales, and print their numbers."""
-    from analysis import table
+    from analysis import reading
     from analysis.data import Data
     from analysis.figures.effective_field import EffectiveField
     from analysis.figures.field_drawing import SCALES
@@ -53,7 +53,7 @@ def draw_fields(
 
     where = Results(results)
     folder = files.folder(where, out)
-    planned = table.load(where)
+    planned = reading.load(where)
     chosen = planned.manifest["trial"].isin(trials)
     data = Data(planned._replace(manifest=planned.manifest[chosen]))
     figures: dict[str, EffectiveField]

@@ -25,7 +25,7 @@ def report(
     ] = None,
 ) -> None:
     """Write a study's report, one HTML page that works without a network connection."""
-    from analysis import table
+    from analysis import reading
     from analysis.cautions import cautions
     from analysis.data import opened
     from analysis.report.file import file_of, write
@@ -33,8 +33,8 @@ def report(
 
     file = file_of(results, out)
     data = opened(results)
-    progress = table.progress(data.snapshot)
-    tally = table.counts(progress)
+    progress = reading.progress(data.snapshot)
+    tally = reading.counts(progress)
     # what is missing, the page says itself
     ended = {state: n for state, n in tally.items() if state == Status.COMPLETE}
     notes = [*cautions(data, ended, default=True)]

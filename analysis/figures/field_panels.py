@@ -44,7 +44,7 @@ def means(
     """One row per model, by condition, width, depth and pointwise; pure.
 
     `maps` are records as in scaling.results.schemas.SCHEMAS, of which the last epoch of each trial
-    counts; `manifest` is table.manifest's. Columns: family (the condition in words), condition
+    counts; `manifest` is reading.manifest's. Columns: family (the condition in words), condition
     columns, width, depth, pointwise, n (trials), NUMBERS, SQUARES, receptive_field (side of the
     maximum field), kind, split, trials, and what `panels` needs: values_FN (the mean of maps that
     each sum to 1, cropped), top and left (its corner), row and column (the target), rows and

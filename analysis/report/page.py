@@ -19,7 +19,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from analysis import table
+from analysis import reading
 from analysis.aggregate import ACCURACY, split_order
 from analysis.data import Data
 from analysis.figures.facets import DESCRIBED
@@ -36,13 +36,13 @@ SCRIPTS = ("dom", "figure", "frontier", "table", "trial", "main")
 
 def page(data: Data, notes: Sequence[str] = (), progress: pd.DataFrame | None = None) -> str:
     """The report of these results, as HTML; `notes` are what else its reader must know, `progress`
-    is table.progress's where it is known already.
+    is reading.progress's where it is known already.
 
-    Errors: those of analysis.table's functions.
+    Errors: those of the functions of analysis.table and analysis.reading.
     """
     known = configurations(data)
     if progress is None:
-        progress = table.progress(data.snapshot)
+        progress = reading.progress(data.snapshot)
     style, script = _asset("style.css"), "".join(_asset(f"script/{n}.js") for n in SCRIPTS)
     told = {
         "splits": known.splits,
@@ -54,7 +54,7 @@ def page(data: Data, notes: Sequence[str] = (), progress: pd.DataFrame | None = 
     }
     words = {
         "where": data.snapshot.results.where,
-        "tally": table.counts(progress),
+        "tally": reading.counts(progress),
         "last": data.last,
         "notes": notes,
         "known": known,
