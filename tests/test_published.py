@@ -26,8 +26,8 @@ from analysis import table
 from analysis.commands.analyze import analyze
 from analysis.console import listed
 from analysis.figures.registry import FIGURES
-from analysis.listing import of_gains, of_published
 from analysis.tables.gains import BEST, GAINS, gains
+from analysis.tables.listings import of_gains, of_published
 from analysis.tables.papers import PUBLISHED, numbers
 from analysis.tables.published import beside, nothing_fits, obstacle
 from scaling import settings

@@ -175,13 +175,12 @@ def _added(data: "Data", tables: TableOptions) -> "Listed":
 
 def _compared(data: "Data") -> "Listed":
     """The paired differences, of which there is at least one."""
-    from analysis import listing
-    from analysis.tables import differences
+    from analysis.tables import differences, listings
 
     found = differences.differences(data.scores())
     if found.empty:
         raise ValueError(f"--differences: {differences.NOTHING}")
-    return {"differences": (found, listing.of_differences(found))}
+    return {"differences": (found, listings.of_differences(found))}
 
 
 def _expected(name: str, rows: "pd.DataFrame") -> str:
@@ -196,8 +195,7 @@ def _published(data: "Data") -> "Listed":
     """The papers' tables that these trials belong into, of which there is at least one, and the
     gains within them; each with how it is printed.
     """
-    from analysis import listing
-    from analysis.tables import gains, published
+    from analysis.tables import gains, listings, published
     from analysis.tables.papers import PUBLISHED, told
 
     scores = data.scores()
@@ -213,11 +211,11 @@ def _published(data: "Data") -> "Listed":
     for name in (name for name, reason in reasons.items() if not reason):
         beside = published.beside(name, scores, macro_f1)
         theirs = told(name) if PUBLISHED[name].sizes else ""
-        papers[name] = beside, listing.of_published(name, beside, theirs)
+        papers[name] = beside, listings.of_published(name, beside, theirs)
         gained = gains.gains(name, scores, macro_f1)
         if len(gained):
             title = f"{name}_gains"
-            papers[title] = gained, listing.of_gains(title, gained)
+            papers[title] = gained, listings.of_gains(title, gained)
     return papers
 
 

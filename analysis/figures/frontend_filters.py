@@ -26,7 +26,7 @@ from analysis.data import Data
 from analysis.figures.axes import hertz_text
 from analysis.figures.layout import PLAIN, Style, drawing, folded, page, palette
 from analysis.joined import Joined
-from analysis.listing import Listing, of_filters
+from analysis.listing import Listing, about_columns, numbers, who
 from scaling.results import weights_file
 from scaling.results.folder import Folder
 from scaling.settings.features import power_of_two
@@ -116,8 +116,38 @@ def draw(points: pd.DataFrame, style: Style = PLAIN) -> Figure:
 
 
 def listing(name: str, points: pd.DataFrame) -> Listing:
-    """How far the filters of each model moved."""
-    return of_filters(name, points)
+    """How far the filters of each model moved, from a row per filter; bandwidths over initial
+    ones.
+    """
+    columns = ("family", *DIMENSIONS)
+    models = points.groupby([*columns], sort=False)
+    rows: list[dict[str, Any]] = [dict(zip(columns, key, strict=True)) for key, _ in models]
+    measured: dict[str, list[str]] = {}
+    for (_, each), row in zip(models, rows, strict=True):
+        row["change"] = each["change"].median()
+        most, moved = (each.iloc[_largest(each[name])] for name in ("change", "shift"))
+        for heading, cell in {
+            "filters": f"{len(each):,}",
+            "change %": f"{100 * row['change']:.1f}",
+            "most %": f"{100 * most['change']:.1f}",
+            "at Hz": f"{most['centre']:,.0f}",
+            "moved Hz": f"{moved['learnt_centre'] - moved['centre']:+,.0f}",
+            "from Hz": f"{moved['centre']:,.0f}",
+            "width x": f"{each['widening'].median():.2f}",
+        }.items():
+            measured.setdefault(heading, []).append(cell)
+    frame = pd.DataFrame(rows)
+    place = _largest(frame["change"])
+    where = who(frame, columns, place)
+    result = f"half of the filters changed by {measured['change %'][place]} % or more"
+    result += f" in {where}, more than in the others" if len(frame) > 1 else ""
+    values = tuple(numbers(heading, cells) for heading, cells in measured.items())
+    return Listing(name, result, about_columns(frame, columns), values)
+
+
+def _largest(values: "pd.Series[Any]") -> int:
+    """Where the largest of these is, whatever its sign; nan is none."""
+    return int(values.abs().fillna(-1).to_numpy().argmax())
 
 
 class FilterMeasure(NamedTuple):
