@@ -38,7 +38,8 @@ from analysis.figures import axes, random_labels, sparse_width, vib_beta, ways_o
 from analysis.figures.accuracy_vs_dimension import DEPTH, POINTWISE, WIDTH, AccuracyVsDimension
 from analysis.figures.accuracy_vs_parameters import draw, points
 from analysis.figures.accuracy_vs_training_clips import CLIPS, FRACTION
-from analysis.figures.facets import DESCRIBED, Frame, draw_facets
+from analysis.figures.facets import Frame, draw_facets
+from analysis.figures.frame import DESCRIBED
 from analysis.figures.layout import Style
 from analysis.figures.registry import FIGURES
 from scaling import settings, typed

@@ -21,7 +21,7 @@ from analysis.failures.listings import of_calibration
 from analysis.failures.models import MODEL
 from analysis.failures.reliability import calibration
 from analysis.figures.classes import drawn_trials
-from analysis.figures.facets import DESCRIBED
+from analysis.figures.frame import DESCRIBED
 from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette
 from analysis.figures.places import MARKERS, across_panels, caption, drawn_models
 from analysis.listing import Listing

@@ -30,8 +30,9 @@ from analysis.aggregate import (
 from analysis.conditions import SIZE, labels, varied
 from analysis.coverage import conservative
 from analysis.data import Data
-from analysis.figures.facets import CHANCE_LINE, DESCRIBED, MARKERS, REACH
+from analysis.figures.frame import CHANCE_LINE, DESCRIBED, REACH
 from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette, ruled
+from analysis.figures.looks import MARKERS
 from analysis.units import FOLD, SEED, estimates, over, scale_of
 
 FEWEST = 3  # evaluated epochs that make a curve

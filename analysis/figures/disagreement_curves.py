@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from analysis.aggregate import judged, split_order
 from analysis.data import Data
 from analysis.figures.curves import Panels, draw_curves, last_and_best, means_by_epoch, too_few
-from analysis.figures.facets import DESCRIBED
+from analysis.figures.frame import DESCRIBED
 from analysis.figures.layout import PLAIN, Style
 from analysis.listing import Listing, of_curves
 

@@ -24,8 +24,9 @@ from analysis.conditions import CONTEXT, SIZE
 from analysis.coverage import conservative
 from analysis.data import Data
 from analysis.figures.axes import Axis, milliseconds, parameters
-from analysis.figures.facets import DESCRIBED, MARKERS
+from analysis.figures.frame import DESCRIBED
 from analysis.figures.layout import GREY, PLAIN, Page, Style, drawing, folded, page, palette
+from analysis.figures.looks import MARKERS
 from analysis.frontier import RESAMPLES, frontier
 from analysis.listing import DESCRIBED as ON
 from analysis.listing import HEADINGS, Column, Listing

@@ -21,7 +21,7 @@ from analysis.figures.curves import (
     means_by_epoch,
     too_few,
 )
-from analysis.figures.facets import DESCRIBED
+from analysis.figures.frame import DESCRIBED
 from analysis.figures.layout import PLAIN, Style
 from analysis.listing import Listing, of_curves
 from analysis.metrics import Unrecorded

@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from analysis.aggregate import ACCURACY, CROSS_ENTROPY, Measure, in_order, split_order
 from analysis.coverage import LAWS
 from analysis.data import Data
-from analysis.figures.facets import DESCRIBED
+from analysis.figures.frame import DESCRIBED
 from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette
 from analysis.figures.scaling_law import PARAMETERS
 from analysis.laws import RESAMPLES

@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from analysis.aggregate import other_dimensions, varying
 from analysis.coverage import conservative
 from analysis.failures.models import MODEL
-from analysis.figures.facets import DESCRIBED
+from analysis.figures.frame import DESCRIBED
 from analysis.figures.layout import PLAIN, Style, drawing, folded, page, palette
 from analysis.units import over
 from scaling.text import printable

@@ -23,8 +23,9 @@ from analysis.aggregate import ACCURACY, CROSS_ENTROPY, Measure, in_order, split
 from analysis.coverage import LAWS
 from analysis.data import Data
 from analysis.figures.axes import parameters
-from analysis.figures.facets import DESCRIBED, MARKERS
+from analysis.figures.frame import DESCRIBED
 from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette
+from analysis.figures.looks import MARKERS
 from analysis.intervals import over_units
 from analysis.laws import RESAMPLES, SIZES, Runs, predicted, runs_by, runs_of, values_of
 from analysis.listing import DESCRIBED as ON

@@ -25,7 +25,8 @@ from analysis.aggregate import (
 from analysis.conditions import REPEAT, SIZE, labels, varied
 from analysis.data import Data
 from analysis.figures.axes import from_zero
-from analysis.figures.facets import DESCRIBED, Frame, draw_facets
+from analysis.figures.facets import Frame, draw_facets
+from analysis.figures.frame import DESCRIBED
 from analysis.figures.layout import PLAIN, Style
 from analysis.listing import Listing, of_points
 from analysis.units import FOLD, FREE, SEED, estimate

@@ -22,7 +22,7 @@ from markupsafe import Markup
 from analysis import reading
 from analysis.aggregate import ACCURACY, split_order
 from analysis.data import Data
-from analysis.figures.facets import DESCRIBED
+from analysis.figures.frame import DESCRIBED
 from analysis.report import claims, details, devices, facts, rows
 from analysis.report.configurations import configurations
 from analysis.report.embedded import embedded
