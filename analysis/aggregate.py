@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.conditions import PRUNING, SIZE, labels, phrases, prunings
+from analysis.conditions import PRUNING, SIZE, labels, prunings
+from analysis.phrasing import phrases
 from analysis.spread import spread
 from analysis.units import SCALES, estimate, scale_of
 

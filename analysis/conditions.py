@@ -11,16 +11,23 @@ of scaling.settings.Trial, damping, taught labels, share of the clips, microphon
 clips, when training ends and pruning in words of their own (`base, static`), every other setting by
 its shortest unambiguous name (`mixup=0.3`).
 Contents: SIZE, REPEAT, OBJECTIVE, FOLLOWING, CONTEXT, marked, varied, labels, words, objectives,
-prunings, phrases.
+prunings.
 """
 
-from collections.abc import Callable, KeysView, Sequence
-from functools import cache
+from collections.abc import KeysView, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from analysis.phrasing import (
+    as_typed,
+    constant,
+    phrase,
+    phrases,
+    varies,
+    varies_within,
+    where_varied,
+)
 from scaling import settings
 from scaling.settings import label
 
@@ -71,7 +78,6 @@ KINDS = {
 }
 MANY = 4  # settings that a label names, be they on or off
 OFF = (0, "none")
-LABELS = {"true": "true labels", "uniform": "random labels", "permuted": "permuted labels"}
 
 
 def marked(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -141,7 +147,7 @@ def _settings(frame: pd.DataFrame, told: Sequence[str]) -> "list[pd.Series[Any]]
     """Each of these settings in words; of more than MANY only those that are on, and of what
     belongs to another (`sam_adaptive`) only where that is on.
     """
-    parts = [frame[name].map(_phrase(name)) for name in told]
+    parts = [frame[name].map(phrase(name)) for name in told]
     if len(told) <= MANY:
         return parts
     on = {name: ~frame[name].isin(OFF) for name in told}
@@ -163,19 +169,19 @@ def _completed(frame: pd.DataFrame) -> pd.DataFrame:
 def _telling(frame: pd.DataFrame, but: Sequence[str]) -> KeysView[str]:
     """The settings that tell rows apart, in order."""
     kinds = _kinds(frame, but)
-    alone = _constant("", frame)
-    following = FROM_KIND if _varies(frame["network.kind"]) else FOLLOWING
+    alone = constant("", frame)
+    following = FROM_KIND if varies(frame["network.kind"]) else FOLLOWING
     frontend = frame.get(FRONTEND, alone)
     found: dict[str, None] = {}
     for name in (TRANSFERRED, *settings.leaves()):
-        if name in (*SIZE, *REPEAT, *but) or name not in frame or not _varies(frame[name]):
+        if name in (*SIZE, *REPEAT, *but) or name not in frame or not varies(frame[name]):
             continue
         said = name in ("network.kind", TRANSFERRED, *OBJECTIVE, *HEARD, *PRUNING)
         # a batch size that each kind has its own of tells nothing that the kind does not
         among = kinds if name in following and not said else alone
         if name.startswith(FEATURES) and name != FRONTEND:
             among = phrases([among, frontend], frame.index)
-        if _varies_within(frame[name], among).any():
+        if varies_within(frame[name], among).any():
             found[name] = None
     return found.keys()
 
@@ -188,9 +194,9 @@ def _kinds(frame: pd.DataFrame, but: Sequence[str]) -> "pd.Series[str]":
 def _networks(frame: pd.DataFrame, but: Sequence[str]) -> "pd.Series[Any]":
     """`vgg5`, `vgg5, transferred`; what all are is not said."""
     kind, taken = frame["network.kind"], frame[TRANSFERRED]
-    if "network.kind" in but or not _varies(kind):
-        kind = _constant("", frame)
-    said = _constant("transferred", frame).where(taken & _varies(taken), "")
+    if "network.kind" in but or not varies(kind):
+        kind = constant("", frame)
+    said = constant("transferred", frame).where(taken & varies(taken), "")
     return phrases([kind, said], frame.index)
 
 
@@ -204,7 +210,7 @@ def prunings(frame: pd.DataFrame) -> "pd.Series[Any]":
     parts = [kinds.map(KINDS)]
     for name in PRUNING:
         # a dense trial's target_width is 0: that pruned ones have another tells nothing new
-        parts.append(_where_varied(frame[name], kinds))
+        parts.append(where_varied(frame[name], kinds))
     return phrases(parts, frame.index)
 
 
@@ -215,20 +221,20 @@ def objectives(frame: pd.DataFrame, but: Sequence[str] = ()) -> "pd.Series[Any]"
     `bottleneck K=20 beta=0.005`; `augmented pitch`, `batched pitch`, `consistency pitch`.
     """
     frame = _completed(frame)
-    varied = [name for name in OBJECTIVE if name not in but and _varies(frame[name])]
+    varied = [name for name in OBJECTIVE if name not in but and varies(frame[name])]
     if not varied:
-        return _constant("", frame)
+        return constant("", frame)
     parts = [_minimized(frame, varied), _transforms(frame, varied)]
     for name, word in REGULARIZERS.items():
         if name in varied:
-            texts = word + " " + frame[name].map(_text)
+            texts = word + " " + frame[name].map(as_typed)
             parts.append(texts.where(frame[name] > 0, ""))
     said = phrases(parts, frame.index)
     transformed = (frame["augment.transform"] != "none").any()
-    if not _varies(frame["network.kind"]):  # else its kind stands there already
+    if not varies(frame["network.kind"]):  # else its kind stands there already
         said = said.mask(said == "", "plain" if transformed else "cross-entropy")
     rest = [name for name in varied if name not in {*REGULARIZERS, *BOTTLENECK, *IN_WORDS}]
-    details = [_where_varied(frame[name], said) for name in rest]
+    details = [where_varied(frame[name], said) for name in rest]
     return phrases([said, *details], frame.index)
 
 
@@ -240,8 +246,8 @@ def _minimized(frame: pd.DataFrame, varied: Sequence[str]) -> "pd.Series[Any]":
     chosen = kind == "bottleneck"
     words = kind.mask(kind.isin(["cross_entropy", "consistency"]), "")
     for name, letter in BOTTLENECK.items():
-        if name in varied and _varies(frame.loc[chosen, name]):
-            words += (f" {letter}=" + frame[name].map(_text)).where(chosen, "")
+        if name in varied and varies(frame.loc[chosen, name]):
+            words += (f" {letter}=" + frame[name].map(as_typed)).where(chosen, "")
     return words
 
 
@@ -249,9 +255,9 @@ def _transforms(frame: pd.DataFrame, varied: Sequence[str]) -> "pd.Series[Any]":
     """How transformed clips are learnt from, and the transform where several are; else empty."""
     transform, chosen = frame["augment.transform"], frame["augment.transform"] != "none"
     views = frame["objective.kind"] == "consistency"
-    words = _constant("augmented", frame).mask(views, "consistency")
+    words = constant("augmented", frame).mask(views, "consistency")
     words = words.mask(views & (frame["objective.weight"] == 0), "batched")
-    if "augment.transform" in varied and _varies(transform[chosen]):
+    if "augment.transform" in varied and varies(transform[chosen]):
         words += " " + transform
     return words.where(chosen, "")
 
@@ -261,9 +267,9 @@ def _stops(frame: pd.DataFrame, but: Sequence[str]) -> "pd.Series[Any]":
     `fixed, epochs=20`, `patience, counting all`.
     """
     patient = frame["training.patience"] > 0
-    kinds = _constant("fixed", frame).mask(patient, "patience")
-    said = [kinds] if _varies(kinds) and "training.patience" not in but else []
-    said += [_where_varied(frame[name], kinds) for name in STOPS if name not in but]
+    kinds = constant("fixed", frame).mask(patient, "patience")
+    said = [kinds] if varies(kinds) and "training.patience" not in but else []
+    said += [where_varied(frame[name], kinds) for name in STOPS if name not in but]
     return phrases(said, frame.index)
 
 
@@ -278,79 +284,5 @@ def _hearings(frame: pd.DataFrame) -> "pd.Series[str]":
     some = counts > 0
     heard = ("trained through " + sets).where(some, "trained as recorded")
     varied = some & (share[some].nunique() > 1)
-    shares = share.map(_phrase("microphones.share")).where(varied, "")
+    shares = share.map(phrase("microphones.share")).where(varied, "")
     return phrases([heard, shares], frame.index)
-
-
-def _varies(values: "pd.Series[Any]") -> bool:
-    return bool(values.nunique(dropna=False) > 1)
-
-
-def _constant(text: str, frame: pd.DataFrame) -> "pd.Series[Any]":
-    """The same text for every row."""
-    return pd.Series(text, index=frame.index, dtype="str")
-
-
-def _varies_within(values: "pd.Series[Any]", groups: "pd.Series[Any]") -> "pd.Series[bool]":
-    """Whether the values of each row's group differ."""
-    # of codes, as pandas counts a missing value as none
-    codes = pd.Series(values.factorize(use_na_sentinel=False)[0], index=values.index)
-    return codes.groupby(groups).transform("nunique") > 1
-
-
-def _where_varied(values: "pd.Series[Any]", groups: "pd.Series[Any]") -> "pd.Series[Any]":
-    """A setting's values in words in groups of rows where they differ, else nothing."""
-    varies = _varies_within(values, groups)
-    if not varies.any():  # to say thousands of values takes time
-        return pd.Series("", index=values.index, dtype="str")
-    return values.map(_phrase(str(values.name))).where(varies, "")
-
-
-def phrases(parts: "Sequence[pd.Series[Any]]", index: "pd.Index[Any]") -> "pd.Series[Any]":
-    """The parts of each row that are not empty, with commas between."""
-    said = [part for part in parts if (part != "").any()]
-    if len(said) == 1:
-        return said[0].astype("str")
-    rows = zip(*said, strict=True) if said else ("" for _ in index)
-    return pd.Series([", ".join(filter(None, row)) for row in rows], index=index, dtype="str")
-
-
-def _phrase(name: str) -> Callable[[Any], str]:
-    """How to say a value of this setting."""
-    said: dict[str, Callable[[Any], str]] = {
-        "network.damping": lambda value: f"damped {_text(value)}" if value else "base",
-        "network.initialization": str,
-        FRONTEND: lambda value: str(value).replace("_", "-"),
-        "split.labels": LABELS.__getitem__,
-        "split.fraction": lambda value: f"{100 * value:.15g} % of the clips",
-        "training.patience_counts": lambda value: f"counting {value}",
-        "pruning.target": lambda value: f"to {value} weights" if value else "",
-        "pruning.target_width": lambda value: f"to width {value}" if value else "",
-        "pruning.keep": lambda value: f"to {100 * value:.15g} %" if value else "",
-        "pruning.limit": lambda value: f"to {value}" if value else "",
-    }
-    if name.endswith(".options"):  # of a part of one's own: hidden=8
-        return lambda value: value if isinstance(value, str) and value else f"default {name}"
-    if name.endswith(".source"):
-        return lambda value: f"{name}={_text(value)[:12]}"
-    return said.get(name, lambda value: f"{_short(name)}={_text(value)}")
-
-
-@cache
-def _short(name: str) -> str:
-    """The fewest last words of a dotted name that no other setting ends in."""
-    parts = name.split(".")
-    endings = [".".join(parts[-k:]) for k in range(1, len(parts) + 1)]
-    known = [f".{other}" for other in settings.leaves()]
-    return next(e for e in endings if sum(other.endswith(f".{e}") for other in known) == 1)
-
-
-def _text(value: Any) -> str:
-    """A setting's value as a person would type it."""
-    if value == "":
-        return "(empty)"
-    if pd.isna(value):
-        return "null"
-    if isinstance(value, (bool, np.bool_)):
-        return str(value).lower()
-    return f"{value:.15g}" if isinstance(value, float) else str(value)

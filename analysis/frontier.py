@@ -48,7 +48,7 @@ def on_frontier(cost_C: npt.ArrayLike, error_C: npt.ArrayLike) -> npt.NDArray[np
 
 
 def frontier(candidates: pd.DataFrame, data: Data, cost: str = "kept_parameters") -> pd.DataFrame:
-    """The candidates (analysis.choose.candidates) with `on_frontier`, `often` (the share of
+    """The candidates (analysis.candidates.candidates) with `on_frontier`, `often` (the share of
     RESAMPLES in which each is on it; nan where units are too few) and `drawn` (what was drawn
     again, as `folds and seeds`), from their scores on the split that they were asked for.
 

@@ -23,10 +23,11 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from analysis.aggregate import ACCURACY, CROSS_ENTROPY, DIMENSIONS, Measure, on_splits, varying
-from analysis.conditions import REPEAT, SIZE, labels, phrases, varied
+from analysis.conditions import REPEAT, SIZE, labels, varied
 from analysis.data import Data
 from analysis.intervals import CONFIDENCE, FEWEST
 from analysis.metrics import Unrecorded
+from analysis.phrasing import phrases
 from analysis.remembered import remembered
 from analysis.units import FOLD, SEED
 from scaling import settings

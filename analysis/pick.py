@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from analysis import choose
+from analysis import candidates, choose
 from analysis.data import Data, opened
 from analysis.failures import answers
 from scaling.results import weights_file
@@ -67,7 +67,7 @@ def several(
     if not there.any():
         raise ValueError(f"{results.where} holds no trial's weights: run its sweep")
     having = planned[there]
-    numbers = choose.configurations(data.manifest)[there]
+    numbers = candidates.configurations(data.manifest)[there]
     return having.tolist() if every else having[~numbers.duplicated()].tolist()
 
 

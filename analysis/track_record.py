@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import again, choose
+from analysis import again, candidates
 from analysis.data import Data
 from analysis.failures import answers
 from analysis.failures.answers import AS_TRAINED, TEMPERED
@@ -29,7 +29,7 @@ def track_record(data: Data, trial: str) -> dict[str, Any]:
     mine = _only(data, [trial])
     row = {str(name): value for name, value in mine.manifest.iloc[0].items()}
     scored = data.manifest[data.manifest["trial"].isin(data.scores()["trial"])]
-    numbers = choose.configurations(scored)
+    numbers = candidates.configurations(scored)
     of_mine = numbers[scored["trial"] == trial]
     alike = scored.loc[numbers.isin(of_mine), "trial"].tolist()
     return {

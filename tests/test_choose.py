@@ -26,7 +26,8 @@ from test_analysis_table import (
 )
 
 from analysis import again, reading
-from analysis.choose import LIMITED, candidates, choose
+from analysis.candidates import LIMITED, candidates
+from analysis.choose import choose
 from analysis.commands.choose import choose as choose_command
 from analysis.data import Data
 from analysis.report.configurations import configurations
@@ -358,6 +359,58 @@ def test_a_choice_among_trials_of_one_share_of_the_clips(
     assert "among 4." in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"^--where: no trial has split.fraction=0.5 "):
         choose_command([results.where], where=["split.fraction=0.5"])
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said", "one"),
+    [
+        (
+            "split.fraction",
+            (1.0, 1 / 3),
+            "shares of the training clips, {}=0.3333333333333333 ",
+            "1",
+        ),
+        ("split.clips_per_class", (5, 0, 20), "clips per class, {}=0 (all), 5 and 20: ", "0"),
+        ("split.clips_per_class", (5, 20), "clips per class, {}=5 and 20: ", "20"),
+    ],
+)
+def test_candidates_that_learnt_from_other_amounts_are_owned_up_to(
+    results: Results,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    values: tuple[float, ...],
+    said: str,
+    one: str,
+) -> None:
+    """In one line, which names the selector that ends it; whoever named the setting knows."""
+    scored(
+        results,
+        {
+            run(w, f, **{name.replace(".", "__"): value}): {"validation": w / 32 + value / 100}
+            for w in (4, 8)
+            for f in (1, 2, 3)
+            for value in values
+        },
+    )
+    choose_command([results.where])
+    (line,) = [x for x in capsys.readouterr().out.splitlines() if "were trained on" in x]
+    assert said.format(name) in line
+    assert line.endswith(f"with --where {name}={one}.")
+    choose_command([results.where], json=True)
+    caught = capsys.readouterr()
+    assert line in caught.err.splitlines()
+    assert line not in caught.out
+    known = [f"{name}={value!r}" for value in values]
+    for where in ([f"{name}={one}"], known):
+        choose_command([results.where], where=where)
+        assert "were trained on" not in capsys.readouterr().out
+
+
+def test_candidates_of_one_amount_need_no_word(
+    study: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choose_command([study.where])
+    assert "were trained on" not in capsys.readouterr().out
 
 
 def test_words_that_are_no_limits(results: Results) -> None:

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.text import Text
 from test_analysis_table import STATIC, complete, results, trial
 
-from analysis.choose import candidates
+from analysis.candidates import candidates
 from analysis.commands.analyze import analyze
 from analysis.data import Data
 from analysis.figures import registry

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import pytest
 from test_analysis_table import NOON, complete, results, trial
 
-from analysis.choose import candidates, choose
+from analysis.candidates import candidates
+from analysis.choose import choose
 from analysis.data import Data
 from analysis.figures.frontier import LATENCY
 from analysis.latency import SAID

@@ -105,6 +105,7 @@ def choose(
     # what may be mistyped, before libraries that take seconds to import
     limits, floors = budget.limits(), budget.floors()
     from analysis import choose as choosing
+    from analysis import selectors
     from scaling.results.records import Results
 
     folders = [Results(each) for each in results]
@@ -119,6 +120,8 @@ def choose(
     else:
         console.show(console.listed(_listing(choice, marked), every, "choose.csv with --out"))
         console.show(console.lines(["", choice.reason]))
+    for line in choosing.amounts(choice.candidates, selectors.parsed(scored.where or ())):
+        print(line, file=aside)
     for line in _made_again(choice, data):
         print(line, file=aside)
     if place is not None:

@@ -19,7 +19,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 
 from analysis.aggregate import DIMENSIONS, NOT_HELD_OUT, in_order, split_order
-from analysis.choose import SAME, candidates, configurations
+from analysis.candidates import SAME, candidates, configurations
 from analysis.conditions import CONTEXT, SIZE
 from analysis.coverage import conservative
 from analysis.data import Data
@@ -67,7 +67,7 @@ class Frontier(NamedTuple):
 
     def points(self, data: Data) -> pd.DataFrame:
         """A row for each configuration and split (held out, validation included): the columns of
-        analysis.choose.candidates that tell it, its conditions and size, what it costs, split,
+        analysis.candidates.candidates that tell it, its conditions and size, what it costs, split,
         error, low, high, n, unit, on_frontier, often, drawn, trials; where it costs milliseconds,
         what these are, in words (latency). What was not measured is no point.
         """

@@ -11,12 +11,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.aggregate import ACCURACY, DIMENSIONS, as_many, means, on_splits, other_dimensions
-from analysis.conditions import PRUNING, labels, phrases, prunings, varied
+from analysis.conditions import PRUNING, labels, prunings, varied
 from analysis.data import Data
 from analysis.figures.axes import logarithmic
 from analysis.figures.facets import Frame, Level, draw_facets
 from analysis.figures.layout import PLAIN, Style
 from analysis.listing import Listing, of_points
+from analysis.phrasing import phrases
 
 MEASURE = ACCURACY
 COLUMNS = ("split", "unpruned", "pruning", *DIMENSIONS, "kept_weights")

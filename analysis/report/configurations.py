@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from analysis import aggregate, choose, table
+from analysis import aggregate, candidates, choose, table
 from analysis.conditions import varied
 from analysis.data import Data
 from analysis.frontier import frontier
@@ -49,12 +49,12 @@ class Configurations(NamedTuple):
 def configurations(data: Data) -> Configurations:
     """Every planned configuration. Errors: those of table.scores and aggregate.on_splits."""
     planned = data.manifest
-    numbers = choose.configurations(planned)
+    numbers = candidates.configurations(planned)
     numbers = pd.Series(numbers.factorize()[0], index=planned.index)  # in the order of the plan
     of = dict(zip(planned["trial"], numbers.tolist(), strict=True))
     latency = data.latencies.of(planned["trial"], numbers)
     first = planned.loc[~numbers.duplicated()]
-    names = choose.named(planned).loc[first["trial"]]
+    names = candidates.named(planned).loc[first["trial"]]
     rows = _planned(first.assign(latency_ms=latency.to_numpy()), names)
     for trial, place in of.items():
         rows[place]["trials"].append(trial)
@@ -76,7 +76,7 @@ def configurations(data: Data) -> Configurations:
 
 
 def _planned(first: pd.DataFrame, names: pd.DataFrame) -> list[dict[str, Any]]:
-    """The configurations, as one trial of each was planned, with choose.named's names."""
+    """The configurations, as one trial of each was planned, with candidates.named's names."""
     rows = []
     each = zip(table.in_use(first).to_dict("records"), names.to_dict("records"), strict=True)
     for row, name in each:

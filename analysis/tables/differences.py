@@ -21,11 +21,11 @@ from analysis.conditions import (
     SIZE,
     labels,
     objectives,
-    phrases,
     prunings,
     varied,
     words,
 )
+from analysis.phrasing import phrases
 from analysis.units import DIFFERENCE, Estimate, by_device, estimate
 from scaling import settings
 from scaling.results.claims import GAP
