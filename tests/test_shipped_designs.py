@@ -69,7 +69,7 @@ def studies() -> dict[str, set[Design]]:
 def test_the_designs_are_those_of_the_studies():
     assert studies()["width_esc10"] == {
         Design(5, 1, 12, apart=0.0),
-        Design(5, 1, 12, apart=0.0, than=0.0),
+        Design(5, 2, 12, apart=0.0, than=0.0),  # base and damped
     }
     assert Design(1, 5, 3, apart=0.0) in studies()["low_complexity"]
     # at 1 and 2, or at 1 to 20 clips a class: no claim is of one training a fold
