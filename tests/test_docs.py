@@ -150,6 +150,18 @@ def test_study_files_on_pages_plan(tmp_path: Path):
         assert list(find(str(file)).trials())
 
 
+def test_half_of_the_tutorials_study_is_own_width(tmp_path: Path):
+    """As its section 7 promises: those trials are complete already and do not run again."""
+    from sweeps.study import find
+
+    file = tmp_path / "damping.py"
+    file.write_text(blocks(ROOT / "docs" / "tutorial.md", "python")[0])
+    asked = {trial.id for trial in find(str(file)).trials()}
+    complete = {trial.id for trial in find("own_width").trials()}
+    assert complete < asked
+    assert len(asked) == 2 * len(complete)
+
+
 def test_readme_is_short_and_shows_a_figure():
     text = (ROOT / "README.md").read_text()
     assert len(text.splitlines()) <= 150
