@@ -1,8 +1,11 @@
 """Ray session: one Ray for a sweep, or for several one after the other, as a start takes seconds.
 
 On this machine it starts beside what else has to be done first, above all packing the clips. Its
-workers start after both: Ray 2.60 gives no actor a worker that has run something before, so that
-none can import what trials need ahead of them. Contents: RaySession, `places`.
+workers start after both: Ray 2.60 gives no actor a worker that has run something before. It would
+give one that was started ahead, for a task that queues in the environment of Tune's actors, and
+that imports torch as it starts; but how many it starts for a queue is chance (of two asked for one
+to three, n = 5), and of more than there are cores it ends those that came first. Contents:
+RaySession, `places`.
 """
 
 import os
