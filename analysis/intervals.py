@@ -149,7 +149,8 @@ def of_share(mean: Any, half: Any, floor: Any = 0.0) -> Limits:
     square = np.maximum(square, 4 * np.square(floor))
     middle = mean + square / 2
     inner = np.sqrt(np.maximum(square * (spread + square / 4), 0.0))
-    return Limits((middle - inner) / (1 + square), (middle + inner) / (1 + square))
+    low, high = (middle - inner) / (1 + square), (middle + inner) / (1 + square)
+    return Limits(np.minimum(low, mean), np.maximum(high, mean))  # which rounding may leave outside
 
 
 def binomial(share: Any, clips: float, confidence: float = CONFIDENCE) -> Any:

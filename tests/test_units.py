@@ -285,6 +285,16 @@ def test_equal_runs_of_many_mistakes_are_still_uncertain():
     assert found.high - found.low == pytest.approx(2 * half, rel=0.01)
 
 
+@pytest.mark.parametrize("clips", range(1, 400))
+def test_intervals_hold_their_own_mean_to_the_last_digit(clips: int):
+    """Else a class that is always right has an interval below it, which no figure can draw."""
+    share = np.arange(clips + 1) / clips
+    floor = intervals.least(share, intervals.Answers(float(clips)))
+    low, high = intervals.of_share(share, np.zeros_like(share), floor)
+    assert (low <= share).all()
+    assert (share <= high).all()
+
+
 def test_intervals_stay_within_bounds():
     values = np.array([[0.2], [0.99], [0.99]])
     found = estimate(runs(values))
