@@ -15,8 +15,9 @@ import pandas as pd
 
 from analysis.conditions import PRUNING, SIZE, labels, prunings
 from analysis.phrasing import phrases
+from analysis.scales import SCALES, scale_of
 from analysis.spread import spread
-from analysis.units import SCALES, estimate, scale_of
+from analysis.units import estimate
 
 SPLITS = ("seen", "unseen", "test", "validation", "train_clean", "train")  # from left to right
 NOT_HELD_OUT = ("validation", "train_clean", "train")  # drawn only when asked for

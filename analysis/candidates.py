@@ -19,7 +19,8 @@ import pandas as pd
 from analysis.aggregate import COSTS, NOT_HELD_OUT, models, split_order
 from analysis.conditions import REPEAT, labels
 from analysis.data import Data
-from analysis.units import FOLD, Estimate, estimate
+from analysis.designs import FOLD
+from analysis.units import Estimate, estimate
 from scaling import settings
 from scaling.settings import sizes
 from scaling.spelling import nearest

@@ -16,9 +16,10 @@ from analysis.aggregate import NOT_HELD_OUT
 from analysis.candidates import LIMITED, PAIRED, RUN, candidates
 from analysis.data import Data
 from analysis.latency import Latencies
+from analysis.scales import DIFFERENCE
 from analysis.selection import DIGITS
 from analysis.tables.differences import EITHER, apart
-from analysis.units import DIFFERENCE, Estimate, estimate
+from analysis.units import Estimate, estimate
 from scaling.spelling import nearest
 
 # settings of how much there is to learn from, which a comparison of models keeps equal

@@ -22,23 +22,11 @@ import pandas as pd
 
 from analysis import remedies, variance
 from analysis.data import Data
+from analysis.designs import SEED
 from analysis.evidence import Evidence, Unjudged, evidence
 from analysis.metrics import Unrecorded
-from analysis.units import (
-    DIFFERENCE,
-    FREE,
-    LOSS,
-    MEAN,
-    MEANS_APART,
-    OF_DIFFERENCES,
-    ON_ONE_SPLIT,
-    SEED,
-    SHARE,
-    Estimate,
-    Scale,
-    estimate,
-    p_value,
-)
+from analysis.scales import DIFFERENCE, FREE, LOSS, MEAN, MEANS_APART, OF_DIFFERENCES, SHARE, Scale
+from analysis.units import ON_ONE_SPLIT, Estimate, estimate, p_value
 from scaling.results.claims import GAP, SHARES, Claim, selected
 from scaling.results.statements import Stated, stated
 

@@ -14,10 +14,10 @@ import pandas as pd
 
 from analysis import fields
 from analysis.data import Data
+from analysis.designs import FOLD, SEED
 from analysis.selection import select
 from analysis.selectors import Selector, Unmet, narrowed
 from analysis.tables.differences import EITHER, apart, gaps
-from analysis.units import FOLD, SEED
 from scaling import settings
 from scaling.results.claims import GAP, Claim, selected
 

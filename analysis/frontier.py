@@ -20,9 +20,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from analysis.data import Data
+from analysis.designs import FOLD, SEED
 from analysis.intervals import FEWEST
 from analysis.selection import DIGITS
-from analysis.units import CLAIMS_DEVICES, FOLD, SEED
+from analysis.units import CLAIMS_DEVICES
 
 RESAMPLES = 1000
 DRAW = 14  # seed of the resamples: the same records give the same shares

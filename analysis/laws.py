@@ -25,11 +25,11 @@ from scipy.special import stdtrit
 from analysis.aggregate import ACCURACY, CROSS_ENTROPY, DIMENSIONS, Measure, on_splits, varying
 from analysis.conditions import REPEAT, SIZE, labels, varied
 from analysis.data import Data
+from analysis.designs import FOLD, SEED
 from analysis.intervals import CONFIDENCE, FEWEST
 from analysis.metrics import Unrecorded
 from analysis.phrasing import phrases
 from analysis.remembered import remembered
-from analysis.units import FOLD, SEED
 from scaling import settings
 
 SIZES = 4  # that a fit of three numbers needs

@@ -14,20 +14,19 @@ estimate first averages what shares a unit, then looks at how units differ:
 - clips: the test clips of one training. What other clips like these would change.
 
 How wide an interval over such units is follows from analysis.intervals.
-Conventions: two units give no interval. Shares stay within 0 and 1, differences of shares within
--1 and 1, differences of two of these within -2 and 2. Contents: Estimate, Scale and its
-values, scale_of, asked, over, estimate, estimated, estimates, p_value, by_device, same_devices.
+Conventions: two units give no interval. Contents: Estimate, asked, over, estimate, estimated,
+estimates, p_value.
 """
 
 # F folds, S seeds, R rows (folds, or the seeds of a single one), D devices, N runs, E estimates
 
-from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from analysis.designs import Design, designed, heard, of_runs
 from analysis.intervals import (
     CONFIDENCE,
     FEWEST,
@@ -39,12 +38,12 @@ from analysis.intervals import (
     least,
     of_share,
 )
+from analysis.scales import SHARE, Scale, scale_of
 from analysis.unit_names import UNITS
 
 SMALLEST = 1e-12  # p that is told from 0
 PRECISION = 1e-6  # of the logarithm of p
 CLAIMS_DEVICES = ("unseen", "unseen - seen")  # splits whose claims are about devices
-FOLD, SEED = "split.fold", "seed"
 ON_ONE_SPLIT, CLIPS = "devices on one split", "clips of one run"
 
 
@@ -56,45 +55,6 @@ class Estimate(NamedTuple):
     high: float
     n: int  # units
     unit: str  # what n counts, as in `over 5 folds`
-
-
-class Scale(NamedTuple):
-    """Where values may lie, and how little an interval of so many clips may say."""
-
-    least: float
-    most: float
-    share: bool  # of clips, or a difference of two such shares
-
-
-SHARE = Scale(0.0, 1.0, True)
-DIFFERENCE = Scale(-1.0, 1.0, True)
-OF_DIFFERENCES = Scale(-2.0, 2.0, True)  # a difference of two differences
-MEANS_APART = Scale(-1.0, 1.0, False)  # a difference of two macro F1
-MEAN = Scale(0.0, 1.0, False)  # macro F1: a mean of such shares
-LOSS = Scale(0.0, np.inf, False)
-FREE = Scale(-np.inf, np.inf, False)  # a difference of losses
-SCALES = {"accuracy": SHARE, "macro_f1": MEAN}  # by metric; all others are losses
-
-
-class Design(NamedTuple):
-    """One condition's runs on one split, by what they share; of E such at once, (..., E)."""
-
-    value_FS: npt.NDArray[np.float64]  # nan where a fold was not trained from a seed
-    value_RD: npt.NDArray[np.float64] | None  # by device; None: not the same devices in all
-    answers: Answers | None  # of the clips that all folds scored; None: not known
-    split: str
-    scale: Scale
-
-    @property
-    def value_F(self) -> npt.NDArray[np.float64]:
-        """The mean of each fold's runs."""
-        means: npt.NDArray[np.float64] = np.nanmean(self.value_FS, axis=1)
-        return means
-
-    @property
-    def repeats(self) -> npt.NDArray[np.float64]:
-        """The mean over folds of each seed that was trained on all of them."""
-        return means_over_folds(self.value_FS)
 
 
 def estimate(
@@ -128,7 +88,7 @@ def estimated(
     """
     value_N = np.asarray(values, dtype=np.float64)
     clips_N = None if clips is None else np.asarray(clips, dtype=np.float64)
-    design = _of_runs(value_N, np.asarray(folds), np.asarray(seeds), clips_N, scale)
+    design = of_runs(value_N, np.asarray(folds), np.asarray(seeds), clips_N, scale)
     if unit:
         _check(design, unit)
     return _estimate(design, unit or _usual(design), CONFIDENCE)
@@ -150,9 +110,9 @@ def estimates(
     clips_N = None if clips is None else np.asarray(clips, dtype=np.float64)
     fold_N, seed_N = np.asarray(folds), np.asarray(seeds)
     whole_N = value_N.mean(axis=1) if value_N.ndim == 3 else value_N
-    design = _of_runs(whole_N, fold_N, seed_N, clips_N, scale)._replace(split=split)
+    design = of_runs(whole_N, fold_N, seed_N, clips_N, scale)._replace(split=split)
     if value_N.ndim == 3:
-        design = _heard(design, value_N, fold_N, seed_N)
+        design = heard(design, value_N, fold_N, seed_N)
     mean = design.value_F.mean(axis=0)
     limits, n, over = _limits(mean, design, _usual(design), CONFIDENCE)
     return pd.DataFrame(dict(zip(Estimate._fields, (mean, *limits, n, over), strict=True)))
@@ -186,7 +146,7 @@ def _asked(runs: pd.DataFrame, scale: Scale | None) -> tuple[Design, str]:
     """The design of these runs, and the unit that its estimate is over. Raises ValueError."""
     if not len(runs):
         raise ValueError("no values to average: at least one run must be complete")
-    design = _design(runs, scale or scale_of(runs))
+    design = designed(runs, scale or scale_of(runs))
     unit = str(runs["unit"].iloc[0]) if "unit" in runs else ""
     if unit:
         _check(design, unit)
@@ -227,90 +187,6 @@ def _answers(design: Design, unit: str) -> Answers | None:
     if known is None or unit == "clips" or not same:
         return known
     return Answers(known.clips * known.each, given=True)
-
-
-def _design(runs: pd.DataFrame, scale: Scale) -> Design:
-    fold_N = runs[FOLD].to_numpy(dtype=np.int64)
-    known = "clips" in runs and runs["clips"].notna().all()
-    clips_N = runs["clips"].to_numpy(dtype=np.float64) if known else None
-    value_N, seed_N = runs["value"].to_numpy(dtype=np.float64), runs[SEED].to_numpy(dtype=np.int64)
-    made = _of_runs(value_N, fold_N, seed_N, clips_N, scale)
-    split = str(runs["split"].iloc[0]) if "split" in runs else ""
-    by_device = [*runs["by_device"]] if "by_device" in runs else []
-    if not (names := same_devices(by_device)):
-        return made._replace(split=split)
-    value_ND = np.array([[each[name] for name in names] for each in by_device])
-    return _heard(made._replace(split=split), value_ND, fold_N, seed_N)
-
-
-def _of_runs(
-    value_N: npt.NDArray[np.float64],
-    fold_N: npt.NDArray[np.int64],
-    seed_N: npt.NDArray[np.int64],
-    clips_N: npt.NDArray[np.float64] | None,
-    scale: Scale,
-) -> Design:
-    """The design of these runs, as far as it is the same for one device and for several; values are
-    (N,), or (N, E) of E epochs.
-    """
-    if len(odd := value_N[~np.isfinite(value_N)]):
-        raise ValueError(f"value={odd[0]}: leave out runs without a score")
-    folds, place_N = np.unique(fold_N, return_inverse=True)
-    seeds, among_N = np.unique(seed_N, return_inverse=True)
-    shape = len(folds), len(seeds)
-    cell_N = place_N * len(seeds) + among_N
-    count_C = np.bincount(cell_N, minlength=len(folds) * len(seeds))
-    value_FS = np.zeros((*shape, *value_N.shape[1:]))
-    np.add.at(value_FS, (place_N, among_N), value_N)
-    with np.errstate(invalid="ignore"):
-        value_FS /= count_C.reshape((*shape, *(1 for _ in value_N.shape[1:])))
-    answers = None
-    if clips_N is not None:
-        clips_F = np.zeros(len(folds))
-        np.maximum.at(clips_F, place_N, clips_N)
-        answers = Answers(float(clips_F.sum()), len(value_N) / len(folds))
-    return Design(value_FS, None, answers, "", scale)
-
-
-def _heard(
-    design: Design,
-    value_ND: npt.NDArray[np.float64],
-    fold_N: npt.NDArray[np.int64],
-    seed_N: npt.NDArray[np.int64],
-) -> Design:
-    """The design with its values by device: rows are folds, seeds averaged, or the seeds of a
-    single fold, where they are enough.
-    """
-    rows, place_N = np.unique(fold_N, return_inverse=True)
-    seeds, among_N = np.unique(seed_N, return_inverse=True)
-    if len(rows) == 1 and len(seeds) >= FEWEST:
-        rows, place_N = seeds, among_N
-    there = [place_N == row for row in range(len(rows))]
-    value_RD = np.stack([_over_seeds(value_ND[each], seed_N[each]) for each in there])
-    answers = design.answers
-    if answers is not None:
-        answers = answers._replace(each=answers.each * value_ND.shape[1])
-    return design._replace(value_RD=value_RD, answers=answers)
-
-
-def _over_seeds(
-    value_ND: npt.NDArray[np.float64], seed_N: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
-    """The mean over seeds of each one's runs: several sizes in one claim share a seed."""
-    of_seeds = [value_ND[seed_N == seed].mean(axis=0) for seed in np.unique(seed_N)]
-    means: npt.NDArray[np.float64] = np.mean(of_seeds, axis=0)
-    return means
-
-
-def same_devices(by_device: Sequence[Any]) -> list[str]:
-    """The devices of which each run has a value; none where they are fewer than FEWEST, or not the
-    same in all runs.
-    """
-    if not by_device or not all(isinstance(each, Mapping) for each in by_device):
-        return []
-    names = sorted(by_device[0])
-    same = all(each.keys() == by_device[0].keys() for each in by_device)
-    return names if same and len(names) >= FEWEST else []
 
 
 def _usual(design: Design) -> str:
@@ -388,12 +264,6 @@ _HALVES = {
 }
 
 
-def means_over_folds(value_FS: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The mean over folds of each seed that was trained on all of them (S, ...)."""
-    means: npt.NDArray[np.float64] = value_FS.mean(axis=0)
-    return means[~np.isnan(means.reshape(len(means), -1)[:, 0])]
-
-
 def asked(unit: str) -> str:
     """The unit that a person asks for; "" where the design decides. Raises ValueError."""
     if unit and unit not in UNITS:
@@ -408,15 +278,3 @@ def over(points: pd.DataFrame) -> str:
         f"{fewest} {unit}" if fewest == most else f"{fewest} to {most} {unit}"
         for unit, fewest, most in ranges.itertuples()
     )
-
-
-def scale_of(runs: pd.DataFrame) -> Scale:
-    """The scale of what was measured, by the column `metric`."""
-    return SCALES.get(str(runs["metric"].iloc[0]), LOSS) if "metric" in runs else SHARE
-
-
-def by_device(one: Any, other: Any) -> dict[str, float] | None:
-    """One run's values by device less another's; None where they did not hear the same devices."""
-    if not (isinstance(one, Mapping) and isinstance(other, Mapping)) or one.keys() != other.keys():
-        return None
-    return {device: one[device] - other[device] for device in one}

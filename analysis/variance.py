@@ -24,8 +24,9 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import nct, t
 
+from analysis.designs import FOLD, SEED, means_over_folds, same_devices
 from analysis.intervals import Error, crossed_error, joined
-from analysis.units import FOLD, SEED, Estimate, means_over_folds, same_devices
+from analysis.units import Estimate
 
 # F folds, S seeds, D devices, C candidates
 

@@ -25,7 +25,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
-from analysis.units import DIFFERENCE, OF_DIFFERENCES, SHARE, Scale, estimates
+from analysis.scales import DIFFERENCE, OF_DIFFERENCES, SHARE, Scale
+from analysis.units import estimates
 from scaling.seeds import stream
 
 # T truths, E draws, F folds, S seeds, D devices, C clips

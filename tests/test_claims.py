@@ -17,7 +17,8 @@ from analysis import ledger
 from analysis.claims import COLUMNS, Verdict, assessed, holm, judge
 from analysis.data import Data
 from analysis.evidence import Evidence
-from analysis.units import DIFFERENCE, estimate, p_value
+from analysis.scales import DIFFERENCE
+from analysis.units import estimate, p_value
 from scaling.results import statements
 from scaling.results.claims import Claim
 from scaling.results.records import Damaged, Results

@@ -23,7 +23,8 @@ from analysis.figures import places
 from analysis.figures.layout import Style
 from analysis.figures.registry import FIGURES, applicable
 from analysis.listing import Listing
-from analysis.units import MEAN, SHARE, estimate, estimated
+from analysis.scales import MEAN, SHARE
+from analysis.units import estimate, estimated
 from scaling.results.records import Results
 from scaling.seeds import stream
 from scaling.settings import Trial

@@ -9,8 +9,10 @@ from test_analysis_table import complete, end, measure, mixed, plan, predict, re
 
 from analysis import reading, table
 from analysis.data import Data
+from analysis.designs import FOLD, SEED
 from analysis.metrics import Unrecorded, WantedMetrics
-from analysis.units import FOLD, SEED, estimate, estimates, scale_of
+from analysis.scales import scale_of
+from analysis.units import estimate, estimates
 from scaling.results.records import Results
 from scaling.seeds import stream
 

@@ -13,7 +13,8 @@ from drawn_studies import Design, coverage
 
 from analysis import intervals, units
 from analysis.coverage import conservative
-from analysis.units import DIFFERENCE, FREE, LOSS, SHARE, Estimate, estimate, estimates
+from analysis.scales import DIFFERENCE, FREE, LOSS, SHARE
+from analysis.units import Estimate, estimate, estimates
 from scaling.seeds import stream
 
 DRAWS = 2_000  # one standard error of a coverage of 95 % is half a point

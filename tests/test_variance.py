@@ -10,7 +10,8 @@ import scipy.stats
 from test_units import heard, runs
 
 from analysis import remedies, variance
-from analysis.units import DIFFERENCE, estimate
+from analysis.scales import DIFFERENCE
+from analysis.units import estimate
 from analysis.variance import (
     Components,
     DesignSize,

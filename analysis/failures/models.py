@@ -17,7 +17,8 @@ from analysis.aggregate import COSTS, DIMENSIONS, in_order, on_splits, split_ord
 from analysis.conditions import SIZE, varied
 from analysis.data import Data
 from analysis.remembered import remembered
-from analysis.units import SHARE, Scale, estimated
+from analysis.scales import SHARE, Scale
+from analysis.units import estimated
 
 MODEL = "model"  # number of a model, in order of family and size
 LOWEST = 0.1  # the quantile that stands beside the mean and the worst

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.data import Data
 from analysis.failures.answers import TEMPERED, tally
 from analysis.failures.models import MODEL, by_split, models
-from analysis.units import MEAN
+from analysis.scales import MEAN
 
 ERROR = {"value": "error", "low": "error_low", "high": "error_high"}
 

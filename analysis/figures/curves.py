@@ -30,10 +30,12 @@ from analysis.aggregate import (
 from analysis.conditions import SIZE, labels, varied
 from analysis.coverage import conservative
 from analysis.data import Data
+from analysis.designs import FOLD, SEED
 from analysis.figures.frame import CHANCE_LINE, DESCRIBED, REACH
 from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette, ruled
 from analysis.figures.looks import MARKERS
-from analysis.units import FOLD, SEED, estimates, over, scale_of
+from analysis.scales import scale_of
+from analysis.units import estimates, over
 
 FEWEST = 3  # evaluated epochs that make a curve
 ROWS = 5  # of panels, at most: the paper's five shares of the training clips

@@ -24,12 +24,14 @@ from analysis.aggregate import (
 )
 from analysis.conditions import REPEAT, SIZE, labels, varied
 from analysis.data import Data
+from analysis.designs import FOLD, SEED
 from analysis.figures.axes import from_zero
 from analysis.figures.facets import Frame, draw_facets
 from analysis.figures.frame import DESCRIBED
 from analysis.figures.layout import PLAIN, Style
 from analysis.listing import Listing, of_points
-from analysis.units import FOLD, FREE, SEED, estimate
+from analysis.scales import FREE
+from analysis.units import estimate
 
 MEASURE = CROSS_ENTROPY
 COLUMNS = ("split", "dataset", "family", "latent", "width", "beta")

@@ -25,8 +25,10 @@ from analysis.conditions import (
     varied,
     words,
 )
+from analysis.designs import by_device
 from analysis.phrasing import phrases
-from analysis.units import DIFFERENCE, Estimate, by_device, estimate
+from analysis.scales import DIFFERENCE
+from analysis.units import Estimate, estimate
 from scaling import settings
 from scaling.results.claims import GAP
 

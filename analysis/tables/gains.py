@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.conditions import FOLLOWING, OBJECTIVE
+from analysis.scales import DIFFERENCE, Scale
 from analysis.selection import select
 from analysis.tables import papers, published
-from analysis.units import DIFFERENCE, Estimate, Scale, estimate
+from analysis.units import Estimate, estimate
 from scaling import settings
 
 BEST = "best baseline"

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from analysis.conditions import varied, words
+from analysis.designs import FOLD, SEED
 from analysis.selection import select
 from analysis.spread import spread
 from analysis.tables.papers import MATCHED, PUBLISHED, numbers, table
-from analysis.units import FOLD, SEED, Estimate, estimate
+from analysis.units import Estimate, estimate
 
 NORMAL = 1.96  # standard errors that 95 % reach: of how many runs theirs are is not published
 ABOUT = {  # columns of ours, and what they are called here
