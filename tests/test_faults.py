@@ -131,8 +131,8 @@ def test_a_second_driver_refuses_and_a_killed_one_is_taken_over(planned, tmp_pat
         until(under_way(out), first)
         first.send_signal(signal.SIGKILL)
         first.wait()
-    reached = [path.stem for path in out.glob("checkpoints/*")]
-    assert reached, "it was not killed in mid-trial"
+    # its worker may still have ended the trial that was under way, and taken its checkpoint along
+    assert (out / "sweep.json").exists(), "it had ended before it was killed"
     begun = time.monotonic()
     assert "3 of 3 trials complete" in overhear(*words, str(out)).stdout
     assert time.monotonic() - begun < 60, "it waited for the dead"
