@@ -6,8 +6,8 @@ Designs that no shipped study has hold more where no rule could tell: three devi
 or seeds, whose spread cannot be told from noise, up to 98.7 % (three by four, means near 99 %:
 97.9); means above 97 % over three folds, or over three seeds with 40 clips, where one wrong answer
 more or less decides, up to 99.3 %; and differences of one training a fold in whose clips four or
-five answers in all differ, as of two networks of 99 % in five folds of 40 clips, up to 98.7 %. It
-is said beside the interval, but of the last, as counts are not known there.
+five answers in all differ, as of two networks of 99 % in five folds of 40 clips, up to 98.7 %.
+Captions say so of all but the last case, where counts are not known.
 
 Bands of laws hold less near the ends of their sizes and where folds are skewed, exponents least;
 jackknives, deviations around the fit itself, variances pooled over sizes, and the widest of these

@@ -2,7 +2,7 @@
 
 Conventions: curves are those of analysis.figures.facets. What most points count (`usual_of`) is
 said once, in the caption; n stands only where it differs.
-Contents: caption_of, legend_of, entries, usual_of, even, name_panel.
+Contents: caption_of, legend_of, entries, usual_of, usual_in, name_panel.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,6 @@ from analysis.figures.layout import GREY, Page, Style, folded
 from analysis.figures.looks import Looks
 
 
-def even(rows: pd.DataFrame) -> bool:
-    """Whether all points of a panel count the same."""
-    return len(rows[["n", "unit"]].drop_duplicates()) == 1
-
-
 def name_panel(
     panel: Axes, rows: pd.DataFrame, usual: tuple[int, str], made: Page, style: Style
 ) -> None:
@@ -36,8 +31,8 @@ def name_panel(
     named = style.renamed(DESCRIBED.get(first["split"], first["split"]))
     if first["row"]:
         named += f": {style.renamed(first['row'])}"
-    if even(rows) and (n_unit := usual_of(rows)) != usual:
-        named += f" ({n_unit[0]} {n_unit[1]})"
+    if (own := usual_in(rows, usual)) != usual:
+        named += f" ({own[0]} {own[1]})"
     panel.set_title(folded(named, made.letters), loc="left")
 
 
@@ -104,3 +99,9 @@ def usual_of(curves: pd.DataFrame) -> tuple[int, str]:
     counts = curves.groupby(["n", "unit"]).size()
     n, unit = max(counts[counts == counts.max()].index)
     return int(n), str(unit)
+
+
+def usual_in(rows: pd.DataFrame, usual: tuple[int, str]) -> tuple[int, str]:
+    """What a panel gives no n for: what all its points count, else what is usual in the figure."""
+    same = len(rows[["n", "unit"]].drop_duplicates()) == 1
+    return usual_of(rows) if same else usual

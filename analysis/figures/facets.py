@@ -19,7 +19,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 
 from analysis.aggregate import in_order
-from analysis.figures.facet_texts import caption_of, even, legend_of, name_panel, usual_of
+from analysis.figures.facet_texts import caption_of, legend_of, name_panel, usual_in, usual_of
 from analysis.figures.facets_by_name import draw_names
 from analysis.figures.frame import Frame, Level, chances
 from analysis.figures.layout import PLAIN, Style, drawing, folded, page, ruled
@@ -53,7 +53,7 @@ def draw_facets(
         for row, beside_each_other in zip(rows, made.panels, strict=True):
             for split, panel in zip(splits, beside_each_other, strict=True):
                 chosen = curves[(curves["split"] == split) & (curves["row"] == row)]
-                _panel(panel, chosen, looks, usual_of(chosen) if even(chosen) else usual, frame)
+                _panel(panel, chosen, looks, usual_in(chosen, usual), frame)
                 at = [x for x in levels if (x.split, x.row) == (split, row)]
                 draw_levels(panel.axhline, at, looks, frame.measure.factor)
                 frame.axis(panel, np.unique(curves["x"].to_numpy(float)))

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.aggregate import in_order
-from analysis.figures.facet_texts import caption_of, entries, even, name_panel, usual_of
+from analysis.figures.facet_texts import caption_of, entries, name_panel, usual_in, usual_of
 from analysis.figures.frame import Frame, Level
 from analysis.figures.layout import Style, drawing, folded, page, ruled
 from analysis.figures.looks import Looks, draw_levels, looks_of
@@ -43,7 +43,7 @@ def draw_names(curves: pd.DataFrame, frame: Frame, levels: Sequence[Level], styl
         for row, beside_each_other in zip(rows, made.panels, strict=True):
             for split, panel in zip(splits, beside_each_other, strict=True):
                 here = curves[(curves["split"] == split) & (curves["row"] == row)]
-                _panel(panel, here, looks, usual, frame.measure.factor)
+                _panel(panel, here, looks, usual_in(here, usual), frame.measure.factor)
                 across = [x for x in levels if (x.split, x.row) == (split, row)]
                 draw_levels(panel.axvline, across, looks, frame.measure.factor)
                 panel.set_yticks(range(len(looks)), names)
@@ -85,7 +85,7 @@ def _panel(
             capsize=2,
         )
         for x, n, unit in zip(mean, points["n"], points["unit"], strict=True):
-            if (n, unit) != usual and not even(here):
+            if (n, unit) != usual:
                 panel.annotate(
                     f"n={n}",
                     (x, place),

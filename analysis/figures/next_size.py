@@ -23,8 +23,7 @@ from analysis.figures.frame import DESCRIBED
 from analysis.figures.layout import GREY, PLAIN, Style, drawing, folded, page, palette
 from analysis.figures.scaling_law import PARAMETERS
 from analysis.laws import RESAMPLES
-from analysis.listing import DESCRIBED as ON
-from analysis.listing import Column, Listing
+from analysis.listing import Column, Listing, limits_text, on, value_text
 from analysis.next_size import FACTORS, NEXT, came, foretold
 from analysis.units import over
 
@@ -92,8 +91,8 @@ def listing(name: str, points: pd.DataFrame) -> Listing:
     values = (
         Column("predicted", tuple(measure.text(row["predicted"]) for row in rows)),
         Column("95 %", tuple(_edges(row, measure) for row in rows)),
-        Column("observed", tuple(_text(row["observed"], measure) for row in rows)),
-        Column(f"off, {unit}", tuple(_text(row["off"], measure, "+") for row in rows)),
+        Column("observed", tuple(value_text(row["observed"], measure) for row in rows)),
+        Column(f"off, {unit}", tuple(value_text(row["off"], measure, "+") for row in rows)),
     )
     return Listing(name, _result(points, measure, unit), about, values)
 
@@ -106,7 +105,7 @@ def _result(points: pd.DataFrame, measure: Measure, unit: str) -> str:
     worst = max(ran.to_dict("records"), key=lambda row: float(abs(row["off"])))
     far = f"off by {measure.text(worst['off'], '+')} {unit}"
     which = f"{worst['label']}, {worst['size']:,.0f} parameters, "
-    which += "on " + ON.get(worst["split"], f"{worst['split']} clips")
+    which += on(worst["split"])
     said = "1 predicted size has been trained since, "
     if len(ran) > 1:
         said = f"{len(ran)} predicted sizes have been trained since, the farthest "
@@ -184,10 +183,4 @@ def _measure(points: pd.DataFrame) -> Measure:
 
 
 def _edges(row: dict[Any, Any], measure: Measure) -> str:
-    if np.isnan(row["low"]):
-        return "-"
-    return f"{measure.text(row['low'])} to {measure.text(row['high'])}"
-
-
-def _text(value: float, measure: Measure, sign: str = "") -> str:
-    return "-" if np.isnan(value) else measure.text(value, sign)
+    return "-" if np.isnan(row["low"]) else limits_text(row, measure)

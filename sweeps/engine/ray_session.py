@@ -1,11 +1,10 @@
 """Ray session: one Ray for a sweep, or for several one after the other, as a start takes seconds.
 
 On this machine it starts beside what else has to be done first, above all packing the clips. Its
-workers start after both: Ray 2.60 gives no actor a worker that has run something before. It would
-give one that was started ahead, for a task that queues in the environment of Tune's actors, and
-that imports torch as it starts; but how many it starts for a queue is chance (of two asked for one
-to three, n = 5), and of more than there are cores it ends those that came first. Contents:
-RaySession, `places`.
+workers start after both, as Ray 2.60 gives no actor a worker that has run something before. It
+does give one that was started ahead, for a task that waits in the environment of Tune's actors. But
+how many start for such tasks is chance (one to three where two were asked for, n = 5), and it seems
+to end the oldest of more than there are cores. Contents: RaySession, `places`.
 """
 
 import os
